@@ -1,0 +1,153 @@
+"""Who does it and why: the actor and context of every change below a ``with`` block."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, TypeVar
+
+from pydatatracker._core import Scope, reset_scope, scope_variable, set_scope
+
+__all__ = ["propagate", "tracking_actor"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class tracking_actor:  # noqa: N801 - a verb in `with`, as the documentation has it
+    """Name the actor of all changes below; keyword arguments become the change's ``context``.
+
+    Nests: an inner actor replaces the outer one, contexts add up. Follows asyncio tasks (PEP 567); for
+    threads and executors see `propagate`. Works as a decorator on functions, coroutines and generators.
+    Cost: about a microsecond for the block, nothing for a change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict()
+    >>> with tracking_actor("importer", reason="nightly"):
+    ...     d["a"] = 1
+    >>> d.last_change().actor, dict(d.last_change().context)
+    ('importer', {'reason': 'nightly'})
+    """
+
+    __slots__ = ("_actor", "_context", "_tokens")
+
+    def __init__(self, actor: str, /, **context: Any) -> None:
+        if not isinstance(actor, str):
+            raise TypeError(f"an actor is a str, not {type(actor).__name__}")
+        self._actor = actor
+        self._context = context
+        self._tokens: list[contextvars.Token[Scope | None]] = []
+
+    def __enter__(self) -> tracking_actor:
+        above = scope_variable.get()
+        context: Mapping[str, Any] = _EMPTY
+        if above is not None and above.context:
+            context = MappingProxyType({**above.context, **self._context})
+        elif self._context:
+            context = MappingProxyType(dict(self._context))
+        transaction = None if above is None else above.transaction
+        self._tokens.append(set_scope(Scope(self._actor, context, transaction)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        reset_scope(self._tokens.pop())
+
+    async def __aenter__(self) -> tracking_actor:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _fresh(self) -> tracking_actor:
+        return tracking_actor(self._actor, **self._context)
+
+    def __call__(self, function: F) -> F:
+        wrapper: Any
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def in_coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self._fresh():
+                    return await function(*args, **kwargs)
+
+            wrapper = in_coroutine
+        elif inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def in_generator(*args: Any, **kwargs: Any) -> Any:
+                # between two yields the caller runs: the actor holds only while the generator does
+                generator = function(*args, **kwargs)
+                step: Callable[..., Any] = generator.send
+                given: tuple[Any, ...] = (None,)
+                while True:
+                    try:
+                        with self._fresh():
+                            item = step(*given)
+                    except StopIteration as stop:
+                        return stop.value
+                    try:
+                        step, given = generator.send, ((yield item),)
+                    except GeneratorExit:
+                        with self._fresh():
+                            generator.close()
+                        raise
+                    except BaseException as error:  # thrown in: the generator decides
+                        step, given = generator.throw, (error,)
+
+            wrapper = in_generator
+        else:
+
+            @functools.wraps(function)
+            def in_call(*args: Any, **kwargs: Any) -> Any:
+                with self._fresh():
+                    return function(*args, **kwargs)
+
+            wrapper = in_call
+        return wrapper  # type: ignore[no-any-return]
+
+
+def propagate(function: F) -> F:
+    """Bind the current actor and context to function, for a thread or an executor. O(1).
+
+    Only the actor goes along, not the other context variables; every call enters it anew, so one bound
+    function may run in many threads at once.
+
+    >>> import threading
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict()
+    >>> with tracking_actor("importer"):
+    ...     thread = threading.Thread(target=propagate(d.update), args=({"a": 1},))
+    >>> thread.start(); thread.join()
+    >>> d.last_change().actor
+    'importer'
+    """
+    scope = scope_variable.get()
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine_with_scope(*args: Any, **kwargs: Any) -> Any:
+            token = set_scope(scope)
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                reset_scope(token)
+
+        return coroutine_with_scope  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def with_scope(*args: Any, **kwargs: Any) -> Any:
+        token = set_scope(scope)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            reset_scope(token)
+
+    return with_scope  # type: ignore[return-value]

@@ -1,0 +1,78 @@
+"""Classes that track their attributes: @tracked, and what attrs needs to go through our hook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["prepare_class", "rebuilt_as_tracked"]
+
+
+def prepare_class(cls: type) -> None:
+    """Called once for every class of tracked objects, at its first instance.
+
+    attrs writes a ``__setattr__`` of its own for classes with validators or converters, which stores with
+    ``object.__setattr__``; that is replaced by one that runs the same hooks and stores through ours.
+    """
+    for owner in cls.__mro__:
+        if not owner.__dict__.get("__attrs_own_setattr__"):
+            continue
+        original = owner.__dict__.get("__setattr__")
+        cells = getattr(original, "__closure__", None) or ()
+        names = getattr(getattr(original, "__code__", None), "co_freevars", ())
+        hooks = dict(zip(names, (cell.cell_contents for cell in cells), strict=True)).get("sa_attrs")
+        if isinstance(hooks, dict):
+            owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[assignment, method-assign]
+
+
+def _with_hooks(owner: type, hooks: dict[str, Any]) -> Any:
+    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
+        entry = hooks.get(name)
+        if entry is not None:
+            attribute, hook = entry
+            value = hook(self, attribute, value)
+        super(owner, self).__setattr__(name, value)
+
+    return __setattr__
+
+
+def rebuilt_as_tracked(cls: type, base: type, options: dict[str, Any]) -> type:
+    """Return cls with TrackedAttr as a base; for `tracked`."""
+    if issubclass(cls, base):
+        return cls
+    namespace: dict[str, Any] = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+    }
+    try:
+        if not _has_slots(cls):
+            return type(cls)(cls.__name__, (cls, base), namespace, **options)
+        # a class with __slots__ has a layout of its own: build it anew over our base
+        namespace = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
+        slots = cls.__dict__.get("__slots__", ())
+        slots = (slots,) if isinstance(slots, str) else tuple(slots)
+        for name in slots:
+            namespace.pop(name, None)
+        namespace["__slots__"] = tuple(name for name in slots if name != "__weakref__")
+        bases = tuple(each for each in cls.__bases__ if each is not object)
+        made = type(cls)(cls.__name__, (*bases, base), namespace, **options)
+        _mend_super(made, cls)
+        return made
+    except TypeError as error:
+        raise TypeError(
+            f"@tracked cannot give {cls.__name__} the base TrackedAttr ({error}); let the class inherit from it"
+        ) from error
+
+
+def _has_slots(cls: type) -> bool:
+    return any(each.__dict__.get("__slots__") for each in cls.__mro__)
+
+
+
+def _mend_super(made: type, cls: type) -> None:
+    """super() without arguments finds its class in a closure cell: point it to the new class."""
+    for value in made.__dict__.values():
+        function = getattr(value, "__func__", getattr(value, "fget", value))
+        for cell in getattr(function, "__closure__", None) or ():
+            if cell.cell_contents is cls:
+                cell.cell_contents = made

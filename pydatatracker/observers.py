@@ -1,0 +1,183 @@
+"""Observers: callables that are told of every change."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydatatracker import _core
+from pydatatracker.change import ChangeLogEntry, start_of
+
+if TYPE_CHECKING:
+    from pydatatracker.io import ChangeWriter
+
+__all__ = ["ChangeCollector", "JsonFileObserver", "filtered_observer", "json_file_observer", "logging_observer"]
+
+logger = logging.getLogger("pydatatracker")
+
+
+def log_observer_error(change: ChangeLogEntry, observer: object, error: BaseException) -> None:
+    """Log what an observer raised, with its traceback; never raises."""
+    try:
+        logger.error(
+            "observer %s failed on %s %s", type(observer).__name__ if not hasattr(observer, "__qualname__") else
+            observer.__qualname__, change.action, change.pointer, exc_info=error,
+        )  # fmt: skip
+    except Exception:  # a logging handler that raises must not reach the mutation either
+        pass
+
+
+class ChangeCollector:
+    """An observer that keeps the changes it is told of, the newest ``capacity`` of them.
+
+    ``include_init_events``: also the ``init`` of the containers it is added to. O(1) a change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(collector)
+    >>> d["a"] = 1
+    >>> [change.action for change in collector]
+    ['add']
+    """
+
+    def __init__(self, capacity: int | None = None, include_init_events: bool = False) -> None:
+        if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 0):
+            raise ValueError(f"capacity is None or a whole number of 0 or more, not {capacity!r}")
+        self._changes: collections.deque[ChangeLogEntry] = collections.deque(maxlen=capacity)
+        self._include_init_events = include_init_events
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        if change.action != "init" or self._include_init_events:
+            self._changes.append(change)
+
+    def tracking_attached(self, container: Any) -> None:
+        """Called by ``tracking_add_observer``."""
+        if self._include_init_events:
+            self._changes.extend(start_of(container))
+
+    def as_list(self) -> list[ChangeLogEntry]:
+        """Return the changes, oldest first. O(n)."""
+        return list(self._changes)
+
+    def last(self) -> ChangeLogEntry | None:
+        """Return the newest change, or None. O(1)."""
+        return self._changes[-1] if self._changes else None
+
+    def filtered(self, action: str) -> list[ChangeLogEntry]:
+        """Return the changes with this action, oldest first. O(n)."""
+        return [change for change in self._changes if change.action == action]
+
+    def clear(self) -> None:
+        """Forget all of them. O(n)."""
+        self._changes.clear()
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def __bool__(self) -> bool:
+        return True  # an observer is there, however little it has seen
+
+    def __iter__(self) -> Iterator[ChangeLogEntry]:
+        return iter(self.as_list())
+
+
+def filtered_observer(
+    observer: Callable[[ChangeLogEntry], Any],
+    predicate: Callable[[ChangeLogEntry], Any] | None = None,
+    *,
+    actions: Iterable[str] | str | None = None,
+    actor: str | None = None,
+) -> Callable[[ChangeLogEntry], None]:
+    """Return an observer that passes on what predicate, actions and actor let through. O(1) a change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(filtered_observer(collector, lambda change: change.after == 2))
+    >>> d["a"] = 1; d["b"] = 2
+    >>> len(collector)
+    1
+    """
+    if not callable(observer):
+        raise TypeError(f"an observer is called with the change; {observer!r} cannot be called")
+    wanted = None if actions is None else frozenset((actions,) if isinstance(actions, str) else actions)
+    for action in wanted or ():
+        if action not in _core.ACTIONS:
+            raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
+
+    def told(change: ChangeLogEntry) -> None:
+        if (
+            (wanted is None or change.action in wanted)
+            and (actor is None or change.actor == actor)
+            and (predicate is None or predicate(change))
+        ):
+            observer(change)
+
+    return told
+
+
+def logging_observer(
+    log: logging.Logger | str | None = None, level: int | str = logging.INFO
+) -> Callable[[ChangeLogEntry], None]:
+    """Return an observer that logs one line a change; the change is in the record as ``tracked_change``.
+
+    ``log``: a logger or its name, by default ``pydatatracker.changes``. O(1) if the level is off.
+    """
+    target = log if isinstance(log, logging.Logger) else logging.getLogger(log or "pydatatracker.changes")
+    if isinstance(level, str):
+        level = logging.getLevelNamesMapping()[level.upper()]
+    number = level
+
+    def told(change: ChangeLogEntry) -> None:
+        if target.isEnabledFor(number):
+            target.log(number, "%s", change, extra={"tracked_change": change})
+
+    return told
+
+
+class JsonFileObserver:
+    """An observer that appends a JSON line a change to a file; see `json_file_observer`."""
+
+    def __init__(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
+        from pydatatracker.io import ChangeWriter
+
+        self._writer: ChangeWriter = ChangeWriter(path, compact=compact)
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        self._writer.write(change)
+
+    def tracking_attached(self, container: Any) -> None:
+        """Write the state that is found, so that the log is complete in itself."""
+        state = _core.plain(container)
+        if state:
+            self._writer.write(_core.state_change(container, state))
+
+    def close(self) -> None:
+        """Close the file; later changes are an error."""
+        self._writer.close()
+
+    def __enter__(self) -> JsonFileObserver:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -> JsonFileObserver:
+    """Return an observer that has a change in the file, as one JSON line, when the mutating statement returns.
+
+    The file is held open and made with its folders; ``close()`` ends that. Cost: encoding and one write().
+
+    >>> import os, tempfile
+    >>> from pydatatracker import TrackedDict
+    >>> path = os.path.join(tempfile.mkdtemp(), "logs", "changes.jsonl")
+    >>> d = TrackedDict()
+    >>> with json_file_observer(path) as observer:
+    ...     d.tracking_add_observer(observer)
+    ...     d["a"] = 1
+    >>> open(path).read().count("\\n")
+    1
+    """
+    return JsonFileObserver(path, compact=compact)

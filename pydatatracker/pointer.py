@@ -1,0 +1,55 @@
+"""Paths as text: RFC 6901 pointers, and globs over them."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["compile_glob", "to_pointer"]
+
+Segment = str | Callable[[str], Any] | None
+
+
+def to_pointer(path: Iterable[object]) -> str:
+    """Return path as an RFC 6901 JSON pointer; keys that are not text appear as their `str`. O(path).
+
+    >>> to_pointer(("cfg", "a/b", 0))
+    '/cfg/a~1b/0'
+    """
+    return "".join(f"/{_segment(key)}" for key in path)
+
+
+def _segment(key: object) -> str:
+    if not isinstance(key, str):
+        try:
+            key = str(key)
+        except Exception as error:  # a user's __str__
+            key = f"<{type(key).__name__}: __str__ raised {type(error).__name__}>"
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def compile_glob(pattern: str) -> tuple[Segment, ...]:
+    """Return a glob over pointers in the form the core matches: `*` and `?` within a step, `**` any steps.
+
+    Raises ValueError for a pattern that does not begin with `/`, and TypeError for what is no str.
+
+    >>> compile_glob("/users/**")
+    ('users', None)
+    """
+    if not isinstance(pattern, str):
+        raise TypeError(f"path= takes a glob over pointers such as '/users/*/email', not {pattern!r}")
+    if pattern == "":
+        return ()
+    if not pattern.startswith("/"):
+        raise ValueError(f"path={pattern!r} must begin with '/', as in '/users/*/email'")
+    segments: list[Segment] = []
+    for part in pattern[1:].split("/"):
+        if part == "**":
+            segments.append(None)
+        elif any(sign in part for sign in "*?["):
+            segments.append(re.compile(fnmatch.translate(part.replace("~1", "/").replace("~0", "~"))).match)
+        else:
+            segments.append(part.replace("~1", "/").replace("~0", "~"))
+    return tuple(segments)

@@ -1,0 +1,154 @@
+# The data dictionary of the core: every structure, with the reason for every field.
+# The design is told at the top of _core.pyx, the invariants at the top of each part.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef struct Stamp:          # the scalars of one record; the references stand in Log.objects
+    uint64_t seq            # order of changes over the whole process; clocks are not
+    int64_t time_ns         # wall clock, since 1970
+    Py_ssize_t index        # list: position or start of the splice; reverse: the length; else -1
+    uint8_t action          # A_ADD ...: what happened to the place
+    uint8_t method          # M_SETITEM ...: which call did it
+    uint16_t shape          # S_SLOT ...: how key, old and new are to be read
+
+
+cdef class Scope:           # who does it and why; one immutable object, shared by all records below it
+    cdef readonly str actor             # "" where only a context or transaction was set
+    cdef readonly object context        # read-only mapping: reason=, request_id= ...
+    cdef readonly object transaction    # id of the transaction, or None
+
+
+cdef class Options:         # shared by all containers that were made with the same; never changed
+    cdef readonly int auto_convert      # -1: not said, ask the parent
+    cdef readonly int snapshots         # -1: not said
+    cdef readonly int stack             # frames to capture; -1: not said
+    cdef readonly Py_ssize_t max_changes    # NO_LIMIT: no bound; -1: not said
+    cdef readonly int keep_values       # -1: not said
+    cdef readonly int raise_errors      # observer errors: 1 raise, 0 log, -1: not said
+
+
+cdef class Log:             # the ring: all records of one tree
+    cdef Stamp *stamps                  # capacity scalars
+    cdef list objects                   # SLOTS references a record, where the cycle collector sees them
+    cdef readonly Py_ssize_t capacity   # records there is memory for; taken lazily
+    cdef readonly Py_ssize_t head       # where the next record goes
+    cdef readonly Py_ssize_t count      # records held
+    cdef readonly Py_ssize_t limit      # tracking_max_changes; NO_LIMIT: none
+    cdef readonly uint64_t dropped      # records that fell out
+    cdef readonly uint64_t last_dropped # seq of the newest record that fell out or was cleared
+    cdef readonly object ref            # weak reference to self, shared by all trackers that wrote here
+    cdef dict held                      # seq -> weak entries that must be settled before they fall out; None: none
+    cdef object __weakref__             # for ref
+
+
+cdef class Place:           # where a container sits; immutable, so that a record's path stays true for good
+    cdef readonly Place parent          # None: the container is a root
+    cdef readonly object key            # key, index or attribute name below parent
+    cdef readonly Tracker tracker       # the container that sits here
+
+
+cdef class Link:            # child -> parent: counted, as one child may sit in a parent more than once
+    cdef readonly Tracker parent        # the tracker, not the container: no reference cycle
+    cdef readonly Link next             # a container may have several parents
+    cdef readonly object key            # dict, attr: its key, or a list of keys; None: look for it
+    cdef readonly Py_ssize_t hint       # list: where it was last seen
+    cdef readonly Py_ssize_t count      # number of slots of the parent that hold the child
+    cdef readonly bint back             # it closes a cycle and is not followed upwards
+
+
+cdef class Observer:        # one registration
+    cdef readonly object call           # the callable, or a weak reference to it
+    cdef readonly int priority          # low runs first
+    cdef readonly object path           # compiled glob (tuple of segments) or None
+    cdef readonly unsigned int actions  # bit set of actions; 0: all
+    cdef readonly bint weak             # call is a weak reference
+
+
+cdef class Rare:            # what few trackers have
+    cdef public str name                # tracking_name
+    cdef tuple observers                # of Observer, by priority; replaced, never changed
+    cdef public set locked_names        # attributes locked one by one
+    cdef public object monitored        # attributes: names added by hand (set) or None
+    cdef list past                      # weak references to the logs written to before
+    cdef list targets                   # (Log, tuple of Places) of a container with several places
+    cdef public object settings         # for the package: what later layers keep with a container
+
+
+cdef class Tracker:         # what one tracked container carries; the container owns it
+    cdef PyObject *owner                # borrowed; NULL once the container died
+    cdef uint64_t epoch                 # place, active and state are right while this equals the global epoch
+    cdef Place place                    # cached place (the first of several)
+    cdef PyObject *active               # borrowed Log that records go to; good while epoch is
+    cdef Log log                        # its own log: a root's, or what it wrote while it was one
+    cdef object logref                  # Log.ref of active: safe to look at when epoch is not good
+    cdef Link link                      # parents
+    cdef Options options                # as given, or None
+    cdef Options settled                # with what the parents say filled in
+    cdef Rare rare                      # None for most
+    cdef object cls                     # type of the container, for records that outlive it
+    cdef uint64_t number                # from which its uuid is made when asked
+    cdef uint32_t version               # counts its records: tells that somebody else got in between
+    cdef int32_t net                    # sum of growth by its records, for the same purpose
+    cdef int32_t children               # links from children to here
+    cdef uint16_t state                 # T_LOCKED ...
+    cdef uint8_t kind                   # K_DICT ...
+
+
+cdef class Extra:           # the optional slot of a record
+    cdef readonly object stack          # (code, instruction, code, instruction ...) innermost first, or None
+    cdef readonly object old_text       # words for a value that could change afterwards, or None
+    cdef readonly object new_text
+    cdef readonly object places         # further places (tuple of Place) or None
+
+
+cdef class Words:           # stands for a value that is not kept (tracking_keep_values=False)
+    cdef readonly str text
+    cdef readonly str type
+
+
+cdef class Change:          # one record, taken out of the ring; base of ChangeLogEntry
+    cdef readonly uint64_t seq
+    cdef readonly int64_t time_ns
+    cdef readonly Py_ssize_t index
+    cdef readonly int action_code
+    cdef readonly int method_code
+    cdef readonly int shape
+    cdef readonly Place place
+    cdef readonly object key
+    cdef readonly object old
+    cdef readonly object new
+    cdef readonly Scope scope
+    cdef readonly Extra rare
+    cdef readonly Tracker viewer        # the container that was asked; path is relative to it
+    cdef public object settled          # answers kept when the record left the ring, or None
+    cdef object __weakref__
+
+
+cdef class DictHook(dict):
+    cdef Tracker tracker                # None until something is to be remembered
+    cdef int64_t born_ns                # time of init; 0: not initialised yet
+    cdef uint64_t born_seq              # newest seq at that time
+    cdef object __weakref__
+
+
+cdef class ListHook(list):
+    cdef Tracker tracker
+    cdef int64_t born_ns
+    cdef uint64_t born_seq
+    cdef object __weakref__
+
+
+cdef class SetHook(set):
+    cdef Tracker tracker
+    cdef int64_t born_ns
+    cdef uint64_t born_seq
+    # no __weakref__: set has its own
+
+
+cdef class AttrHook:
+    cdef Tracker tracker
+    cdef int64_t born_ns
+    cdef uint64_t born_seq
+    cdef object __weakref__

@@ -1,0 +1,554 @@
+# What the Python layer sees of the core: changes taken out of the ring, and plain functions on containers.
+
+cdef object entry_class = None      # ChangeLogEntry, set by the package
+cdef object settle_entries = None   # called with a list of entries whose record is about to leave the ring
+cdef list process_ids = [(0, 0, _os.urandom(8).hex())]     # (last seq, last number, random part) at every fork
+
+
+cdef str uuid_text(uint64_t number, bint container):
+    # what happened before a fork keeps its id on both sides of it
+    cdef Py_ssize_t i = len(process_ids) - 1
+    while i > 0 and number <= <uint64_t>(<tuple>process_ids[i])[1 if container else 0]:
+        i -= 1
+    return f"{(<tuple>process_ids[i])[2]}{number | (<uint64_t>container << 63):016x}"
+
+
+def _forked():
+    process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
+    telling.clear()
+
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_forked)
+
+
+cdef class Change:
+    """One record, taken out of the ring; fields as recorded, see codes.pxi for shapes."""
+
+    @property
+    def uuid(self):
+        """Id of this change: 32 hex digits, the same from wherever it is seen. O(1)."""
+        if self.action_code == A_INIT:
+            return uuid_text(self.place.tracker.number | <uint64_t>1 << 62, True)
+        return uuid_text(self.seq, False)
+
+    @property
+    def _node(self):
+        return self.place.tracker
+
+    @property
+    def _shape(self):
+        return SHAPES[self.shape]
+
+    @property
+    def _bases(self):
+        return bases(self, self.viewer)
+
+    @property
+    def _order(self):
+        if self.shape == S_SORT:
+            return order_of(self.old, self.new)
+        if self.shape == S_ORDER:
+            return self.new
+        return tuple(range(self.index - 1, -1, -1))
+
+    def _seen_from(self, Tracker viewer):
+        return seen_from(self, viewer)
+
+
+cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int action, int method, int shape,
+                        Place place, object key, object old, object new, object scope, object extra, Tracker viewer):
+    cdef Change c = (<type>entry_class).__new__(entry_class)
+    c.seq = seq
+    c.time_ns = time_ns
+    c.index = index
+    c.action_code = action
+    c.method_code = method
+    c.shape = shape
+    c.place = place
+    c.key = key
+    c.old = old
+    c.new = new
+    c.scope = scope
+    c.rare = extra
+    c.viewer = viewer
+    return c
+
+
+cdef Change seen_from(Change c, Tracker viewer):
+    return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, c.place, c.key, c.old,
+                       c.new, c.scope, c.rare, viewer)
+
+
+cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
+    # record number i, 0 = oldest
+    cdef Py_ssize_t at = ring_index(log, i)
+    cdef Stamp *stamp = &log.stamps[at]
+    cdef Py_ssize_t b = at * SLOTS
+    return make_change(stamp.seq, stamp.time_ns, stamp.index, stamp.action, stamp.method, stamp.shape,
+                       log.objects[b], log.objects[b + 1], log.objects[b + 2], log.objects[b + 3],
+                       log.objects[b + 4], log.objects[b + 5], viewer)
+
+
+cdef int settle_oldest(Log log) except -1:
+    """Before the oldest record is overwritten, let entries that somebody holds keep their answers."""
+    cdef uint64_t seq
+    if log.held is None or log.count < log.capacity or log.capacity != log.limit or log.count == 0:
+        return 0
+    seq = log.stamps[ring_index(log, 0)].seq
+    held = log.held.pop(seq, None)
+    if not log.held:
+        log.held = None
+    if held is not None:
+        entries = [e for e in [r() for r in held] if e is not None]
+        if entries:
+            settle_entries(entries)
+    return 0
+
+
+def hold(Change change):
+    """Settle change before its record leaves the ring (its snapshots follow from later records)."""
+    cdef Log log
+    for log in logs_of(change.viewer):
+        if log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
+            if log.held is None:
+                log.held = {}
+            log.held.setdefault(change.seq, []).append(_weakref.ref(change))
+
+
+cdef list logs_of(Tracker t):
+    """All logs that t is known to have written to and that still live, its present one last."""
+    cdef list logs = []
+    refresh(t)
+    if t.rare is not None and t.rare.past is not None:
+        for ref in t.rare.past:
+            log = ref()
+            if log is not None and log not in logs:
+                logs.append(log)
+    if t.log is not None and t.log not in logs:
+        logs.append(t.log)
+    for target in targets_of(t):
+        log = (<tuple>target)[0]
+        if log in logs:
+            logs.remove(log)
+        logs.append(log)
+    return logs
+
+
+cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
+    # is record i of log at or below viewer? Remembered by place.
+    cdef Place place = log.objects[i * SLOTS]
+    found = known.get(id(place))
+    if found is None:
+        found = runs_through(place, viewer)
+        known[id(place)] = found
+    if found:
+        return True
+    extra = log.objects[i * SLOTS + 5]
+    if extra is not None and (<Extra>extra).places is not None:
+        for other in <tuple>(<Extra>extra).places:
+            if runs_through(<Place>other, viewer):
+                return True
+    return False
+
+
+def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
+    """Changes at or below container, oldest first, seq > after. O(records of its logs)."""
+    cdef Tracker t = tracker_of(container)
+    return collect(t, logs_of(t), after, most_recent)
+
+
+cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent):
+    cdef list found = []
+    cdef list part
+    cdef Log log
+    cdef Py_ssize_t i
+    cdef dict known
+    cdef bint whole
+    cdef set seqs
+    for log in logs:
+        part = []
+        known = {}
+        whole = t.place is not None and t.place.parent is None and log is t.log and not t.state & T_SEVERAL and \
+            (t.rare is None or t.rare.past is None)
+        for i in range(log.count - 1, -1, -1):
+            if i >= log.count or log.stamps[ring_index(log, i)].seq <= after or len(part) == most_recent:
+                break
+            if whole or concerns(log, ring_index(log, i), t, known):
+                part.append(change_at(log, i, t))
+        part.reverse()
+        if not found:
+            found = part
+        elif part:
+            seqs = {(<Change>c).seq for c in found}
+            found.extend([c for c in part if (<Change>c).seq not in seqs])
+            found.sort(key=_seq_of)
+    if most_recent >= 0 and len(found) > most_recent:
+        found = found[len(found) - most_recent:]
+    return found
+
+
+def _seq_of(Change c):
+    return c.seq
+
+
+def tracker(container):
+    """Tracker of a tracked container; None for anything else. O(1)."""
+    return tracker_of(container)
+
+
+def describe(container):
+    """(uuid, name, locked, dropped, Options) of a container. O(places)."""
+    cdef Tracker t = tracker_of(container)
+    cdef uint64_t dropped = 0
+    refresh(t)
+    dropped = (<Log>t.active).dropped
+    return t.uuid, t.name, bool(t.state & T_LOCKED), dropped, t.settled
+
+
+def own_options(container):
+    """Options as given to this container, or None."""
+    return tracker_of(container).options
+
+
+def born(container):
+    """(time_ns, newest seq before) of the container's init. O(1)."""
+    tracker_of(container)
+    if isinstance(container, DictHook):
+        return (<DictHook>container).born_ns, (<DictHook>container).born_seq
+    if isinstance(container, ListHook):
+        return (<ListHook>container).born_ns, (<ListHook>container).born_seq
+    if isinstance(container, SetHook):
+        return (<SetHook>container).born_ns, (<SetHook>container).born_seq
+    return (<AttrHook>container).born_ns, (<AttrHook>container).born_seq
+
+
+def init_change(container, after):
+    """The derived first change of a container: its init, with ``after`` as it was then."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    time_ns, seq = born(container)
+    return make_change(seq, time_ns, -1, A_INIT, M_INIT, S_WHOLE, new_place(None, None, t), missing, missing, after,
+                       None, None, t)
+
+
+def places(container):
+    """Places of a container, as tuples of (key, tracker) from the root down. O(places x depth)."""
+    found = []
+    for place in places_of(tracker_of(container)):
+        steps = []
+        while place is not None:
+            steps.append(((<Place>place).key, (<Place>place).tracker))
+            place = (<Place>place).parent
+        steps.reverse()
+        found.append(tuple(steps))
+    return found
+
+
+def configure(container, Options options, name):
+    """Set options and name of a new container."""
+    cdef Tracker t
+    if options is None and name is None:
+        return
+    t = tracker_of(container)
+    if options is not None:
+        t.options = merged(options, t.options) if t.options is not None else options
+    if name is not None:
+        rare_of(t).name = name
+    t.epoch = 0
+    if t.children:
+        bump()
+
+
+def clear_changes(container):
+    """Forget the records of the container's tree. O(records)."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    for log in logs_of(t):
+        clear_log(<Log>log)
+
+
+def set_lock(container, bint locked):
+    """Lock or unlock; True if that changed anything."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    if bool(t.state & T_LOCK_SELF) == locked:
+        return False
+    if locked:
+        t.state |= T_LOCK_SELF
+    else:
+        t.state &= ~T_LOCK_SELF
+    bump()
+    commit(t, A_LOCK if locked else A_UNLOCK, M_LOCK if locked else M_UNLOCK, S_WHOLE, -1, missing, missing, missing, 0)
+    return True
+
+
+def set_name_lock(container, str name, bint locked):
+    """Lock or unlock one attribute; True if that changed anything."""
+    cdef Tracker t = tracker_of(container)
+    cdef Rare rare = rare_of(t)
+    if rare.locked_names is None:
+        rare.locked_names = set()
+    if (name in rare.locked_names) == locked:
+        return False
+    if locked:
+        rare.locked_names.add(name)
+        t.state |= T_LOCKED_NAMES
+    else:
+        rare.locked_names.discard(name)
+        if not rare.locked_names:
+            t.state &= ~T_LOCKED_NAMES
+    commit(t, A_LOCK if locked else A_UNLOCK, M_LOCK if locked else M_UNLOCK, S_WHOLE, -1, name, missing, missing, 0)
+    return True
+
+
+def add_observer(container, Observer observer):
+    """Register; takes effect after a notification that is going on. O(observers)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
+    bump()
+
+
+def remove_observer(container, call):
+    """Remove every registration of call; how many there were. O(observers)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    cdef Observer o
+    if rare.observers is None:
+        return 0
+    keep = []
+    for o in rare.observers:
+        held = o.call() if o.weak else o.call
+        if held is call or (not o.weak and _same_method(held, call)) or (o.weak and _same_method(held, call)):
+            continue
+        if o.weak and held is None:
+            continue
+        keep.append(o)
+    gone = len(rare.observers) - len(keep)
+    rare.observers = tuple(keep) or None
+    bump()
+    return gone
+
+
+def _same_method(a, b):
+    # a bound method is made anew at every access
+    return (a is not None and getattr(a, "__self__", None) is not None and getattr(a, "__func__", a) is
+            getattr(b, "__func__", b) and a.__self__ is getattr(b, "__self__", None))
+
+
+def observers_of(container):
+    """The observers registered on this container, in order."""
+    cdef Tracker t = tracker_of(container)
+    if t.rare is None or t.rare.observers is None:
+        return ()
+    return tuple([o.call() if (<Observer>o).weak else o.call for o in t.rare.observers])
+
+
+def set_process_observer(call):
+    """Tell call of every change in the process (None: nobody); returns the one before."""
+    global process_observer
+    before = process_observer
+    process_observer = call
+    bump()
+    return before
+
+
+def newest_seq():
+    """Sequence number of the newest change in the process."""
+    return last_seq
+
+
+def error_count():
+    """How many observers failed so far in this process."""
+    return observer_errors
+
+
+def set_quiet(container, bint quiet):
+    """While quiet, a container changes without a record (it is being built)."""
+    cdef Tracker t = tracker_of(container)
+    if quiet:
+        t.state |= T_QUIET
+    else:
+        t.state &= ~T_QUIET
+        t.epoch = 0
+
+
+def setup(entry, settle, errors, dict_class, list_class, set_class):
+    """Called once by the package: the classes and functions of the layers above."""
+    global entry_class, settle_entries, on_observer_error, dict_type, list_type, set_type
+    entry_class = entry
+    settle_entries = settle
+    on_observer_error = errors
+    dict_type, list_type, set_type = dict_class, list_class, set_class
+
+
+cdef object dict_type = None        # what plain containers become when they are converted
+cdef object list_type = None
+cdef object set_type = None
+
+
+cdef object converted(object value, Options options, dict memo):
+    """A plain dict, list or set as a tracked one, with what is in it; anything else as it is. O(items)."""
+    cdef type cls = type(value)
+    cdef Tracker t
+    if cls is not dict and cls is not list and cls is not set:
+        return value
+    if memo is None:
+        memo = {}
+    elif id(value) in memo:
+        return memo[id(value)]
+    if cls is dict:
+        made = (<type>dict_type).__new__(dict_type)
+        memo[id(value)] = made
+        begin(made, options)
+        PyDict_Merge(made, value, 1)
+        convert_values(made, options, memo)
+    elif cls is list:
+        made = (<type>list_type).__new__(list_type)
+        memo[id(value)] = made
+        begin(made, options)
+        for item in list(value):
+            list.append(made, converted(item, options, memo))
+    else:
+        made = (<type>set_type).__new__(set_type)
+        memo[id(value)] = made
+        begin(made, options)
+        set.update(made, value)
+    t = tracker_of(made)
+    link_all(t)
+    return made
+
+
+cdef int convert_values(object made, Options options, dict memo) except -1:
+    # storing under a key that is there may be done while iterating
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    while PyDict_Next(made, &position, &key, &value):
+        k = <object>key
+        v = <object>value
+        if not pdt_plain(v):
+            w = converted(v, options, memo)
+            if w is not v:
+                PyDict_SetItem(made, k, w)
+    return 0
+
+
+cdef int begin(object made, Options options) except -1:
+    cdef Tracker t
+    if isinstance(made, DictHook):
+        (<DictHook>made).born_ns = pdt_now_ns()
+        (<DictHook>made).born_seq = last_seq
+    elif isinstance(made, ListHook):
+        (<ListHook>made).born_ns = pdt_now_ns()
+        (<ListHook>made).born_seq = last_seq
+    else:
+        (<SetHook>made).born_ns = pdt_now_ns()
+        (<SetHook>made).born_seq = last_seq
+    t = tracker_of(made)
+    t.options = options
+    return 0
+
+
+def convert(value, Options options):
+    """Turn nested plain data into tracked data; tuples and other objects are left alone. O(items)."""
+    return converted(value, options, None)
+
+
+cdef inline object convert_for(Tracker t, object value):
+    # what a store into t really stores
+    if t.state & T_CONVERT and not pdt_plain(value) and not pdt_heap_type(value):
+        return converted(value, t.settled, None)
+    return value
+
+
+def logs(container):
+    """The logs a container is known to have written to and that still live. O(logs)."""
+    return logs_of(tracker_of(container))
+
+
+def log_changes(Log log, uint64_t after):
+    """All changes in a log with seq > after, oldest first. O(changes found)."""
+    cdef list found = []
+    cdef Py_ssize_t i
+    for i in range(log.count - 1, -1, -1):
+        if i >= log.count or log.stamps[ring_index(log, i)].seq <= after:
+            break
+        found.append(change_at(log, i, None))
+    found.reverse()
+    return found
+
+
+def plain(container):
+    """A container's items as an exact dict, list or set; a tracked object's attributes as a dict. O(items)."""
+    cdef Tracker t = tracker_of(container)
+    if t.kind == K_DICT:
+        return PyDict_Copy(container)
+    if t.kind == K_LIST:
+        return list(list.__iter__(container))
+    if t.kind == K_SET:
+        return set(set.__iter__(container))
+    return attributes(container)
+
+
+def contents(container):
+    """What a container holds: values, items, elements, tracked attributes. O(items)."""
+    return contents_of(container)
+
+
+def begin_rebuild(container, Options options, name):
+    """A container made by copy or pickle: quiet until end_rebuild."""
+    cdef Tracker t
+    if isinstance(container, DictHook):
+        (<DictHook>container).born_ns = pdt_now_ns()
+    elif isinstance(container, ListHook):
+        (<ListHook>container).born_ns = pdt_now_ns()
+    elif isinstance(container, SetHook):
+        (<SetHook>container).born_ns = pdt_now_ns()
+    t = tracker_of(container)
+    if options is not None:
+        t.options = options
+    if name is not None:
+        rare_of(t).name = name
+    t.state |= T_QUIET
+    t.epoch = 0
+
+
+def end_rebuild(container):
+    """The container is whole: its life begins here."""
+    cdef Tracker t = tracker_of(container)
+    if isinstance(container, DictHook):
+        (<DictHook>container).born_ns = pdt_now_ns()
+        (<DictHook>container).born_seq = last_seq
+    elif isinstance(container, ListHook):
+        (<ListHook>container).born_ns = pdt_now_ns()
+        (<ListHook>container).born_seq = last_seq
+    elif isinstance(container, SetHook):
+        (<SetHook>container).born_ns = pdt_now_ns()
+        (<SetHook>container).born_seq = last_seq
+    else:
+        (<AttrHook>container).born_ns = pdt_now_ns()
+        (<AttrHook>container).born_seq = last_seq
+    t.state &= ~T_QUIET
+    t.epoch = 0
+
+
+def relink(container):
+    """Link what a container got without its hooks; what was linked stays. O(items)."""
+    cdef Tracker t = tracker_of(container)
+    if t.children == 0:
+        if t.kind == K_ATTR:
+            link_attributes(container)
+        else:
+            link_all(t)
+
+
+def state_change(container, after):
+    """An ``init`` that says what a container holds now: the first line of a log that begins here."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    return make_change(last_seq, pdt_now_ns(), -1, A_INIT, M_INIT, S_WHOLE, new_place(None, None, t), missing, missing,
+                       after, pdt_scope_object(), None, t)
+
+
+cdef object pdt_scope_object():
+    return <object>pdt_scope()

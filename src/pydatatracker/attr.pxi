@@ -1,0 +1,216 @@
+# TrackedAttr's hook: setting and deleting attributes.
+#
+# Where an attribute lives decides how its old value is found: in the instance (no class attribute of that
+# name), in a slot, behind a property (whose own getter is asked), or in the instance over a class default.
+
+cdef dict class_names = {}          # class -> frozenset of the names it lists, or None
+cdef object class_prepare = None    # called once for every class, by the package
+cdef object member_type = None         # types.MemberDescriptorType: a __slots__ entry
+
+
+cdef Options class_options(object cls):
+    options = getattr(cls, "_tracking_class_options", None)
+    return merged(options, ATTR_OPTIONS) if type(options) is Options else ATTR_OPTIONS
+
+
+cdef object names_of_class(object cls):
+    # class-level list: exactly these names are tracked, whatever they begin with
+    try:
+        return class_names[cls]
+    except KeyError:
+        names = getattr(cls, "tracking_attributes_to_monitor", None)
+        if names is not None:
+            if isinstance(names, str):
+                raise TypeError(f"{cls.__name__}.tracking_attributes_to_monitor is a list of names, not one str")
+            names = frozenset(names)
+        class_names[cls] = names
+        return names
+
+
+cdef int born_attr(AttrHook self) except -1:
+    if self.born_ns == 0:
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+    if names_of_class(type(self)) is not None:
+        self.tracker.state |= T_NAMES
+    return 0
+
+
+cdef bint is_monitored(Tracker t, str name):
+    if t.state & T_NAMES:
+        if t.rare is not None and t.rare.monitored is not None and name in t.rare.monitored:
+            return True
+        names = names_of_class(t.cls)
+        if names is not None:
+            return name in names
+    return PyUnicode_GET_LENGTH(name) > 0 and PyUnicode_READ_CHAR(name, 0) != c'_'
+
+
+def monitor(container, str name):
+    """Track the attribute ``name`` of this object, whatever it begins with."""
+    cdef Tracker t = tracker_of(container)
+    cdef Rare rare = rare_of(t)
+    if is_monitored(t, name):
+        return
+    if rare.monitored is None:
+        rare.monitored = set()
+    rare.monitored.add(name)
+    t.state |= T_NAMES
+    for held, value in attributes_of(container):
+        if held == name and pdt_heap_type(value):
+            link_child(t, value, name, 0)
+
+
+cdef list attributes_of(object container):
+    """(name, value) of everything the instance holds, slots first. O(attributes)."""
+    cdef list found = []
+    for cls in reversed(type(container).__mro__):
+        slots = cls.__dict__.get("__slots__", ())
+        for name in ((slots,) if isinstance(slots, str) else slots):
+            if name in ("__dict__", "__weakref__"):
+                continue
+            if name.startswith("__") and not name.endswith("__"):
+                name = f"_{cls.__name__.lstrip('_')}{name}"
+            try:
+                found.append((name, object.__getattribute__(container, name)))
+            except AttributeError:
+                pass
+    try:
+        attributes = object.__getattribute__(container, "__dict__")
+    except AttributeError:
+        return found
+    found.extend(attributes.items())
+    return found
+
+
+def attributes(container):
+    """{name: value} of the tracked attributes an object holds now. O(attributes)."""
+    cdef Tracker t = tracker_of(container)
+    return {name: value for name, value in attributes_of(container) if is_monitored(t, name)}
+
+
+def link_attributes(container):
+    """Link what the attributes hold already (after unpickling). O(attributes)."""
+    cdef Tracker t = tracker_of(container)
+    for name, value in attributes_of(container):
+        if pdt_heap_type(value) and is_monitored(t, name):
+            link_child(t, value, name, 0)
+
+
+cdef inline Tracker enter_attr(AttrHook self):
+    cdef Tracker t = self.tracker
+    if t is None:
+        t = tracker_of(self)
+    if t.epoch != epoch:
+        refresh(t)
+    return t
+
+
+cdef object ask(object self, object name):
+    # a property's getter is user code; what it raises is no value
+    try:
+        return getattr(self, name)
+    except Exception:
+        return missing
+
+
+cdef object in_instance(object self, object name):
+    # the instance's own value, where the class has one of that name too
+    try:
+        attributes = object.__getattribute__(self, "__dict__")
+    except AttributeError:
+        return missing
+    return (<dict>attributes).get(name, missing)
+
+
+cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1:
+    cdef Tracker t
+    cdef PyObject *class_value
+    cdef PyObject *held
+    cdef object old
+    cdef object new
+    cdef bint computed = False
+    if not PyUnicode_CheckExact(name):
+        return PyObject_GenericSetAttr(self, name, value)
+    t = enter_attr(self)
+    if t.state & T_NAMES:
+        if not is_monitored(t, name):
+            return PyObject_GenericSetAttr(self, name, value)
+    elif PyUnicode_GET_LENGTH(name) == 0 or PyUnicode_READ_CHAR(name, 0) == c'_':
+        return PyObject_GenericSetAttr(self, name, value)
+    if t.state & T_LOCKED:
+        refuse(t)
+    if t.state & T_LOCKED_NAMES and name in t.rare.locked_names:
+        raise TrackingLockedError(
+            f"attribute {name!r} of {class_name(t.cls)} is locked; call unlock({name!r}) first")
+    class_value = _PyType_Lookup(Py_TYPE(self), name)
+    if class_value == NULL:
+        held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
+        old = missing
+        if held != NULL:
+            old = <object>held
+            Py_DECREF(old)
+    else:
+        descriptor = <object>class_value
+        if not pdt_data_descriptor(descriptor):
+            old = in_instance(self, name)
+        elif type(descriptor) is member_type:
+            held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
+            old = missing
+            if held != NULL:
+                old = <object>held
+                Py_DECREF(old)
+        else:
+            computed = True
+            if isinstance(descriptor, property) and (descriptor.fset if value != NULL else descriptor.fdel) is None:
+                return PyObject_GenericSetAttr(self, name, value)       # raises
+            old = ask(self, name)
+    if value == NULL:
+        PyObject_GenericSetAttr(self, name, NULL)
+        if t.children:
+            unlink_child(t, old, name)
+        return commit(t, A_REMOVE, M_DELATTR, S_SLOT, -1, name, old, missing, 0)
+    new = <object>value
+    if not computed:
+        new = convert_for(t, new)
+    PyObject_GenericSetAttr(self, name, <PyObject *>new)
+    if computed:
+        new = ask(self, name)
+        if new is missing:
+            new = <object>value
+        return commit(t, A_ADD if old is missing else A_UPDATE, M_SETATTR, S_SLOT, -1, name, old, new, 0)
+    if not (pdt_plain(new) and (old is missing or pdt_plain(old))):
+        if t.children and old is not missing:
+            unlink_child(t, old, name)
+        if pdt_heap_type(new):
+            link_child(t, new, name, 0)
+    return commit(t, A_ADD if old is missing else A_UPDATE, M_SETATTR, S_SLOT, -1, name, old, new, 0)
+
+
+@cython.no_gc_clear
+cdef class AttrHook:
+    """An object whose attributes are recorded when they change."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if class_prepare is not None and type(self) not in class_names:
+            class_prepare(type(self))
+            names_of_class(type(self))
+
+    def __dealloc__(self):
+        if self.tracker is not None:
+            let_go(self.tracker)
+
+    def __setattr__(self, name, value):
+        change_attribute(self, name, <PyObject *>value)
+
+    def __delattr__(self, name):
+        change_attribute(self, name, NULL)
+
+
+def attr_setup(member_descriptor_type, prepare):
+    """Called once by the package."""
+    global member_type, class_prepare
+    member_type = member_descriptor_type
+    class_prepare = prepare

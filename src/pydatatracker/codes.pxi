@@ -1,0 +1,93 @@
+# What happened, by which call, and how the references of a record are to be read.
+
+cdef enum:
+    SLOTS = 6                   # references of a record: place, key, old, new, scope, extra
+
+cdef enum:
+    A_INIT = 0
+    A_ADD = 1
+    A_UPDATE = 2
+    A_REMOVE = 3
+    A_LOCK = 4
+    A_UNLOCK = 5
+
+ACTIONS = ("init", "add", "update", "remove", "lock", "unlock")
+
+cdef enum:
+    S_SLOT = 0      # key (dict, set, attr) or index (list); old; new
+    S_SPLICE = 1    # list: index = start; old = removed tuple; new = inserted tuple
+    S_SORT = 2      # list: old = items before, new = items after (tuples of the same objects)
+    S_ORDER = 3     # list: new = tuple, new position -> old position
+    S_REVERSE = 4   # list: index = length
+    S_ROWS = 5      # bulk: new = flat tuple key, before, after, key, before, after ...
+    S_ELEMENTS = 6  # set: old = removed tuple, new = added tuple
+    S_WHOLE = 7     # lock, unlock: the container as such; key = attribute name or missing
+
+SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole")
+
+cdef enum:
+    K_DICT = 0
+    K_LIST = 1
+    K_SET = 2
+    K_ATTR = 3
+
+KINDS = ("dict", "list", "set", "attr")
+
+cdef enum:
+    M_INIT = 0
+    M_SETITEM
+    M_DELITEM
+    M_SETDEFAULT
+    M_POP
+    M_POPITEM
+    M_CLEAR
+    M_UPDATE
+    M_IOR
+    M_APPEND
+    M_INSERT
+    M_EXTEND
+    M_IADD
+    M_IMUL
+    M_REMOVE
+    M_SORT
+    M_REVERSE
+    M_ADD
+    M_DISCARD
+    M_DIFFERENCE_UPDATE
+    M_INTERSECTION_UPDATE
+    M_SYMMETRIC_DIFFERENCE_UPDATE
+    M_IAND
+    M_ISUB
+    M_IXOR
+    M_SETATTR
+    M_DELATTR
+    M_LOCK
+    M_UNLOCK
+
+METHODS = (
+    "__init__", "__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update", "__ior__",
+    "append", "insert", "extend", "__iadd__", "__imul__", "remove", "sort", "reverse", "add", "discard",
+    "difference_update", "intersection_update", "symmetric_difference_update", "__iand__", "__isub__", "__ixor__",
+    "__setattr__", "__delattr__", "lock", "unlock",
+)
+
+cdef enum:                      # Tracker.state
+    T_LOCK_SELF = 1             # lock() was called on this container
+    T_LOCKED = 2                # it, or one above it, is locked
+    T_NOTIFY = 4                # somebody listens here or above
+    T_STACK = 8                 # stacks are captured
+    T_NOVALUES = 16             # records keep words, not values
+    T_SEVERAL = 32              # several places: Rare.targets holds them
+    T_NORING = 64               # tracking_max_changes=0
+    T_QUIET = 128               # being unpickled or sorted: nothing is recorded
+    T_CONVERT = 256             # plain containers that are stored become tracked children
+    T_LOCKED_NAMES = 512        # some attributes are locked one by one
+    T_NAMES = 1024              # which attributes are tracked is not left to their first letter
+    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET
+    T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES   # bits that refresh leaves alone
+
+cdef enum:
+    UNSAID = -1                 # an option that was not given
+    NO_LIMIT = -2               # tracking_max_changes=None
+    DEFAULT_MAX_CHANGES = 4096
+    MAX_PLACES = 256            # places of one container that are reported; a diamond of n levels has 2**n

@@ -1,0 +1,237 @@
+# One door: every mutation becomes a record here, after the builtin did its work.
+#
+# commit() is the whole hot path: bring the place up to date (one comparison mostly), number, clock,
+# scope, push. What is rare hangs behind one test of flags; words are made only for values that
+# could change later, after the record stands, so that nothing that allocates comes between.
+
+cdef class Extra:
+    """What only some records have."""
+
+    def __repr__(self):
+        return f"Extra(old_text={self.old_text!r}, new_text={self.new_text!r}, places={self.places!r})"
+
+
+cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old, object new,
+                int32_t growth) except -1:
+    """Record what happened to the container of t; growth is how much longer it is now."""
+    global last_seq
+    cdef Py_ssize_t i
+    if t.epoch != epoch:
+        refresh(t)
+    t.version += 1
+    t.net += growth
+    if t.state & T_SPECIAL:
+        return commit_special(t, action, method, shape, index, key, old, new)
+    last_seq += 1
+    i = push(t.active, last_seq, pdt_now_ns(), action, method, shape, index, t.place, key, old, new, pdt_scope(),
+             <PyObject *>None)
+    if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
+        elaborate(t, i, last_seq, shape, old, new)
+    return 0
+
+
+cdef int elaborate(Tracker t, Py_ssize_t i, uint64_t seq, int shape, object old, object new) except -1:
+    cdef Log log
+    if t.active == NULL:
+        return 0
+    log = <Log>t.active
+    extra = text_for(None, shape, old, new)
+    if extra is not None:
+        set_extra(log, i, seq, extra)
+    if log.held is not None:
+        settle_oldest(log)
+    return 0
+
+
+cdef bint needs_words(object value, int depth):
+    # could what we would say of this value change later?
+    cdef Py_ssize_t i
+    if pdt_plain(value) or value is missing:
+        return False
+    if PyTuple_CheckExact(value):
+        if depth > 3:
+            return True
+        for i in range(min(PyTuple_GET_SIZE(value), 3 * WORDS_ITEMS)):
+            if needs_words(<object>PyTuple_GET_ITEM(value, i), depth + 1):
+                return True
+        return False
+    return pdt_builtin_container(value) or isinstance(value, AttrHook)
+
+
+cdef Extra text_for(Extra extra, int shape, object old, object new):
+    """Words for what could change later."""
+    cdef object old_text = None
+    cdef object new_text = None
+    if shape == S_SLOT or shape == S_SPLICE or shape == S_ELEMENTS:
+        if needs_words(old, 0):
+            old_text = words(old) if shape == S_SLOT else words(list(old))
+        if needs_words(new, 0):
+            new_text = words(new) if shape == S_SLOT else words(list(new))
+    elif shape == S_ROWS and needs_words(new, 0):
+        old_text = words_of_rows(new, 1)
+        new_text = words_of_rows(new, 2)
+    if old_text is None and new_text is None:
+        return extra
+    if extra is None:
+        extra = Extra.__new__(Extra)
+    extra.old_text = old_text
+    extra.new_text = new_text
+    return extra
+
+
+cdef str words_of_rows(tuple rows, int which):
+    cdef list parts = ["{"]
+    cdef Py_ssize_t room = WORDS_CHARS
+    cdef Py_ssize_t i
+    cdef Py_ssize_t n = 0
+    for i in range(0, len(rows) - 2, 3):
+        if rows[i + which] is missing:
+            continue
+        if n:
+            parts.append(", ")
+        if n == WORDS_ITEMS or room <= 0:
+            parts.append("...")
+            break
+        say(rows[i], parts, &room, 1)
+        parts.append(": ")
+        say(rows[i + which], parts, &room, 1)
+        n += 1
+        room -= 4
+    parts.append("}")
+    return "".join(parts)
+
+
+cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                        object new) except -1:
+    global last_seq
+    cdef Log log
+    cdef Log first
+    cdef Extra extra = None
+    cdef Py_ssize_t i = -1
+    cdef Place place = t.place
+    cdef uint64_t seq
+    cdef int64_t time_ns
+    cdef list written = None
+    cdef object scope
+    if t.state & T_QUIET:
+        return 0
+    if t.state & T_NOVALUES:
+        if shape == S_SORT:
+            new = order_of(old, new)
+            old = missing
+            shape = S_ORDER
+        elif shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
+            old = kept_all(old) if PyTuple_CheckExact(old) else old
+            new = kept_all(new)
+        else:
+            key = key if pdt_plain(key) or key is missing else kept(key)
+            old = kept(old)
+            new = kept(new)
+    last_seq += 1
+    seq = last_seq
+    time_ns = pdt_now_ns()
+    scope = <object>pdt_scope()
+    first = <Log>t.active
+    if t.state & T_SEVERAL:
+        written = []
+        for target in t.rare.targets:
+            log = (<tuple>target)[0]
+            places = <tuple>(<tuple>target)[1]
+            extra = None
+            if len(places) > 1:
+                extra = Extra.__new__(Extra)
+                extra.places = places[1:]
+            if log.limit == 0:
+                log.dropped += 1
+                log.last_dropped = seq
+                i = -1
+            else:
+                i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, places[0], key, old, new,
+                         <PyObject *>scope, <PyObject *>(None if extra is None else extra))
+            written.append((log, i, extra, places[0]))
+    elif t.state & T_NORING:
+        first.dropped += 1
+        first.last_dropped = seq
+        i = -1
+    else:
+        i = push(<PyObject *>first, seq, time_ns, action, method, shape, index, place, key, old, new,
+                 <PyObject *>scope, <PyObject *>None)
+    # The record stands; what follows may allocate.
+    if written is None:
+        extra = special_extra(t, None, shape, old, new)
+        if extra is not None and i >= 0:
+            set_extra(first, i, seq, extra)
+        if first.held is not None:
+            settle_oldest(first)
+    else:
+        for log, i, extra, place in written:
+            extra = special_extra(t, extra, shape, old, new)
+            if extra is not None and i >= 0:
+                set_extra(log, i, seq, extra)
+            if log.held is not None:
+                settle_oldest(log)
+        extra = (<tuple>written[0])[2]
+        extra = special_extra(t, extra, shape, old, new)
+        place = (<tuple>written[0])[3]
+    if t.state & T_NOTIFY:
+        notify(t, make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t))
+    return 0
+
+
+cdef Extra special_extra(Tracker t, Extra extra, int shape, object old, object new):
+    extra = text_for(extra, shape, old, new)
+    if t.state & T_STACK:
+        if extra is None:
+            extra = Extra.__new__(Extra)
+        extra.stack = capture_stack(t.settled.stack)
+    return extra
+
+
+cdef enum:
+    MAX_FRAMES = 512
+
+cdef object capture_stack(int depth):
+    """The calling frames as ((code, ...), instruction offsets), innermost first. O(depth), no text."""
+    cdef PyObject *codes[MAX_FRAMES]
+    cdef int offsets[MAX_FRAMES]
+    cdef PyObject *frame = pdt_frame()
+    cdef PyObject *back
+    cdef Py_ssize_t i
+    cdef Py_ssize_t n = 0
+    cdef object instructions
+    cdef tuple result
+    if depth > MAX_FRAMES:
+        depth = MAX_FRAMES
+    while frame != NULL and n < depth:
+        codes[n] = pdt_frame_code(frame)
+        offsets[n] = pdt_frame_lasti(frame)
+        n += 1
+        back = pdt_frame_back(frame)
+        Py_DECREF(<object>frame)
+        frame = back
+    Py_XDECREF(frame)
+    result = PyTuple_New(n)
+    for i in range(n):
+        Py_INCREF(<object>codes[i])
+        PyTuple_SET_ITEM(result, i, <object>codes[i])
+        Py_DECREF(<object>codes[i])
+    instructions = (<char *>offsets)[:n * sizeof(int)]
+    return result, instructions
+
+
+cdef tuple order_of(tuple before, tuple after):
+    """New position -> old position, by identity; equal objects that are one keep their order. O(n)."""
+    cdef dict places = {}
+    cdef Py_ssize_t i
+    for i in range(len(before)):
+        places.setdefault(id(before[i]), []).append(i)
+    for queue in places.values():
+        (<list>queue).reverse()
+    return tuple([(<list>places[id(item)]).pop() for item in after])
+
+
+cdef void refuse(Tracker t) except *:
+    raise TrackingLockedError(
+        f"{class_name(t.cls)}{'' if t.rare is None or t.rare.name is None else ' ' + repr(t.rare.name)} is locked"
+        f" ({'by lock()' if t.state & T_LOCK_SELF else 'a container above it is'}); call unlock() first"
+    )

@@ -1,0 +1,299 @@
+# TrackedDict's hook: every mutator of dict, and the two readers that a Python subclass would slow down.
+#
+# str keys run no user code, so the old value is looked up before and nothing comes between store and
+# record. For other keys the hash is computed once and handed on; their __eq__ may let other threads
+# (or itself) change the dict meanwhile: t.version and t.net tell, and the record is made true then.
+
+cdef int born_dict(DictHook self) except -1:
+    if self.born_ns == 0:
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if PyDict_Size(self):
+            link_all(self.tracker)
+    return 0
+
+
+cdef inline Tracker enter_dict(DictHook self):
+    cdef Tracker t = self.tracker
+    if t is None:
+        t = tracker_of(self)
+    if t.epoch != epoch:
+        refresh(t)
+    if t.state & T_LOCKED:
+        refuse(t)
+    return t
+
+
+cdef int store(DictHook self, Tracker t, object key, object value, int method) except -1:
+    """self[key] = value, and its record."""
+    cdef PyObject *held
+    cdef object old
+    cdef Py_ssize_t size
+    cdef Py_hash_t hash
+    cdef uint32_t version
+    cdef int32_t net
+    cdef bint added
+    if PyUnicode_CheckExact(key):
+        held = PyDict_GetItemWithError(self, key)
+        old = missing if held == NULL else <object>held
+        PyDict_SetItem(self, key, value)
+        added = held == NULL
+    else:
+        hash = PyObject_Hash(key)
+        while True:
+            version = t.version
+            held = _PyDict_GetItem_KnownHash(self, key, hash)
+            old = missing if held == NULL else <object>held
+            if t.version == version:
+                break
+        net = t.net
+        size = PyDict_Size(self)
+        _PyDict_SetItem_KnownHash(self, key, value, hash)
+        added = old is missing
+        if t.version != version:
+            # somebody else changed the dict while the key's __eq__ ran: what did we really replace?
+            added = PyDict_Size(self) - size - (t.net - net) == 1
+            old = missing if added else replaced(t, t.version - version, key, old)
+    if (pdt_plain(old) or added) and pdt_plain(value):
+        return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
+    return store_linked(t, key, old, value, method, added)
+
+
+cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added) except -1:
+    # The links first: a child that moves on is a child of where it is now, also for observers.
+    if t.children and old is not missing:
+        unlink_child(t, old, key)
+    if pdt_heap_type(value):
+        link_child(t, value, key, 0)
+    return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
+
+
+cdef object replaced(Tracker t, uint32_t newer, object key, object old):
+    """Value of key after the newer records of t; old if none of them touched it. O(records since)."""
+    cdef Log log = <Log>t.active
+    cdef Py_ssize_t i, at
+    for i in range(log.count - 1, -1, -1):
+        if newer == 0:
+            break
+        at = ring_index(log, i)
+        if (<Place>log.objects[at * SLOTS]).tracker is not t:
+            continue
+        newer -= 1
+        if log.stamps[at].shape != S_SLOT:
+            continue
+        other = log.objects[at * SLOTS + 1]
+        if other is key or (type(other) is type(key) and PyObject_Hash(other) == PyObject_Hash(key) and other == key):
+            return log.objects[at * SLOTS + 3]
+    return old
+
+
+cdef object take(DictHook self, Tracker t, object key, int method):
+    """Remove key: one look-up, one record; missing if there is no such key."""
+    value = dict.pop(self, key, missing)
+    if value is missing:
+        return value
+    if t.children:
+        unlink_child(t, value, key)
+    commit(t, A_REMOVE, method, S_SLOT, -1, key, value, missing, -1)
+    return value
+
+
+cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1:
+    """Take over all items of a plain dict: one record with a row for each. O(items)."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef PyObject *held
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t n = 0
+    cdef Py_ssize_t size = PyDict_Size(rows_from)
+    cdef Py_ssize_t before = PyDict_Size(self)
+    cdef tuple rows
+    cdef bint complicated = False
+    cdef object old
+    if size == 0:
+        return 0
+    if t.state & T_CONVERT:
+        rows_from = PyDict_Copy(rows_from)
+        convert_values(rows_from, t.settled, None)
+    rows = PyTuple_New(3 * size)
+    while n < size and PyDict_Next(rows_from, &position, &key, &value):
+        k = <object>key
+        if before == 0:
+            old = missing
+        else:
+            held = _PyDict_GetItem_KnownHash(self, k, PyObject_Hash(k)) if not PyUnicode_CheckExact(k) \
+                else PyDict_GetItemWithError(self, k)
+            old = missing if held == NULL else <object>held
+            if not complicated and old is not missing and pdt_heap_type(old):
+                complicated = True
+        if not complicated and pdt_heap_type(<object>value):
+            complicated = True
+        Py_INCREF(k)
+        PyTuple_SET_ITEM(rows, 3 * n, k)
+        Py_INCREF(old)
+        PyTuple_SET_ITEM(rows, 3 * n + 1, old)
+        Py_INCREF(<object>value)
+        PyTuple_SET_ITEM(rows, 3 * n + 2, <object>value)
+        n += 1
+    if n < size:
+        raise RuntimeError("dictionary changed size during update")
+    PyDict_Merge(self, rows_from, 1)
+    if complicated or t.children:
+        for n in range(size):
+            if rows[3 * n + 1] is not missing:
+                unlink_child(t, rows[3 * n + 1], rows[3 * n])
+            if pdt_heap_type(rows[3 * n + 2]):
+                link_child(t, rows[3 * n + 2], rows[3 * n], 0)
+    return commit(t, A_ADD if PyDict_Size(self) - before == size else A_UPDATE, method, S_ROWS, -1, missing, missing,
+                  rows, PyDict_Size(self) - before)
+
+
+cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int method) except -1:
+    """update(*args, **kwargs): what an iterator gave before it failed is stored and recorded."""
+    cdef object arriving
+    if len(args) == 1 and PyDict_CheckExact(args[0]) and not kwargs:
+        merge(self, t, args[0], method)
+        return 0
+    arriving = {}
+    try:
+        dict.update(arriving, *args, **kwargs)
+    except BaseException:
+        merge(self, enter_dict(self), arriving, method)
+        raise
+    merge(self, enter_dict(self), arriving, method)
+    return 0
+
+
+@cython.no_gc_clear
+cdef class DictHook(dict):
+    """A dict whose mutations are recorded."""
+
+    def __init__(self, *args, **kwargs):
+        cdef Tracker t
+        cdef bint again = self.born_ns != 0
+        cdef object options = None
+        if kwargs:
+            options, kwargs = split_options(kwargs)
+        if again:
+            t = enter_dict(self)
+            if options is not None:
+                raise TypeError("tracking options are given once, when the container is made")
+            update_from(self, t, args, kwargs, M_INIT)
+            return
+        if kwargs:
+            pdt_init(&PyDict_Type, self, args, <PyObject *>kwargs)
+        else:
+            pdt_init(&PyDict_Type, self, args, NULL)
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if options is not None:
+            configure(self, (<tuple>options)[0], (<tuple>options)[1])
+            if self.tracker is not None:
+                refresh(self.tracker)
+                if self.tracker.state & T_CONVERT:
+                    convert_values(self, self.tracker.settled, None)
+        link_new_dict(self)
+
+    def __dealloc__(self):
+        if self.tracker is not None:
+            let_go(self.tracker)
+
+    def __getitem__(self, key):
+        return pdt_dict_subscript(self, key)
+
+    def __contains__(self, key):
+        return PyDict_Contains(self, key)
+
+    def __setitem__(self, key, value):
+        cdef Tracker t = enter_dict(self)
+        if t.state & T_CONVERT:
+            value = convert_for(t, value)
+        store(self, t, key, value, M_SETITEM)
+
+    def __delitem__(self, key):
+        cdef Tracker t = enter_dict(self)
+        if take(self, t, key, M_DELITEM) is missing:
+            raise KeyError(key)
+
+    def setdefault(self, key, default=None, /):
+        """As dict.setdefault; an ``add`` if the key was not there."""
+        cdef Tracker t = enter_dict(self)
+        cdef Py_ssize_t size
+        cdef int32_t net
+        default = convert_for(t, default)
+        net = t.net
+        size = PyDict_Size(self)
+        value = dict.setdefault(self, key, default)
+        if value is default and PyDict_Size(self) - size - (t.net - net) == 1:
+            store_linked(t, key, missing, value, M_SETDEFAULT, True)
+        return value
+
+    def pop(self, *args):
+        """As dict.pop."""
+        cdef Tracker t
+        if len(args) == 1 or len(args) == 2:
+            t = enter_dict(self)
+            value = take(self, t, args[0], M_POP)
+            if value is not missing:
+                return value
+            if len(args) == 2:
+                return args[1]
+            raise KeyError(args[0])
+        return dict.pop(self, *args)
+
+    def popitem(self):
+        """As dict.popitem."""
+        cdef Tracker t = enter_dict(self)
+        item = dict.popitem(self)
+        key, value = <tuple>item
+        if t.children:
+            unlink_child(t, value, key)
+        commit(t, A_REMOVE, M_POPITEM, S_SLOT, -1, key, value, missing, -1)
+        return item
+
+    def clear(self):
+        """As dict.clear; one record, none if it was empty."""
+        cdef Tracker t = enter_dict(self)
+        cdef PyObject *key
+        cdef PyObject *value
+        cdef Py_ssize_t position = 0
+        cdef Py_ssize_t n = 0
+        cdef Py_ssize_t size = PyDict_Size(self)
+        cdef tuple rows
+        if size == 0:
+            return
+        rows = PyTuple_New(3 * size)
+        while n < size and PyDict_Next(self, &position, &key, &value):
+            Py_INCREF(<object>key)
+            PyTuple_SET_ITEM(rows, 3 * n, <object>key)
+            Py_INCREF(<object>value)
+            PyTuple_SET_ITEM(rows, 3 * n + 1, <object>value)
+            Py_INCREF(missing)
+            PyTuple_SET_ITEM(rows, 3 * n + 2, missing)
+            n += 1
+        dict.clear(self)
+        if t.children:
+            for n in range(size):
+                unlink_child(t, rows[3 * n + 1], rows[3 * n])
+        commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
+
+    def update(self, *args, **kwargs):
+        """As dict.update; one record with a row for each item, ``tracking_`` names are items here."""
+        update_from(self, enter_dict(self), args, kwargs, M_UPDATE)
+
+    def __ior__(self, other):
+        update_from(self, enter_dict(self), (other,), {}, M_IOR)
+        return self
+
+
+cdef int link_new_dict(DictHook self) except -1:
+    # one pass that touches nothing where no value can be tracked
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    while PyDict_Next(self, &position, &key, &value):
+        if pdt_heap_type(<object>value) and tracker_of(<object>value) is not None:
+            if self.tracker is None:
+                tracker_of(self)
+            link_child(self.tracker, <object>value, <object>key, 0)
+    return 0

@@ -1,0 +1,411 @@
+# TrackedList's hook. Everything but one item is a splice (start, removed, inserted), sort and reverse a
+# permutation. Arguments that iterate are consumed into a list first, so that the splice is atomic.
+
+cdef int born_list(ListHook self) except -1:
+    if self.born_ns == 0:
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if PyList_GET_SIZE(self):
+            link_all(self.tracker)
+    return 0
+
+
+cdef inline Tracker enter_list(ListHook self):
+    cdef Tracker t = self.tracker
+    if t is None:
+        t = tracker_of(self)
+    if t.epoch != epoch:
+        refresh(t)
+    if t.state & T_LOCKED:
+        refuse(t)
+    return t
+
+
+cdef int put(ListHook self, Tracker t, Py_ssize_t i, object value, int method) except -1:
+    # insert at i, which is in range
+    cdef bint inside = i < PyList_GET_SIZE(self)
+    PyList_Insert(self, i, value)
+    if pdt_heap_type(value):
+        link_child(t, value, None, i)
+    if inside and t.children:
+        bump()
+    return commit(t, A_ADD, method, S_SLOT, i, missing, missing, value, 1)
+
+
+cdef object cut(ListHook self, Tracker t, Py_ssize_t i, int method, object passed):
+    # remove item i, which is in range
+    cdef object value = <object>PyList_GET_ITEM(<PyObject *>self, i)
+    PyList_SetSlice(self, i, i + 1, EMPTY)
+    if t.children:
+        unlink_child(t, value, None)
+        bump()
+    commit(t, A_REMOVE, method, S_SLOT, i, passed, value, missing, -1)
+    return value
+
+
+cdef object EMPTY = []
+
+
+cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method) except -1:
+    """self[start:stop] = items (a list or tuple that nobody else changes meanwhile); one record."""
+    cdef tuple removed
+    cdef tuple inserted
+    cdef Py_ssize_t size = PyList_GET_SIZE(self)
+    cdef Py_ssize_t i
+    if t.state & T_CONVERT:
+        items = [convert_for(t, item) for item in items]
+    inserted = items if PyTuple_CheckExact(items) else PyList_AsTuple(items)
+    if stop > start:
+        removed = PyList_AsTuple(PyList_GetSlice(self, start, stop))
+    else:
+        removed = ()
+    if not removed and not inserted:
+        return 0
+    if start >= size:
+        extend_list(self, inserted)
+    else:
+        PyList_SetSlice(self, start, stop, inserted)
+    if t.children:
+        for item in removed:
+            if pdt_heap_type(item):
+                unlink_child(t, item, None)
+    for i in range(PyTuple_GET_SIZE(inserted)):
+        if pdt_heap_type(<object>PyTuple_GET_ITEM(inserted, i)):
+            link_child(t, <object>PyTuple_GET_ITEM(inserted, i), None, start + i)
+    if t.children and start < size:
+        bump()
+    return commit(t, A_UPDATE if removed and inserted else (A_ADD if inserted else A_REMOVE), method, S_SPLICE, start,
+                  missing, removed, inserted, len(inserted) - len(removed))
+
+
+cdef int extend_list(ListHook self, tuple items) except -1:
+    list.extend(self, items)
+    return 0
+
+
+cdef int extend_from(ListHook self, object iterable, int method) except -1:
+    cdef Py_ssize_t size
+    cdef list arriving
+    if PyTuple_CheckExact(iterable):
+        size = PyList_GET_SIZE(self)
+        return splice(self, enter_list(self), size, size, iterable, method)
+    if PyList_CheckExact(iterable):
+        size = PyList_GET_SIZE(self)
+        return splice(self, enter_list(self), size, size, iterable, method)
+    arriving = []
+    try:
+        arriving.extend(iterable)
+    except BaseException:
+        size = PyList_GET_SIZE(self)
+        splice(self, enter_list(self), size, size, arriving, method)
+        raise
+    size = PyList_GET_SIZE(self)
+    return splice(self, enter_list(self), size, size, arriving, method)
+
+
+cdef object as_items(object value, bint extended):
+    # what list's own slice assignment takes, read once
+    if PyList_CheckExact(value) or PyTuple_CheckExact(value):
+        return value
+    try:
+        iterator = iter(value)
+    except TypeError:
+        raise TypeError("must assign iterable to extended slice" if extended else "can only assign an iterable") \
+            from None
+    return list(iterator) if not isinstance(value, (list, tuple)) else list(value)
+
+
+cdef int assign_stepped(ListHook self, object key, Py_ssize_t start, Py_ssize_t step, Py_ssize_t length, object items,
+                        bint delete, int method) except -1:
+    """l[a:b:c] = items or del l[a:b:c] with a step other than 1: rows (index, before, after)."""
+    cdef Tracker t = enter_list(self)
+    cdef tuple rows
+    cdef Py_ssize_t n, i
+    cdef list after = None
+    if length == 0:
+        return 0
+    if delete and step < 0:
+        start += (length - 1) * step
+        step = -step
+    if not delete and t.state & T_CONVERT:
+        items = [convert_for(t, item) for item in items]
+    rows = PyTuple_New(3 * length)
+    for n in range(length):
+        i = start + n * step
+        index = i
+        Py_INCREF(index)
+        PyTuple_SET_ITEM(rows, 3 * n, index)
+        old = <object>PyList_GET_ITEM(<PyObject *>self, i)
+        Py_INCREF(old)
+        PyTuple_SET_ITEM(rows, 3 * n + 1, old)
+        new = missing if delete else items[n]
+        Py_INCREF(new)
+        PyTuple_SET_ITEM(rows, 3 * n + 2, new)
+    pdt_list_ass_subscript(self, key, NULL if delete else <PyObject *>items)
+    for n in range(length):
+        if t.children:
+            unlink_child(t, rows[3 * n + 1], None)
+        if pdt_heap_type(rows[3 * n + 2]):
+            link_child(t, rows[3 * n + 2], None, rows[3 * n])
+    if t.children:
+        bump()
+    return commit(t, A_REMOVE if delete else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
+                  -length if delete else 0)
+
+
+cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
+    """Record that sort left the list in another order than before; nothing if it did not."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t size = PyList_GET_SIZE(self)
+    cdef bint same = True
+    for i in range(size):
+        if PyList_GET_ITEM(<PyObject *>self, i) != <PyObject *>PyTuple_GET_ITEM(before, i):
+            same = False
+            break
+    if same:
+        return 0
+    if t.children:
+        bump()
+    return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, PyList_AsTuple(self), 0)
+
+
+@cython.no_gc_clear
+cdef class ListHook(list):
+    """A list whose mutations are recorded."""
+
+    def __init__(self, *args, **kwargs):
+        cdef object options = None
+        cdef Py_ssize_t i
+        cdef Tracker t
+        if kwargs:
+            options, kwargs = split_options(kwargs)
+            if kwargs and pdt_same_new(self, <PyTypeObject *>ListHook):
+                raise TypeError("list() takes no keyword arguments")
+        if self.born_ns != 0:
+            if options is not None:
+                raise TypeError("tracking options are given once, when the container is made")
+            if len(args) > 1:
+                list.__init__(self, *args)
+            items = list(args[0]) if args else []
+            splice(self, enter_list(self), 0, PyList_GET_SIZE(self), items, M_INIT)
+            return
+        pdt_init(&PyList_Type, self, args, NULL)
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if options is not None:
+            configure(self, (<tuple>options)[0], (<tuple>options)[1])
+            if self.tracker is not None:
+                refresh(self.tracker)
+                if self.tracker.state & T_CONVERT:
+                    for i in range(PyList_GET_SIZE(self)):
+                        value = <object>PyList_GET_ITEM(<PyObject *>self, i)
+                        value = convert_for(self.tracker, value)
+                        list.__setitem__(self, i, value)
+        for i in range(PyList_GET_SIZE(self)):
+            if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
+                if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None:
+                    t = tracker_of(self)
+                    link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
+
+    def __dealloc__(self):
+        if self.tracker is not None:
+            let_go(self.tracker)
+
+    def __getitem__(self, key):
+        return pdt_list_subscript(self, key)
+
+    def __contains__(self, value):
+        return pdt_list_contains(self, value)
+
+    def append(self, value, /):
+        """As list.append."""
+        cdef Tracker t = enter_list(self)
+        cdef Py_ssize_t i
+        if t.state & T_CONVERT:
+            value = convert_for(t, value)
+        i = PyList_GET_SIZE(self)
+        PyList_Append(self, value)
+        if pdt_heap_type(value):
+            link_child(t, value, None, i)
+        commit(t, A_ADD, M_APPEND, S_SLOT, i, missing, missing, value, 1)
+
+    def insert(self, *args):
+        """As list.insert; the index is recorded as it came out."""
+        cdef Tracker t
+        cdef Py_ssize_t i, n
+        if len(args) != 2:
+            list.insert(self, *args)
+            return
+        i = PyLong_AsSsize_t(PyNumber_Index(args[0]))
+        t = enter_list(self)
+        value = convert_for(t, args[1])
+        n = PyList_GET_SIZE(self)
+        if i < 0:
+            i += n
+            if i < 0:
+                i = 0
+        elif i > n:
+            i = n
+        put(self, t, i, value, M_INSERT)
+
+    def extend(self, iterable, /):
+        """As list.extend; one record, also of what came before an iterator failed."""
+        enter_list(self)
+        extend_from(self, iterable, M_EXTEND)
+
+    def __iadd__(self, other):
+        enter_list(self)
+        extend_from(self, other, M_IADD)
+        return self
+
+    def __imul__(self, times):
+        cdef Tracker t
+        cdef Py_ssize_t n, size
+        if not PyIndex_Check(times):
+            return NotImplemented
+        n = PyNumber_AsSsize_t(times, PyExc_OverflowError)
+        t = enter_list(self)
+        size = PyList_GET_SIZE(self)
+        if n <= 0:
+            splice(self, t, 0, size, (), M_IMUL)
+        elif n > 1 and size:
+            if size > PY_SSIZE_T_MAX // n:
+                raise MemoryError()
+            splice(self, t, size, size, PyList_AsTuple(self) * (n - 1), M_IMUL)
+        return self
+
+    def pop(self, *args):
+        """As list.pop."""
+        cdef Tracker t
+        cdef Py_ssize_t i
+        cdef Py_ssize_t n
+        if len(args) > 1:
+            return list.pop(self, *args)
+        i = PyLong_AsSsize_t(PyNumber_Index(args[0])) if args else -1
+        t = enter_list(self)
+        n = PyList_GET_SIZE(self)
+        if n == 0:
+            raise IndexError("pop from empty list")
+        if i < 0:
+            i += n
+        if i < 0 or i >= n:
+            raise IndexError("pop index out of range")
+        return cut(self, t, i, M_POP, PyNumber_Index(args[0]) if args and type(args[0]) is int else missing)
+
+    def remove(self, value, /):
+        """As list.remove."""
+        cdef Tracker t = enter_list(self)
+        cdef Py_ssize_t i = 0
+        while i < PyList_GET_SIZE(self):
+            item = <object>PyList_GET_ITEM(<PyObject *>self, i)
+            if PyObject_RichCompareBool(item, value, Py_EQ):
+                if i < PyList_GET_SIZE(self):
+                    cut(self, enter_list(self), i, M_REMOVE, missing)
+                return
+            i += 1
+        raise ValueError("list.remove(x): x not in list")
+
+    def clear(self):
+        """As list.clear; one record, none if it was empty."""
+        splice(self, enter_list(self), 0, PyList_GET_SIZE(self), (), M_CLEAR)
+
+    def reverse(self):
+        """As list.reverse."""
+        cdef Tracker t = enter_list(self)
+        cdef Py_ssize_t n = PyList_GET_SIZE(self)
+        if n < 2:
+            return
+        list.reverse(self)
+        if t.children:
+            bump()
+        commit(t, A_UPDATE, M_REVERSE, S_REVERSE, n, missing, missing, missing, 0)
+
+    def sort(self, *args, **kwargs):
+        """As list.sort; a sort that changes nothing records nothing."""
+        cdef Tracker t = enter_list(self)
+        cdef bint quiet = t.state & T_QUIET
+        before = PyList_AsTuple(self)
+        t.state |= T_QUIET      # whatever a key function does to the list now, list.sort throws away
+        try:
+            list.sort(self, *args, **kwargs)
+        finally:
+            if not quiet:
+                t.state &= ~T_QUIET
+            if PyList_GET_SIZE(self) == len(<tuple>before):
+                reorder(self, t, before)
+            else:
+                splice_record(self, t, before)
+
+    def __setitem__(self, key, value):
+        cdef Tracker t
+        cdef Py_ssize_t i, start, stop, step, length
+        if PyIndex_Check(key):
+            i = PyNumber_AsSsize_t(key, PyExc_IndexError)
+            t = enter_list(self)
+            value = convert_for(t, value)
+            if i < 0:
+                i += PyList_GET_SIZE(self)
+            if i < 0 or i >= PyList_GET_SIZE(self):
+                raise IndexError("list assignment index out of range")
+            old = <object>PyList_GET_ITEM(<PyObject *>self, i)
+            set_item(self, i, value)
+            if not (pdt_plain(value) and pdt_plain(old)):
+                if t.children:
+                    unlink_child(t, old, None)
+                if pdt_heap_type(value):
+                    link_child(t, value, None, i)
+            commit(t, A_UPDATE, M_SETITEM, S_SLOT, i, missing, old, value, 0)
+            return
+        if not PySlice_Check(key):
+            pdt_list_ass_subscript(self, key, <PyObject *>value)    # raises
+            return
+        PySlice_Unpack(key, &start, &stop, &step)
+        items = as_items(value, step != 1) if value is not self else list(value)
+        t = enter_list(self)
+        length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
+        if step == 1:
+            splice(self, t, start, max(start, stop), items, M_SETITEM)
+        elif len(items) != length:
+            raise ValueError(
+                f"attempt to assign sequence of size {len(items)} to extended slice of size {length}")
+        else:
+            assign_stepped(self, key, start, step, length, items, False, M_SETITEM)
+
+    def __delitem__(self, key):
+        cdef Tracker t
+        cdef Py_ssize_t i, start, stop, step, length
+        if PyIndex_Check(key):
+            i = PyNumber_AsSsize_t(key, PyExc_IndexError)
+            t = enter_list(self)
+            if i < 0:
+                i += PyList_GET_SIZE(self)
+            if i < 0 or i >= PyList_GET_SIZE(self):
+                raise IndexError("list assignment index out of range")
+            cut(self, t, i, M_DELITEM, missing)
+            return
+        if not PySlice_Check(key):
+            pdt_list_ass_subscript(self, key, NULL)                 # raises
+            return
+        PySlice_Unpack(key, &start, &stop, &step)
+        t = enter_list(self)
+        length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
+        if step == 1:
+            splice(self, t, start, max(start, stop), (), M_DELITEM)
+        else:
+            assign_stepped(self, slice(start, stop if stop >= 0 else None, step), start, step, length, None, True,
+                           M_DELITEM)
+
+
+cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
+    # the caller holds the old item, so that nothing is freed here
+    cdef PyObject **at = (<PyListObject *>self).ob_item + i
+    cdef PyObject *gone = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+    Py_DECREF(<object>gone)
+
+
+cdef int splice_record(ListHook self, Tracker t, tuple before) except -1:
+    # sort failed in a way that left other items: say what is there now
+    return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, PyList_AsTuple(self),
+                  PyList_GET_SIZE(self) - len(before))

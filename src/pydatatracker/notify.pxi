@@ -1,0 +1,206 @@
+# Who is told: observers of the container and of all above it, children first, after the record is final.
+#
+# A thread that is already telling observers queues what they change in turn; the queue belongs to the
+# thread. Filters are tested on the record, before a change object is built. No lock is held here.
+
+cdef class Observer:
+    """One registration of an observer."""
+
+    def __init__(self, call, int priority, path, unsigned int actions, bint weak):
+        self.call = call
+        self.priority = priority
+        self.path = path
+        self.actions = actions
+        self.weak = weak
+
+
+cdef dict telling = {}              # thread -> changes that wait
+cdef object on_observer_error = None    # called with (change, observer, exception)
+cdef uint64_t observer_errors = 0
+
+
+cdef int notify(Tracker t, Change change) except -1:
+    cdef object thread = PyThread_get_thread_ident()
+    waiting = telling.get(thread)
+    if waiting is not None:
+        (<list>waiting).append((t, change))
+        return 0
+    cdef list queue = []
+    cdef Py_ssize_t n = 0
+    cdef list failed = None
+    telling[thread] = queue
+    try:
+        failed = tell_all(t, change, failed)
+        while n < len(queue):
+            t, change = <tuple>queue[n]
+            n += 1
+            failed = tell_all(t, change, failed)
+            if n == 1000:           # a long chain of changes keeps memory flat
+                del queue[:n]
+                n = 0
+    finally:
+        telling.pop(thread, None)
+    if failed is not None:
+        raise ExceptionGroup("observers of a tracked container failed", failed)
+    return 0
+
+
+cdef list tell_all(Tracker t, Change change, list failed):
+    cdef Place place = change.place
+    cdef Place step
+    cdef Rare rare
+    cdef set told
+    if not t.state & T_SEVERAL and (change.rare is None or change.rare.places is None):
+        step = place
+        while step is not None:
+            rare = step.tracker.rare
+            if rare is not None and rare.observers is not None:
+                failed = tell(rare.observers, step.tracker, change, failed)
+            step = step.parent
+        if process_observer is not None:
+            failed = tell_one(process_observer, root_of(place), change, failed)
+        return failed
+    # several places: each container above is told once, the nearest first
+    told = set()
+    heights = []
+    for target in (t.rare.targets if t.rare is not None and t.rare.targets is not None else [(None, (place,))]):
+        for each in <tuple>(<tuple>target)[1]:
+            step = each
+            height = 0
+            while step is not None:
+                if step.tracker.number not in told:
+                    told.add(step.tracker.number)
+                    heights.append((height, len(heights), step.tracker))
+                step = step.parent
+                height += 1
+    heights.sort()
+    for height, n, tracker in heights:
+        rare = (<Tracker>tracker).rare
+        if rare is not None and rare.observers is not None:
+            failed = tell(rare.observers, <Tracker>tracker, change, failed)
+    if process_observer is not None:
+        failed = tell_one(process_observer, root_of(place), change, failed)
+    return failed
+
+
+cdef Tracker root_of(Place place):
+    while place.parent is not None:
+        place = place.parent
+    return place.tracker
+
+
+cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
+    cdef Observer observer
+    cdef Change seen = None
+    for each in observers:
+        observer = <Observer>each
+        if observer.actions and not observer.actions & (1 << change.action_code):
+            continue
+        if observer.path is not None and not touches(observer.path, change, viewer):
+            continue
+        call = observer.call
+        if observer.weak:
+            call = call()
+            if call is None:
+                continue
+        if seen is None:
+            seen = change if change.viewer is viewer else seen_from(change, viewer)
+        try:
+            call(seen)
+        except Exception as error:
+            failed = observer_failed(viewer, seen, call, error, failed)
+    return failed
+
+
+cdef list tell_one(object call, Tracker viewer, Change change, list failed):
+    change = seen_from(change, viewer)
+    try:
+        call(change)
+    except Exception as error:
+        failed = observer_failed(viewer, change, call, error, failed)
+    return failed
+
+
+cdef list observer_failed(Tracker viewer, Change change, object call, object error, list failed):
+    global observer_errors
+    observer_errors += 1
+    if viewer.settled is not None and viewer.settled.raise_errors == 1:
+        if failed is None:
+            failed = []
+        failed.append(error)
+        return failed
+    if on_observer_error is not None:
+        on_observer_error(change, call, error)
+    return failed
+
+
+cdef bint touches(object pattern, Change change, Tracker viewer):
+    """True if the change, seen from viewer, is at a path that the compiled glob matches."""
+    cdef tuple base
+    for base in bases(change, viewer):
+        if change.shape == S_SLOT:
+            if glob_matches(pattern, 0, base + (change.key if change.index < 0 else change.index,), 0):
+                return True
+        elif change.shape == S_ROWS:
+            for i in range(0, len(<tuple>change.new), 3):
+                if glob_matches(pattern, 0, base + ((<tuple>change.new)[i],), 0):
+                    return True
+        elif change.shape == S_ELEMENTS:
+            for e in change.old + change.new:
+                if glob_matches(pattern, 0, base + (e,), 0):
+                    return True
+        elif change.shape == S_SPLICE:
+            for i in range(change.index, change.index + max(len(<tuple>change.old), len(<tuple>change.new))):
+                if glob_matches(pattern, 0, base + (i,), 0):
+                    return True
+        if change.shape != S_SLOT and glob_matches(pattern, 0, base, 0):
+            return True
+    return False
+
+
+cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) except -1:
+    # a pattern's segment is a str (literal), None (**), or a function str -> bool
+    cdef object segment
+    while p < len(pattern):
+        segment = pattern[p]
+        if segment is None:
+            if p + 1 == len(pattern):
+                return True
+            while k <= len(path):
+                if glob_matches(pattern, p + 1, path, k):
+                    return True
+                k += 1
+            return False
+        if k == len(path):
+            return False
+        key = path[k]
+        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else words(key))
+        if type(segment) is str:
+            if segment != text:
+                return False
+        elif not segment(text):
+            return False
+        p += 1
+        k += 1
+    return k == len(path)
+
+
+cdef list bases(Change change, Tracker viewer):
+    """Paths from viewer to the container that changed, the first place first."""
+    cdef list found = []
+    cdef list places = [change.place]
+    if change.rare is not None and change.rare.places is not None:
+        places.extend(change.rare.places)
+    for place in places:
+        if runs_through(<Place>place, viewer):
+            base = path_of(<Place>place, viewer)
+            if base not in found if all_quiet(base) else True:
+                found.append(base)
+    return found
+
+
+cdef bint all_quiet(tuple path):
+    for key in path:
+        if not pdt_quiet_key(key):
+            return False
+    return True

@@ -1,0 +1,67 @@
+# tracking_... keyword arguments: taken out, checked, turned into one shared Options object.
+
+OPTION_NAMES = (
+    "tracking_name", "tracking_auto_convert", "tracking_capture_snapshots", "tracking_capture_stack",
+    "tracking_max_changes", "tracking_keep_values", "tracking_observer_errors",
+)
+
+
+cdef Py_ssize_t checked_number(str name, object value) except? -99:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{name} takes a whole number of 0 or more, not {value!r}")
+    if value > 1 << 40:
+        raise ValueError(f"{name}={value!r} is more than any memory holds")
+    return value
+
+
+cdef int checked_flag(str name, object value) except? -99:
+    if value is not True and value is not False:
+        raise TypeError(f"{name} takes True or False, not {value!r}")
+    return value is True
+
+
+cdef tuple split_options(dict kwargs):
+    """((Options or None, name) or None, the other keyword arguments). Raises TypeError for an unknown option."""
+    cdef dict rest = {}
+    cdef bint any = False
+    cdef Options options = None
+    name = None
+    for key, value in kwargs.items():
+        if not (<str>key).startswith("tracking_"):
+            rest[key] = value
+            continue
+        any = True
+        if key == "tracking_name":
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"tracking_name takes a str, not {value!r}")
+            name = value
+            continue
+        if options is None:
+            options = Options()
+        if key == "tracking_auto_convert":
+            options.auto_convert = checked_flag(key, value)
+        elif key == "tracking_capture_snapshots":
+            options.snapshots = checked_flag(key, value)
+        elif key == "tracking_capture_stack":
+            options.stack = 25 if value is True else 0 if value is False else checked_number(key, value)
+        elif key == "tracking_max_changes":
+            options.max_changes = NO_LIMIT if value is None else checked_number(key, value)
+        elif key == "tracking_keep_values":
+            options.keep_values = checked_flag(key, value)
+        elif key == "tracking_observer_errors":
+            if value not in ("log", "raise"):
+                raise TypeError(f"tracking_observer_errors takes 'log' or 'raise', not {value!r}")
+            options.raise_errors = value == "raise"
+        else:
+            import difflib
+            near = difflib.get_close_matches(key, OPTION_NAMES, 1, 0.0)
+            raise TypeError(f"unknown tracking option {key!r}; did you mean {near[0]!r}?")
+    return ((options, name) if any else None), rest
+
+
+def options_from(dict kwargs):
+    """(Options or None, name, other keyword arguments) of tracking_... keyword arguments."""
+    given, rest = split_options(kwargs)
+    if given is None:
+        return None, None, rest
+    return given[0], given[1], rest

@@ -1,0 +1,273 @@
+# Places: found when a container's epoch is behind, then cached until a tree moves.
+#
+# refresh() brings a tracker and all stale ancestors up to date, parents first, without recursion.
+# A place is reused when it is still true, so that a tree that moved elsewhere costs no allocation.
+
+cdef inline bint same_key(object a, object b):
+    if a is b:
+        return True
+    if PyLong_CheckExact(a) and PyLong_CheckExact(b):
+        return PyObject_RichCompareBool(a, b, Py_EQ) == 1
+    if PyUnicode_CheckExact(a) and PyUnicode_CheckExact(b):
+        return PyObject_RichCompareBool(a, b, Py_EQ) == 1
+    return False
+
+
+cdef object find_one(Link link, Tracker ct):
+    """Key under which the link's parent holds the child once; missing if it does not. O(1) mostly, O(items)."""
+    cdef Tracker parent = link.parent
+    cdef PyObject *owner = parent.owner
+    cdef PyObject *child = ct.owner
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef PyObject *held
+    cdef Py_ssize_t n, d, h
+    cdef Py_ssize_t position = 0
+    if parent.kind == K_LIST:
+        n = PyList_GET_SIZE(<object>owner)
+        h = link.hint
+        if h >= n:
+            h = n - 1
+        for d in range(n):          # outwards from where it was last seen
+            if h - d < 0 and h + d >= n:
+                break
+            if h - d >= 0 and PyList_GET_ITEM(owner, h - d) == child:
+                link.hint = h - d
+                return link.hint
+            if d and h + d < n and PyList_GET_ITEM(owner, h + d) == child:
+                link.hint = h + d
+                return link.hint
+        return missing
+    if parent.kind == K_DICT:
+        if PyUnicode_CheckExact(link.key):
+            held = PyDict_GetItemWithError(<object>owner, link.key)
+            if held == child:
+                return link.key
+        elif link.key is not missing and pdt_quiet_key(link.key):
+            held = PyDict_GetItemWithError(<object>owner, link.key)
+            if held == child:
+                return link.key
+        while PyDict_Next(<object>owner, &position, &key, &value):
+            if value == child:
+                link.key = <object>key
+                return link.key
+        return missing
+    if parent.kind == K_ATTR:
+        return link.key
+    return ct.uuid                  # an element of a set has no key: its id stands for it
+
+
+cdef list find_all(Link link, Tracker ct):
+    """All keys under which the link's parent holds the child. O(items of the parent)."""
+    cdef PyObject *owner = link.parent.owner
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t i
+    cdef Py_ssize_t position = 0
+    cdef list keys = []
+    if link.parent.kind == K_LIST:
+        for i in range(PyList_GET_SIZE(<object>owner)):
+            if PyList_GET_ITEM(owner, i) == ct.owner:
+                keys.append(i)
+    elif link.parent.kind == K_DICT:
+        while PyDict_Next(<object>owner, &position, &key, &value):
+            if value == ct.owner:
+                keys.append(<object>key)
+    elif link.parent.kind == K_ATTR:
+        keys.extend(link.key if isinstance(link.key, list) else [link.key])
+    else:
+        keys.append(ct.uuid)
+    return keys
+
+
+cdef int prune(Tracker t) except -1:
+    """Drop links to dead parents; follow again a link that no longer closes a cycle."""
+    global back_links
+    cdef Link link = t.link
+    cdef Link next
+    while link is not None:
+        next = link.next
+        if not alive(link.parent):
+            drop_link(t, link)
+        elif link.back and not is_above(t, link.parent):
+            link.back = False
+            back_links -= 1
+        link = next
+    return 0
+
+
+cdef int refresh(Tracker t) except -1:
+    """Bring place, log, options and flags of t up to date. O(stale ancestors)."""
+    cdef list todo
+    cdef Tracker x
+    cdef Link link
+    cdef bint ready
+    if t.epoch == epoch:
+        return 0
+    if t.link is None:
+        settle(t)
+        return 0
+    todo = [t]
+    while todo:
+        x = <Tracker>todo[len(todo) - 1]
+        if x.epoch == epoch:
+            todo.pop()
+            continue
+        prune(x)
+        ready = True
+        link = x.link
+        while link is not None:
+            if not link.back and link.parent.epoch != epoch:
+                todo.append(link.parent)
+                ready = False
+            link = link.next
+        if ready:
+            settle(x)
+            todo.pop()
+    return 0
+
+
+cdef int settle(Tracker t) except -1:
+    # all parents are up to date
+    cdef uint64_t now = epoch
+    cdef Link link = t.link
+    cdef Link only = None
+    cdef Place above
+    cdef Py_ssize_t links = 0
+    cdef uint16_t state = t.state & T_OWN
+    cdef Options options
+    cdef Log log
+    while link is not None:
+        if not link.back:
+            only = link
+            links += 1
+        link = link.next
+    if links == 0:
+        options = merged(t.options, DEFAULT_OPTIONS)
+        if t.place is None or t.place.parent is not None:
+            t.place = new_place(None, None, t)
+        if t.log is None:
+            t.log = Log(options.max_changes)
+        log = t.log
+    elif links == 1 and only.count == 1 and not only.parent.state & T_SEVERAL:
+        key = find_one(only, t)
+        if key is missing:          # somebody wrote round the hooks: it is not there any more
+            drop_link(t, only)
+            if only.parent.children > 0:
+                only.parent.children -= 1
+            return settle(t)
+        above = only.parent.place
+        if t.place is None or t.place.parent is not above or not same_key(t.place.key, key):
+            t.place = new_place(above, key, t)
+        log = <Log>only.parent.active
+        options = merged(t.options, only.parent.settled)
+        state |= only.parent.state & (T_LOCKED | T_NOTIFY)
+    else:
+        options = settle_several(t)
+        if options is None:
+            return settle(t)
+        log = <Log>(<tuple>t.rare.targets[0])[0]
+        link = t.link
+        while link is not None:
+            if not link.back:
+                state |= link.parent.state & (T_LOCKED | T_NOTIFY)
+            link = link.next
+        if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
+            state |= T_SEVERAL
+    t.settled = options
+    if state & T_LOCK_SELF:
+        state |= T_LOCKED
+    if process_observer is not None or (t.rare is not None and t.rare.observers is not None):
+        state |= T_NOTIFY
+    if options.stack > 0:
+        state |= T_STACK
+    if options.keep_values == 0:
+        state |= T_NOVALUES
+    if options.auto_convert == 1:
+        state |= T_CONVERT
+    if log.limit == 0:
+        state |= T_NORING
+    t.state = state
+    if t.logref is not log.ref:
+        if t.logref is not None:
+            if rare_of(t).past is None:
+                t.rare.past = []
+            if t.logref not in t.rare.past:
+                t.rare.past.append(t.logref)
+        t.logref = log.ref
+    t.active = <PyObject *>log
+    t.epoch = now
+    return 0
+
+
+cdef Place new_place(Place parent, object key, Tracker t):
+    cdef Place place = Place.__new__(Place)
+    place.parent = parent
+    place.key = key
+    place.tracker = t
+    return place
+
+
+cdef Options settle_several(Tracker t):
+    """Find all places of t, grouped by log; None if a link had to be dropped."""
+    cdef Link link = t.link
+    cdef Options options = None
+    cdef dict logs = {}
+    cdef list order = []
+    cdef list keys
+    cdef Py_ssize_t n = 0
+    while link is not None:
+        if not link.back:
+            keys = find_all(link, t)
+            if not keys:
+                drop_link(t, link)
+                return None
+            if options is None:
+                options = merged(t.options, link.parent.settled)
+            for target in targets_of(link.parent):
+                log = (<tuple>target)[0]
+                for above in <tuple>(<tuple>target)[1]:
+                    for key in keys:
+                        if n < MAX_PLACES:
+                            if id(log) not in logs:
+                                logs[id(log)] = []
+                                order.append(log)
+                            (<list>logs[id(log)]).append(new_place(above, key, t))
+                            n += 1
+        link = link.next
+    rare_of(t).targets = [(log, tuple(<list>logs[id(log)])) for log in order]
+    t.place = <Place>(<tuple>(<tuple>t.rare.targets[0])[1])[0]
+    return options
+
+
+cdef list targets_of(Tracker t):
+    # (log, places) of a tracker that is up to date
+    if t.state & T_SEVERAL:
+        return t.rare.targets
+    return [(<object>t.active, (t.place,))]
+
+
+cdef list places_of(Tracker t):
+    cdef list places = []
+    refresh(t)
+    for target in targets_of(t):
+        places.extend((<tuple>target)[1])
+    return places
+
+
+cdef tuple path_of(Place place, Tracker viewer):
+    """Keys from viewer (None: the root) down to place."""
+    cdef list keys = []
+    while place.parent is not None and place.tracker is not viewer:
+        keys.append(place.key)
+        place = place.parent
+    keys.reverse()
+    return tuple(keys)
+
+
+cdef bint runs_through(Place place, Tracker viewer):
+    while place is not None:
+        if place.tracker is viewer:
+            return True
+        place = place.parent
+    return False

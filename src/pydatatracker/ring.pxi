@@ -1,0 +1,171 @@
+# The ring: records in order, bounded, oldest out first.
+#
+# Invariants (checked by Log._check):
+#  - count <= capacity, and capacity <= limit where there is a limit;
+#  - record number i (0 = oldest) is at (head - count + i) mod capacity;
+#  - the ring wraps only once capacity == limit: before, head == count (mod clear);
+#  - references of unused places are None, so that len(objects) == capacity * SLOTS always;
+#  - seq rises strictly from the oldest to the newest.
+# Overwriting drops references, which may run user code: the new record stands before that happens.
+
+cdef class Scope:
+    """Actor, context and transaction of all changes below it."""
+
+    def __init__(self, str actor, context=None, transaction=None):
+        self.actor = actor
+        self.context = context
+        self.transaction = transaction
+
+    def __repr__(self):
+        return f"Scope({self.actor!r}, {self.context!r}, {self.transaction!r})"
+
+
+scope_variable = _contextvars.ContextVar("pydatatracker_scope", default=None)
+pdt_scope_init(scope_variable)
+
+
+def set_scope(Scope scope):
+    """Make scope the current one; returns the token for reset_scope."""
+    token = scope_variable.set(scope)
+    pdt_scope_changed()
+    return token
+
+
+def reset_scope(token):
+    """Undo set_scope."""
+    try:
+        scope_variable.reset(token)
+    finally:
+        pdt_scope_changed()
+
+
+cdef class Log:
+    """The records of one tree."""
+
+    def __cinit__(self, Py_ssize_t limit=DEFAULT_MAX_CHANGES):
+        self.limit = limit
+        self.objects = []
+        self.ref = _weakref.ref(self)
+
+    def __dealloc__(self):
+        PyMem_Free(self.stamps)
+
+    def _check(self):
+        """Raise AssertionError if the ring's invariants do not hold. O(records)."""
+        cdef Py_ssize_t i
+        cdef uint64_t before = 0
+        assert 0 <= self.count <= self.capacity, (self.count, self.capacity)
+        assert self.limit == NO_LIMIT or self.capacity <= self.limit, (self.capacity, self.limit)
+        assert len(self.objects) == self.capacity * SLOTS, (len(self.objects), self.capacity)
+        assert 0 <= self.head <= self.capacity, (self.head, self.capacity)
+        for i in range(self.count):
+            stamp = &self.stamps[ring_index(self, i)]
+            assert stamp.seq > before, (stamp.seq, before)
+            before = stamp.seq
+            assert isinstance(self.objects[ring_index(self, i) * SLOTS], Place)
+        used = {ring_index(self, i) for i in range(self.count)}
+        for i in range(self.capacity):
+            if i not in used:
+                assert self.objects[i * SLOTS:(i + 1) * SLOTS] == [None] * SLOTS, i
+
+
+cdef inline Py_ssize_t ring_index(Log log, Py_ssize_t i):
+    # place of record number i, 0 = oldest
+    cdef Py_ssize_t at = log.head - log.count + i
+    return at + log.capacity if at < 0 else at
+
+
+cdef int grow(Log log) except -1:
+    cdef Py_ssize_t capacity = 8 if log.capacity == 0 else log.capacity * 2
+    cdef Stamp *stamps
+    if log.limit != NO_LIMIT and capacity > log.limit:
+        capacity = log.limit
+    stamps = <Stamp *>PyMem_Realloc(log.stamps, capacity * sizeof(Stamp))
+    if stamps == NULL:
+        raise MemoryError()
+    log.stamps = stamps
+    log.objects.extend([None] * ((capacity - log.capacity) * SLOTS))
+    if log.head < log.count:        # wrapped: cannot be, see the invariants
+        raise AssertionError("a ring that wraps does not grow")
+    log.capacity = capacity
+    return 0
+
+
+cdef Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int action, int method, int shape,
+                     Py_ssize_t index, object place, object key, object old, object new, PyObject *scope,
+                     PyObject *extra) except -1:
+    """Write one record; returns where it stands."""
+    cdef PyObject *gone[SLOTS]
+    cdef PyObject **at
+    cdef Stamp *stamp
+    cdef Py_ssize_t i, k
+    cdef bint full
+    if (<Log>where).count == (<Log>where).capacity and (<Log>where).capacity != (<Log>where).limit:
+        grow(<Log>where)
+    full = (<Log>where).count == (<Log>where).capacity
+    i = (<Log>where).head
+    at = (<PyListObject *>(<Log>where).objects).ob_item + i * SLOTS
+    stamp = &(<Log>where).stamps[i]
+    for k in range(SLOTS):
+        gone[k] = at[k]
+    Py_INCREF(place)
+    at[0] = <PyObject *>place
+    Py_INCREF(key)
+    at[1] = <PyObject *>key
+    Py_INCREF(old)
+    at[2] = <PyObject *>old
+    Py_INCREF(new)
+    at[3] = <PyObject *>new
+    Py_XINCREF(scope)
+    at[4] = scope
+    Py_XINCREF(extra)
+    at[5] = extra
+    (<Log>where).head = i + 1
+    if full:
+        (<Log>where).dropped += 1
+        (<Log>where).last_dropped = stamp.seq
+    else:
+        (<Log>where).count += 1
+    if i + 1 == (<Log>where).capacity and (<Log>where).capacity == (<Log>where).limit:
+        (<Log>where).head = 0
+    stamp.seq = seq
+    stamp.time_ns = time_ns
+    stamp.index = index
+    stamp.action = action
+    stamp.method = method
+    stamp.shape = shape
+    if full:
+        for k in range(SLOTS):
+            Py_XDECREF(gone[k])
+    else:
+        for k in range(SLOTS):      # these are None
+            Py_DECREF(<object>gone[k])
+    return i
+
+
+cdef void set_extra(Log log, Py_ssize_t i, uint64_t seq, object extra):
+    # the record may have left the ring meanwhile (an allocation can run user code)
+    cdef PyObject **at
+    cdef PyObject *gone
+    if i < log.capacity and log.stamps[i].seq == seq:
+        at = (<PyListObject *>log.objects).ob_item + i * SLOTS + 5
+        gone = at[0]
+        if gone == NULL:
+            return
+        Py_INCREF(extra)
+        at[0] = <PyObject *>extra
+        Py_DECREF(<object>gone)
+
+
+cdef void clear_log(Log log):
+    """Forget all records; counted as dropped."""
+    cdef Py_ssize_t capacity = log.capacity
+    if log.count:
+        log.dropped += log.count
+        log.last_dropped = log.stamps[ring_index(log, log.count - 1)].seq
+    old = log.objects
+    log.objects = []
+    log.capacity = log.head = log.count = 0
+    PyMem_Free(log.stamps)
+    log.stamps = NULL
+    del old                         # last: drops references

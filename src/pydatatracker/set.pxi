@@ -1,0 +1,265 @@
+# TrackedSet's hook. add, discard, remove, pop are one element; everything else is a record with the
+# elements removed and added. Whether an element is new shows in the length, so it is looked up once.
+
+cdef int born_set(SetHook self) except -1:
+    if self.born_ns == 0:
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if PySet_GET_SIZE(self):
+            link_all(self.tracker)
+    return 0
+
+
+cdef inline Tracker enter_set(SetHook self):
+    cdef Tracker t = self.tracker
+    if t is None:
+        t = tracker_of(self)
+    if t.epoch != epoch:
+        refresh(t)
+    if t.state & T_LOCKED:
+        refuse(t)
+    return t
+
+
+cdef int change_elements(SetHook self, Tracker t, set removed, set added, int method) except -1:
+    """Take out and put in what is known to be there and not there; one record."""
+    cdef tuple out
+    cdef tuple into
+    if not removed and not added:
+        return 0
+    if removed:
+        set.difference_update(self, removed)
+    if added:
+        set.update(self, added)
+    out = tuple(removed)
+    into = tuple(added)
+    return record_elements(t, out, into, method)
+
+
+cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1:
+    if t.children:
+        for item in out:
+            if pdt_heap_type(item):
+                unlink_child(t, item, missing)
+    for item in into:
+        if pdt_heap_type(item):
+            link_child(t, item, missing, 0)
+    return commit(t, A_UPDATE if out and into else (A_ADD if into else A_REMOVE), method, S_ELEMENTS, -1, missing,
+                  out, into, len(into) - len(out))
+
+
+cdef int unite(SetHook self, object other, int method) except -1:
+    """Put in all elements of a set that nobody else changes; one record. O(other)."""
+    cdef Tracker t = enter_set(self)
+    cdef Py_ssize_t before = PySet_GET_SIZE(self)
+    cdef tuple into
+    cdef set new
+    if not other:
+        return 0
+    if before and not set.isdisjoint(self, other):
+        new = set.difference(set(other), self)
+        return change_elements(self, t, None, new, method)
+    into = tuple(other)
+    set.update(self, other)
+    return record_elements(t, (), into, method)
+
+
+cdef int update_set(SetHook self, tuple others, int method) except -1:
+    cdef set arriving
+    if len(others) == 1 and PyAnySet_CheckExact(others[0]):
+        return unite(self, others[0], method)
+    arriving = set()
+    try:
+        for other in others:
+            arriving.update(other)
+    except BaseException:
+        unite(self, arriving, method)
+        raise
+    return unite(self, arriving, method)
+
+
+cdef int subtract(SetHook self, tuple others, int method) except -1:
+    cdef set going
+    for other in others:
+        # a failing iterator takes out what it gave; so does the builtin
+        going = set()
+        try:
+            if other is self:
+                going.update(list(set.__iter__(self)))
+            else:
+                gather_present(self, other, going)
+        except BaseException:
+            change_elements(self, enter_set(self), going, None, method)
+            raise
+        change_elements(self, enter_set(self), going, None, method)
+    return 0
+
+
+cdef int gather_present(SetHook self, object other, set going) except -1:
+    if PyAnySet_CheckExact(other):
+        going.update(elements_in(self, other))
+        return 0
+    for element in other:
+        if pdt_set_contains(self, element):
+            going.add(element)
+    return 0
+
+
+cdef set elements_in(SetHook self, object other):
+    # elements of self that are in other, self's own objects
+    if len(other) < PySet_GET_SIZE(self) // 4:
+        return {e for e in other if pdt_set_contains(self, e)}
+    return {e for e in list(set.__iter__(self)) if e in other}
+
+
+@cython.no_gc_clear
+cdef class SetHook(set):
+    """A set whose mutations are recorded."""
+
+    def __init__(self, *args, **kwargs):
+        cdef object options = None
+        if kwargs:
+            options, kwargs = split_options(kwargs)
+            if kwargs:
+                pdt_init(&PySet_Type, self, args, <PyObject *>kwargs)   # raises
+                return
+        if self.born_ns != 0:
+            if options is not None:
+                raise TypeError("tracking options are given once, when the container is made")
+            if len(args) > 1:
+                pdt_init(&PySet_Type, self, args, NULL)                 # raises
+            going = set(list(set.__iter__(self)))
+            coming = set(args[0]) if args else set()
+            change_elements(self, enter_set(self), going - coming, coming - going, M_INIT)
+            return
+        pdt_init(&PySet_Type, self, args, NULL)
+        self.born_ns = pdt_now_ns()
+        self.born_seq = last_seq
+        if options is not None:
+            configure(self, (<tuple>options)[0], (<tuple>options)[1])
+        for item in set.__iter__(self):
+            if pdt_heap_type(item) and tracker_of(item) is not None:
+                link_child(tracker_of(self), item, missing, 0)
+
+    def __dealloc__(self):
+        if self.tracker is not None:
+            let_go(self.tracker)
+
+    def __contains__(self, element):
+        return pdt_set_contains(self, element)
+
+    def add(self, element, /):
+        """As set.add; an element that was there is no change."""
+        cdef Tracker t = enter_set(self)
+        cdef int32_t net = t.net
+        cdef Py_ssize_t size = PySet_GET_SIZE(self)
+        PySet_Add(self, element)
+        if PySet_GET_SIZE(self) - size - (t.net - net) == 1:
+            if pdt_heap_type(element):
+                link_child(t, element, missing, 0)
+            commit(t, A_ADD, M_ADD, S_SLOT, -1, element, missing, element, 1)
+
+    def discard(self, element, /):
+        """As set.discard."""
+        drop_element(self, element, M_DISCARD)
+
+    def remove(self, element, /):
+        """As set.remove."""
+        if not drop_element(self, element, M_REMOVE):
+            raise KeyError(element)
+
+    def pop(self):
+        """As set.pop."""
+        cdef Tracker t = enter_set(self)
+        element = set.pop(self)
+        if t.children:
+            unlink_child(t, element, missing)
+        commit(t, A_REMOVE, M_POP, S_SLOT, -1, element, element, missing, -1)
+        return element
+
+    def clear(self):
+        """As set.clear; one record, none if it was empty."""
+        cdef Tracker t = enter_set(self)
+        cdef tuple out
+        if PySet_GET_SIZE(self) == 0:
+            return
+        out = tuple(set.__iter__(self))
+        set.clear(self)
+        record_elements(t, out, (), M_CLEAR)
+
+    def update(self, *others):
+        """As set.update."""
+        enter_set(self)
+        update_set(self, others, M_UPDATE)
+
+    def difference_update(self, *others):
+        """As set.difference_update."""
+        enter_set(self)
+        subtract(self, others, M_DIFFERENCE_UPDATE)
+
+    def intersection_update(self, *others):
+        """As set.intersection_update."""
+        enter_set(self)
+        kept_elements = set.intersection(self, *others)
+        leave(self, kept_elements, M_INTERSECTION_UPDATE)
+
+    def symmetric_difference_update(self, other, /):
+        """As set.symmetric_difference_update."""
+        enter_set(self)
+        toggle(self, other if PyAnySet_CheckExact(other) else set(other), M_SYMMETRIC_DIFFERENCE_UPDATE)
+
+    def __ior__(self, other):
+        if not isinstance(other, (set, frozenset)):
+            return NotImplemented
+        enter_set(self)
+        update_set(self, (other,), M_IOR)
+        return self
+
+    def __iand__(self, other):
+        if not isinstance(other, (set, frozenset)):
+            return NotImplemented
+        enter_set(self)
+        leave(self, set.intersection(self, other), M_IAND)
+        return self
+
+    def __isub__(self, other):
+        if not isinstance(other, (set, frozenset)):
+            return NotImplemented
+        enter_set(self)
+        subtract(self, (other,), M_ISUB)
+        return self
+
+    def __ixor__(self, other):
+        if not isinstance(other, (set, frozenset)):
+            return NotImplemented
+        enter_set(self)
+        toggle(self, set(other) if other is self else other, M_IXOR)
+        return self
+
+
+cdef int leave(SetHook self, object kept_elements, int method) except -1:
+    cdef set going = {e for e in list(set.__iter__(self)) if e not in kept_elements}
+    return change_elements(self, enter_set(self), going, None, method)
+
+
+cdef int toggle(SetHook self, object other, int method) except -1:
+    cdef set going = {e for e in list(set.__iter__(self)) if e in other}
+    cdef set coming = {e for e in other if e not in going}
+    return change_elements(self, enter_set(self), going, coming, method)
+
+
+cdef bint drop_element(SetHook self, object element, int method) except -1:
+    cdef Tracker t = enter_set(self)
+    cdef int32_t net = t.net
+    cdef Py_ssize_t size = PySet_GET_SIZE(self)
+    cdef object gone = element
+    set.discard(self, element)
+    if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
+        return False
+    if isinstance(element, set):
+        gone = frozenset(element)   # set looks a set up as a frozenset
+    if t.children:
+        unlink_child(t, gone, missing)
+    commit(t, A_REMOVE, method, S_SLOT, -1, gone, gone, missing, -1)
+    return True
+
