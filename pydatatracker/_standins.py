@@ -1,0 +1,96 @@
+"""What stands in a value that was read back for what could not be: words, cuts, cycles, secrets.
+
+`codec.encode` writes each of them as the tag it came from, so a log that is read and written again
+stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+__all__ = ["REDACTED", "Cut", "Redacted", "Ref", "Repr"]
+
+
+class Repr:
+    """Hold the words for a value that cannot be brought back (``$repr``).
+
+    >>> Repr("<Socket 5>", "net.Socket")
+    <Socket 5>
+    """
+
+    __slots__ = ("text", "type")
+
+    def __init__(self, text: str, type: str) -> None:
+        self.text = text
+        self.type = type
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Repr) and (self.text, self.type) == (other.text, other.type)
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.type))
+
+
+class Cut:
+    """Stand for a value that was longer than the limit (``$cut``): size, type, beginning.
+
+    >>> Cut(1000, "str", "xxx")
+    <str of 1000: 'xxx'...>
+    """
+
+    __slots__ = ("size", "start", "type")
+
+    def __init__(self, size: int, type: str, start: Any) -> None:
+        self.size = size
+        self.type = type
+        self.start = start
+
+    def __repr__(self) -> str:
+        return f"<{self.type} of {self.size}: {self.start!r}...>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cut):
+            return NotImplemented
+        return (self.size, self.type, self.start) == (other.size, other.type, other.start)
+
+    def __hash__(self) -> int:
+        return hash((self.size, self.type))
+
+
+class Ref:
+    """Stand for a cycle that could not be closed again (``$ref``), for instance in a tuple."""
+
+    __slots__ = ("pointer",)
+
+    def __init__(self, pointer: str) -> None:
+        self.pointer = pointer
+
+    def __repr__(self) -> str:
+        return f"<cycle to {self.pointer!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ref) and self.pointer == other.pointer
+
+    def __hash__(self) -> int:
+        return hash(self.pointer)
+
+
+class Redacted:
+    """Stand for a value that was withheld on purpose (``$redacted``)."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "REDACTED"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Redacted)
+
+    def __hash__(self) -> int:
+        return hash(Redacted)
+
+
+REDACTED: Final = Redacted()
