@@ -94,7 +94,7 @@ class ChangeLogEntry(Change):
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
         """``(start, removed, inserted)`` for list changes other than one item, else None."""
-        return (self.index, self.old, self.new) if self._shape == "splice" else None
+        return (self.index, tuple(self.old), tuple(self.new)) if self._shape == "splice" else None
 
     @property
     def order(self) -> tuple[int, ...] | None:
@@ -107,6 +107,8 @@ class ChangeLogEntry(Change):
         if self._shape == "rows":
             rows = self.new
             return tuple(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
+        if self._shape == "fill":
+            return tuple((key, MISSING, value) for key, value in self.new.items())
         if self._shape == "elements":
             return (*((e, e, MISSING) for e in self.old), *((e, MISSING, e) for e in self.new))
         return ()

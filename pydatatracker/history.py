@@ -93,6 +93,9 @@ def _take_back(state: Any, change: Change) -> None:
         rows = change.new
         for n in range(len(rows) - 3, -1, -3):
             _put_back(state, rows[n], rows[n + 1])
+    elif shape == "fill":
+        for key in change.new:
+            state.pop(key, None)
 
 
 def _put_back(state: dict[Any, Any], key: Any, before: Any) -> None:

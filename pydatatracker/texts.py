@@ -83,7 +83,7 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
         extra["value"] = removed if not change.new else text(list(change.new)) if new_text is None else new_text
         if change.old:
             extra["removed_items"] = removed
-    elif shape == "rows":
+    elif shape in ("rows", "fill"):
         rows = change.changes
         old = [row for row in rows if row[1] is not MISSING]
         new = [row for row in rows if row[2] is not MISSING]

@@ -60,6 +60,10 @@ cdef extern from "native.h":
     int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
     bint pdt_same_new(object, PyTypeObject *)
     bint pdt_data_descriptor(object)
+    bint pdt_any_heap_in(object)                # of a list or tuple
+    object pdt_copy_items(object, Py_ssize_t, int *)
+    bint pdt_dict_of_scalars(object)
+    object pdt_set_as_tuple(object)
     PyObject *pdt_frame()                       # new reference, or NULL
     PyObject *pdt_frame_back(PyObject *)        # new reference, or NULL
     PyObject *pdt_frame_code(PyObject *)        # new reference

@@ -15,15 +15,16 @@ ACTIONS = ("init", "add", "update", "remove", "lock", "unlock")
 
 cdef enum:
     S_SLOT = 0      # key (dict, set, attr) or index (list); old; new
-    S_SPLICE = 1    # list: index = start; old = removed tuple; new = inserted tuple
+    S_SPLICE = 1    # list: index = start; old = removed items, new = inserted items (list or tuple)
     S_SORT = 2      # list: old = items before, new = items after (tuples of the same objects)
     S_ORDER = 3     # list: new = tuple, new position -> old position
     S_REVERSE = 4   # list: index = length
     S_ROWS = 5      # bulk: new = flat tuple key, before, after, key, before, after ...
     S_ELEMENTS = 6  # set: old = removed tuple, new = added tuple
     S_WHOLE = 7     # lock, unlock: the container as such; key = attribute name or missing
+    S_FILL = 8      # dict: an empty one was filled; new = plain dict of all items
 
-SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole")
+SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill")
 
 cdef enum:
     K_DICT = 0

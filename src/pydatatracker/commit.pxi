@@ -58,15 +58,35 @@ cdef bint needs_words(object value, int depth):
     return pdt_builtin_container(value) or isinstance(value, AttrHook)
 
 
+cdef bint items_need_words(object items):
+    # only those that the words would show
+    cdef Py_ssize_t n = 0
+    for item in items:
+        if needs_words(item, 1):
+            return True
+        n += 1
+        if n > WORDS_ITEMS:
+            break
+    return False
+
+
 cdef Extra text_for(Extra extra, int shape, object old, object new):
     """Words for what could change later."""
     cdef object old_text = None
     cdef object new_text = None
-    if shape == S_SLOT or shape == S_SPLICE or shape == S_ELEMENTS:
+    if shape == S_SLOT:
         if needs_words(old, 0):
-            old_text = words(old) if shape == S_SLOT else words(list(old))
+            old_text = words(old)
         if needs_words(new, 0):
-            new_text = words(new) if shape == S_SLOT else words(list(new))
+            new_text = words(new)
+    elif shape == S_SPLICE or shape == S_ELEMENTS:
+        if items_need_words(old):
+            old_text = words(list(old[:WORDS_ITEMS + 1]))
+        if items_need_words(new):
+            new_text = words(list(new[:WORDS_ITEMS + 1]))
+    elif shape == S_FILL:
+        if not pdt_dict_of_scalars(new):
+            new_text = words(new)
     elif shape == S_ROWS and needs_words(new, 0):
         old_text = words_of_rows(new, 1)
         new_text = words_of_rows(new, 2)
@@ -121,8 +141,11 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
             old = missing
             shape = S_ORDER
         elif shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
-            old = kept_all(old) if PyTuple_CheckExact(old) else old
+            old = old if old is missing else kept_all(old)
             new = kept_all(new)
+        elif shape == S_FILL:
+            shape = S_ROWS
+            new = tuple([each for k, v in (<dict>new).items() for each in (kept(k), missing, kept(v))])
         else:
             key = key if pdt_plain(key) or key is missing else kept(key)
             old = kept(old)

@@ -115,17 +115,15 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
     if t.state & T_CONVERT:
         rows_from = PyDict_Copy(rows_from)
         convert_values(rows_from, t.settled, None)
+    if before == 0:
+        return fill(self, t, rows_from, size, method)
     rows = PyTuple_New(3 * size)
     while n < size and PyDict_Next(rows_from, &position, &key, &value):
         k = <object>key
-        if before == 0:
-            old = missing
-        else:
-            held = _PyDict_GetItem_KnownHash(self, k, PyObject_Hash(k)) if not PyUnicode_CheckExact(k) \
-                else PyDict_GetItemWithError(self, k)
-            old = missing if held == NULL else <object>held
-            if not complicated and old is not missing and pdt_heap_type(old):
-                complicated = True
+        held = PyDict_GetItemWithError(self, k)
+        old = missing if held == NULL else <object>held
+        if not complicated and old is not missing and pdt_heap_type(old):
+            complicated = True
         if not complicated and pdt_heap_type(<object>value):
             complicated = True
         Py_INCREF(k)
@@ -146,6 +144,21 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
                 link_child(t, rows[3 * n + 2], rows[3 * n], 0)
     return commit(t, A_ADD if PyDict_Size(self) - before == size else A_UPDATE, method, S_ROWS, -1, missing, missing,
                   rows, PyDict_Size(self) - before)
+
+
+cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int method) except -1:
+    # the builtin clones a dict into an empty one; so does the record
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    items = PyDict_Copy(items)
+    PyDict_Merge(self, items, 1)
+    if not pdt_dict_of_scalars(items):
+        while PyDict_Next(items, &position, &key, &value):
+            if pdt_heap_type(<object>value):
+                k = <object>key
+                link_child(t, <object>value, k, 0)
+    return commit(t, A_ADD, method, S_FILL, -1, missing, missing, items, size)
 
 
 cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int method) except -1:

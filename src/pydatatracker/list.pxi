@@ -46,50 +46,47 @@ cdef object cut(ListHook self, Tracker t, Py_ssize_t i, int method, object passe
 cdef object EMPTY = []
 
 
-cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method) except -1:
-    """self[start:stop] = items (a list or tuple that nobody else changes meanwhile); one record."""
-    cdef tuple removed
-    cdef tuple inserted
+cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method,
+                bint own=False) except -1:
+    """self[start:stop] = items (a list or tuple; own: nobody else has it); one record. O(items)."""
+    cdef object removed
+    cdef object inserted
     cdef Py_ssize_t size = PyList_GET_SIZE(self)
     cdef Py_ssize_t i
+    cdef int heap = 0
     if t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
-    inserted = items if PyTuple_CheckExact(items) else PyList_AsTuple(items)
-    if stop > start:
-        removed = PyList_AsTuple(PyList_GetSlice(self, start, stop))
+        own = True
+    if own or PyTuple_CheckExact(items):
+        inserted = items
+        heap = pdt_any_heap_in(inserted)
     else:
-        removed = ()
-    if not removed and not inserted:
+        inserted = pdt_copy_items(items, PyList_GET_SIZE(items), &heap)
+    removed = PyList_GetSlice(self, start, stop) if stop > start else ()
+    if stop <= start and not inserted:
         return 0
     if start >= size:
-        extend_list(self, inserted)
+        list.extend(self, inserted)
     else:
         PyList_SetSlice(self, start, stop, inserted)
     if t.children:
         for item in removed:
             if pdt_heap_type(item):
                 unlink_child(t, item, None)
-    for i in range(PyTuple_GET_SIZE(inserted)):
-        if pdt_heap_type(<object>PyTuple_GET_ITEM(inserted, i)):
-            link_child(t, <object>PyTuple_GET_ITEM(inserted, i), None, start + i)
+    if heap:
+        for i, item in enumerate(inserted):
+            if pdt_heap_type(item):
+                link_child(t, item, None, start + i)
     if t.children and start < size:
         bump()
     return commit(t, A_UPDATE if removed and inserted else (A_ADD if inserted else A_REMOVE), method, S_SPLICE, start,
                   missing, removed, inserted, len(inserted) - len(removed))
 
 
-cdef int extend_list(ListHook self, tuple items) except -1:
-    list.extend(self, items)
-    return 0
-
-
 cdef int extend_from(ListHook self, object iterable, int method) except -1:
     cdef Py_ssize_t size
     cdef list arriving
-    if PyTuple_CheckExact(iterable):
-        size = PyList_GET_SIZE(self)
-        return splice(self, enter_list(self), size, size, iterable, method)
-    if PyList_CheckExact(iterable):
+    if PyTuple_CheckExact(iterable) or PyList_CheckExact(iterable):
         size = PyList_GET_SIZE(self)
         return splice(self, enter_list(self), size, size, iterable, method)
     arriving = []
@@ -97,10 +94,10 @@ cdef int extend_from(ListHook self, object iterable, int method) except -1:
         arriving.extend(iterable)
     except BaseException:
         size = PyList_GET_SIZE(self)
-        splice(self, enter_list(self), size, size, arriving, method)
+        splice(self, enter_list(self), size, size, arriving, method, True)
         raise
     size = PyList_GET_SIZE(self)
-    return splice(self, enter_list(self), size, size, arriving, method)
+    return splice(self, enter_list(self), size, size, arriving, method, True)
 
 
 cdef object as_items(object value, bint extended):

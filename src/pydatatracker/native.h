@@ -103,6 +103,67 @@ static inline int pdt_builtin_container(PyObject *o) {
            PyAnySet_Check(o) || PyByteArray_Check(o);
 }
 
+/* 1 if any item's class was made in Python: only such an item can be a tracked container. */
+static inline int pdt_any_heap(PyObject **items, Py_ssize_t n) {
+    PyTypeObject *seen = NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyTypeObject *type = Py_TYPE(items[i]);
+        if (type != seen) {
+            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return 1;
+            seen = type;
+        }
+    }
+    return 0;
+}
+
+static inline int pdt_any_heap_in(PyObject *sequence) {
+    return PyList_Check(sequence) ? pdt_any_heap(((PyListObject *)sequence)->ob_item, PyList_GET_SIZE(sequence))
+                                  : pdt_any_heap(((PyTupleObject *)sequence)->ob_item, PyTuple_GET_SIZE(sequence));
+}
+
+/* A list of items[:n]; *heap as pdt_any_heap, found in the same pass, as memory is what it costs. */
+static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
+    PyObject **items = ((PyListObject *)list)->ob_item;
+    PyObject *copy = PyList_New(n);
+    PyTypeObject *seen = NULL;
+    *heap = 0;
+    if (copy == NULL) return NULL;
+    PyObject **to = ((PyListObject *)copy)->ob_item;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = items[i];
+        PyTypeObject *type = Py_TYPE(item);
+        if (type != seen) {
+            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) *heap = 1;
+            seen = type;
+        }
+        Py_INCREF(item);
+        to[i] = item;
+    }
+    return copy;
+}
+
+/* 1 if a dict may hold more than scalars; the collector does not track those that do not (3.13 and older). */
+static inline int pdt_dict_of_scalars(PyObject *d) { return PyDict_CheckExact(d) && !PyObject_GC_IsTracked(d); }
+
+/* All elements of a set as a tuple. */
+#if PY_VERSION_HEX < 0x030E0000
+PyAPI_FUNC(int) _PySet_NextEntry(PyObject *, Py_ssize_t *, PyObject **, Py_hash_t *);
+static PyObject *pdt_set_as_tuple(PyObject *set) {
+    Py_ssize_t n = PySet_GET_SIZE(set), i = 0, at = 0;
+    PyObject *element;
+    Py_hash_t hash;
+    PyObject *result = PyTuple_New(n);
+    if (result == NULL) return NULL;
+    while (i < n && _PySet_NextEntry(set, &at, &element, &hash)) {
+        Py_INCREF(element);
+        PyTuple_SET_ITEM(result, i++, element);
+    }
+    return result;
+}
+#else
+static PyObject *pdt_set_as_tuple(PyObject *set) { return PySequence_Tuple(set); }
+#endif
+
 /* ---- frames as plain objects -------------------------------------------------------------- */
 static inline PyObject *pdt_frame(void) { PyObject *f = (PyObject *)PyEval_GetFrame(); Py_XINCREF(f); return f; }
 static inline PyObject *pdt_frame_back(PyObject *f) { return (PyObject *)PyFrame_GetBack((PyFrameObject *)f); }

@@ -145,12 +145,16 @@ cdef bint touches(object pattern, Change change, Tracker viewer):
             for i in range(0, len(<tuple>change.new), 3):
                 if glob_matches(pattern, 0, base + ((<tuple>change.new)[i],), 0):
                     return True
+        elif change.shape == S_FILL:
+            for k in <dict>change.new:
+                if glob_matches(pattern, 0, base + (k,), 0):
+                    return True
         elif change.shape == S_ELEMENTS:
-            for e in change.old + change.new:
+            for e in <tuple>change.old + <tuple>change.new:
                 if glob_matches(pattern, 0, base + (e,), 0):
                     return True
         elif change.shape == S_SPLICE:
-            for i in range(change.index, change.index + max(len(<tuple>change.old), len(<tuple>change.new))):
+            for i in range(change.index, change.index + max(len(change.old), len(change.new))):
                 if glob_matches(pattern, 0, base + (i,), 0):
                     return True
         if change.shape != S_SLOT and glob_matches(pattern, 0, base, 0):

@@ -65,3 +65,12 @@ def options_from(dict kwargs):
     if given is None:
         return None, None, rest
     return given[0], given[1], rest
+
+
+def set_default_options(stack=None, snapshots=None):
+    """Process-wide defaults for containers that do not say; None leaves one as it is (`pydatatracker run`)."""
+    if stack is not None:
+        DEFAULT_OPTIONS.stack = stack
+    if snapshots is not None:
+        DEFAULT_OPTIONS.snapshots = snapshots
+    bump()

@@ -31,8 +31,8 @@ cdef int change_elements(SetHook self, Tracker t, set removed, set added, int me
         set.difference_update(self, removed)
     if added:
         set.update(self, added)
-    out = tuple(removed)
-    into = tuple(added)
+    out = tuple(removed) if removed else ()
+    into = tuple(added) if added else ()
     return record_elements(t, out, into, method)
 
 
@@ -41,9 +41,10 @@ cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1
         for item in out:
             if pdt_heap_type(item):
                 unlink_child(t, item, missing)
-    for item in into:
-        if pdt_heap_type(item):
-            link_child(t, item, missing, 0)
+    if pdt_any_heap_in(into):
+        for item in into:
+            if pdt_heap_type(item):
+                link_child(t, item, missing, 0)
     return commit(t, A_UPDATE if out and into else (A_ADD if into else A_REMOVE), method, S_ELEMENTS, -1, missing,
                   out, into, len(into) - len(out))
 
@@ -59,7 +60,7 @@ cdef int unite(SetHook self, object other, int method) except -1:
     if before and not set.isdisjoint(self, other):
         new = set.difference(set(other), self)
         return change_elements(self, t, None, new, method)
-    into = tuple(other)
+    into = pdt_set_as_tuple(other)
     set.update(self, other)
     return record_elements(t, (), into, method)
 
@@ -183,7 +184,7 @@ cdef class SetHook(set):
         cdef tuple out
         if PySet_GET_SIZE(self) == 0:
             return
-        out = tuple(set.__iter__(self))
+        out = pdt_set_as_tuple(self)
         set.clear(self)
         record_elements(t, out, (), M_CLEAR)
 
