@@ -3,7 +3,8 @@
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 export PIP_DISABLE_PIP_VERSION_CHECK := "1"
 
-python := justfile_directory() / ".venv/bin/python"
+# Arguments reach the recipe as "$@", so that a name with a space stays one.
+set positional-arguments
 
 # Show the recipes
 default:
@@ -11,13 +12,66 @@ default:
 
 # Make .venv and install the tools; does nothing while pyproject.toml has not changed
 setup:
-    @test -x .venv/bin/python || ${PYTHON:-python3} -m venv .venv
-    @test .venv/.setup -nt pyproject.toml || { {{ python }} -m pip install -q -U pip && {{ python }} -m pip install -q --group dev && touch .venv/.setup; }
+    @test -x .venv/bin/python || "${PYTHON:-python3}" -m venv .venv
+    @test .venv/.setup -nt pyproject.toml || { python -m pip install -q -U pip && python -m pip install -q --group dev && touch .venv/.setup; }
 
 # Compile the core and install the package editable; a warm build takes two seconds
 build: setup
-    @{{ python }} -m pip install -q --no-build-isolation --no-deps -e .
+    @python -m pip install -q --no-build-isolation --no-deps -e .
 
-# Build, then run the test-suite (arguments go to pytest)
+# Build and run the test-suite; arguments go to pytest
 test *args: build
-    {{ python }} -m pytest {{ args }}
+    python -m pytest "$@"
+
+# The same on every CPython from 3.11 on that is found (PYTHONS adds some), each in a venv of its own
+test-all *args: setup
+    python scripts/test_all.py "$@"
+
+# ruff: faults and format
+lint: setup
+    ruff check
+    ruff format --check
+
+# mypy --strict on package and samples; the stub of the core against the compiled core
+types: build
+    mypy
+    MYPYPATH=. stubtest --concise pydatatracker._core
+
+# Run the example on real input, or on any JSON file named, and show what it changed
+demo *json: build
+    mkdir -p build && rm -f build/demo.jsonl
+    python -m pydatatracker run --log build/demo.jsonl examples/inventory.py "$@"
+    python -m pydatatracker show build/demo.jsonl
+
+# The command line: `just cli show changes.jsonl`
+cli *args: build
+    @python -m pydatatracker "$@"
+
+# Measure against the builtins and save the run; the table has the goal beside each ratio
+benchmark *args: build
+    python -m pytest benchmarks --benchmark-autosave "$@"
+
+# Two saved runs side by side
+benchmark-compare *args: build
+    python -m pytest_benchmark compare "$@"
+
+# The sdist and a wheel for every CPython at hand, checked, each tested away from here
+wheel *args: setup
+    python scripts/wheels.py "$@"
+
+# Take away everything that was made here, .venv too
+clean:
+    rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+    find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- longer ones, for whoever works on the core
+
+# Where the core still calls into Python, line by line, as HTML
+annotate: setup
+    python -m pip wheel -q --no-build-isolation --no-deps -w build/annotate \
+        -Cbuild-dir=build/annotate -Ccmake.define.PYDATATRACKER_ANNOTATE=ON .
+    @find build/annotate -name '_core.html'
+
+# The test-suite under AddressSanitizer and UBSan (gcc)
+sanitize *args: setup
+    sh scripts/sanitize.sh "$@"

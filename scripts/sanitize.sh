@@ -1,0 +1,19 @@
+#!/bin/sh
+# Build the core with AddressSanitizer and UBSan, in a build directory and an environment of its own, and run the
+# test-suite under them. Arguments go to pytest. Needs gcc with libasan and libubsan.
+set -eu
+cd "$(dirname "$0")/.."
+home=build/sanitize
+python=$home/venv/bin/python
+[ -x "$python" ] || .venv/bin/python -m venv "$home/venv"
+"$python" -m pip install -q -U pip
+"$python" -m pip install -q --group build --group test
+# build-type None: CMake's Release would put -O3 behind these flags.
+CC=gcc CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer -g -O1" LDFLAGS="-fsanitize=address,undefined" \
+    "$python" -m pip install -q --no-build-isolation --no-deps \
+    -Cbuild-dir="$home/build" -Ccmake.build-type=None -Cinstall.strip=false -e .
+
+# detect_leaks=0: the interpreter itself leaves memory behind at exit. PYTHONMALLOC: pymalloc hides overflows.
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc
+LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+    exec "$python" -m pytest "$@"

