@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydatatracker._core import AttrFast
+
 __all__ = ["prepare_class", "rebuilt_as_tracked"]
+
+
+_FAST = {name: AttrFast.__dict__[name] for name in ("__setattr__", "__delattr__")}
 
 
 def prepare_class(cls: type) -> None:
@@ -22,6 +27,23 @@ def prepare_class(cls: type) -> None:
         hooks = dict(zip(names, (cell.cell_contents for cell in cells), strict=True)).get("sa_attrs")
         if isinstance(hooks, dict):
             owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[assignment, method-assign]
+    _choose_setattr(cls)
+
+
+def _choose_setattr(cls: type) -> None:
+    """Give cls the fast slot, unless a class below TrackedAttr has a ``__setattr__`` or ``__delattr__`` of its own."""
+    below = cls.__mro__[: next(n for n, each in enumerate(cls.__mro__) if each.__module__ == "pydatatracker.containers")]
+    own = any(
+        each.__dict__.get(name, fast) is not fast for each in below for name, fast in _FAST.items() if each is not object
+    )
+    if not own:
+        for name, fast in _FAST.items():
+            setattr(cls, name, fast)
+        return
+    for each in below:
+        for name, fast in _FAST.items():
+            if each.__dict__.get(name) is fast:
+                delattr(each, name)
 
 
 def _with_hooks(owner: type, hooks: dict[str, Any]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import types
 from typing import Any, TypeVar, overload
 
-from pydatatracker import _core, history
-from pydatatracker._core import AttrHook, DictHook, ListHook, Options, SetHook
+from pydatatracker import _core
+from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
 from pydatatracker.attributes import prepare_class, rebuilt_as_tracked
 from pydatatracker.change import ChangeLogEntry, settle
 from pydatatracker.mixin import TrackingMixin
@@ -63,7 +63,7 @@ class TrackedSet(TrackingMixin, SetHook[T]):
     __slots__ = ()
 
 
-class TrackedAttr(TrackingMixin, AttrHook):
+class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
     """A base class whose instances remember changes of their public attributes.
 
     Options are class keywords (``class Account(TrackedAttr, tracking_capture_stack=True)``) or keyword
@@ -80,7 +80,10 @@ class TrackedAttr(TrackingMixin, AttrHook):
     ('/owner', 'ann')
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
+
+    __setattr__ = AttrHook._tracking_setattr  # type: ignore[assignment]
+    __delattr__ = AttrHook._tracking_delattr  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs:
@@ -176,10 +179,5 @@ def track(obj: Any, /, **options: Any) -> Any:
     return made
 
 
-def _options_of(options: Options) -> Options:
-    return options
-
-
 _core.setup(ChangeLogEntry, settle, log_observer_error, TrackedDict, TrackedList, TrackedSet)
 _core.attr_setup(types.MemberDescriptorType, prepare_class)
-_ = history

@@ -151,4 +151,4 @@ cdef class AttrHook:
     cdef Tracker tracker
     cdef int64_t born_ns
     cdef uint64_t born_seq
-    cdef object __weakref__
+    # no __weakref__: attrs and dataclasses look for the descriptor, so TrackedAttr has it as a slot

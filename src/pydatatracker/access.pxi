@@ -106,14 +106,17 @@ cdef int settle_oldest(Log log) except -1:
     return 0
 
 
-def hold(Change change):
-    """Settle change before its record leaves the ring (its snapshots follow from later records)."""
+cdef Change watched(Change change):
+    """With snapshots on: settle change before its record leaves the ring, as they follow from later records."""
     cdef Log log
+    if change.viewer.settled is None or change.viewer.settled.snapshots != 1:
+        return change
     for log in logs_of(change.viewer):
-        if log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
+        if log.limit != NO_LIMIT and log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
             if log.held is None:
                 log.held = {}
             log.held.setdefault(change.seq, []).append(_weakref.ref(change))
+    return change
 
 
 cdef list logs_of(Tracker t):
@@ -175,7 +178,7 @@ cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent):
             if i >= log.count or log.stamps[ring_index(log, i)].seq <= after or len(part) == most_recent:
                 break
             if whole or concerns(log, ring_index(log, i), t, known):
-                part.append(change_at(log, i, t))
+                part.append(watched(change_at(log, i, t)))
         part.reverse()
         if not found:
             found = part
@@ -265,6 +268,11 @@ def clear_changes(container):
     cdef Tracker t = tracker_of(container)
     refresh(t)
     for log in logs_of(t):
+        held = (<Log>log).held
+        (<Log>log).held = None
+        if held:
+            entries = [e for refs in held.values() for e in [r() for r in refs] if e is not None]
+            settle_entries(entries)
         clear_log(<Log>log)
 
 

@@ -202,11 +202,28 @@ cdef class AttrHook:
         if self.tracker is not None:
             let_go(self.tracker)
 
-    def __setattr__(self, name, value):
+    def _tracking_setattr(self, name, value, /):
+        """``__setattr__`` of TrackedAttr, by look-up; see AttrFast."""
         change_attribute(self, name, <PyObject *>value)
 
-    def __delattr__(self, name):
+    def _tracking_delattr(self, name, /):
+        """``__delattr__`` of TrackedAttr, by look-up."""
         change_attribute(self, name, NULL)
+
+
+cdef class AttrFast:
+    """``__setattr__`` as a slot: 20 ns less than by look-up.
+
+    CPython refuses ``object.__setattr__(x, ...)``, which attrs and frozen dataclasses call, for classes that
+    inherit a slot of this kind. So TrackedAttr itself has none; a class gets it at its first instance, if
+    nothing below TrackedAttr has a ``__setattr__`` of its own.
+    """
+
+    def __setattr__(self, name, value):
+        change_attribute(<AttrHook>self, name, <PyObject *>value)
+
+    def __delattr__(self, name):
+        change_attribute(<AttrHook>self, name, NULL)
 
 
 def attr_setup(member_descriptor_type, prepare):

@@ -16,6 +16,7 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     """Record what happened to the container of t; growth is how much longer it is now."""
     global last_seq
     cdef Py_ssize_t i
+    cdef uint64_t seq
     if t.epoch != epoch:
         refresh(t)
     t.version += 1
@@ -23,17 +24,20 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     if t.state & T_SPECIAL:
         return commit_special(t, action, method, shape, index, key, old, new)
     last_seq += 1
-    i = push(t.active, last_seq, pdt_now_ns(), action, method, shape, index, t.place, key, old, new, pdt_scope(),
+    seq = last_seq
+    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, t.place, key, old, new, pdt_scope(),
              <PyObject *>None)
     if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
-        elaborate(t, i, last_seq, shape, old, new)
+        return elaborate(t, i, seq, shape, old, new)
+    if t.epoch == epoch and (<Log>t.active).held is not None:
+        settle_oldest(<Log>t.active)
     return 0
 
 
 cdef int elaborate(Tracker t, Py_ssize_t i, uint64_t seq, int shape, object old, object new) except -1:
     cdef Log log
-    if t.active == NULL:
-        return 0
+    if t.epoch != epoch:            # dropping the oldest record ran somebody's code
+        refresh(t)
     log = <Log>t.active
     extra = text_for(None, shape, old, new)
     if extra is not None:

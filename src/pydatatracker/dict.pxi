@@ -225,6 +225,9 @@ cdef class DictHook(dict):
 
     def __delitem__(self, key):
         cdef Tracker t = enter_dict(self)
+        if PyDict_Size(self) == 0:
+            PyObject_Hash(key)      # dict.pop of an empty dict would not
+            raise KeyError(key)
         if take(self, t, key, M_DELITEM) is missing:
             raise KeyError(key)
 

@@ -104,7 +104,7 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
             if call is None:
                 continue
         if seen is None:
-            seen = change if change.viewer is viewer else seen_from(change, viewer)
+            seen = watched(change if change.viewer is viewer else seen_from(change, viewer))
         try:
             call(seen)
         except Exception as error:
