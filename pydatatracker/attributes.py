@@ -26,7 +26,7 @@ def prepare_class(cls: type) -> None:
         names = getattr(getattr(original, "__code__", None), "co_freevars", ())
         hooks = dict(zip(names, (cell.cell_contents for cell in cells), strict=True)).get("sa_attrs")
         if isinstance(hooks, dict):
-            owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[assignment, method-assign]
+            owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[method-assign]
     _choose_setattr(cls)
 
 
@@ -46,7 +46,7 @@ def _choose_setattr(cls: type) -> None:
                 delattr(each, name)
 
 
-def _with_hooks(owner: type, hooks: dict[str, Any]) -> Any:
+def _with_hooks(owner: Any, hooks: dict[str, Any]) -> Any:
     def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
         entry = hooks.get(name)
         if entry is not None:
@@ -57,7 +57,7 @@ def _with_hooks(owner: type, hooks: dict[str, Any]) -> Any:
     return __setattr__
 
 
-def rebuilt_as_tracked(cls: type, base: type, options: dict[str, Any]) -> type:
+def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
     """Return cls with TrackedAttr as a base; for `tracked`."""
     if issubclass(cls, base):
         return cls

@@ -82,8 +82,8 @@ class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
 
     __slots__ = ("__weakref__",)
 
-    __setattr__ = AttrHook._tracking_setattr  # type: ignore[assignment]
-    __delattr__ = AttrHook._tracking_delattr  # type: ignore[assignment]
+    __setattr__ = AttrHook._tracking_setattr
+    __delattr__ = AttrHook._tracking_delattr
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs:
@@ -96,7 +96,7 @@ class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
         if name is not None:
             raise TypeError("tracking_name names one container; give it to __init__")
         if options is not None:
-            cls._tracking_class_options = options
+            type.__setattr__(cls, "_tracking_class_options", options)
         super().__init_subclass__(**rest)
 
     def tracking_add_attribute_to_monitor(self, name: str) -> None:

@@ -92,23 +92,23 @@ class ReadChange(ChangeLogEntry):
     def _value(self, name: str) -> Any:
         return decode(self._line[name]) if name in self._line else MISSING
 
-    seq = property(lambda self: self._get("seq", 0))  # type: ignore[assignment]
-    uuid = property(lambda self: self._get("uuid", ""))  # type: ignore[assignment]
-    time_ns = property(lambda self: self._time_ns())  # type: ignore[assignment]
-    action = property(lambda self: self._get("action") or self._get("extra", {}).get("action", ""))  # type: ignore[assignment]
-    method = property(lambda self: self._get("method") or self._get("extra", {}).get("method", ""))  # type: ignore[assignment]
-    path = property(lambda self: tuple(decode(key) for key in self._get("path", ())))  # type: ignore[assignment]
-    pointer = property(lambda self: self._line["pointer"] if "pointer" in self._line else to_pointer(self.path))  # type: ignore[assignment]
-    location = property(lambda self: decode(self._get("location")))  # type: ignore[assignment]
-    before = property(lambda self: self._value("before"))  # type: ignore[assignment]
-    after = property(lambda self: self._value("after"))  # type: ignore[assignment]
-    actor = property(lambda self: self._get("actor", ""))  # type: ignore[assignment]
-    transaction = property(lambda self: self._get("transaction"))  # type: ignore[assignment]
-    tracked_item_uuid = property(lambda self: self._get("tracked_item_uuid", ""))  # type: ignore[assignment]
-    type = property(lambda self: self._get("type") or self._get("extra", {}).get("type", ""))  # type: ignore[assignment]
-    tree = property(lambda self: list(self._get("tree", ())))  # type: ignore[assignment]
-    root = property(lambda self: self._get("root", ""))  # type: ignore[assignment]
-    extra = property(lambda self: dict(self._get("extra", {})))  # type: ignore[assignment]
+    seq = property(lambda self: self._get("seq", 0))
+    uuid = property(lambda self: self._get("uuid", ""))
+    time_ns = property(lambda self: self._time_ns())
+    action = property(lambda self: self._get("action") or self._get("extra", {}).get("action", ""))
+    method = property(lambda self: self._get("method") or self._get("extra", {}).get("method", ""))
+    path = property(lambda self: tuple(decode(key) for key in self._get("path", ())))
+    pointer = property(lambda self: self._line["pointer"] if "pointer" in self._line else to_pointer(self.path))
+    location = property(lambda self: decode(self._get("location")))
+    before = property(lambda self: self._value("before"))
+    after = property(lambda self: self._value("after"))
+    actor = property(lambda self: self._get("actor", ""))
+    transaction = property(lambda self: self._get("transaction"))
+    tracked_item_uuid = property(lambda self: self._get("tracked_item_uuid", ""))
+    type = property(lambda self: self._get("type") or self._get("extra", {}).get("type", ""))
+    tree = property(lambda self: list(self._get("tree", ())))
+    root = property(lambda self: self._get("root", ""))
+    extra = property(lambda self: dict(self._get("extra", {})))
 
     def _time_ns(self) -> int:
         if "time_ns" in self._line:
@@ -174,6 +174,6 @@ class ReadChange(ChangeLogEntry):
             return "rows"
         return "slot" if "before" in self._line or "after" in self._line else "whole"
 
-    old = property(lambda self: self.splice[1] if self.splice else self.before)  # type: ignore[assignment]
-    new = property(lambda self: self.splice[2] if self.splice else self.after)  # type: ignore[assignment]
-    index = property(lambda self: self.splice[0] if self.splice else -1)  # type: ignore[assignment]
+    old = property(lambda self: self.splice[1] if self.splice else self.before)
+    new = property(lambda self: self.splice[2] if self.splice else self.after)
+    index = property(lambda self: self.splice[0] if self.splice else -1)

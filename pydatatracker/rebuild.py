@@ -31,11 +31,10 @@ def reduce(container: Any, protocol: int) -> Any:
 
 
 def _state(container: Any) -> Any:
-    getstate = type(container).__getstate__
-    return object.__getstate__(container) if getstate is object.__getstate__ else getstate(container)
+    return container.__getstate__()  # object's own keeps __dict__ and __slots__
 
 
-def start(cls: type, options: Options | None, name: str | None, elements: Any = ()) -> Any:
+def start(cls: Any, options: Options | None, name: str | None, elements: Any = ()) -> Any:
     """Make an empty, quiet container."""
     made = cls.__new__(cls)
     _core.begin_rebuild(made, options, name)

@@ -370,14 +370,6 @@ def error_count():
     return observer_errors
 
 
-def set_quiet(container, bint quiet):
-    """While quiet, a container changes without a record (it is being built)."""
-    cdef Tracker t = tracker_of(container)
-    if quiet:
-        t.state |= T_QUIET
-    else:
-        t.state &= ~T_QUIET
-        t.epoch = 0
 
 
 def setup(entry, settle, errors, dict_class, list_class, set_class):
