@@ -64,6 +64,7 @@ cdef extern from "native.h":
     object pdt_copy_items(object, Py_ssize_t, int *)
     bint pdt_dict_of_scalars(object)
     object pdt_set_as_tuple(object)
+    int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
     PyObject *pdt_frame()                       # new reference, or NULL
     PyObject *pdt_frame_back(PyObject *)        # new reference, or NULL
     PyObject *pdt_frame_code(PyObject *)        # new reference

@@ -25,8 +25,8 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
         return commit_special(t, action, method, shape, index, key, old, new)
     last_seq += 1
     seq = last_seq
-    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, t.place, key, old, new, pdt_scope(),
-             <PyObject *>None)
+    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
+             <PyObject *>old, <PyObject *>new, pdt_scope(), <PyObject *>None)
     if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
         return elaborate(t, i, seq, shape, old, new)
     if t.epoch == epoch and (<Log>t.active).held is not None:
@@ -173,16 +173,16 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
                 log.last_dropped = seq
                 i = -1
             else:
-                i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, places[0], key, old, new,
-                         <PyObject *>scope, <PyObject *>(None if extra is None else extra))
+                i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, <PyObject *>places[0],
+                         <PyObject *>key, <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
             written.append((log, i, extra, places[0]))
     elif t.state & T_NORING:
         first.dropped += 1
         first.last_dropped = seq
         i = -1
     else:
-        i = push(<PyObject *>first, seq, time_ns, action, method, shape, index, place, key, old, new,
-                 <PyObject *>scope, <PyObject *>None)
+        i = push(<PyObject *>first, seq, time_ns, action, method, shape, index, <PyObject *>place, <PyObject *>key,
+                 <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>None)
     # The record stands; what follows may allocate.
     if written is None:
         extra = special_extra(t, None, shape, old, new)

@@ -164,6 +164,24 @@ static PyObject *pdt_set_as_tuple(PyObject *set) {
 static PyObject *pdt_set_as_tuple(PyObject *set) { return PySequence_Tuple(set); }
 #endif
 
+/* ---- the references of one record ----------------------------------------------------------
+ * Most are what the place held before (same place, scope, no extra): those are not touched. What is
+ * displaced is handed back, as dropping it can run user code and the record must stand first. */
+static inline int pdt_put(PyObject **at, PyObject *place, PyObject *key, PyObject *before, PyObject *after,
+                          PyObject *scope, PyObject *extra, PyObject **gone) {
+    int n = 0;
+#define PDT_PUT(i, value) \
+    if (at[i] != (value)) { Py_INCREF(value); gone[n++] = at[i]; at[i] = (value); }
+    PDT_PUT(0, place)
+    PDT_PUT(1, key)
+    PDT_PUT(2, before)
+    PDT_PUT(3, after)
+    PDT_PUT(4, scope)
+    PDT_PUT(5, extra)
+#undef PDT_PUT
+    return n;
+}
+
 /* ---- frames as plain objects -------------------------------------------------------------- */
 static inline PyObject *pdt_frame(void) { PyObject *f = (PyObject *)PyEval_GetFrame(); Py_XINCREF(f); return f; }
 static inline PyObject *pdt_frame_back(PyObject *f) { return (PyObject *)PyFrame_GetBack((PyFrameObject *)f); }

@@ -91,55 +91,38 @@ cdef int grow(Log log) except -1:
     return 0
 
 
-cdef Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int action, int method, int shape,
-                     Py_ssize_t index, object place, object key, object old, object new, PyObject *scope,
-                     PyObject *extra) except -1:
+cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int action, int method, int shape,
+                            Py_ssize_t index, PyObject *place, PyObject *key, PyObject *old, PyObject *new,
+                            PyObject *scope, PyObject *extra) except -1:
     """Write one record; returns where it stands."""
     cdef PyObject *gone[SLOTS]
-    cdef PyObject **at
     cdef Stamp *stamp
-    cdef Py_ssize_t i, k
-    cdef bint full
-    if (<Log>where).count == (<Log>where).capacity and (<Log>where).capacity != (<Log>where).limit:
-        grow(<Log>where)
-    full = (<Log>where).count == (<Log>where).capacity
-    i = (<Log>where).head
-    at = (<PyListObject *>(<Log>where).objects).ob_item + i * SLOTS
-    stamp = &(<Log>where).stamps[i]
-    for k in range(SLOTS):
-        gone[k] = at[k]
-    Py_INCREF(place)
-    at[0] = <PyObject *>place
-    Py_INCREF(key)
-    at[1] = <PyObject *>key
-    Py_INCREF(old)
-    at[2] = <PyObject *>old
-    Py_INCREF(new)
-    at[3] = <PyObject *>new
-    Py_XINCREF(scope)
-    at[4] = scope
-    Py_XINCREF(extra)
-    at[5] = extra
-    (<Log>where).head = i + 1
-    if full:
-        (<Log>where).dropped += 1
-        (<Log>where).last_dropped = stamp.seq
+    cdef Py_ssize_t i
+    cdef int n
+    if (<Log>where).count == (<Log>where).capacity:
+        if (<Log>where).capacity != (<Log>where).limit:
+            grow(<Log>where)
+            (<Log>where).count += 1
+        else:
+            (<Log>where).dropped += 1
+            (<Log>where).last_dropped = (<Log>where).stamps[(<Log>where).head].seq
     else:
         (<Log>where).count += 1
-    if i + 1 == (<Log>where).capacity and (<Log>where).capacity == (<Log>where).limit:
-        (<Log>where).head = 0
+    i = (<Log>where).head
+    stamp = &(<Log>where).stamps[i]
     stamp.seq = seq
     stamp.time_ns = time_ns
     stamp.index = index
     stamp.action = action
     stamp.method = method
     stamp.shape = shape
-    if full:
-        for k in range(SLOTS):
-            Py_XDECREF(gone[k])
-    else:
-        for k in range(SLOTS):      # these are None
-            Py_DECREF(<object>gone[k])
+    (<Log>where).head = i + 1
+    if i + 1 == (<Log>where).capacity and (<Log>where).capacity == (<Log>where).limit:
+        (<Log>where).head = 0
+    n = pdt_put((<PyListObject *>(<Log>where).objects).ob_item + i * SLOTS, place, key, old, new, scope, extra, gone)
+    while n:
+        n -= 1
+        Py_DECREF(<object>gone[n])
     return i
 
 
@@ -150,8 +133,6 @@ cdef void set_extra(Log log, Py_ssize_t i, uint64_t seq, object extra):
     if i < log.capacity and log.stamps[i].seq == seq:
         at = (<PyListObject *>log.objects).ob_item + i * SLOTS + 5
         gone = at[0]
-        if gone == NULL:
-            return
         Py_INCREF(extra)
         at[0] = <PyObject *>extra
         Py_DECREF(<object>gone)
