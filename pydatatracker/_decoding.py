@@ -111,7 +111,9 @@ _JSON: Final = frozenset((list, dict))
 
 
 def _resolve(data: Any, pointer: str) -> Any:
-    """Return the JSON at pointer, or None."""
+    """Return the JSON at pointer (RFC 6901), or None."""
+    if pointer[:1] not in ("", "/"):
+        return None
     for step in pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         try:

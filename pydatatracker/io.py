@@ -1,0 +1,223 @@
+"""Logs of changes as files: the one writer and the one reader of JSONL.
+
+>>> import os, tempfile
+>>> from pydatatracker import TrackedDict
+>>> path = os.path.join(tempfile.mkdtemp(), "logs", "changes.jsonl")
+>>> ports = TrackedDict()
+>>> with ChangeWriter(path) as writer:
+...     ports.tracking_add_observer(writer.write)
+...     ports["http"] = 80
+>>> [(line.action, line.pointer, line.after) for line in read_changes(path)]
+[('add', '/http', 80)]
+
+A line is complete when the statement that made the change returns: one ``write()`` to a file opened
+for appending, so that several processes can share a log and a crash tears at most its last line.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import importlib.resources
+import io
+import json
+import logging
+import os
+import sys
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from typing import IO, Any, Final, Self
+
+from pydatatracker._writing import ChangeWriter, to_line
+from pydatatracker.logline import LogLine, NotAChange, parse
+
+__all__ = ["ChangeReader", "ChangeWriter", "LogFormatError", "LogLine", "parse", "read_changes", "schema", "to_line"]
+
+MAX_LINE: Final = 1 << 28  # bytes; what has no newline for longer is not a log
+_BLOCK: Final = 1 << 18  # bytes read at a time
+_BOM: Final = b"\xef\xbb\xbf"
+
+logger = logging.getLogger("pydatatracker")
+
+
+class LogFormatError(ValueError):
+    """A line of a log cannot be read; says which: ``name``, ``line`` (from 1), ``offset`` (bytes), ``reason``."""
+
+    def __init__(self, name: str, line: int, offset: int, reason: str) -> None:
+        super().__init__(name, line, offset, reason)
+        self.name = name
+        self.line = line
+        self.offset = offset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: line {self.line}, byte {self.offset}: {self.reason}"
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a log line, as a fresh dict. Reads a file of the package.
+
+    >>> schema()["$schema"]
+    'https://json-schema.org/draft/2020-12/schema'
+    """
+    text = importlib.resources.files("pydatatracker").joinpath("schema/change.schema.json").read_text("utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def read_changes(
+    source: str | os.PathLike[str] | IO[Any],
+    *,
+    strict: bool = False,
+    on_error: Callable[[LogFormatError], object] | None = None,
+) -> ChangeReader:
+    """Return an iterator over the lines of a log, in the order of the file. Memory: one line.
+
+    Lines that cannot be read are passed over and told to on_error, without which they are warnings of the
+    logger ``pydatatracker``; empty lines are no lines.
+
+    :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip is recognised.
+    :param strict: raise LogFormatError at the first line that cannot be read.
+    :raises OSError: the file cannot be opened.
+
+    >>> import io
+    >>> log = io.BytesIO(b'{"v":1,"action":"add"}\\n[1]\\n{"v":1,"action":"remove"}\\n')
+    >>> [line.action for line in read_changes(log, on_error=print)]
+    <BytesIO>: line 2, byte 23: JSON, but list, not an object
+    ['add', 'remove']
+    """
+    return ChangeReader(source, strict=strict, on_error=on_error)
+
+
+class ChangeReader:
+    """An iterator over a log that also counts, and can be closed; made by `read_changes`.
+
+    >>> import io
+    >>> with ChangeReader(io.BytesIO(b"?\\n"), on_error=lambda error: None) as reader:
+    ...     list(reader), reader.passed_over
+    ([], 1)
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | IO[Any],
+        *,
+        strict: bool = False,
+        on_error: Callable[[LogFormatError], object] | None = None,
+    ) -> None:
+        self.passed_over = 0  # lines that could not be read, so far
+        self._strict = strict
+        self._on_error = on_error
+        self._own: list[IO[bytes]] = []  # what close() has to close, outermost first
+        self._file, self.name = self._open(source)
+        self._lines = self._run()
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return self._lines
+
+    def __next__(self) -> LogLine:
+        return next(self._lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file if it was opened here; iteration is over. Done by itself at the end of the file. O(1)."""
+        self._lines.close()
+        self._close_own()
+
+    def _close_own(self) -> None:
+        while self._own:
+            self._own.pop(0).close()
+
+    def _open(self, source: Any) -> tuple[Any, str]:
+        """Return (something with readline() that gives bytes, name for messages)."""
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fspath(source)
+            if name == "-":
+                return self._open(sys.stdin)[0], "<stdin>"
+            file: Any = open(name, "rb", buffering=_BLOCK)  # noqa: SIM115
+            self._own.append(file)
+        else:
+            name = getattr(source, "name", None)
+            name = name if isinstance(name, str) else f"<{type(source).__name__}>"
+            file = getattr(source, "buffer", source)
+            if isinstance(file, io.RawIOBase):
+                file = io.BufferedReader(file, _BLOCK)
+            if isinstance(file, io.TextIOBase):
+                return _Encoded(file), name
+        if _starts_as_gzip(file):
+            inner = gzip.GzipFile(fileobj=file)
+            file = io.BufferedReader(inner, _BLOCK)
+            self._own.insert(0, file)
+        return file, name
+
+    def _run(self) -> Generator[LogLine, None, None]:
+        number = offset = 0
+        readline = functools.partial(self._file.readline, MAX_LINE)
+        try:
+            while raw := readline():
+                number += 1
+                if offset == 0 and raw[:3] == _BOM:
+                    raw, offset = raw[3:], 3
+                if len(raw) == MAX_LINE and raw[-1:] != b"\n":
+                    self._bad(number, offset, f"no newline for {MAX_LINE:,} bytes")
+                    offset += len(raw) + _skip_line(readline)
+                    continue
+                try:
+                    line = parse(raw, number, offset)
+                except NotAChange as error:
+                    if raw.strip():
+                        self._bad(number, offset, str(error))
+                else:
+                    yield line
+                offset += len(raw)
+        except (OSError, EOFError, zlib.error) as error:  # a torn gzip, a disk that fails
+            self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
+        finally:
+            self._close_own()
+
+    def _bad(self, number: int, offset: int, reason: str) -> None:
+        error = LogFormatError(self.name, number, offset, reason)
+        self.passed_over += 1
+        if self._strict:
+            raise error
+        if self._on_error is None:
+            logger.warning("%s", error)
+        else:
+            self._on_error(error)
+
+
+def _skip_line(readline: Callable[[], bytes]) -> int:
+    """Read to the end of the line; return how many bytes that were."""
+    size = 0
+    while raw := readline():
+        size += len(raw)
+        if raw[-1:] == b"\n":
+            break
+    return size
+
+
+class _Encoded:
+    """Lines of a text file as bytes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readline(self, size: int) -> bytes:
+        text: str = self._file.readline(size)
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _starts_as_gzip(file: Any) -> bool:
+    if hasattr(file, "peek"):
+        return bool(file.peek(2)[:2] == b"\x1f\x8b")
+    if hasattr(file, "seekable") and file.seekable():
+        here = file.tell()
+        start = file.read(2)
+        file.seek(here)
+        return bool(start == b"\x1f\x8b")
+    return False

@@ -1,0 +1,609 @@
+"""Values to JSON and back: what comes back is what went in, and nothing raises."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import threading
+import uuid
+import zoneinfo
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
+from pydatatracker.codec import DEPTH, REDACTED, Cut, Ref, Repr, decode, encode
+
+
+def through_json(value: object, **options: int) -> object:
+    """Encode, write with json and with msgspec, read both: they must agree."""
+    data = encode(value, **options)
+    text = json.dumps(data, allow_nan=False)
+    line = msgspec.json.encode(data)
+    assert json.loads(text) == json.loads(line)
+    assert same(msgspec.json.decode(line), json.loads(text))
+    return decode(json.loads(text))
+
+
+def same(a: object, b: object) -> bool:
+    """Whether a and b are equal, of the same types all through, nan and -0.0 included."""
+    return form(a) == form(b)
+
+
+def form(value: object) -> object:
+    """A value as nested tuples and text that are equal where type and content are."""
+    name = type(value).__name__
+    if isinstance(value, dict):
+        return name, [(form(key), form(item)) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return name, [form(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return name, sorted((form(item) for item in value), key=repr)
+    return name, hex(value) if type(value) is int else repr(value)
+
+
+# ---- there and back
+
+
+def unfolded(moment):
+    """Without the fold, which ISO 8601 does not have and == does not see."""
+    return moment.replace(fold=0)
+
+
+# Whole seconds: datetime.fromisoformat reads an offset of less than a second as UTC (CPython 3.11 to 3.13).
+offsets = st.integers(-86_399, 86_399).map(lambda seconds: datetime.timedelta(seconds=seconds))
+any_text = st.text(st.characters(exclude_categories=()), max_size=30)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=-(1 << 3000), max_value=1 << 3000),
+    st.floats(),
+    st.complex_numbers(),
+    any_text,
+    st.binary(max_size=30),
+    st.datetimes(timezones=st.none() | st.just(datetime.UTC)).map(unfolded),
+    st.datetimes(timezones=st.builds(datetime.timezone, offsets)).map(unfolded),
+    st.dates(),
+    st.times().map(unfolded),
+    st.timedeltas(),
+    st.decimals().filter(lambda number: not number.is_snan()),  # those have no hash
+    st.uuids(),
+    any_text.filter(lambda text: "\0" not in text).map(pathlib.Path),
+    st.just(MISSING),
+    st.just(REDACTED),
+)
+hashables = st.recursive(
+    scalars, lambda each: st.lists(each, max_size=4).map(tuple) | st.frozensets(each, max_size=4), max_leaves=6
+)
+keys = any_text | any_text.map("${}".format) | hashables
+values = st.recursive(
+    scalars | st.sets(hashables, max_size=5) | st.binary(max_size=5).map(bytearray),
+    lambda each: st.one_of(
+        st.lists(each, max_size=5),
+        st.lists(each, max_size=5).map(tuple),
+        st.dictionaries(keys, each, max_size=5),
+        st.dictionaries(st.sampled_from(["$set", "$ref", "$dict", "$cut", "a", "$"]), each, max_size=3),
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(values)
+def test_round_trip(value: object) -> None:
+    """What is decoded equals what was encoded, types included, whatever it is made of."""
+    assert same(value, through_json(value))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(values, st.integers(0, 40), st.integers(1, 6))
+def test_limits_always_hold(value: object, limit: int, depth: int) -> None:
+    """Under any limit the result is JSON of at most that depth and in proportion to it, and decodes."""
+    data = encode(value, limit=limit, depth=depth)
+    text = json.dumps(data, allow_nan=False)
+    assert levels(data) <= depth + 6  # a tag in a $cut in a row of a $dict
+    assert len(text) <= 500 + 200 * limit
+    json.dumps(encode(decode(json.loads(text))), allow_nan=False)
+
+
+def levels(data: object) -> int:
+    """How deep JSON data nests."""
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else None
+    return 0 if inner is None else 1 + max(map(levels, inner), default=0)
+
+
+tags = (
+    "$tuple $set $frozenset $bytes $datetime $date $time $timedelta $decimal $uuid $path $complex $float $int "
+    "$str $dict $repr $cut $redacted $ref $missing $nonsense type start a"
+)
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text,
+    lambda each: st.lists(each, max_size=4) | st.dictionaries(st.sampled_from(tags.split()), each, max_size=3),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(json_data)
+def test_decode_takes_any_json(data: object) -> None:
+    """JSON with wrong, unknown or malformed tags decodes to something, and is left as it was."""
+    before = json.dumps(data)
+    decode(data)
+    assert before == json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0, -1, 2**53 + 1, 2**63, 2**64, -(2**64), 2**200, 10**601, -(10**602), 10**5000, -(16**3000),
+        0.0, -0.0, 1e308, 5e-324, 1.0, 1e16, math.inf, -math.inf, math.nan, 0.1 + 0.2,
+        "", "\0", "\n\u2028\u2029", "\ud800", "\udfff\ud800", "\ud83d" + "\ude00", "😀", "a\\ud800",
+        "\\", '"', "$", "$ref",
+        b"", b"\xff\0", bytearray(b"ab"), (), ((),), [], {}, set(), frozenset(),
+        {"": 1}, {"$": 1}, {"$tuple": [1]}, {"\ud800": 1}, {1: 2, "1": 3}, {None: 1, True: 2, 2.5: 3}, {(1, (2,)): [3]},
+        {float("inf"): {frozenset({1}): {b"x": ()}}},
+        datetime.datetime(1, 1, 1), datetime.datetime.max, datetime.datetime(2026, 1, 1, 1, 2, 3, 4),
+        datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(seconds=1, microseconds=1))),
+        datetime.date.min, datetime.time.max, datetime.time(1, tzinfo=datetime.UTC),
+        datetime.timedelta.min, datetime.timedelta.max, datetime.timedelta(microseconds=-1), datetime.timedelta(0),
+        decimal.Decimal("NaN"), decimal.Decimal("sNaN"), decimal.Decimal("-0E+5"), decimal.Decimal("-Infinity"),
+        decimal.Decimal("1." + "1" * 60), 1j, complex(-0.0, -0.0), complex(math.nan, math.inf), uuid.UUID(int=0),
+        pathlib.Path("."), pathlib.Path("/a/\udcff b"), MISSING, REDACTED, Ref("/a"), Repr("<x>", "m.X"),
+        Cut(3, "str", "a"), [None, [True, [False]]],
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_edges_come_back(value: object) -> None:
+    """Every value of the table comes back equal and of its type."""
+    assert same(value, through_json(value))
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        ({"$tuple": [1, 2]}, (1, 2)),
+        ({"$set": [1, 2, 10]}, {10, 2, 1}),
+        ({"$frozenset": ["a", "b"]}, frozenset("ba")),
+        ({"$bytes": "AP8="}, b"\0\xff"),
+        ({"$datetime": "2026-11-23T12:45:30+00:00"}, datetime.datetime(2026, 11, 23, 12, 45, 30, tzinfo=datetime.UTC)),
+        ({"$date": "2026-11-23"}, datetime.date(2026, 11, 23)),
+        ({"$time": "12:45:00"}, datetime.time(12, 45)),
+        ({"$timedelta": "90"}, datetime.timedelta(minutes=1.5)),
+        ({"$timedelta": "-0.000001"}, datetime.timedelta(microseconds=-1)),
+        ({"$decimal": "1.10"}, decimal.Decimal("1.10")),
+        ({"$uuid": "00000000-0000-0000-0000-000000000001"}, uuid.UUID(int=1)),
+        ({"$path": "a/b"}, pathlib.PurePosixPath("a/b")),
+        ({"$complex": "1+2j"}, 1 + 2j),
+        ({"$float": "nan"}, math.nan),
+        ({"$float": "-inf"}, -math.inf),
+        ({"$dict": [[1, "a"], ["1", "b"]]}, {1: "a", "1": "b"}),
+        ({"$dict": [["$x", 1]]}, {"$x": 1}),
+        ({"$missing": True}, MISSING),
+        ({"$redacted": True}, REDACTED),
+        ({"$repr": "1/3", "type": "fractions.Fraction"}, None),
+        ({"$str": "\\ud800\\\\"}, "\ud800\\"),
+    ],
+)  # fmt: skip
+def test_the_form_on_disk(expected: object, value: object) -> None:
+    """The JSON of each tag is exactly this; logs that exist depend on it."""
+    if expected == {"$repr": "1/3", "type": "fractions.Fraction"}:
+        data = encode(fractions.Fraction(1, 3))
+        assert "fractions.Fraction" == data["type"]
+        assert "Fraction(1, 3)" == data["$repr"]
+    else:
+        assert expected == encode(value)
+
+
+# ---- subclasses and tracked data
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Shade(enum.StrEnum):
+    DARK = "dark"
+
+
+class Plain(enum.Enum):
+    ONE = 1
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Liar(dict):
+    """Every method that could be asked lies."""
+
+    def items(self):
+        raise AssertionError
+
+    __iter__ = keys = values = __len__ = __getitem__ = items
+
+
+class Shout(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError
+
+    __len__ = encode = isascii = __str__
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        (1, Colour.RED),
+        ("dark", Shade.DARK),
+        ({"dark": 1}, {Shade.DARK: 1}),
+        ({"$tuple": [1, 2]}, Point(1, 2)),
+        ({"a": 1}, collections.OrderedDict(a=1)),
+        ({"a": 1}, collections.Counter("a")),
+        ({"a": []}, collections.defaultdict(list, a=[])),
+        ({"a": 1}, Liar(a=1)),
+        ("abc", Shout("abc")),
+        ({"abc": 1}, {Shout("abc"): 1}),
+        ({"a": [1, {"b": {"$set": [2]}}]}, TrackedDict(a=TrackedList([1, TrackedDict(b=TrackedSet([2]))]))),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_subclass_is_written_as_its_builtin(expected: object, value: object) -> None:
+    """A subclass is written as the builtin that it is, without its own methods; json.dumps does the same."""
+    data = encode(value)
+    assert expected == data
+    assert type(expected) is type(data)
+
+
+def test_an_ordered_dict_keeps_its_order() -> None:
+    """The order of an OrderedDict is its own, not the underlying dict's."""
+    ordered = collections.OrderedDict(a=1, b=2)
+    ordered.move_to_end("a")
+    assert ["b", "a"] == list(encode(ordered))
+
+
+def test_keys_of_a_subclass_that_look_alike_are_both_kept() -> None:
+    """Two keys that are the same text, but not equal, do not swallow each other."""
+
+    class Other(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+    assert {"$dict": [["a", 1], ["a", 2]]} == encode({Other("a"): 1, Other("a"): 2})
+
+
+def test_an_object_with_tracked_attributes_is_a_dict() -> None:
+    """A TrackedAttr object is written as the dict of its tracked attributes, also one that holds itself."""
+
+    class Account(TrackedAttr):
+        def __init__(self) -> None:
+            self.owner = "ann"
+            self.me = self
+            self._private = 1
+
+    assert {"owner": "ann", "me": {"$ref": ""}} == encode(Account())
+
+
+def test_words_of_the_core_are_a_repr() -> None:
+    """What tracking_keep_values=False left of a value is written as $repr and read as Repr."""
+    history = TrackedList(tracking_keep_values=False)
+    history.append("x" * 1000)
+    data = encode(history.last_change().after)
+    assert {"$repr", "type"} == set(data)
+    assert "str" == data["type"]
+    assert data["$repr"].startswith("'xxx")
+
+
+# ---- hostile values
+
+
+class Raises:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError("no")
+
+
+class NotText:
+    def __repr__(self) -> str:
+        return 1  # type: ignore[return-value]
+
+
+class Deep:
+    def __repr__(self) -> str:
+        return repr(self)
+
+
+class LyingClass:
+    __class__ = dict  # type: ignore[assignment]
+
+
+class Meta(type):
+    def __getattribute__(cls, name: str) -> object:
+        raise ValueError(name)
+
+    def __instancecheck__(cls, other: object) -> bool:
+        raise ValueError
+
+
+class Nameless(metaclass=Meta):
+    def __repr__(self) -> str:
+        raise KeyError
+
+
+class BadZone(datetime.tzinfo):
+    def utcoffset(self, moment: object) -> datetime.timedelta:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "make"),
+    [
+        ("ZeroDivisionError", lambda: Raises()),
+        ("TypeError", lambda: NotText()),
+        ("RecursionError", lambda: Deep()),
+        ("KeyError", lambda: Nameless()),
+        ("", lambda: LyingClass()),
+        ("", lambda: Plain.ONE),
+        ("", lambda: datetime.datetime(2026, 1, 1, tzinfo=BadZone())),
+        ("", lambda: pathlib.PureWindowsPath("C:/x")),
+        ("", lambda: lambda: 0),
+        ("", lambda: object),
+        ("", lambda: range(3)),
+        ("", lambda: ...),
+    ],
+)
+def test_what_cannot_be_brought_back_is_words(error: str, make: Callable[[], object]) -> None:
+    """Any other object is a $repr with its class; where its __repr__ raises, with the error's name."""
+    value = make()
+    if type(value) is pathlib.PureWindowsPath and sys.platform == "win32":
+        pytest.skip("it is the native kind here")
+    data = encode({"value": [value]})["value"][0]
+    assert {"$repr", "type"} == set(data)
+    assert error in data["$repr"]
+    assert isinstance(decode(data), Repr)
+    assert data == encode(decode(data))
+
+
+def test_a_repr_without_end_is_cut() -> None:
+    """The words for an object are for reading: they are bounded."""
+
+    class Long:
+        def __repr__(self) -> str:
+            return "\ud800" + "y" * 10_000_000
+
+    assert len(encode(Long())["$repr"]) < 5000
+
+
+def test_keyboard_interrupt_is_not_swallowed() -> None:
+    """Ctrl-C inside a __repr__ interrupts; it is not an error of the value."""
+
+    class Slow:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(Slow())
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}])
+def test_nesting_without_end_is_cut(wrap) -> None:
+    """50,000 levels neither raise nor exceed what JSON parsers take; decoding them does not recurse either."""
+    value: object = 1
+    for _ in range(50_000):
+        value = wrap(value)
+    data = encode(value)
+    assert data == json.loads(json.dumps(data)) == msgspec.json.decode(msgspec.json.encode(data))
+    decode(data)
+    assert "$cut" in json.dumps(data)
+
+
+def test_nesting_up_to_the_limit_comes_back() -> None:
+    """Lists of as many levels as DEPTH says come back whole."""
+    value: list[object] = []
+    for _ in range(DEPTH - 1):
+        value = [value]
+    assert value == through_json(value)
+
+
+def test_decode_does_not_recurse() -> None:
+    """Data of any depth is decoded."""
+    data: object = 1
+    for _ in range(50_000):
+        data = {"$tuple": [data]}
+    value = decode(data)
+    for _ in range(50_000):
+        (value,) = value
+    assert 1 == value
+
+
+def test_shared_references_do_not_explode() -> None:
+    """Sixty levels of [x, x] are 2**60 items as JSON; the limit ends that."""
+    value: object = 0
+    for _ in range(60):
+        value = [value, value]
+    assert len(json.dumps(encode(value, limit=10_000))) < 500_000
+
+
+def test_a_shared_value_that_is_no_cycle_is_written_twice() -> None:
+    """Only a cycle is a $ref."""
+    shared = [1]
+    assert [[1], [1]] == encode([shared, shared])
+
+
+def test_cycles_through_lists_and_dicts_are_closed_again() -> None:
+    """A cycle is written as a pointer to where it leads, and read as a cycle."""
+    value: dict[str, object] = {"a/b": [1]}
+    value["a/b"].append({"~": value})  # type: ignore[attr-defined]
+    value["list"] = value["a/b"]
+    data = encode(value)
+    assert {"a/b": [1, {"~": {"$ref": ""}}], "list": [1, {"~": {"$ref": ""}}]} == data
+    again = decode(data)
+    assert again is again["a/b"][1]["~"]
+
+    inner: list[object] = []
+    inner.append(inner)
+    assert {"x": {"y": [{"$ref": "/x/y"}]}} == encode({"x": {"y": inner}})
+    closed = decode({"x": {"y": [{"$ref": "/x/y"}]}})["x"]["y"]
+    assert closed is closed[0]
+
+
+def test_a_pointer_leads_through_tags() -> None:
+    """Below a tag the pointer is that of the JSON, so that any reader can follow it."""
+    inner: list[object] = []
+    inner.append(inner)
+    data = encode({1: (0, inner)})
+    assert {"$dict": [[1, {"$tuple": [0, [{"$ref": "/$dict/0/1/$tuple/1"}]]}]]} == data
+    closed = decode(data)[1][1]
+    assert closed is closed[0]
+
+
+def test_a_cycle_through_a_tuple() -> None:
+    """Where a cycle leads to a tuple it cannot be closed: a Ref says where it led."""
+    inner: list[object] = []
+    outer = (inner,)
+    inner.append(outer)
+    data = encode(outer)
+    assert {"$tuple": [[{"$ref": ""}]]} == data
+    assert ([Ref("")],) == decode(data)
+    assert data == encode(decode(data))
+
+
+def test_a_pointer_that_leads_nowhere_stays() -> None:
+    """A $ref of somebody else's is kept as it is."""
+    assert [Ref("/5"), Ref("x"), {"$ref": 5}] == decode([{"$ref": "/5"}, {"$ref": "x"}, {"$ref": 5}])
+
+
+def test_a_set_is_written_in_a_stable_order() -> None:
+    """Sets of the same elements are the same JSON, whatever the hash seed: mixed types and nested sets too."""
+    code = (
+        "import json, sys; from pydatatracker.codec import encode;"
+        "s = {'b', 'a', 'zz', b'x', 1, 2.5, None, ('t',), frozenset({'x', 'y', ('z',)}), frozenset({'q', 'p'})};"
+        "sys.stdout.write(json.dumps(encode(s)))"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert 1 == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "limit"),
+    [
+        ({"$cut": 10, "type": "str", "start": "abc"}, "abcdefghij", 3),
+        ({"$cut": 4, "type": "bytes", "start": {"$bytes": "YWI="}}, b"abcd", 2),
+        ({"$cut": 5, "type": "list", "start": [0, 1]}, [0, 1, 2, 3, 4], 2),
+        ({"$cut": 2, "type": "tuple", "start": {"$tuple": [0]}}, (0, 1), 1),
+        ({"$cut": 2, "type": "dict", "start": {}}, {"a": 1, "b": 2}, 0),
+        ([{"$cut": 2, "type": "str", "start": "a"}], ["aa"], 2),
+    ],
+)
+def test_a_cut_says_size_and_beginning(expected: object, value: object, limit: int) -> None:
+    """What is longer than the limit is its size, its type and its beginning."""
+    assert expected == encode(value, limit=limit)
+    cut = decode(expected)
+    assert expected == encode(cut)
+
+
+def test_no_limit() -> None:
+    """limit=None writes all of it."""
+    assert "x" * 11_000_000 == encode("x" * 11_000_000, limit=None)
+    assert 11_000_000 == encode("x" * 11_000_000)["$cut"]
+
+
+def test_an_integer_that_python_will_not_print() -> None:
+    """An int beyond sys.set_int_max_str_digits is written, also under the strictest setting."""
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        for value in (10**639, 10**640, 10**10_000, -(10**10_000)):
+            assert value == through_json(value)
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
+def test_decimal_ignores_the_context() -> None:
+    """A user's decimal context neither rounds nor traps what is written and read."""
+    value = decimal.Decimal("1." + "7" * 50)
+    with decimal.localcontext() as context:
+        context.prec = 3
+        context.traps[decimal.Inexact] = True
+        assert value == through_json(value)
+
+
+def test_zones_become_offsets() -> None:
+    """A named zone comes back as its offset at that moment: the same instant."""
+    moment = datetime.datetime(2026, 7, 1, 12, tzinfo=zoneinfo.ZoneInfo("UTC"))
+    assert moment == through_json(moment)
+
+
+def test_encode_makes_fresh_containers() -> None:
+    """Nothing of the result is the caller's: changing it changes nothing."""
+    value = {"a": [1, {"b": 2}]}
+    data = encode(value)
+    data["a"][1]["b"] = 3
+    assert {"a": [1, {"b": 2}]} == value
+
+
+def test_a_dict_that_another_thread_changes() -> None:
+    """A container that changes while it is written is written as it was at some moment, never an error."""
+    shared: dict[int, int] = {}
+    stop = threading.Event()
+
+    def change() -> None:
+        for n in range(200_000):
+            shared[n % 1000] = n
+            if n % 3 == 0:
+                shared.pop(n % 500, None)
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(200):
+            encode([shared, shared.keys()])
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_dataclasses_are_words() -> None:
+    """A dataclass cannot be brought back without its class: words."""
+
+    @dataclasses.dataclass
+    class Pair:
+        a: int
+
+    data = encode(Pair(1))
+    assert data["$repr"].endswith("Pair(a=1)")
+    assert data["type"].endswith("Pair")
+
+
+def test_importing_the_codec_needs_the_standard_library_only() -> None:
+    """Neither the package nor the codec imports msgspec."""
+    code = "import sys, pydatatracker, pydatatracker.codec, pydatatracker.io; assert 'msgspec' not in sys.modules"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
