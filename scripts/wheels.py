@@ -24,9 +24,11 @@ PLATFORM = f"manylinux2014_{platform.machine()}"
 
 
 def run(*command: object, **options: object) -> None:
-    """Run a command and show it; a failure ends the recipe."""
+    """Run a command and show it; a failure ends the recipe, saying which command it was."""
     print("+", *command, flush=True)
-    subprocess.run([str(part) for part in command], check=True, **options)
+    status = subprocess.run([str(part) for part in command], **options).returncode
+    if status:
+        sys.exit(f"status {status} from: {' '.join(map(str, command))}")
 
 
 def environment(interpreter: str, home: Path, *groups: str) -> Path:
