@@ -1,0 +1,331 @@
+"""One log for a whole process: every change of every tracked container, without a change to the program.
+
+Started by ``PYDATATRACKER_LOG=changes.jsonl`` when `pydatatracker` is imported (``pydatatracker run`` sets that),
+or by `start`. The variables:
+
+- ``PYDATATRACKER_LOG``: the file; appended to, opened at the first change.
+- ``PYDATATRACKER_STACK``: a number of frames (25 is what ``run --stack`` asks for), for containers that do not say.
+- ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers that do not say.
+
+How the log is complete in itself:
+
+- A line is relative to a root (``root``); a change to a container that sits in two trees is a line in each of
+  them, with one ``uuid``.
+- Before the first line of a root stands its ``init``, the state after change number ``seq`` of the init line, unless
+  that was empty. A container that was a root, changed while it sat in another tree, and is a root again, has
+  another ``init``: what happened in between stands in the other tree's lines.
+- To replay a root of a process (``pid``, ``root``): its latest ``init``, then its lines with a larger ``seq`` in the
+  order of ``seq``. Threads may write their lines in another order than that.
+- A forked child appends to the same file. Its roots begin with an ``init`` again, under its own ``pid``.
+
+The program comes first: nothing here raises into it, no lock is held while a value is put into words, and a log that
+cannot be written is one warning of the logger ``pydatatracker``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from pydatatracker import _core, history
+
+if TYPE_CHECKING:
+    from pydatatracker.change import ChangeLogEntry
+    from pydatatracker.io import ChangeWriter
+
+__all__ = ["LOG", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_from_environment", "stop"]
+
+LOG: Final = "PYDATATRACKER_LOG"
+STACK: Final = "PYDATATRACKER_STACK"
+SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
+RUN: Final = "PYDATATRACKER_RUN"  # the process id that `pydatatracker run` gave way to: it says goodbye
+
+_PATIENCE: Final = 1.0  # seconds that a thread waits for another one to write the init of a root
+_ATTEMPTS: Final = 20  # to copy a root while other threads change it
+
+logger = logging.getLogger("pydatatracker")
+
+
+class ProcessLog:
+    """Writes the changes of all tracked containers of this process to a file; the core calls it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
+        self.shown = os.fspath(path)
+        self.lines = 0  # written by this process, init lines not counted
+        self._writer: ChangeWriter | None = None
+        self._ident = (0, 0)  # device and inode of the open file
+        self._warned = False
+        self._after_fork()
+        if hasattr(os, "register_at_fork"):
+            _forked_logs.add(self)
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        """Write the lines of one change, in every tree that it is in. O(size of the values)."""
+        for view in self._views(change):
+            with self._begun(view):
+                if self._write(_as_it_was(view)):
+                    self.lines += 1
+
+    # ---- which lines
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[int, weakref.ref[Any]] = {}  # roots that replaying the log gives as they are
+        self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
+        self.lines = 0
+
+    def _views(self, change: ChangeLogEntry) -> list[ChangeLogEntry]:
+        """Return the change as each of its roots sees it, the first place's root first."""
+        views = [change]
+        if len(self._known) > 1:
+            self._pass(change.place)
+        container = change._node.container
+        if container is None:
+            return views
+        roots = [change.viewer]
+        for steps in _core.places(container):
+            for _, tracker in steps[1:]:
+                self._forget(tracker)
+            root = steps[0][1]
+            if root in roots:
+                continue
+            roots.append(root)
+            home = root.container
+            view = next((c for c in _core.changes_of(home, change.seq - 1) if c.seq == change.seq), None)
+            if view is None:  # that tree keeps no records: it gets an init before its next line
+                self._forget(root)
+            else:
+                views.append(view)
+        return views
+
+    def _pass(self, place: _core.Place) -> None:
+        # what is not the root of its tree may be one again, and the log then has to say how it is
+        while place.parent is not None:
+            self._forget(place.tracker)
+            place = place.parent
+
+    def _forget(self, tracker: _core.Tracker) -> None:
+        if self._known:
+            self._known.pop(id(tracker.container), None)
+
+    # ---- the state that a root's lines start from
+
+    @contextlib.contextmanager
+    def _begun(self, change: ChangeLogEntry) -> Iterator[None]:
+        """Have the init of the change's root in the log, before its line or else after it."""
+        root = change.viewer.container
+        number = id(root)
+        known = self._known.get(number)
+        if root is None or (known is not None and known() is root and number not in self._begins):
+            yield
+            return
+        with self._lock:
+            known = self._known.get(number)
+            first = known is None or known() is not root
+            if first:
+                self._known[number] = weakref.ref(root, self._gone(number))
+                self._begins[number] = threading.Event()
+        begun = self._begins.get(number)
+        if not first:
+            if begun is not None:
+                begun.wait(_PATIENCE)
+            yield
+            return
+        try:
+            try:
+                state = self._state(root, change.seq - 1)
+            except LookupError:  # it keeps too few records: the state after this change has to do
+                yield
+                self._write_init(change, change.seq, self._state(root, change.seq, kept=False))
+                return
+            self._write_init(change, change.seq - 1, state)
+        finally:
+            self._begins.pop(number, None)
+            if begun is not None:
+                begun.set()
+        yield
+
+    def _gone(self, number: int) -> Callable[[object], None]:
+        known = self._known
+
+        def forget(reference: object) -> None:
+            if known.get(number) is reference:
+                del known[number]
+
+        return forget
+
+    def _state(self, root: Any, seq: int, kept: bool = True) -> Any:
+        for _ in range(_ATTEMPTS):
+            newest = _core.newest_seq()
+            state = history.state_at(root, seq if kept else newest)
+            if not _core.changes_of(root, newest, 1):  # no other thread came in between
+                break
+        return state
+
+    def _write_init(self, change: ChangeLogEntry, seq: int, state: Any) -> None:
+        root = change.viewer.container
+        if not state or root is None:
+            return
+        line = _core.state_change(root, state).to_dict()
+        line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # nobody did it
+        line["created_time"] = change.created_time.isoformat(timespec="microseconds")
+        line.pop("transaction", None)
+        self._write(line)
+
+    # ---- the file
+
+    def _write(self, change: Any) -> bool:
+        try:
+            self._open().write(change)
+        except Exception as error:
+            self._warn(error)
+            return False
+        return True
+
+    def _open(self) -> ChangeWriter:
+        writer = self._writer
+        if writer is not None:
+            # A program that closes all files (a daemon) may have been given our number for one of its own.
+            try:
+                found = os.fstat(writer._fd)
+                if (found.st_dev, found.st_ino) == self._ident:
+                    return writer
+            except OSError:
+                pass
+        with self._lock:
+            if self._writer is writer:
+                from pydatatracker.io import ChangeWriter
+
+                if writer is not None:
+                    writer._fd = -1  # not ours to close
+                self._writer = opened = ChangeWriter(self.path)
+                found = os.fstat(opened._fd)
+                self._ident = found.st_dev, found.st_ino
+            assert self._writer is not None
+            return self._writer
+
+    def _warn(self, error: Exception) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        try:
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            logger.warning("the log %s cannot be written (%s): changes are missing there", self.path, reason)
+        except Exception:  # a logging handler of the program that raises must not reach it from here
+            pass
+        if self._writer is None:  # could not be opened at all
+            _core.set_process_observer(None)
+
+    def farewell(self) -> str:
+        """Return a sentence that says what there is now and what to do with it."""
+        if not self.lines:
+            return f"pydatatracker: no change was recorded in {self.shown}"
+        import shlex
+
+        many = "1 change" if self.lines == 1 else f"{self.lines:,} changes"
+        return f"pydatatracker: {many} in {self.shown}; next: pydatatracker show {shlex.quote(self.shown)}"
+
+
+def _as_it_was(change: ChangeLogEntry) -> Any:
+    """Return what to write: the change, or its line with tracked values as they were at that moment."""
+    if _core.newest_seq() == change.seq:
+        return change
+    line = None
+    for name in ("before", "after"):
+        value = getattr(change, name)
+        if _core.tracker(value) is not None and change.action != "init":
+            from pydatatracker.codec import encode
+
+            try:
+                was = history.state_at(value, change.seq)
+            except LookupError:
+                continue
+            line = line or change.to_dict()
+            line[name] = encode(was)
+    return line or change
+
+
+_forked_logs: weakref.WeakSet[ProcessLog] = weakref.WeakSet()
+_current: ProcessLog | None = None
+
+
+def _after_fork() -> None:
+    for log in list(_forked_logs):
+        log._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: bool | None = None) -> ProcessLog:
+    """Write every change in this process to log from now on, in place of the log there was. O(1).
+
+    :param log: the file; made with its folders at the first change, appended to.
+    :param stack: frames to capture in containers that do not say.
+    :param snapshots: whether containers that do not say capture snapshots.
+
+    >>> import os, tempfile
+    >>> from pydatatracker import TrackedDict
+    >>> path = os.path.join(tempfile.mkdtemp(), "changes.jsonl")
+    >>> log = start(path)
+    >>> TrackedDict()["port"] = 80
+    >>> stop()
+    >>> log.lines
+    1
+    """
+    global _current
+    if stack is not None or snapshots is not None:
+        _core.set_default_options(stack, None if snapshots is None else int(snapshots))
+    _current = ProcessLog(log)
+    _core.set_process_observer(_current)
+    return _current
+
+
+def stop() -> None:
+    """Write no more; the file keeps what it has. Harmless when nothing was started. O(1)."""
+    global _current
+    current, _current = _current, None
+    _core.set_process_observer(None)
+    if current is not None and current._writer is not None:
+        with contextlib.suppress(OSError):
+            current._writer.close()
+
+
+def start_from_environment() -> None:
+    """Do what the variables say; called when the package is imported. Raises nothing. O(1)."""
+    path = os.environ.get(LOG)
+    if not path:
+        return
+    stack: int | None = None
+    given = os.environ.get(STACK, "")
+    if given:
+        try:
+            stack = max(0, int(given))
+        except ValueError:
+            logger.warning("%s is a number of frames, not %r; no stacks are captured", STACK, given)
+    snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
+    log = start(path, stack=stack, snapshots=snapshots or None)
+    if os.environ.get(RUN) == str(os.getpid()):
+        with contextlib.suppress(OSError, ValueError):
+            near = os.path.relpath(log.path)
+            log.shown = log.path if near.startswith(os.pardir) else near
+        atexit.register(_say_goodbye, log, os.getpid())
+
+
+def _say_goodbye(log: ProcessLog, pid: int) -> None:
+    if os.getpid() != pid:  # a forked child has the handler too
+        return
+    try:
+        sys.stdout.flush()
+        print(log.farewell(), file=sys.stderr, flush=True)
+    except Exception:  # closed, or a pipe that nobody reads: the program's own output is what matters
+        pass
