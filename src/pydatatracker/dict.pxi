@@ -24,8 +24,8 @@ cdef inline Tracker enter_dict(DictHook self):
     return t
 
 
-cdef int store(DictHook self, Tracker t, object key, object value, int method) except -1:
-    """self[key] = value, and its record."""
+cdef int store(DictHook self, Tracker t, object key, object value, int method, bint as_row=False) except -1:
+    """self[key] = value, and its record; as_row: said as a bulk call of one row."""
     cdef PyObject *held
     cdef object old
     cdef Py_ssize_t size
@@ -52,26 +52,59 @@ cdef int store(DictHook self, Tracker t, object key, object value, int method) e
         added = old is missing
         if t.version != version:
             # somebody else changed the dict while the key's __eq__ ran: what did we really replace?
-            added = PyDict_Size(self) - size - (t.net - net) == 1
-            old = missing if added else replaced(t, t.version - version, key, old)
-    if (pdt_plain(old) or added) and pdt_plain(value):
+            return store_contended(self, t, key, old, value, method, t.version - version,
+                                   PyDict_Size(self) - size - (t.net - net) == 1, as_row)
+    if (pdt_plain(old) or added) and pdt_plain(value) and not as_row:
         return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
-    return store_linked(t, key, old, value, method, added)
+    return store_linked(t, key, old, value, method, added, as_row)
 
 
-cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added) except -1:
+cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added,
+                      bint as_row=False) except -1:
     # The links first: a child that moves on is a child of where it is now, also for observers.
     if t.children and old is not missing:
         unlink_child(t, old, key)
     if pdt_heap_type(value):
         link_child(t, value, key, 0)
+    if as_row:
+        return commit(t, A_ADD if added else A_UPDATE, method, S_ROWS, -1, missing, missing, (key, old, value), added)
     return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
 
 
-cdef object replaced(Tracker t, uint32_t newer, object key, object old):
-    """Value of key after the newer records of t; old if none of them touched it. O(records since)."""
+cdef int store_contended(DictHook self, Tracker t, object key, object old, object value, int method, uint32_t newer,
+                         bint added, bint as_row) except -1:
+    """A store during which other threads changed the dict: record it at once, then find what it replaced.
+
+    The record must stand before any comparison runs, or another store could be recorded before it.
+    """
+    cdef list since = [] if added else changes_since_version(t, newer)
+    cdef uint64_t seq
+    cdef Py_ssize_t i
+    cdef Log log
+    store_linked(t, key, missing if added else old, value, method, added, as_row)
+    if not since:
+        return 0
+    seq = last_seq
+    log = <Log>t.active
+    for k, after in since:
+        if k is key or k == key:
+            for i in range(log.count - 1, -1, -1):
+                if log.stamps[ring_index(log, i)].seq <= seq:
+                    if log.stamps[ring_index(log, i)].seq == seq:
+                        if as_row:
+                            log.objects[ring_index(log, i) * SLOTS + 3] = (key, after, value)
+                        else:
+                            log.objects[ring_index(log, i) * SLOTS + 2] = after
+                    break
+            return 0
+    return 0
+
+
+cdef list changes_since_version(Tracker t, uint32_t newer):
+    """(key, after) of the newest records of t, newest first. Runs no user code. O(records since)."""
     cdef Log log = <Log>t.active
-    cdef Py_ssize_t i, at
+    cdef Py_ssize_t i, at, n
+    cdef list found = []
     for i in range(log.count - 1, -1, -1):
         if newer == 0:
             break
@@ -79,12 +112,13 @@ cdef object replaced(Tracker t, uint32_t newer, object key, object old):
         if (<Place>log.objects[at * SLOTS]).tracker is not t:
             continue
         newer -= 1
-        if log.stamps[at].shape != S_SLOT:
-            continue
-        other = log.objects[at * SLOTS + 1]
-        if other is key or (type(other) is type(key) and PyObject_Hash(other) == PyObject_Hash(key) and other == key):
-            return log.objects[at * SLOTS + 3]
-    return old
+        if log.stamps[at].shape == S_SLOT:
+            found.append((log.objects[at * SLOTS + 1], log.objects[at * SLOTS + 3]))
+        elif log.stamps[at].shape == S_ROWS:
+            rows = <tuple>log.objects[at * SLOTS + 3]
+            for n in range(len(rows) - 3, -1, -3):
+                found.append((rows[n], rows[n + 2]))
+    return found
 
 
 cdef object take(DictHook self, Tracker t, object key, int method):
@@ -117,6 +151,13 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
         convert_values(rows_from, t.settled, None)
     if before == 0:
         return fill(self, t, rows_from, size, method)
+    if size == 1:                   # what a store does for threads, this does too
+        PyDict_Next(rows_from, &position, &key, &value)
+        if not pdt_quiet_key(<object>key):
+            k = <object>key
+            v = <object>value
+            return store(self, t, k, v, method, True)
+        position = 0
     rows = PyTuple_New(3 * size)
     while n < size and PyDict_Next(rows_from, &position, &key, &value):
         k = <object>key

@@ -27,13 +27,41 @@ cdef int change_elements(SetHook self, Tracker t, set removed, set added, int me
     cdef tuple into
     if not removed and not added:
         return 0
+    out = tuple(removed) if removed else ()
+    into = tuple(added) if added else ()
+    if not (all_quiet(out) and all_quiet(into)):
+        return one_by_one(self, t, out, into, method)
     if removed:
         set.difference_update(self, removed)
     if added:
         set.update(self, added)
-    out = tuple(removed) if removed else ()
-    into = tuple(added) if added else ()
     return record_elements(t, out, into, method)
+
+
+cdef int one_by_one(SetHook self, Tracker t, tuple out, tuple into, int method) except -1:
+    """Elements with an __eq__ in Python: other threads run between two of them, so each is asked whether it went."""
+    cdef list gone = []
+    cdef list come = []
+    cdef Py_ssize_t size
+    cdef int32_t net
+    for element in out:
+        net = t.net
+        size = PySet_GET_SIZE(self)
+        set.discard(self, element)
+        if size - PySet_GET_SIZE(self) + (t.net - net) == 1:
+            t.net -= 1              # counted now: the record comes at the end
+            gone.append(element)
+    for element in into:
+        net = t.net
+        size = PySet_GET_SIZE(self)
+        PySet_Add(self, element)
+        if PySet_GET_SIZE(self) - size - (t.net - net) == 1:
+            t.net += 1
+            come.append(element)
+    t.net += <int32_t>len(gone) - <int32_t>len(come)    # commit adds it again
+    if not gone and not come:
+        return 0
+    return record_elements(t, tuple(gone), tuple(come), method)
 
 
 cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1:
@@ -52,15 +80,24 @@ cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1
 cdef int unite(SetHook self, object other, int method) except -1:
     """Put in all elements of a set that nobody else changes; one record. O(other)."""
     cdef Tracker t = enter_set(self)
-    cdef Py_ssize_t before = PySet_GET_SIZE(self)
     cdef tuple into
     cdef set new
+    cdef uint32_t version
+    cdef bint known = True
     if not other:
         return 0
-    if before and not set.isdisjoint(self, other):
-        new = set.difference(set(other), self)
+    while True:                     # again if another thread changed the set while an __eq__ ran
+        version = t.version
+        known = PySet_GET_SIZE(self) > 0 and not set.isdisjoint(self, other)
+        if known:
+            new = set.difference(set(other), self)
+        if t.version == version:
+            break
+    if known:
         return change_elements(self, t, None, new, method)
     into = pdt_set_as_tuple(other)
+    if PySet_GET_SIZE(self) and not all_quiet(into):
+        return one_by_one(self, t, (), into, method)
     set.update(self, other)
     return record_elements(t, (), into, method)
 
@@ -81,12 +118,21 @@ cdef int update_set(SetHook self, tuple others, int method) except -1:
 
 cdef int subtract(SetHook self, tuple others, int method) except -1:
     cdef set going
+    cdef Tracker t = enter_set(self)
+    cdef uint32_t version
     for other in others:
         # a failing iterator takes out what it gave; so does the builtin
         going = set()
         try:
             if other is self:
                 going.update(list(set.__iter__(self)))
+            elif PyAnySet_CheckExact(other) or PyList_CheckExact(other) or PyTuple_CheckExact(other):
+                while True:
+                    version = t.version
+                    going = set()
+                    gather_present(self, other, going)
+                    if t.version == version:
+                        break
             else:
                 gather_present(self, other, going)
         except BaseException:
@@ -239,14 +285,27 @@ cdef class SetHook(set):
 
 
 cdef int leave(SetHook self, object kept_elements, int method) except -1:
-    cdef set going = {e for e in list(set.__iter__(self)) if e not in kept_elements}
-    return change_elements(self, enter_set(self), going, None, method)
+    cdef Tracker t = enter_set(self)
+    cdef uint32_t version
+    cdef set going
+    while True:
+        version = t.version
+        going = {e for e in list(set.__iter__(self)) if e not in kept_elements}
+        if t.version == version:
+            return change_elements(self, t, going, None, method)
 
 
 cdef int toggle(SetHook self, object other, int method) except -1:
-    cdef set going = {e for e in list(set.__iter__(self)) if e in other}
-    cdef set coming = {e for e in other if e not in going}
-    return change_elements(self, enter_set(self), going, coming, method)
+    cdef Tracker t = enter_set(self)
+    cdef uint32_t version
+    cdef set going
+    cdef set coming
+    while True:
+        version = t.version
+        going = {e for e in list(set.__iter__(self)) if e in other}
+        coming = {e for e in other if e not in going}
+        if t.version == version:
+            return change_elements(self, t, going, coming, method)
 
 
 cdef bint drop_element(SetHook self, object element, int method) except -1:
