@@ -252,18 +252,25 @@ class _Start:
 
 
 def settle(entries: list[ChangeLogEntry]) -> None:
-    """The record of these entries is about to leave the ring: keep what is asked of later records."""
-    for entry in entries:
-        entry.settled = _snapshots(entry)
+    """The records of these entries are about to leave the ring: keep what is asked of later records.
 
-
-def _snapshots(entry: ChangeLogEntry) -> tuple[str, str] | None:
+    One way back for all of them: O(records + the words of each state).
+    """
     from pydatatracker import texts
 
-    container = entry.viewer.container
-    if container is None:
-        return None
-    try:
-        return texts.text(history.state_at(container, entry.seq - 1)), texts.text(history.state_at(container, entry.seq))
-    except (history.HistoryLostError, LookupError):
-        return None
+    viewers = {id(entry.viewer): entry.viewer for entry in entries}
+    for viewer in viewers.values():
+        container = viewer.container
+        if container is None:
+            continue
+        rewind = history.Rewind(container)
+        known: dict[int, tuple[str, str]] = {}
+        for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):
+            try:
+                if entry.seq not in known:
+                    post = texts.text(rewind.back_to(entry.seq))
+                    known[entry.seq] = texts.text(rewind.back_to(entry.seq - 1)), post
+                entry.settled = known[entry.seq]
+            except (history.HistoryLostError, LookupError):
+                break
+

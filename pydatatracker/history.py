@@ -1,8 +1,9 @@
 """The past, from records: the state of a container as it was, by undoing what came later.
 
-Every container is taken back on its own, newest record first, and what it then holds is taken back in
-turn. A record knows its container for good, so this is right for containers that were moved, removed,
-or sit in several trees: the process-wide sequence number puts the logs in one order.
+Every container is taken back on its own, newest record first, into a plain copy; where it held another
+tracked container, the copy holds that one's copy, which is taken back in turn. A record knows its
+container for good, so this is right for containers that were moved, removed, or sit in several trees: the
+process-wide sequence number puts the logs in one order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Tracker
 
-__all__ = ["HistoryLostError", "state_at"]
+__all__ = ["HistoryLostError", "Rewind", "state_at"]
 
 
 class HistoryLostError(LookupError):
@@ -24,63 +25,113 @@ def state_at(container: Any, seq: int) -> Any:
 
     Raises HistoryLostError if records that would be needed are no longer kept.
     """
-    return _Past(seq).of(container)
+    return Rewind(container).back_to(seq)
 
 
-class _Past:
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
-        self.records: dict[int, list[Change]] = {}  # id of tracker -> its changes, newest first
-        self.read: dict[int, Any] = {}  # id of log -> the log, kept alive so that the id stays its own
-        self.made: dict[int, Any] = {}  # id of tracker -> plain data
+class _Node:
+    """One container on its way back."""
 
-    def changes_of(self, container: Any, tracker: Tracker) -> list[Change]:
-        for log in _core.logs(container):
-            if id(log) in self.read:
-                continue
-            self.read[id(log)] = log
-            if log.last_dropped > self.seq:
-                raise HistoryLostError(
-                    f"the state after change {self.seq} is gone: {log.dropped} older changes are no longer kept, the"
-                    f" newest of them is {log.last_dropped}; a larger tracking_max_changes keeps more"
-                )
-            for change in _core.log_changes(log, self.seq):
-                self.records.setdefault(id(change._node), []).append(change)
-        found = self.records.get(id(tracker), [])
-        found.sort(key=lambda change: change.seq, reverse=True)
-        return found
+    __slots__ = ("changes", "last", "state")
 
-    def of(self, value: Any) -> Any:
+    def __init__(self, state: Any, changes: list[Change]) -> None:
+        self.state = state
+        self.changes = changes  # not yet undone, oldest first
+        self.last = -1
+
+
+class Rewind:
+    """A container and all that it holds, taken back step by step; every step goes further into the past.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict()
+    >>> for n in range(3):
+    ...     d["n"] = n
+    >>> rewind = Rewind(d)
+    >>> [rewind.back_to(change.seq)["n"] for change in reversed(d.tracking_changes()[1:])]
+    [2, 1, 0]
+    """
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._nodes: dict[int, _Node] = {}  # by id of tracker
+        self._trackers: list[Tracker] = []  # keeps those ids taken
+        self._logs: list[Any] = []
+        self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not met yet
+        self._fresh: list[_Node] = []
+        self._of(container)
+
+    def back_to(self, seq: int) -> Any:
+        """Return the state just after change seq, as plain data that the next step changes. O(changes undone).
+
+        Raises HistoryLostError if records that are needed are no longer kept.
+        """
+        for log in self._logs:
+            self._require(log, seq)
+        todo = list(self._nodes.values())
+        while todo:
+            self._fresh = []
+            for node in todo:
+                changes = node.changes
+                while changes and changes[-1].seq > seq:
+                    change = changes.pop()
+                    if change.seq != node.last:  # a change in two trees stands in two logs
+                        self._take_back(node, change)
+                    node.last = change.seq
+            todo = self._fresh
+            if todo:
+                for log in self._logs:
+                    self._require(log, seq)
+        return self._of(self._container)
+
+    @staticmethod
+    def _require(log: Any, seq: int) -> None:
+        if log.last_dropped > seq:
+            raise HistoryLostError(
+                f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
+                f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
+            )
+
+    def _of(self, value: Any) -> Any:
+        """The plain copy that stands for value; value itself if it is not tracked."""
         tracker = _core.tracker(value)
         if tracker is None:
             return value
-        if id(tracker) in self.made:
-            return self.made[id(tracker)]
-        state = _core.plain(value)
-        changes = self.changes_of(value, tracker)
-        last = 0
-        for change in changes:
-            if change.seq != last:  # a change in two trees stands in two logs
-                _take_back(state, change)
-            last = change.seq
-        return self.plain(tracker, state)
+        node = self._nodes.get(id(tracker))
+        if node is None:
+            for log in _core.logs(value):
+                if not any(log is known for known in self._logs):
+                    self._read(log)
+            state = _core.plain(value)
+            node = _Node(state, sorted(self._waiting.pop(id(tracker), []), key=lambda change: change.seq))
+            self._nodes[id(tracker)] = node
+            self._trackers.append(tracker)
+            self._fresh.append(node)
+            if isinstance(state, dict):
+                for key, item in state.items():
+                    state[key] = self._of(item)
+            elif isinstance(state, list):
+                state[:] = [self._of(item) for item in state]
+        return node.state
 
-    def plain(self, tracker: Tracker, state: Any) -> Any:
-        self.made[id(tracker)] = state
-        if isinstance(state, dict):
-            for key, item in state.items():
-                state[key] = self.of(item)
-        elif isinstance(state, list):
-            for index, item in enumerate(state):
-                state[index] = self.of(item)
-        return state
+    def _read(self, log: Any) -> None:
+        self._logs.append(log)
+        for change in _core.log_changes(log, 0):
+            node = self._nodes.get(id(change._node))
+            if node is None:
+                self._waiting.setdefault(id(change._node), []).append(change)
+            else:
+                node.changes.append(change)
+                node.changes.sort(key=lambda each: each.seq)
+
+    def _take_back(self, node: _Node, change: Change) -> None:
+        _take_back(node.state, change, self._of)
 
 
-def _take_back(state: Any, change: Change) -> None:
+def _take_back(state: Any, change: Change, plain: Any) -> None:
     """Undo one change of a container on a plain copy of it. O(1), or O(items of the change)."""
     shape = change._shape
     if isinstance(state, list):
-        _take_back_list(state, change, shape)
+        _take_back_list(state, change, shape, plain)
     elif isinstance(state, set):
         if shape == "slot":
             (state.discard if change.old is MISSING else state.add)(change.key)
@@ -88,33 +139,33 @@ def _take_back(state: Any, change: Change) -> None:
             state.difference_update(change.new)
             state.update(change.old)
     elif shape == "slot":
-        _put_back(state, change.key, change.old)
+        _put_back(state, change.key, change.old, plain)
     elif shape == "rows":
         rows = change.new
         for n in range(len(rows) - 3, -1, -3):
-            _put_back(state, rows[n], rows[n + 1])
+            _put_back(state, rows[n], rows[n + 1], plain)
     elif shape == "fill":
         for key in change.new:
             state.pop(key, None)
 
 
-def _put_back(state: dict[Any, Any], key: Any, before: Any) -> None:
+def _put_back(state: dict[Any, Any], key: Any, before: Any, plain: Any) -> None:
     if before is MISSING:
         state.pop(key, None)
     else:
-        state[key] = before
+        state[key] = plain(before)
 
 
-def _take_back_list(state: list[Any], change: Change, shape: str) -> None:
+def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) -> None:
     if shape == "slot":
         if change.old is MISSING:
             del state[change.index]
         elif change.new is MISSING:
-            state.insert(change.index, change.old)
+            state.insert(change.index, plain(change.old))
         else:
-            state[change.index] = change.old
+            state[change.index] = plain(change.old)
     elif shape == "splice":
-        state[change.index : change.index + len(change.new)] = change.old
+        state[change.index : change.index + len(change.new)] = [plain(item) for item in change.old]
     elif shape in ("sort", "order", "reverse"):
         now = list(state)
         for new, old in enumerate(change._order):
@@ -123,6 +174,6 @@ def _take_back_list(state: list[Any], change: Change, shape: str) -> None:
         rows = change.new
         for n in range(0, len(rows), 3):
             if rows[n + 2] is MISSING:
-                state.insert(rows[n], rows[n + 1])
+                state.insert(rows[n], plain(rows[n + 1]))
             else:
-                state[rows[n]] = rows[n + 1]
+                state[rows[n]] = plain(rows[n + 1])

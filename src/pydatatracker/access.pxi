@@ -93,16 +93,21 @@ cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
 cdef int settle_oldest(Log log) except -1:
     """Before the oldest record is overwritten, let entries that somebody holds keep their answers."""
     cdef uint64_t seq
+    cdef list entries = []
     if log.held is None or log.count < log.capacity or log.capacity != log.limit or log.count == 0:
         return 0
-    seq = log.stamps[ring_index(log, 0)].seq
-    held = log.held.pop(seq, None)
+    if log.stamps[ring_index(log, 0)].seq not in log.held:
+        return 0
+    # the way back is long, so many are settled on one
+    seq = log.stamps[ring_index(log, min(log.count - 1, 1 + log.count // 8))].seq
+    for held in sorted(log.held):
+        if held > seq:
+            break
+        entries.extend([e for e in [r() for r in log.held.pop(held)] if e is not None])
     if not log.held:
         log.held = None
-    if held is not None:
-        entries = [e for e in [r() for r in held] if e is not None]
-        if entries:
-            settle_entries(entries)
+    if entries:
+        settle_entries(entries)
     return 0
 
 
