@@ -24,6 +24,7 @@ __all__ = ["ChangeWriter", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
 _FOLLOWS: Final = frozenset(("tree", "extra"))  # from the rest: compact lines leave them out
+_PATHS: Final = frozenset(("path", "paths", "location"))
 _MAY_BE_EMPTY: Final = frozenset(("path", "before", "after", "location"))  # here empty says something
 
 
@@ -52,8 +53,8 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         line["thread"] = _thread_name()
     try:
         data: bytes = _encoder()(line)
-    except UnicodeEncodeError:  # a lone surrogate in a text that is for reading, such as `extra`
-        data = _encoder()(_readable(line))
+    except UnicodeEncodeError:  # a lone surrogate: what is for reading spells it out, a path stays exact
+        data = _encoder()({key: (_exact if key in _PATHS else _readable)(value) for key, value in line.items()})
     return data + b"\n"
 
 
@@ -85,6 +86,13 @@ def _readable(value: Any) -> Any:
     if type(value) in (list, tuple):
         return [_readable(item) for item in value]
     return value
+
+
+def _exact(value: Any) -> Any:
+    """Return a key, a path, or several, with every lone surrogate as a tag."""
+    if type(value) is list:
+        return [_exact(item) for item in value]
+    return encode(value) if type(value) is str else _readable(value)
 
 
 class ChangeWriter:

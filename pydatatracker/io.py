@@ -108,7 +108,7 @@ class ChangeReader:
         self.passed_over = 0  # lines that could not be read, so far
         self._strict = strict
         self._on_error = on_error
-        self._own: list[IO[bytes]] = []  # what close() has to close, outermost first
+        self._own: list[Callable[[], object]] = []  # what close() has to call, outermost first
         self._file, self.name = self._open(source)
         self._lines = self._run()
 
@@ -131,7 +131,7 @@ class ChangeReader:
 
     def _close_own(self) -> None:
         while self._own:
-            self._own.pop(0).close()
+            self._own.pop(0)()
 
     def _open(self, source: Any) -> tuple[Any, str]:
         """Return (something with readline() that gives bytes, name for messages)."""
@@ -140,19 +140,20 @@ class ChangeReader:
             if name == "-":
                 return self._open(sys.stdin)[0], "<stdin>"
             file: Any = open(name, "rb", buffering=_BLOCK)  # noqa: SIM115
-            self._own.append(file)
+            self._own.append(file.close)
         else:
             name = getattr(source, "name", None)
             name = name if isinstance(name, str) else f"<{type(source).__name__}>"
             file = getattr(source, "buffer", source)
             if isinstance(file, io.RawIOBase):
                 file = io.BufferedReader(file, _BLOCK)
+                self._own.append(file.detach)  # the file stays the caller's, and open
             if isinstance(file, io.TextIOBase):
                 return _Encoded(file), name
         if _starts_as_gzip(file):
             inner = gzip.GzipFile(fileobj=file)
             file = io.BufferedReader(inner, _BLOCK)
-            self._own.insert(0, file)
+            self._own.insert(0, file.close)
         return file, name
 
     def _run(self) -> Generator[LogLine, None, None]:

@@ -311,7 +311,8 @@ class LogLine:
     def changes(self) -> tuple[tuple[Any, ...], ...]:
         """Rows (key, before, after) of a bulk change."""
         given = _read(self._head.changes)
-        return tuple(_row(row) for row in given if len(row) == 3) if type(given) is list else ()
+        rows = given if type(given) is list else ()
+        return tuple(_row(row) for row in rows if type(row) is list and len(row) == 3)
 
     @property
     def context(self) -> dict[str, Any]:

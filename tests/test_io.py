@@ -1,0 +1,364 @@
+"""Reading logs: every line that can be read is read, every other is reported where it is."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import io
+import json
+import logging
+import os
+import pathlib
+import sys
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loglines import LINE, OLD_ADD, OLD_INIT, OLD_POP, Errors, line_of, read
+
+import pydatatracker.io as pdt_io
+from pydatatracker import MISSING, ChangeLogEntry
+from pydatatracker.codec import Repr
+from pydatatracker.io import ChangeReader, LogFormatError, parse, read_changes
+
+# ---- one line
+
+
+def test_a_line_answers_under_the_names_of_the_record() -> None:
+    """Every field of RECORD's line is an attribute, decoded, absent ones in their empty form."""
+    line = parse(line_of(), 7, 1000)
+    assert ("update", "__setitem__", "TrackedList", 41, 1) == (line.action, line.method, line.type, line.seq, line.v)
+    assert ("/cfg/ports/0", ("cfg", "ports", 0), (("cfg", "ports", 0),), 0) == (
+        line.pointer,
+        line.path,
+        line.paths,
+        line.location,
+    )
+    assert (8080, (1, {2})) == (line.before, line.after)
+    assert ("job-123", {"reason": "rotate", "at": datetime.date(2026, 11, 23)}) == (line.actor, line.context)
+    assert datetime.datetime(2026, 11, 23, 12, 45, 30, 422044, datetime.UTC) == line.created_time
+    assert ("0f3c" * 8, "a3f9" * 8, "9fe1" * 8) == (line.uuid, line.root, line.tracked_item_uuid)
+    assert (411, "MainThread", [], LINE["tree"], LINE["extra"]) == (
+        line.pid,
+        line.thread,
+        line.stack,
+        line.tree,
+        line.extra,
+    )
+    assert (None, None, (), None) == (line.splice, line.order, line.changes, line.transaction)
+    assert (7, 1000, line_of(), LINE) == (line.line, line.offset, line.raw, line.data)
+    assert not line.is_gap
+
+
+def test_absent_is_missing_and_null_is_none() -> None:
+    """An absent key means no value; null means None."""
+    bare = parse(b'{"v":1,"action":"lock"}')
+    assert (MISSING, MISSING, None, (), "", "", {}, {}, [], None, None, None) == (
+        bare.before, bare.after, bare.location, bare.path, bare.pointer, bare.actor, bare.context, bare.extra,
+        bare.stack, bare.seq, bare.created_time, bare.pid,
+    )  # fmt: skip
+    null = parse(b'{"v":1,"action":"update","before":null,"after":null}')
+    assert (None, None) == (null.before, null.after)
+
+
+def test_compact_lines_have_all_but_what_follows() -> None:
+    """The location of a compact line follows from its path."""
+    assert 0 == parse(b'{"v":1,"action":"add","path":["a",0],"after":1}').location
+    assert parse(b'{"v":1,"action":"update","path":["a"],"splice":[0,[],[1]]}').location is None
+
+
+def test_list_and_bulk_changes() -> None:
+    """splice, order and changes are decoded, absent rows being MISSING."""
+    line = parse(line_of(splice=[2, [{"$tuple": []}], [None]], order=[1, 0], changes=[["k", {"$missing": True}, 1]]))
+    assert (2, ((),), (None,)) == line.splice
+    assert (1, 0) == line.order
+    assert (("k", MISSING, 1),) == line.changes
+
+
+def test_a_gap() -> None:
+    """A gap says from where to where, and why."""
+    line = parse(b'{"v":1,"action":"gap","from":100,"to":131,"reason":"queue full"}')
+    assert (True, (100, 131), "queue full") == (line.is_gap, line.gap, line.reason)
+
+
+def test_time_falls_back_to_nanoseconds() -> None:
+    """Without created_time the moment comes from time_ns; a naive one is UTC; nonsense is None."""
+    assert 1_000_000 == parse(b'{"v":1,"action":"add","time_ns":1000000999}').created_time.timestamp() * 1e6
+    moment = parse(b'{"v":1,"action":"add","created_time":"2026-01-01T00:00:00"}').created_time
+    assert datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) == moment
+    assert parse(b'{"v":1,"action":"add","created_time":"yesterday"}').created_time is None
+    assert parse(b'{"v":1,"action":"add","time_ns":99999999999999999999999999999}').created_time is None
+
+
+@pytest.mark.parametrize(
+    ("line", "action", "before", "after", "location"),
+    [
+        (OLD_ADD, "add", MISSING, Repr("2", ""), "p:b"),
+        (OLD_POP, "update", Repr("1", ""), MISSING, None),
+        (OLD_INIT, "init", MISSING, Repr("{'a': 1}", ""), None),
+        (OLD_ADD["extra"], "add", MISSING, Repr("2", ""), "p:b"),
+        ({"action": "add", "location": 5}, "add", MISSING, MISSING, 5),
+    ],
+)
+def test_lines_of_0_1_0_and_bare_extras(line: Any, action: str, before: Any, after: Any, location: Any) -> None:
+    """Lines without v answer as far as they go: words for values, the place in words."""
+    parsed = parse(json.dumps(line).encode())
+    assert (action, before, after, location) == (parsed.action, parsed.before, parsed.after, parsed.location)
+    assert (0, None, "", ()) == (parsed.v, parsed.seq, parsed.pointer, parsed.path)
+    assert line.get("extra", line) == parsed.extra
+    if "extra" in line:
+        assert (line["uuid"], line["stack"], line["actor"]) == (parsed.uuid, parsed.stack, parsed.actor)
+        assert datetime.datetime(2026, 11, 23, 22, 15, 28, 143696, datetime.UTC) == parsed.created_time
+
+
+def test_a_line_becomes_a_change() -> None:
+    """entry() is ChangeLogEntry.from_dict of the line."""
+    entry = parse(line_of()).entry()
+    assert isinstance(entry, ChangeLogEntry)
+    assert ((1, {2}), ("cfg", "ports", 0), 41) == (entry.after, entry.path, entry.seq)
+
+
+@pytest.mark.parametrize("name", sorted({*LINE, "splice", "order", "changes", "paths", "from", "to", "transaction"}))
+@pytest.mark.parametrize("value", [None, True, -1, 1.5, "", "x", [], [[]], [1, 2, 3], {}, {"$x": 1}, 10**400])
+def test_a_field_of_a_wrong_type_raises_nothing(name: str, value: object) -> None:
+    """Whatever stands in a field, reading the line and all its attributes raises nothing but NotAChange."""
+    try:
+        line = parse(line_of(**{name: value}))
+    except pdt_io.NotAChange:
+        assert name in ("action", "v")
+        return
+    for attribute in dir(line):
+        if not attribute.startswith("__") and attribute != "entry":
+            getattr(line, attribute)
+    repr(line)
+
+
+# ---- bad lines
+
+BAD = [
+    (b"", "empty"),
+    (b"hello", "not JSON"),
+    (b'{"v":1,"action":"add"', "not JSON"),
+    (b"[1,2]", "JSON, but list"),
+    (b"12", "JSON, but int"),
+    (b'"text"', "JSON, but str"),
+    (b"null", "JSON, but NoneType"),
+    (b"{}", "no action"),
+    (b'{"v":1}', "no action"),
+    (b'{"v":2,"action":"add"}', "newer"),
+    (b'{"v":1,"action":5}', "no action"),
+    (b'{"v":1,"action":"add"}{"v":1,"action":"add"}', "not JSON"),
+    (b'{"v":1,"action":"add","actor":"\xff"}', "not UTF-8"),
+    (b"\x00\x01\x02\xff\xfe", "not"),
+    (b"[" * 100_000, "deep"),
+    (b'{"a":' * 100_000, "deep"),
+    (b'{"v":1,"action":"add","after":' + b"[" * 100_000, "deep"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD[1:])
+def test_a_bad_line_is_passed_over_with_its_place(bad: bytes, reason: str) -> None:
+    """A line that is no change is reported with line, byte offset and reason; the rest is read."""
+    good = line_of()
+    lines, errors = read(good + bad + b"\n" + good)
+    assert [(1, 0), (3, len(good) + len(bad) + 1)] == [(line.line, line.offset) for line in lines]
+    assert [(2, len(good))] == errors.places
+    assert reason in errors[0].reason
+    assert f"line 2, byte {len(good)}: " in str(errors[0])
+
+
+def test_strict_stops_at_the_first_bad_line() -> None:
+    """strict=True raises LogFormatError, after the lines before it."""
+    reader = read_changes(io.BytesIO(line_of() + b"?\n" + line_of()), strict=True)
+    assert 1 == next(reader).line
+    with pytest.raises(LogFormatError) as caught:
+        next(reader)
+    assert (2, len(line_of())) == (caught.value.line, caught.value.offset)
+
+
+def test_without_a_callback_bad_lines_are_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    """Bad lines are never passed over in silence: the logger pydatatracker says where they are."""
+    with caplog.at_level(logging.WARNING, "pydatatracker"):
+        reader = read_changes(io.BytesIO(b"?\n"))
+        assert [] == list(reader)
+    assert 1 == reader.passed_over
+    assert ["<BytesIO>: line 1, byte 0: not JSON (Expecting value: line 1 column 1 (char 0))"] == caplog.messages
+
+
+def test_empty_lines_are_no_lines() -> None:
+    """Empty lines, CRLF, a byte order mark and a missing newline at the end are nothing to report."""
+    data = b"\xef\xbb\xbf" + line_of()[:-1] + b"\r\n" + b"\n  \n\r\n" + line_of()[:-1]
+    lines, errors = read(data)
+    assert [(1, 3), (5, 3 + len(line_of()) + 1 + 1 + 3 + 2)] == [(line.line, line.offset) for line in lines]
+    assert [] == errors
+    assert ([], []) == read(b"")
+
+
+def test_what_python_writes_as_json_is_read() -> None:
+    """json.dumps writes NaN and lone surrogates; a line that has them is read."""
+    lines, errors = read(line_of(after=float("nan"), actor="\ud800") + line_of(before="\udc80", path=["\ud800"]))
+    assert [] == errors
+    assert (True, "\ud800") == (lines[0].after != lines[0].after, lines[0].actor)
+    assert ("\udc80", ("\ud800",)) == (lines[1].before, lines[1].path)
+
+
+@pytest.mark.parametrize("raw", [b'"\xff"', b"1e999", b'"\\ud800"', b'"\\x"', b"01", b'"\x01"'])
+def test_damage_inside_a_value_raises_nothing_later(raw: bytes) -> None:
+    """A value is looked at when asked: by then it is a value or words for one, or the line was reported."""
+    lines, errors = read(b'{"v":1,"action":"add","after":' + raw + b"}\n")
+    assert 1 == len(lines) + len(errors)
+    for line in lines:
+        repr(line.after)
+
+
+def test_a_torn_last_line() -> None:
+    """Cut anywhere, a log gives every line but the last."""
+    data = line_of() + line_of()
+    for size in range(len(line_of()) + 1, len(data) - 1):
+        lines, errors = read(data[:size])
+        assert (1, [(2, len(line_of()))]) == (len(lines), errors.places)
+    assert 2 == len(read(data[:-1])[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=300) | st.text(st.characters(exclude_categories=())).map(lambda t: t.encode("utf-8", "replace"))
+)
+def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
+    """Bytes of any kind give lines and reports, in order, and the last offset is inside the file."""
+    lines, errors = read(data)
+    assert len(lines) + len(errors) <= data.count(b"\n") + 1
+    assert all(error.offset <= len(data) for error in errors)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([line_of(), b"\n", *(bad + b"\n" for bad, _ in BAD[:14])]), max_size=12))
+def test_line_and_offset_are_exact(parts: list[bytes]) -> None:
+    """The bytes at the offset of a line are the line."""
+    data = b"".join(parts)
+    lines, errors = read(data)
+    for line in lines:
+        assert line_of() == data[line.offset : line.offset + len(line.raw)]
+        assert line.line == data.count(b"\n", 0, line.offset) + 1
+    assert all(error.line == data.count(b"\n", 0, error.offset) + 1 for error in errors)
+    assert parts.count(line_of()) == len(lines)
+
+
+# ---- sources
+
+
+def test_sources(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log is read from a path, a Path, binary and text files, raw files, standard input, gzip of all of these."""
+    data = line_of() + '{"v":1,"action":"add","actor":"ü"}\n'.encode()
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
+    plain.write_bytes(data)
+    packed.write_bytes(gzip.compress(data[:100]) + gzip.compress(data[100:]))
+    for path in (plain, packed):
+        assert [41, None] == [line.seq for line in read_changes(path)]
+        assert [41, None] == [line.seq for line in read_changes(str(path), strict=True)]
+        with path.open("rb") as file:
+            assert 2 == len(list(read_changes(file)))
+            assert not file.closed
+        with path.open("rb", buffering=0) as file:
+            assert 2 == len(list(read_changes(file)))
+        assert 2 == len(list(read_changes(io.BytesIO(path.read_bytes()))))
+        with path.open("rb") as file:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+            assert 2 == len(list(read_changes("-")))
+    with plain.open(encoding="utf-8") as file:
+        assert ["job-123", "ü"] == [line.actor for line in read_changes(file)]
+    assert ["job-123", "ü"] == [line.actor for line in read_changes(io.StringIO(data.decode()))]
+    with gzip.open(packed) as file:
+        assert 2 == len(list(read_changes(file)))
+
+
+def test_names_in_messages(tmp_path: pathlib.Path) -> None:
+    """A report names the file."""
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(b"?\n")
+    errors = Errors()
+    list(read_changes(path, on_error=errors))
+    with path.open("rb") as file:
+        list(read_changes(file, on_error=errors))
+    assert [str(path), str(path)] == [error.name for error in errors]
+
+
+def test_a_torn_gzip(tmp_path: pathlib.Path) -> None:
+    """What a torn or damaged gzip still holds is read; where it stops is reported, in strict mode raised."""
+    data = b"".join(line_of(seq=n, uuid=os.urandom(16).hex()) for n in range(2000))
+    packed = gzip.compress(data)
+    lines, errors = read(packed[: len(packed) // 2])
+    assert 100 < len(lines) < 2000
+    assert list(range(len(lines))) == [line.seq for line in lines]
+    assert 1 == len(errors)
+    assert "reading stopped (EOFError" in errors[0].reason
+    damaged = bytearray(packed)
+    damaged[-6] ^= 1
+    lines, errors = read(bytes(damaged))
+    assert "BadGzipFile" in errors[0].reason
+    with pytest.raises(LogFormatError):
+        list(read_changes(io.BytesIO(packed[:-9]), strict=True))
+
+
+def test_a_file_that_is_not_there(tmp_path: pathlib.Path) -> None:
+    """A file that cannot be opened is an OSError at once, not at the first line."""
+    with pytest.raises(FileNotFoundError):
+        read_changes(tmp_path / "none")
+    with pytest.raises(IsADirectoryError if os.name == "posix" else OSError):
+        read_changes(tmp_path)
+
+
+def test_a_reader_closes_its_file(tmp_path: pathlib.Path) -> None:
+    """The file is closed at its end, by close(), and by leaving the with block; then there are no more lines."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(line_of() * 3)
+    with read_changes(path) as reader:
+        next(reader)
+    assert [] == list(reader)
+    reader = ChangeReader(path)
+    reader.close()
+    reader.close()
+    assert [] == list(reader)
+    list(read_changes(path))  # an open file would be a ResourceWarning, and that an error
+
+
+def test_large_lines_and_flat_memory(tmp_path: pathlib.Path) -> None:
+    """A line of 10 MB is read; memory does not grow with the number of lines."""
+    path = tmp_path / "large.jsonl"
+    path.write_bytes(line_of(after="x" * 10_000_000) + line_of() * 20_000)
+    reader = read_changes(path)
+    assert "x" * 10_000_000 == next(reader).after
+    for _ in range(100):
+        next(reader)
+    tracemalloc.start()
+    try:
+        start, _ = tracemalloc.get_traced_memory()
+        assert 19_900 == sum(1 for _ in reader)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - start < 2_000_000
+
+
+def test_what_has_no_newline_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line longer than MAX_LINE is reported and passed over without being held in memory."""
+    monkeypatch.setattr(pdt_io, "MAX_LINE", 1000)
+    lines, errors = read(line_of() + b"x" * 5000 + b"\n" + line_of() + b"y" * 1000)
+    assert [(1, 0), (3, len(line_of()) + 5001)] == [(line.line, line.offset) for line in lines]
+    assert [(2, len(line_of())), (4, 2 * len(line_of()) + 5001)] == errors.places
+    assert 1000 > len(line_of())
+
+
+def test_lines_come_as_they_are_written() -> None:
+    """A line that is in a pipe is given before the next one is."""
+    got, put = os.pipe()
+    with open(got, "rb") as file:
+        os.write(put, line_of(seq=1))
+        reader = read_changes(file)
+        assert 1 == next(reader).seq
+        os.write(put, line_of(seq=2))
+        assert 2 == next(reader).seq
+        os.close(put)
+        assert [] == list(reader)

@@ -1,0 +1,303 @@
+"""Writing logs: a line is in the file when write() returns, whatever else happens to the file."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+from loglines import LINE, line_of, read
+
+from pydatatracker.codec import Repr
+from pydatatracker.io import ChangeWriter, parse, read_changes, to_line
+
+
+def test_a_change_is_in_the_file_when_write_returns(tmp_path: pathlib.Path) -> None:
+    """write() leaves nothing in the process: the file, made with its folders, has the line."""
+    path = tmp_path / "a" / "b" / "log.jsonl"
+    with ChangeWriter(path) as writer:
+        for n in range(3):
+            writer.write({**LINE, "seq": n})
+            assert n == [line.seq for line in read_changes(path, strict=True)][-1]
+    assert writer.closed
+
+
+def test_a_line_is_what_it_was_given_and_the_process(tmp_path: pathlib.Path) -> None:
+    """pid and thread are added, facts that are there already stay, the dict that was given is not modified."""
+    bare = {key: value for key, value in LINE.items() if key not in ("pid", "thread")}
+    given = dict(bare)
+    written = json.loads(to_line(given))
+    assert {**bare, "pid": os.getpid(), "thread": threading.current_thread().name} == written
+    assert bare == given
+    assert LINE == json.loads(to_line(LINE))
+
+
+def test_compact_leaves_out_what_follows_and_what_is_empty() -> None:
+    """Compact lines have no tree, no extra, nothing empty, but every value: an empty text is one."""
+    line = {**LINE, "before": "", "after": [], "actor": "", "context": {}, "stack": [], "path": [], "transaction": None}
+    compact = json.loads(to_line(line, compact=True))
+    assert {"tree", "extra", "actor", "context", "stack", "transaction"} == set(line) - set(compact)
+    assert ("", [], []) == (compact["before"], compact["after"], compact["path"])
+    null = json.loads(to_line({**LINE, "before": None}, compact=True))
+    assert (None, True) == (null["before"], "before" in null)
+
+
+@pytest.mark.parametrize("tail", [b'{"v":1,"act', b"x", b'{"v":1,"action":"lock"}', b"\0"])
+def test_a_torn_last_line_is_ended_first(tmp_path: pathlib.Path, tail: bytes) -> None:
+    """What is appended to a torn file begins on a line of its own."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(line_of() + tail)
+    with ChangeWriter(path) as writer:
+        writer.write(LINE)
+        writer.write(LINE)
+    assert line_of() + tail + b"\n" + 2 * to_line(LINE) == path.read_bytes()
+
+
+def test_a_whole_file_is_appended_to_as_it_is(tmp_path: pathlib.Path) -> None:
+    """A file that ends in a newline, or is empty, gets none more; opening alone writes nothing."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(line_of())
+    ChangeWriter(path).close()
+    assert line_of() == path.read_bytes()
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    with ChangeWriter(empty) as writer:
+        writer.write(LINE)
+    assert to_line(LINE) == empty.read_bytes()
+
+
+def test_lone_surrogates_in_words_do_not_stop_a_line(tmp_path: pathlib.Path) -> None:
+    """Text for reading that UTF-8 cannot hold is spelled out; the line is UTF-8 and is written."""
+    path = tmp_path / "log.jsonl"
+    with ChangeWriter(path) as writer:
+        writer.write({**LINE, "actor": "\ud800", "path": ["\ud800"], "extra": {"action": "add", "\udc80": ["\udc80"]}})
+    (line,) = read_changes(path, strict=True)
+    assert ("\\ud800", ("\ud800",)) == (line.actor, line.path)
+    assert {"action": "add", "\\udc80": ["\\udc80"]} == line.extra
+
+
+def test_objects_that_are_no_json_go_through_the_codec() -> None:
+    """A dict with values as they are is written all the same."""
+    line = parse(to_line({"v": 1, "action": "add", "before": {1, 2}, "after": Repr("<x>", "X")}))
+    assert Repr("<x>", "X") == line.after
+
+
+def test_after_close(tmp_path: pathlib.Path) -> None:
+    """A closed writer says so; closing again is harmless; a file object that was given stays open."""
+    writer = ChangeWriter(tmp_path / "log.jsonl")
+    writer.close()
+    writer.close()
+    with pytest.raises(ValueError, match="closed; make a new ChangeWriter"):
+        writer.write(LINE)
+    file = io.BytesIO()
+    with ChangeWriter(file) as writer:
+        writer.write(LINE)
+    assert to_line(LINE) == file.getvalue()
+    with pytest.raises(ValueError, match="closed"):
+        writer.write(LINE)
+
+
+def test_file_objects(tmp_path: pathlib.Path) -> None:
+    """Binary files, text files of any encoding and files in memory get UTF-8 lines, at once."""
+    path = tmp_path / "log.jsonl"
+    line = to_line({**LINE, "actor": "ü"})
+    for mode, encoding in (("wb", None), ("w", "ascii"), ("w", "utf-16")):
+        with path.open(mode, encoding=encoding) as file:
+            ChangeWriter(file).write({**LINE, "actor": "ü"})
+            assert line == path.read_bytes()
+    text = io.StringIO()
+    ChangeWriter(text).write({**LINE, "actor": "ü"})
+    assert line.decode() == text.getvalue()
+
+
+def test_buffered_writes_batches(tmp_path: pathlib.Path) -> None:
+    """buffered=True holds lines back until there are many, or flush() or close()."""
+    path = tmp_path / "log.jsonl"
+    with ChangeWriter(path, buffered=True) as writer:
+        writer.write({**LINE, "seq": 0})
+        assert b"" == path.read_bytes()
+        writer.flush()
+        assert [0] == [line.seq for line in read_changes(path)]
+        for n in range(1, 1000):
+            writer.write({**LINE, "seq": n})
+        assert path.stat().st_size > 0
+        assert path.read_bytes().endswith(b"\n")
+    assert list(range(1000)) == [line.seq for line in read_changes(path, strict=True)]
+
+
+def test_many_threads_one_writer(tmp_path: pathlib.Path) -> None:
+    """Lines of several threads do not mix, none is lost, and each names its thread."""
+    path = tmp_path / "log.jsonl"
+    bare = {key: value for key, value in LINE.items() if key != "thread"}
+    with ChangeWriter(path) as writer:
+
+        def work(number: int) -> None:
+            for n in range(300):
+                writer.write({**bare, "seq": number * 300 + n, "after": "x" * (n * 7 % 5000)})
+
+        threads = [threading.Thread(target=work, args=(n,), name=f"t{n}") for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = list(read_changes(path, strict=True))
+    assert list(range(2400)) == sorted(line.seq for line in lines)
+    assert all(f"t{line.seq // 300}" == line.thread for line in lines)
+
+
+def test_several_writers_of_one_file(tmp_path: pathlib.Path) -> None:
+    """Two writers on one path append, neither overwrites."""
+    path = tmp_path / "log.jsonl"
+    with ChangeWriter(path) as one, ChangeWriter(path) as two:
+        for n in range(100):
+            (one, two)[n % 2].write({**LINE, "seq": n})
+    assert list(range(100)) == [line.seq for line in read_changes(path, strict=True)]
+
+
+FORK = """
+import os, sys, threading
+from pydatatracker.io import ChangeWriter
+writer = ChangeWriter(sys.argv[1], buffered=sys.argv[2] == "buffered")
+writer.write({"v": 1, "action": "lock", "seq": 0})
+writer._lock.acquire() if sys.argv[2] == "held" else None
+if sys.argv[2] == "held":  # another thread was writing at the moment of the fork
+    threading.Thread(target=lambda: None).start()
+pid = os.fork()
+if pid == 0:
+    threading.Thread(target=lambda: [writer.write({"v": 1, "action": "lock", "seq": n}) for n in (1, 2)]).start()
+    threading._shutdown()
+    writer.close()
+    os._exit(0)
+os.waitpid(pid, 0)
+if sys.argv[2] == "held":
+    writer._lock.release()
+writer.write({"v": 1, "action": "lock", "seq": 3})
+writer.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("mode", ["plain", "buffered", "held"])
+def test_after_fork(tmp_path: pathlib.Path, mode: str) -> None:
+    """Parent and child go on in the same file, each line once, also if a lock was held and lines were gathered."""
+    path = tmp_path / "log.jsonl"
+    subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", FORK, str(path), mode], check=True, timeout=60)
+    lines = list(read_changes(path, strict=True))
+    assert [0, 1, 2, 3] == sorted(line.seq for line in lines)
+    assert 2 == len({line.pid for line in lines})
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_full_disk_is_an_error(buffered: bool) -> None:
+    """What cannot be written is an OSError, of write() or, where lines are gathered, of flush()."""
+    writer = ChangeWriter("/dev/full", buffered=buffered)
+    if buffered:
+        writer.write(LINE)
+        write = writer.flush
+    else:
+        write = functools.partial(writer.write, LINE)
+    with pytest.raises(OSError, match="No space"):
+        write()
+    with pytest.raises(OSError, match="No space"):
+        writer.close()
+    assert writer.closed
+
+
+class Unreliable(io.BytesIO):
+    """A file that fails when told to, after half of the data."""
+
+    broken = False
+
+    def write(self, data: Any) -> int:
+        if self.broken:
+            super().write(bytes(data)[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_what_was_lost_leaves_a_gap(buffered: bool) -> None:
+    """After a failure the next line begins on its own, preceded by a gap that says what is missing and why."""
+    file = Unreliable()
+    writer = ChangeWriter(file, buffered=buffered)
+    writer.write({**LINE, "seq": 1})
+    writer.flush()
+    file.broken = True
+
+    def write(seq: int) -> None:
+        writer.write({**LINE, "seq": seq})
+        writer.flush()
+
+    for seq in (2, 3):
+        with pytest.raises(OSError, match="No space"):
+            write(seq)
+    file.broken = False
+    writer.write({**LINE, "seq": 4})
+    writer.flush()
+    writer.write({**LINE, "seq": 5})
+    writer.close()
+    lines, errors = read(file.getvalue())
+    assert [1, 4, 5] == [line.seq for line in lines if not line.is_gap]
+    gap = next(line for line in reversed(lines) if line.is_gap)
+    assert ((2, 3), "OSError: [Errno 28] No space left on device") == (gap.gap, gap.reason)
+    assert lines.index(gap) == [line.seq for line in lines].index(4) - 1
+    assert 2 >= len(errors)
+
+
+def test_a_change_that_cannot_be_written_leaves_a_gap() -> None:
+    """A change whose to_dict fails raises, and is a gap in the log, at the latest when it is closed."""
+
+    class Broken:
+        seq = 7
+
+        def to_dict(self, compact: bool = False) -> dict[str, Any]:
+            raise ZeroDivisionError("broken")
+
+    file = io.BytesIO()
+    with ChangeWriter(file) as writer, pytest.raises(ZeroDivisionError):
+        writer.write(Broken())
+    (line,), _ = read(file.getvalue())
+    assert ((7, 7), "ZeroDivisionError: broken") == (line.gap, line.reason)
+
+
+def test_a_change_made_while_writing() -> None:
+    """A write() inside a write() in the same thread, as from __del__ or a signal handler, does not hang."""
+    inner: list[ChangeWriter] = []
+
+    class Reentrant(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if inner:
+                inner.pop().write({**LINE, "seq": 2})
+            return super().write(data)
+
+    file = Reentrant()
+    writer = ChangeWriter(file)
+    inner.append(writer)
+    writer.write({**LINE, "seq": 1})
+    assert [1, 2] == sorted(line.seq for line in read(file.getvalue())[0])
+
+
+def test_a_pipe(tmp_path: pathlib.Path) -> None:
+    """A named pipe can be a log: there is no last line to look at."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    got: list[int | None] = []
+
+    def collect() -> None:
+        got.extend(line.seq for line in read_changes(path))
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    with ChangeWriter(path) as writer:
+        writer.write(LINE)
+        writer.write({**LINE, "after": "x" * 300_000})
+    thread.join()
+    assert [41, 41] == got
