@@ -60,6 +60,8 @@ cdef extern from "native.h":
     int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
     bint pdt_same_new(object, PyTypeObject *)
     bint pdt_data_descriptor(object)
+    bint pdt_known_plain(object, object)
+    void pdt_remember_plain(object, object)
     bint pdt_any_heap_in(object)                # of a list or tuple
     object pdt_copy_items(object, Py_ssize_t, int *)
     bint pdt_dict_of_scalars(object)

@@ -130,26 +130,31 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1
     cdef object old
     cdef object new
     cdef bint computed = False
+    cdef bint plain = False
     if not PyUnicode_CheckExact(name):
         return PyObject_GenericSetAttr(self, name, value)
     t = enter_attr(self)
-    if t.state & T_NAMES:
+    if t.state & (T_NAMES | T_LOCKED | T_LOCKED_NAMES):
         if not is_monitored(t, name):
             return PyObject_GenericSetAttr(self, name, value)
+        if t.state & T_LOCKED:
+            refuse(t)
+        if t.state & T_LOCKED_NAMES and name in t.rare.locked_names:
+            raise TrackingLockedError(
+                f"attribute {name!r} of {class_name(t.cls)} is locked; call unlock({name!r}) first")
+    elif pdt_known_plain(self, name):
+        plain = True
     elif PyUnicode_GET_LENGTH(name) == 0 or PyUnicode_READ_CHAR(name, 0) == c'_':
         return PyObject_GenericSetAttr(self, name, value)
-    if t.state & T_LOCKED:
-        refuse(t)
-    if t.state & T_LOCKED_NAMES and name in t.rare.locked_names:
-        raise TrackingLockedError(
-            f"attribute {name!r} of {class_name(t.cls)} is locked; call unlock({name!r}) first")
-    class_value = _PyType_Lookup(Py_TYPE(self), name)
+    class_value = NULL if plain else _PyType_Lookup(Py_TYPE(self), name)
     if class_value == NULL:
         held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
         old = missing
         if held != NULL:
             old = <object>held
             Py_DECREF(old)
+        if not plain and not t.state & T_NAMES:
+            pdt_remember_plain(self, name)
     else:
         descriptor = <object>class_value
         if not pdt_data_descriptor(descriptor):

@@ -196,6 +196,47 @@ PyAPI_FUNC(PyObject *) _PyDict_GetItem_KnownHash(PyObject *, PyObject *, Py_hash
 PyAPI_FUNC(PyObject *) _PyObject_GenericGetAttrWithDict(PyObject *, PyObject *, PyObject *, int);
 PyAPI_FUNC(PyObject *) _PyType_Lookup(PyTypeObject *, PyObject *);
 
+/* ---- names that are plain public attributes ------------------------------------------------
+ * Whether class and name make a tracked attribute that lives in the instance, with nothing of that name in
+ * the class: found once and remembered as long as the class has the same version tag, which no two
+ * classes share. A name is kept alive by its entry, so that its address stays its own. */
+#define PDT_PLAIN_NAMES 512
+static struct { unsigned int version; PyObject *name; } pdt_plain_names[PDT_PLAIN_NAMES];
+
+static inline unsigned int pdt_class_version(PyTypeObject *type) {
+#if PY_VERSION_HEX < 0x030D0000
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
+#endif
+    return type->tp_version_tag;
+}
+
+static inline int pdt_plain_slot(unsigned int version, PyObject *name) {
+    return (int)((version * 31u + (unsigned int)((uintptr_t)name >> 4)) % PDT_PLAIN_NAMES);
+}
+
+static inline int pdt_known_plain(PyObject *self, PyObject *name) {
+#ifdef Py_GIL_DISABLED
+    return 0;
+#else
+    unsigned int version = pdt_class_version(Py_TYPE(self));
+    int i = pdt_plain_slot(version, name);
+    return version != 0 && pdt_plain_names[i].version == version && pdt_plain_names[i].name == name;
+#endif
+}
+
+static inline void pdt_remember_plain(PyObject *self, PyObject *name) {
+#ifndef Py_GIL_DISABLED
+    unsigned int version = pdt_class_version(Py_TYPE(self));
+    if (version == 0) return;
+    int i = pdt_plain_slot(version, name);
+    PyObject *gone = pdt_plain_names[i].name;
+    Py_INCREF(name);
+    pdt_plain_names[i].version = version;
+    pdt_plain_names[i].name = name;
+    Py_XDECREF(gone); /* an exact str */
+#endif
+}
+
 /* ---- the builtins' own slots, under the hooks ------------------------------------------- */
 static inline PyObject *pdt_dict_subscript(PyObject *d, PyObject *k) { return PyDict_Type.tp_as_mapping->mp_subscript(d, k); }
 static inline PyObject *pdt_list_subscript(PyObject *l, PyObject *k) {
