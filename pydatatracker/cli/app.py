@@ -1,0 +1,170 @@
+"""The commands, in terms of click; what they do is in the modules that they import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from pydatatracker.cli.terminal import clean
+
+__all__ = ["cli", "run"]
+
+PROGRAM = "pydatatracker"
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status. A closed pipe ends quietly, Ctrl-C with 130 as shells have it."""
+    if hasattr(sys.stdout, "reconfigure"):  # an 8-bit terminal shows what it has no letter for as an escape
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:  # the shell asks what could come next
+            cli.main(args=None if args is None else list(args), prog_name=PROGRAM)
+        context = cli.make_context(PROGRAM, list(sys.argv[1:] if args is None else args))
+        with context:
+            cli.invoke(context)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code if isinstance(error, click.UsageError) else 2
+    except BrokenPipeError:
+        # Nobody reads on; what is left in the buffer must not raise again when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    return 0
+
+
+def fail(message: str) -> NoReturn:
+    """End with one sentence and exit status 2."""
+    click.echo(f"{PROGRAM}: {clean(message)}", err=True)
+    raise click.exceptions.Exit(2)
+
+
+class Command(click.Command):
+    """A command whose help ends with an example, as it is typed."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write(f"  {line}\n")
+
+
+class Commands(click.Group):
+    """The group; its help, too, ends with an example."""
+
+    command_class = Command
+    example = f"{PROGRAM} demo"
+    format_epilog = Command.format_epilog
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from pydatatracker import __version__
+
+        click.echo(f"{PROGRAM} {__version__}")
+        context.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print it and exit."
+)
+def cli() -> None:
+    """Know what happened to the data in a running Python program."""
+
+
+@cli.command(
+    "run",
+    context_settings={"allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+    example=f"{PROGRAM} run --log changes.jsonl --stack shop.py --fast\n{PROGRAM} run -m shop.server",
+)
+@click.option(
+    "--log",
+    default="changes.jsonl",
+    show_default=True,
+    envvar="PYDATATRACKER_LOG",
+    metavar="FILE",
+    help="Where the changes go; appended to.",
+)
+@click.option("--stack", is_flag=True, help="Record the calls that led to each change (25 frames).")
+@click.option("--snapshots", is_flag=True, help="Record the data before and after each change, in words.")
+@click.option("-m", "module", is_flag=True, help="What follows is the name of a module, as in python -m.")
+@click.argument("program", metavar="SCRIPT")
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: str, arguments: tuple[str, ...]) -> None:
+    """Run a Python program unchanged and log every change of its tracked data.
+
+    The program is started as `python SCRIPT ARGS` would start it, by the same interpreter; its exit status is the
+    exit status. PYDATATRACKER_LOG=FILE in the environment does the same without this command.
+    """
+    from pydatatracker.cli import launch
+
+    try:
+        status = launch.replace(program, arguments, log, module=module, stack=stack, snapshots=snapshots)
+    except launch.CannotRun as error:
+        fail(str(error))
+    raise click.exceptions.Exit(status)
+
+
+@cli.command("show", example=f"{PROGRAM} show changes.jsonl\ntail -f changes.jsonl | {PROGRAM} show -")
+@click.argument("file", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print the lines themselves, those that can be read.")
+def show_command(file: str, as_json: bool) -> None:
+    """Print a log, one line a change; - reads standard input.
+
+    Columns: time, number, actor, action, place, before -> after. Lines that cannot be read are named on standard
+    error and passed over; the exit status is then 1. On a terminal lines are cut to its width and coloured, unless
+    NO_COLOR is set.
+    """
+    from pydatatracker.cli import view
+
+    def report(error: Any) -> None:
+        sys.stdout.flush()
+        click.echo(f"{PROGRAM}: {clean(str(error))}", err=True)
+
+    if file == "-" and sys.stdin is None:
+        fail("there is no standard input")
+    try:
+        source = open(0 if file == "-" else file, "rb", closefd=file != "-")  # noqa: SIM115
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror or error}")
+    with source:
+        bad = view.show(source, sys.stdout, report, name="<stdin>" if file == "-" else file, as_json=as_json)
+    if bad:
+        raise click.exceptions.Exit(1)
+
+
+@cli.command("demo", example=f"{PROGRAM} demo")
+def demo_command() -> None:
+    """Run a small session in which an error is traced back to the line that caused it, and print its log.
+
+    The program and its log stay in a new temporary folder.
+    """
+    from pydatatracker.cli import demo
+
+    status = demo.play(sys.stdout)
+    if status:
+        fail(f"the demonstration ended with exit status {status}")
+
+
+@cli.command("schema", example=f"{PROGRAM} schema > change.schema.json")
+def schema_command() -> None:
+    """Print the JSON Schema of a line of a log."""
+    import json
+
+    from pydatatracker.io import schema
+
+    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))

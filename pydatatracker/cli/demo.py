@@ -1,0 +1,43 @@
+"""``pydatatracker demo``: a program that goes wrong, run as a user would run it, and its log."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import shlex
+import subprocess
+import tempfile
+from typing import IO
+
+from pydatatracker import process
+from pydatatracker.cli import launch, view
+from pydatatracker.cli.terminal import COLOURS, wants_colour
+
+__all__ = ["play"]
+
+
+def play(out: IO[str]) -> int:
+    """Run the session in a new folder and print what happened; return the exit status of the session."""
+    bold, reset = (COLOURS["bold"], COLOURS["reset"]) if wants_colour(out) else ("", "")
+    folder = tempfile.mkdtemp(prefix="pydatatracker-demo-")
+    script = os.path.join(folder, "shop.py")
+    log = os.path.join(folder, "changes.jsonl")
+    source = importlib.resources.files("pydatatracker.cli").joinpath("shop.py").read_text("utf-8")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(source)
+    out.write(f"{bold}$ pydatatracker run --stack --log {shlex.quote(log)} {shlex.quote(script)}{reset}\n\n")
+    out.flush()
+    # Not through `run`: the session's words go to out, wherever that is, and it says no goodbye.
+    variables = {**launch.environment(log, stack=True, snapshots=False), process.RUN: "", "PYTHONIOENCODING": "utf-8"}
+    ended = subprocess.run(
+        [*launch.interpreter(), script], env=variables, stdout=subprocess.PIPE, encoding="utf-8", check=False
+    )
+    out.write(ended.stdout)
+    if ended.returncode:
+        return ended.returncode
+    out.write(f"\n{bold}$ pydatatracker show {shlex.quote(log)}{reset}\n\n")
+    with open(log, "rb") as source_log:
+        view.show(source_log, out, print, name=log)
+    out.write(f"\nThe program is {script}. Next: pydatatracker show {shlex.quote(log)} --json\n")
+    out.flush()
+    return 0

@@ -1,0 +1,166 @@
+"""Text for a terminal: what may be printed, how wide it is, in which colour.
+
+What stands in a log was written by others, so nothing of it reaches a terminal but printable characters: `clean`
+spells out the rest (control characters, escape sequences, what turns the direction of writing, lone surrogates).
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from typing import IO, Any, Final
+
+__all__ = ["COLOURS", "cells", "clean", "cut", "cut_left", "pad", "plain_columns", "short", "wants_colour"]
+
+COLOURS: Final = {
+    "red": "\x1b[31m",
+    "green": "\x1b[32m",
+    "yellow": "\x1b[33m",
+    "blue": "\x1b[34m",
+    "magenta": "\x1b[35m",
+    "cyan": "\x1b[36m",
+    "dim": "\x1b[2m",
+    "bold": "\x1b[1m",
+    "reset": "\x1b[0m",
+}
+_DEPTH: Final = 4  # of containers inside a value that is shown on one line
+
+
+def clean(text: str) -> str:
+    r"""Return text with everything that is not printable spelled out. O(length).
+
+    >>> clean("a\x1b[31mred")
+    'a\\x1b[31mred'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal printable text takes. O(length).
+
+    >>> cells("tea"), cells("茶")
+    (3, 2)
+    """
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(letter: str) -> int:
+    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Me", "Mn"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def cut(text: str, width: int, mark: str = "…") -> str:
+    """Return text, or as much of its beginning as fits into width columns with a mark at the end. O(width).
+
+    >>> cut("inventory", 6)
+    'inven…'
+    """
+    if len(text) <= width and text.isascii():
+        return text
+    taken = used = fits = 0
+    for letter in text[: 4 * width]:
+        used += _cell(letter)
+        if used > width:
+            break
+        taken += 1
+        if used < width:
+            fits = taken
+    if taken == len(text):
+        return text
+    return text[:fits] + mark if width > 0 else ""
+
+
+def cut_left(text: str, width: int, mark: str = "…") -> str:
+    """Return text, or as much of its end as fits into width columns: of a pointer the end says more.
+
+    >>> cut_left("/products/tea/price", 10)
+    '…tea/price'
+    """
+    if cells(text) <= width:
+        return text
+    return cut(text[::-1], width, mark)[::-1]
+
+
+def pad(text: str, width: int) -> str:
+    """Return text with blanks up to width columns."""
+    return text + " " * (width - cells(text))
+
+
+def short(value: Any, room: int) -> str:
+    """Return a value in words on one line, about room characters long at the most, whatever it holds.
+
+    >>> short({"stock": [1, 2, 3], "name": "tea"}, 20)
+    "{'stock': [1, 2, 3], …"
+    """
+    parts: list[str] = []
+    _say(value, parts, room, _DEPTH)
+    return "".join(parts)
+
+
+def _say(value: Any, parts: list[str], room: int, depth: int) -> int:
+    """Append words for value; return the room that is left."""
+    kind = type(value)
+    if kind is dict or kind is list or kind is tuple or kind is set or kind is frozenset:
+        return _say_container(value, parts, room, depth)
+    if kind is str or kind is bytes:
+        text = repr(value[: max(room, 0) + 1])
+    else:
+        try:
+            text = repr(value)
+        except Exception as error:  # an int of ten thousand digits, for one
+            text = f"<{kind.__name__}: {type(error).__name__}>"
+    text = clean(text[: max(room, 0) + 8])
+    parts.append(text)
+    return room - len(text)
+
+
+def _say_container(value: Any, parts: list[str], room: int, depth: int) -> int:
+    opening, closing = "()" if type(value) is tuple else "[]" if type(value) is list else "{}"
+    if not value:
+        parts.append(opening + closing if type(value) in (dict, list, tuple) else "set()")
+        return room - 4
+    parts.append(opening)
+    room -= 2
+    first = True
+    for item in value:
+        if not first:
+            parts.append(", ")
+            room -= 2
+        first = False
+        if room <= 0 or depth == 0:
+            parts.append("…")
+            return room  # what does not fit is not closed either: it is cut
+        room = _say(item, parts, room, depth - 1)
+        if type(value) is dict:
+            parts.append(": ")
+            room = _say(value[item], parts, room - 2, depth - 1)
+    if type(value) is tuple and len(value) == 1:
+        parts.append(",")
+    parts.append(closing)
+    return room
+
+
+def wants_colour(file: IO[str]) -> bool:
+    """Return whether file is a terminal that shall have colours (https://no-color.org, TERM=dumb)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return file.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def plain_columns(file: IO[str]) -> int | None:
+    """Return the width of the terminal that file is, None where it is none. ``COLUMNS`` goes first."""
+    try:
+        if not file.isatty():
+            return None
+        given = os.environ.get("COLUMNS", "")
+        if given.isdecimal() and int(given) > 0:
+            return int(given)
+        return os.get_terminal_size(file.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
