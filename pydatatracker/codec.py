@@ -41,6 +41,7 @@ __all__ = ["DEPTH", "LIMIT", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "deco
 
 LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
 DEPTH: Final = 256  # JSON levels; the json module and msgspec give up near 1000, others at 128
+INNER: Final = 16  # what a container inside costs of the limit: sixty levels of [x, x] must end soon
 REPR_CHARS: Final = 4_096  # of one $repr: it is for reading only
 
 _BIG: Final = 1 << 2000  # 602 digits: sys.set_int_max_str_digits cannot forbid these
@@ -53,7 +54,8 @@ def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> A
 
     O(size of the value), at most `limit`. Never raises for a value of whatever kind.
 
-    :param limit: characters and items to write; what is longer becomes ``$cut``. None: no limit.
+    :param limit: characters and items to write, each container inside counting as 16 items; what is
+        longer becomes ``$cut``. None: no limit.
     :param depth: levels of JSON to write; what lies deeper becomes ``$cut``.
 
     >>> encode({"when": (1, 2.5), 7: {3, 1}})
@@ -126,6 +128,8 @@ class _Encoder:
                 return {_REF: above.pointer()}
             above = above.parent
         place = _Place(source, parent, name, level)
+        if parent is not None:
+            self.left -= INNER
         kind, size, items = _items(source)
         deep = level >= self.depth
         room = 0 if deep else self.left

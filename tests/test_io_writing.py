@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from loglines import LINE, line_of, read
 
-from pydatatracker.codec import Repr
+from pydatatracker.codec import Repr, encode
 from pydatatracker.io import ChangeWriter, parse, read_changes, to_line
 
 
@@ -301,3 +301,32 @@ def test_a_pipe(tmp_path: pathlib.Path) -> None:
         writer.write({**LINE, "after": "x" * 300_000})
     thread.join()
     assert [41, 41] == got
+
+
+def test_near_the_end_of_the_stack() -> None:
+    """Called with almost no stack left, a change is written or raises RecursionError; the log stays whole."""
+    value: list[Any] = []
+    for _ in range(200):
+        value = [value]
+    file = io.BytesIO()
+    writer = ChangeWriter(file)
+    failed: list[int] = []
+
+    def deeper(n: int) -> None:
+        try:
+            deeper(n + 1)
+        except RecursionError:
+            pass
+        try:
+            writer.write({**LINE, "seq": n, "after": encode(value)})
+        except RecursionError:
+            failed.append(n)
+            raise
+
+    deeper(0)
+    writer.close()
+    lines, errors = read(file.getvalue())
+    assert [] == errors
+    written = [line.seq for line in lines if not line.is_gap]
+    assert list(range(len(written) - 1, -1, -1)) == written
+    assert set() == set(failed) & set(written)
