@@ -75,3 +75,7 @@ annotate: setup
 # The test-suite under AddressSanitizer and UBSan (gcc)
 sanitize *args: setup
     sh scripts/sanitize.sh "$@"
+
+# Fuzz the core against the builtins with atheris (clang), a minute unless told otherwise
+fuzz *args: setup
+    sh scripts/fuzz.sh "$@"
