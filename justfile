@@ -32,6 +32,11 @@ lint: setup
     ruff check
     ruff format --check
 
+# Mend what ruff can mend by itself
+format: setup
+    ruff check --fix
+    ruff format
+
 # mypy --strict on package and samples; the stub of the core against the compiled core
 types: build
     mypy

@@ -44,13 +44,13 @@ def options_are_not_items() -> None:
     TrackedDict({1: "a"}, tracking_name=3)  # type: ignore[call-overload]
 
 
-def containers_are_the_builtin(d: TrackedDict[str, int], l: TrackedList[int], s: TrackedSet[int]) -> None:  # noqa: E741
+def containers_are_the_builtin(users: TrackedDict[str, int], ports: TrackedList[int], tags: TrackedSet[int]) -> None:
     """They go wherever the builtin goes."""
-    plain: tuple[dict[str, int], list[int], set[int]] = (d, l, s)
+    plain: tuple[dict[str, int], list[int], set[int]] = (users, ports, tags)
     sorted(plain[1])
-    d |= {"b": 2}
-    l += [3]
-    s |= {4}
+    users |= {"b": 2}
+    ports += [3]
+    tags |= {4}
 
 
 def history_is_typed(d: TrackedDict[str, int]) -> None:
