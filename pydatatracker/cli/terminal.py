@@ -90,14 +90,14 @@ def pad(text: str, width: int) -> str:
 
 
 def short(value: Any, room: int) -> str:
-    """Return a value in words on one line, about room characters long at the most, whatever it holds.
+    """Return a value in words on one line, room columns wide at the most, whatever it holds. O(room).
 
-    >>> short({"stock": [1, 2, 3], "name": "tea"}, 20)
-    "{'stock': [1, 2, 3], …"
+    >>> short({"stock": [1, 2, 3], "name": "tea"}, 25)
+    "{'stock': [1, 2, 3], 'na…"
     """
     parts: list[str] = []
     _say(value, parts, room, _DEPTH)
-    return "".join(parts)
+    return cut("".join(parts), room)
 
 
 def _say(value: Any, parts: list[str], room: int, depth: int) -> int:
@@ -106,7 +106,7 @@ def _say(value: Any, parts: list[str], room: int, depth: int) -> int:
     if kind is dict or kind is list or kind is tuple or kind is set or kind is frozenset:
         return _say_container(value, parts, room, depth)
     if kind is str or kind is bytes:
-        text = repr(value[: max(room, 0) + 1])
+        text = repr(value[: max(room, 0) + 8])
     else:
         try:
             text = repr(value)
@@ -125,7 +125,7 @@ def _say_container(value: Any, parts: list[str], room: int, depth: int) -> int:
     parts.append(opening)
     room -= 2
     first = True
-    for item in value:
+    for item in _in_order(value):
         if not first:
             parts.append(", ")
             room -= 2
@@ -141,6 +141,15 @@ def _say_container(value: Any, parts: list[str], room: int, depth: int) -> int:
         parts.append(",")
     parts.append(closing)
     return room
+
+
+def _in_order(value: Any) -> Any:
+    if type(value) is set or type(value) is frozenset:
+        try:
+            return sorted(value)
+        except TypeError:
+            pass
+    return value
 
 
 def wants_colour(file: IO[str]) -> bool:

@@ -1,0 +1,191 @@
+"""The command line as a whole: help, wrong usage, the missing extra, the demonstration, the example."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import change, environment, run, run_in_terminal
+
+from pydatatracker.io import read_changes, schema
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("run", "show", "demo", "schema")
+
+# What a missing package looks like to the import system: a finder that comes first and finds nothing.
+BLOCKER = """
+import sys
+class Blocker:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "click":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker)
+"""
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_has_an_example(tmp_path: Path, command: str, option: str) -> None:
+    """Of every command, the last thing in its help."""
+    done = run(*command.split(), option, cwd=tmp_path)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith(f"Usage: pydatatracker {command or '[OPTIONS]'}")
+    _, example = done.stdout.split("\nExample:\n")
+    assert f"pydatatracker {command}".rstrip() in example
+
+
+def test_the_help_names_every_command(tmp_path: Path) -> None:
+    """And nothing that is not there."""
+    text = run("--help", cwd=tmp_path).stdout.split("Commands:\n")[1].split("\n\n")[0]
+    assert sorted(COMMANDS) == sorted(line.split()[0] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
+    """No line of any help is wider than the terminal, down to 60 columns, but for the example."""
+    for command in ("", *COMMANDS):
+        status, shown = run_in_terminal(*command.split(), "--help", cwd=tmp_path, columns=columns)
+        assert status == 0
+        assert columns >= max(map(len, shown.split("Example:")[0].splitlines()))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), ("nonsense",), ("show",), ("show", "a", "b"), ("run",), ("run", "-m"), ("run", "--nonsense"), ("--nonsense",)],
+)
+def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
+    """Exit status 2, what is wrong and where help is on standard error, nothing on standard output."""
+    done = run(*args, cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("Usage: pydatatracker")
+    assert "Error: " in done.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("args", [(), ("--help",), ("demo",), ("show", "x.jsonl"), ("run", "x.py")])
+def test_a_missing_extra_is_one_sentence(tmp_path: Path, args: tuple[str, ...]) -> None:
+    """Where click is not installed: what to install, and exit status 2."""
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = run(*args, cwd=tmp_path, PYTHONPATH=path)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert 'The command line of pydatatracker needs click: pip install "pydatatracker[cli]"\n' == done.stderr
+
+
+def test_the_library_needs_no_extra(tmp_path: Path) -> None:
+    """Neither the package nor the entry point nor a log of the process imports click."""
+    program = (
+        "import sys, pydatatracker.cli, pydatatracker.io;"
+        "pydatatracker.TrackedDict()[1] = 2; print('click' in sys.modules)"
+    )
+    done = run("-c", program, cwd=tmp_path, python=(), PYDATATRACKER_LOG="x.jsonl")
+    assert (0, "False\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_help_imports_little(tmp_path: Path) -> None:
+    """``--help`` needs no JSON library and nothing of the commands."""
+    program = (
+        "import sys, pydatatracker.cli; pydatatracker.cli.main(['--help']);"
+        "print([name for name in ('msgspec', 'pydatatracker.io', 'pydatatracker.cli.view') if name in sys.modules])"
+    )
+    assert "[]" == run("-c", program, cwd=tmp_path, python=()).stdout.splitlines()[-1]
+
+
+def test_version(tmp_path: Path) -> None:
+    """The version of the package."""
+    import pydatatracker
+
+    assert f"pydatatracker {pydatatracker.__version__}\n" == run("--version", cwd=tmp_path).stdout
+
+
+def test_schema(tmp_path: Path) -> None:
+    """It prints the schema that is part of the package, as JSON."""
+    done = run("schema", cwd=tmp_path)
+    assert (0, schema()) == (done.returncode, json.loads(done.stdout))
+
+
+def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
+    """``python -m pydatatracker``, ``scripts/cli.py`` and the console script have the same commands."""
+    expected = run("--help", cwd=tmp_path).stdout
+    assert expected == run(ROOT / "scripts" / "cli.py", "--help", cwd=tmp_path, python=()).stdout
+    script = Path(sys.executable).with_name("pydatatracker")
+    if script.exists():  # a package that was only copied here has none
+        done = subprocess.run([script, "--help"], cwd=tmp_path, env=environment(), capture_output=True, check=True)
+        assert expected == done.stdout.decode()
+
+
+def test_the_shell_completes(tmp_path: Path) -> None:
+    """click's own completion knows the commands."""
+    done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
+    assert ["plain,schema", "plain,show"] == sorted(done.stdout.splitlines())
+
+
+# ---- the demonstration and the example
+
+
+def test_the_demonstration_traces_an_error_to_its_line(tmp_path: Path) -> None:
+    """Three actors, the error, the line that caused it, the log, and a next command that works."""
+    done = run("demo", cwd=tmp_path, TMPDIR=str(tmp_path))
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "The checkout failed: TypeError: " in done.stdout
+    (cause,) = re.findall(r'File "(.*shop\.py)", line (\d+), in start_sale\n +(.*)\n', done.stdout)
+    assert cause[2] == Path(cause[0]).read_text().splitlines()[int(cause[1]) - 1].strip()
+    assert cause[2].startswith('products["cup"]["price"] = f"')
+    assert {"importer", "pricing", "checkout"} <= set(done.stdout.split())
+    command = shlex.split(done.stdout.splitlines()[-1].split("Next: ")[1])
+    assert "pydatatracker" == command[0]
+    then = run(*command[1:], cwd=tmp_path)
+    (log,) = tmp_path.glob("*/changes.jsonl")
+    assert (0, log.read_text()) == (then.returncode, then.stdout)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_demonstration_in_a_terminal(tmp_path: Path, columns: int) -> None:
+    """In colour, its log as wide as the terminal."""
+    status, shown = run_in_terminal("demo", cwd=tmp_path, columns=columns, TMPDIR=str(tmp_path))
+    assert status == 0
+    assert "\x1b[1m$ pydatatracker run --stack" in shown
+    assert "\x1b[33mupdate\x1b[0m" in shown
+    assert "\x1b" not in run_in_terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), NO_COLOR="1")[1]
+
+
+def test_the_example_on_a_document_of_its_own(tmp_path: Path) -> None:
+    """Without a file it makes one of this installation, changes it, and the log begins with the whole of it."""
+    done = run("run", ROOT / "examples" / "inventory.py", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    lines = list(read_changes(tmp_path / "changes.jsonl", strict=True))
+    assert ("init", sys.version) == (lines[0].action, lines[0].after["python"])
+    assert {"", "cleaner", "sorter", "auditor"} >= {line.actor for line in lines}
+    assert f"{len(lines) - 1} changes in " in done.stdout
+
+
+def test_the_example_on_any_json_file(tmp_path: Path) -> None:
+    """Any JSON document can be named; what is none is said in a sentence."""
+    (tmp_path / "my.json").write_text('[{"b": null, "words": ["y", "x"], "deep": {"e": {}}}, 3]')
+    done = run("run", ROOT / "examples" / "inventory.py", "my.json", cwd=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    lines = [(line.actor, line.action, line.pointer) for line in read_changes(tmp_path / "changes.jsonl")]
+    expected = [
+        ("", "init", ""),
+        ("cleaner", "remove", "/0/b"),
+        ("cleaner", "remove", "/0/deep/e"),
+        ("sorter", "update", "/0/words"),
+        ("auditor", "add", "/0/review"),
+    ]
+    assert expected == lines[:5]
+    (tmp_path / "my.json").write_text("{")
+    done = run(ROOT / "examples" / "inventory.py", "my.json", cwd=tmp_path, python=())
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("my.json cannot be read as JSON: ")
+
+
+def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
+    """PYDATATRACKER_LOG in the environment of ``show`` makes no file and changes nothing."""
+    (tmp_path / "x.jsonl").write_bytes(change(pointer="/a", path=["a"], after=1))
+    done = run("show", "x.jsonl", cwd=tmp_path, PYDATATRACKER_LOG="y.jsonl")
+    assert (0, ["x.jsonl"]) == (done.returncode, [path.name for path in tmp_path.iterdir()])
