@@ -48,8 +48,8 @@ demo *json: build
     python -m pydatatracker run --log build/demo.jsonl examples/inventory.py "$@"
     python -m pydatatracker show build/demo.jsonl
 
-# The command line: `just cli show changes.jsonl`
-cli *args: build
+# The command line, by default its demonstration: `just cli show changes.jsonl`
+cli *args="demo": build
     @python -m pydatatracker "$@"
 
 # Measure against the builtins and save the run; the table has the goal beside each ratio
