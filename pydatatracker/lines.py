@@ -18,8 +18,11 @@ from pydatatracker.pointer import to_pointer
 __all__ = ["ReadChange", "to_dict"]
 
 
+_VALUES = ("path", "location", "before", "after")  # here empty says something
+
+
 def _step(key: Any) -> Any:
-    return key if type(key) in (str, int) else encode(key)
+    return encode(key)
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
         {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
     ]
     if compact:
-        return {key: value for key, value in line.items() if value not in ("", [], {}) or key == "path"}
+        return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
     line["tree"] = [
         {**node, "location": None if node["location"] is None else _step(node["location"])} for node in change.tree
     ]
@@ -161,7 +164,7 @@ class ReadChange(ChangeLogEntry):
         if compact:
             line.pop("tree", None)
             line.pop("extra", None)
-            return {key: value for key, value in line.items() if value not in ("", [], {}) or key == "path"}
+            return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
         return line
 
     @property

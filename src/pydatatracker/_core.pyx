@@ -39,6 +39,7 @@ import weakref as _weakref
 
 cdef extern from "native.h":
     int64_t pdt_now_ns() nogil
+    void pdt_clock_setup(int)
     PyObject *pdt_scope() except NULL
     void pdt_scope_changed()
     int pdt_scope_init(object) except -1
@@ -60,6 +61,7 @@ cdef extern from "native.h":
     int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
     bint pdt_same_new(object, PyTypeObject *)
     bint pdt_data_descriptor(object)
+    object pdt_new(object)
     bint pdt_known_plain(object, object)
     void pdt_remember_plain(object, object)
     bint pdt_any_heap_in(object)                # of a list or tuple

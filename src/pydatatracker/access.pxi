@@ -15,7 +15,7 @@ cdef str uuid_text(uint64_t number, bint container):
 
 def _forked():
     process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
-    telling.clear()
+    forget_telling()
 
 
 if hasattr(_os, "register_at_fork"):
@@ -58,7 +58,7 @@ cdef class Change:
 
 cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int action, int method, int shape,
                         Place place, object key, object old, object new, object scope, object extra, Tracker viewer):
-    cdef Change c = (<type>entry_class).__new__(entry_class)
+    cdef Change c = <Change>pdt_new(entry_class)
     c.seq = seq
     c.time_ns = time_ns
     c.index = index
@@ -363,6 +363,14 @@ def set_process_observer(call):
     process_observer = call
     bump()
     return before
+
+
+def use_system_clock(bint only):
+    """Read the system clock for every record (instruction counts then repeat), or count on between readings."""
+    pdt_clock_setup(only)
+
+
+pdt_clock_setup(False)
 
 
 def newest_seq():

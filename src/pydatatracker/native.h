@@ -6,23 +6,7 @@
 #include <frameobject.h>
 #include <stdint.h>
 
-/* ---- wall clock, nanoseconds since 1970 ------------------------------------------------ */
-#if defined(_WIN32)
-#include <windows.h>
-static inline int64_t pdt_now_ns(void) {
-    FILETIME ft; /* 100 ns ticks since 1601-01-01 */
-    GetSystemTimePreciseAsFileTime(&ft);
-    uint64_t ticks = ((uint64_t)ft.dwHighDateTime << 32) | ft.dwLowDateTime;
-    return (int64_t)(ticks - 116444736000000000ULL) * 100;
-}
-#else
-#include <time.h>
-static inline int64_t pdt_now_ns(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-#endif
+#include "clock.h"
 
 /* ---- the current scope (actor, context, transaction) ------------------------------------
  * PyContextVar_Get costs 4 ns on 3.11 and 14-22 ns on 3.13. The variable is private to this
@@ -235,6 +219,13 @@ static inline void pdt_remember_plain(PyObject *self, PyObject *name) {
     pdt_plain_names[i].name = name;
     Py_XDECREF(gone); /* an exact str */
 #endif
+}
+
+/* ---- a new instance, without the look-up of __new__ ---------------------------------------- */
+static PyObject *pdt_no_args = NULL;
+static inline PyObject *pdt_new(PyObject *cls) {
+    if (pdt_no_args == NULL && (pdt_no_args = PyTuple_New(0)) == NULL) return NULL;
+    return ((PyTypeObject *)cls)->tp_new((PyTypeObject *)cls, pdt_no_args, NULL);
 }
 
 /* ---- the builtins' own slots, under the hooks ------------------------------------------- */

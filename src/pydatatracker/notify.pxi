@@ -14,32 +14,86 @@ cdef class Observer:
         self.weak = weak
 
 
-cdef dict telling = {}              # thread -> changes that wait
+cdef struct Teller:                 # a thread that is telling observers
+    unsigned long thread
+    PyObject *queue                 # owned list of (tracker, change) that wait; NULL: none yet
+
+cdef Teller *tellers = NULL         # few at a time: a linear look-up beats a dict
+cdef int telling = 0
+cdef int tellers_room = 0
 cdef object on_observer_error = None    # called with (change, observer, exception)
 cdef uint64_t observer_errors = 0
 
 
+cdef inline int teller(unsigned long thread):
+    cdef int i
+    for i in range(telling):
+        if tellers[i].thread == thread:
+            return i
+    return -1
+
+
+cdef int start_telling(unsigned long thread) except -1:
+    global telling, tellers, tellers_room
+    cdef Teller *more
+    if telling == tellers_room:
+        more = <Teller *>PyMem_Realloc(tellers, (tellers_room + 8) * sizeof(Teller))
+        if more == NULL:
+            raise MemoryError()
+        tellers = more
+        tellers_room += 8
+    tellers[telling].thread = thread
+    tellers[telling].queue = NULL
+    telling += 1
+    return 0
+
+
+cdef void stop_telling(unsigned long thread) noexcept:
+    global telling
+    cdef int i = teller(thread)
+    cdef PyObject *queue
+    if i < 0:
+        return
+    queue = tellers[i].queue
+    telling -= 1
+    tellers[i] = tellers[telling]
+    Py_XDECREF(queue)
+
+
+cdef void forget_telling() noexcept:
+    # after a fork only this thread is left
+    global telling
+    telling = 0
+
+
 cdef int notify(Tracker t, Change change) except -1:
-    cdef object thread = PyThread_get_thread_ident()
-    waiting = telling.get(thread)
-    if waiting is not None:
-        (<list>waiting).append((t, change))
-        return 0
-    cdef list queue = []
-    cdef Py_ssize_t n = 0
+    cdef unsigned long thread = PyThread_get_thread_ident()
+    cdef int i = teller(thread)
     cdef list failed = None
-    telling[thread] = queue
+    cdef list queue
+    cdef Py_ssize_t n = 0
+    if i >= 0:
+        if tellers[i].queue == NULL:
+            queue = []
+            Py_INCREF(queue)
+            tellers[i].queue = <PyObject *>queue
+        (<list>tellers[i].queue).append((t, change))
+        return 0
+    start_telling(thread)
     try:
         failed = tell_all(t, change, failed)
-        while n < len(queue):
-            t, change = <tuple>queue[n]
-            n += 1
-            failed = tell_all(t, change, failed)
-            if n == 1000:           # a long chain of changes keeps memory flat
-                del queue[:n]
-                n = 0
+        i = teller(thread)
+        if i >= 0 and tellers[i].queue != NULL:
+            queue = <list>tellers[i].queue
+            while n < len(queue):
+                t, change = <tuple>queue[n]
+                n += 1
+                failed = tell_all(t, change, failed)
+                if n == 1000:       # a long chain of changes keeps memory flat
+                    del queue[:n]
+                    n = 0
     finally:
-        telling.pop(thread, None)
+        stop_telling(thread)
     if failed is not None:
         raise ExceptionGroup("observers of a tracked container failed", failed)
     return 0

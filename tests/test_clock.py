@@ -1,0 +1,49 @@
+"""The clock of the core: counted on between readings, and never far from the system's."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pydatatracker import TrackedDict, _core
+
+# What the clock may be off by, in nanoseconds. It is some ten here; a machine that moves the process between
+# processors whose counters differ may show more.
+SLACK = 2_000
+
+
+@pytest.fixture(params=[False, True], ids=["counted", "system"])
+def _clock(request: pytest.FixtureRequest) -> Iterator[None]:
+    _core.use_system_clock(request.param)
+    yield
+    _core.use_system_clock(False)
+
+
+def outside(samples: int) -> list[tuple[int, int, int]]:
+    """Samples (before, recorded, after) that are out of order by more than SLACK."""
+    d = TrackedDict()
+    found = []
+    for n in range(samples):
+        before = time.time_ns()
+        d["n"] = n
+        after = time.time_ns()
+        recorded = d.tracking_changes(1)[0].time_ns
+        if not before - SLACK <= recorded <= after + SLACK:
+            found.append((before, recorded, after))
+    return found
+
+
+@pytest.mark.usefixtures("_clock")
+def test_a_record_carries_the_time_of_its_store() -> None:
+    """The time of a change lies between readings of the system's clock just before and after the store."""
+    assert [] == outside(100_000)
+
+
+@pytest.mark.usefixtures("_clock")
+def test_the_time_is_right_after_a_pause() -> None:
+    """Pauses of any length between stores do not matter: what was counted on from is too old, and is read again."""
+    wake = threading.Event()
+    for pause in (0.00001, 0.00002, 0.0001, 0.001, 0.02, 0.05) * 3:
+        wake.wait(pause)
+        assert [] == outside(5)
