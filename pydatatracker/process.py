@@ -139,19 +139,22 @@ class ProcessLog:
                 begun.wait(_PATIENCE)
             yield
             return
+        late = False
         try:
             try:
-                state = self._state(root, change.seq - 1)
+                self._write_init(change, change.seq - 1, self._state(root, change.seq - 1))
             except LookupError:  # it keeps too few records: the state after this change has to do
+                late = True
                 yield
                 self._write_init(change, change.seq, self._state(root, change.seq, kept=False))
-                return
-            self._write_init(change, change.seq - 1, state)
+        except Exception as error:  # nested deeper than Python goes, for one
+            self._warn(error)
         finally:
             self._begins.pop(number, None)
             if begun is not None:
                 begun.set()
-        yield
+        if not late:
+            yield
 
     def _gone(self, number: int) -> Callable[[object], None]:
         known = self._known
@@ -187,6 +190,8 @@ class ProcessLog:
             self._open().write(change)
         except Exception as error:
             self._warn(error)
+            if self._writer is None:  # could not be opened at all
+                _core.set_process_observer(None)
             return False
         return True
 
@@ -221,8 +226,6 @@ class ProcessLog:
             logger.warning("the log %s cannot be written (%s): changes are missing there", self.path, reason)
         except Exception:  # a logging handler of the program that raises must not reach it from here
             pass
-        if self._writer is None:  # could not be opened at all
-            _core.set_process_observer(None)
 
     def farewell(self) -> str:
         """Return a sentence that says what there is now and what to do with it."""
@@ -246,7 +249,7 @@ def _as_it_was(change: ChangeLogEntry) -> Any:
 
             try:
                 was = history.state_at(value, change.seq)
-            except LookupError:
+            except Exception:  # records that are no longer kept, or nested deeper than Python goes
                 continue
             line = line or change.to_dict()
             line[name] = encode(was)

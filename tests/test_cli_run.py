@@ -482,6 +482,25 @@ print(sorted(d))
     assert {"/bad", "/changes", "/deep", "/surrogate", "/huge", "/seen"} == pointers
 
 
+def test_data_nested_deeper_than_python_goes(tmp_path: Path) -> None:
+    """A thousand and five hundred levels: the changes are in the log, the program goes on."""
+    write(
+        tmp_path,
+        """
+from pydatatracker import TrackedDict
+data = bottom = TrackedDict()
+for _ in range(1500):
+    data = TrackedDict(x=data)
+data["top"] = 1
+bottom["bottom"] = 2
+""",
+    )
+    done = run("run", "program.py", cwd=tmp_path)
+    assert 0 == done.returncode
+    pointers = {line.pointer for line in read_changes(tmp_path / "changes.jsonl", strict=True)}
+    assert {"/top", "/x" * 1500 + "/bottom"} == pointers - {""}
+
+
 def test_nothing_is_said_or_made_without_changes(tmp_path: Path) -> None:
     """The variable alone makes no file and prints nothing."""
     write(tmp_path, "import pydatatracker")

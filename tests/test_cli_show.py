@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 from command import change, environment, run, run_in_terminal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, tracking_actor
+from pydatatracker.cli.terminal import cells
+from pydatatracker.cli.view import View
+from pydatatracker.io import parse
+from pydatatracker.logline import NotAChange
 from pydatatracker.observers import json_file_observer
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -389,3 +395,33 @@ def test_the_lines_of_json_are_json(tmp_path: Path) -> None:
     path.write_text(line + "\n", "utf-8")
     shown = run("show", "--json", path, cwd=tmp_path).stdout
     assert (False, json.loads(line)) == ("\x9b" in shown, json.loads(shown))
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+# The first text that hypothesis makes on a machine takes seconds: it tabulates Unicode.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    columns=st.integers(40, 240),
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["seq", "actor", "action", "pointer", "path", "before", "after", "created_time", "splice", "v"]
+        ),
+        _VALUES,
+    ),
+)
+def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, object]) -> None:
+    """Whatever a log says, in letters of any width: one line that fits, and is printable."""
+    try:
+        line = parse(change(**fields))
+    except NotAChange:
+        return
+    for sample in ([line], None):
+        text = View(columns, False, sample).line(line)
+        assert columns >= cells(text) - max(0, len(str(line.seq or "")) - 9)
+        assert text.isprintable()
