@@ -15,7 +15,7 @@ How the log is complete in itself:
   that was empty. A container that was a root, changed while it sat in another tree, and is a root again, has
   another ``init``: what happened in between stands in the other tree's lines.
 - To replay a root of a process (``pid``, ``root``): its latest ``init``, then its lines with a larger ``seq`` in the
-  order of ``seq``. Threads may write their lines in another order than that.
+  order of ``seq``, each in all of its ``paths``. Threads may write their lines in another order than that.
 - A forked child appends to the same file. Its roots begin with an ``init`` again, under its own ``pid``.
 
 The program comes first: nothing here raises into it, no lock is held while a value is put into words, and a log that

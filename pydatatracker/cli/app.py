@@ -125,9 +125,9 @@ def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: s
 def show_command(file: str, as_json: bool) -> None:
     """Print a log, one line a change; - reads standard input.
 
-    Columns: time, number, actor, action, place, before -> after. Lines that cannot be read are named on standard
-    error and passed over; the exit status is then 1. On a terminal lines are cut to its width and coloured, unless
-    NO_COLOR is set.
+    Columns: time, number, actor, action, place, before -> after. Where a log has several roots, #2 in front of a
+    place is the second one. Lines that cannot be read are named on standard error and passed over; the exit status
+    is then 1. On a terminal lines are cut to its width and coloured, unless NO_COLOR is set.
     """
     from pydatatracker.cli import view
 

@@ -16,6 +16,7 @@ from pydatatracker.io import ChangeReader, LogFormatError, LogLine
 __all__ = ["View", "json_line", "show"]
 
 _SAMPLE: Final = 400  # lines of a file that the widths of the columns are taken from
+_ROOTS: Final = 100_000  # that are told apart: memory stays bounded
 _VALUE: Final = 60  # characters of one value where there is no terminal to fit
 _COLOUR: Final = {
     "add": "green",
@@ -80,6 +81,7 @@ class View:
     """
 
     def __init__(self, columns: int | None, colour: bool, sample: list[LogLine] | None = None) -> None:
+        self.roots: dict[tuple[int | None, str], str] = {}
         self.columns = columns = columns and max(columns, 40)
         self.paint = _painted if colour else _unpainted
         self.time, self.clock = (23, "%Y-%m-%d %H:%M:%S") if columns is None or columns >= 100 else (12, "%H:%M:%S")
@@ -88,7 +90,7 @@ class View:
         room = 200 if columns is None else columns
         widest = (9, min(24, room // 7), 6, room // 4)
         usual = (5, min(12, room // 7), 6, min(32, room // 4))
-        self.seq, self.actor, self.action, self.pointer = _fitted(sample, widest) if sample else usual
+        self.seq, self.actor, self.action, self.pointer = self._fitted(sample, widest) if sample else usual
 
     def line(self, line: LogLine) -> str:
         """Return one line, without newline. O(width)."""
@@ -96,7 +98,7 @@ class View:
             return self._gap(line)
         fixed = self.columns is not None
         actor = clean(line.actor)
-        pointer = place_of(line)
+        pointer = self._place(line)
         head = [
             self.paint("dim", pad(self._time(line), self.time)),
             self.paint("dim", ("" if line.seq is None else str(line.seq)).rjust(self.seq)),
@@ -136,6 +138,26 @@ class View:
         text = " " * (self.time + self.seq + 2) + text
         return self.paint("red", text if self.columns is None else cut(text, self.columns))
 
+    def _place(self, line: LogLine) -> str:
+        """Return the place, which of the log's roots it is under in front of it, but for the first one."""
+        root = line.pid, line.root
+        known = self.roots.get(root)
+        if known is None:
+            known = f"#{len(self.roots) + 1}" if self.roots else ""
+            if len(self.roots) < _ROOTS:
+                self.roots[root] = known
+            else:
+                known = "#?"
+        return known + place_of(line)
+
+    def _fitted(self, sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
+        found = [1, 0, 3, 6]
+        for line in sample:
+            if not line.is_gap:
+                texts = (str(line.seq or ""), clean(line.actor), clean(line.action), self._place(line))
+                found = [max(width, cells(text)) for width, text in zip(found, texts, strict=True)]
+        return [min(pair) for pair in zip(found, widest, strict=True)]
+
     def _time(self, line: LogLine) -> str:
         moment = line.created_time
         if moment is None:
@@ -146,15 +168,6 @@ class View:
             pass
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
-
-
-def _fitted(sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
-    found = [1, 0, 3, 6]
-    for line in sample:
-        if not line.is_gap:
-            texts = (str(line.seq or ""), clean(line.actor), clean(line.action), place_of(line))
-            found = [max(width, cells(text)) for width, text in zip(found, texts, strict=True)]
-    return [min(pair) for pair in zip(found, widest, strict=True)]
 
 
 def _painted(colour: str, text: str) -> str:
