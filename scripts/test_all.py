@@ -19,7 +19,7 @@ def test(tag: str, interpreter: str, arguments: list[str]) -> bool:
     """Make the environment, install editable, run pytest; say whether all of it went well."""
     home = ROOT / "build" / "all" / tag
     python = home / "venv" / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip = [python, "-m", "pip", "install", "-q"]
     commands = [
         [*pip, "-U", "pip"],
         [*pip, "--group", "build", "--group", "test"],

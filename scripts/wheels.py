@@ -36,7 +36,7 @@ def environment(interpreter: str, home: Path, *groups: str) -> Path:
     shutil.rmtree(home, ignore_errors=True)
     run(interpreter, "-m", "venv", home)
     python = home / "bin" / "python"
-    pip = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    pip = (python, "-m", "pip", "install", "-q")
     run(*pip, "-U", "pip")
     for group in groups:
         run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:{group}")
@@ -86,17 +86,7 @@ def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
 def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: list[str]) -> None:
     """Install the wheel where nothing else is and run the sdist's tests, without the sdist's source."""
     python = environment(interpreter, WORK / tag / "test-venv", "test")
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        "--force-reinstall",
-        "--no-deps",
-        wheel,
-    )
+    run(python, "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", wheel)
     with tempfile.TemporaryDirectory(prefix="pydatatracker-") as away:
         with tarfile.open(sdist) as archive:
             archive.extractall(away, filter="data")
