@@ -129,8 +129,8 @@ def test_a_module_cannot_tell(tmp_path: Path) -> None:
 
 def test_options_of_the_interpreter_are_kept(tmp_path: Path) -> None:
     """``python -W error -X dev -m pydatatracker run`` runs the program with -W error -X dev."""
-    write(tmp_path, "import sys; print(sys.warnoptions, sys.flags.dev_mode, sys.flags.optimize)")
-    python = ("-W", "error", "-X", "dev", "-O")
+    write(tmp_path, "import sys; print(sys.warnoptions, sys.flags, sorted(sys._xoptions.items()))")
+    python = ("-W", "error", "-X", "dev", "-X", "int_max_str_digits=0", "-O", "-B")
     expected = plain(*python, "program.py", cwd=tmp_path)
     done = run("run", "program.py", cwd=tmp_path, python=(*python, "-m", "pydatatracker"))
     assert expected.stdout == done.stdout

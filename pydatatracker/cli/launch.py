@@ -25,8 +25,12 @@ def interpreter() -> list[str]:
     """Return the command of this interpreter, with the options that it was started with (-X dev, -W error ...)."""
     if not sys.executable:
         raise CannotRun("this Python does not know its own interpreter; set PYDATATRACKER_LOG and start the program")
-    options = getattr(subprocess, "_args_from_interpreter_flags", list)  # what multiprocessing uses, too
-    return [sys.executable, *options()]
+    options: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()  # multiprocessing uses it, too
+    for name, value in sys._xoptions.items():  # it passes on only some of these
+        option = name if value is True else f"{name}={value}"
+        if option not in options:
+            options += ["-X", option]
+    return [sys.executable, *options]
 
 
 def environment(log: str, *, stack: bool, snapshots: bool) -> dict[str, str]:
