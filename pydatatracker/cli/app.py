@@ -18,6 +18,8 @@ PROGRAM = "pydatatracker"
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. A closed pipe ends quietly, Ctrl-C with 130 as shells have it."""
+    if sys.stdout is None:  # started with a closed standard output
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if hasattr(sys.stdout, "reconfigure"):  # an 8-bit terminal shows what it has no letter for as an escape
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -26,17 +28,19 @@ def run(args: Sequence[str] | None = None) -> int:
         context = cli.make_context(PROGRAM, list(sys.argv[1:] if args is None else args))
         with context:
             cli.invoke(context)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code if isinstance(error, click.UsageError) else 2
-    except BrokenPipeError:
-        # Nobody reads on; what is left in the buffer must not raise again when the interpreter flushes it.
+    except OSError as error:
+        # Nobody reads on, or the disk is full; what is left in the buffer must not raise again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0
+        click.echo(f"{PROGRAM}: {clean(str(error.strerror or error))}", err=True)
+        return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
     return 0
