@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-# cython: binding=False, embedsignature=False, always_allow_keywords=True, auto_pickle=False
+# cython: binding=False, embedsignature=False, always_allow_keywords=False, auto_pickle=False
 """The compiled core: mutation hooks, trackers, the ring of records.
 
 Record cheap, derive late. A mutation of a tracked container runs its hook (dict.pxi, list.pxi,

@@ -272,12 +272,16 @@ cdef class DictHook(dict):
         if take(self, t, key, M_DELITEM) is missing:
             raise KeyError(key)
 
-    def setdefault(self, key, default=None, /):
+    def setdefault(self, *args):
         """As dict.setdefault; an ``add`` if the key was not there."""
-        cdef Tracker t = enter_dict(self)
+        cdef Tracker t
         cdef Py_ssize_t size
         cdef int32_t net
-        default = convert_for(t, default)
+        if len(args) != 1 and len(args) != 2:
+            return dict.setdefault(self, *args)     # raises
+        t = enter_dict(self)
+        key = args[0]
+        default = convert_for(t, args[1]) if len(args) == 2 else None
         net = t.net
         size = PyDict_Size(self)
         value = dict.setdefault(self, key, default)

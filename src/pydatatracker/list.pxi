@@ -183,8 +183,9 @@ cdef class ListHook(list):
                 raise TypeError("tracking options are given once, when the container is made")
             if len(args) > 1:
                 list.__init__(self, *args)
-            items = list(args[0]) if args else []
-            splice(self, enter_list(self), 0, PyList_GET_SIZE(self), items, M_INIT)
+            splice(self, enter_list(self), 0, PyList_GET_SIZE(self), (), M_INIT)    # as list does, before it iterates
+            if args:
+                extend_from(self, args[0], M_INIT)
             return
         pdt_init(&PyList_Type, self, args, NULL)
         self.born_ns = pdt_now_ns()

@@ -175,9 +175,10 @@ cdef class SetHook(set):
                 raise TypeError("tracking options are given once, when the container is made")
             if len(args) > 1:
                 pdt_init(&PySet_Type, self, args, NULL)                 # raises
-            going = set(list(set.__iter__(self)))
-            coming = set(args[0]) if args else set()
-            change_elements(self, enter_set(self), going - coming, coming - going, M_INIT)
+            enter_set(self)
+            clear_set(self, M_INIT)             # as set does, before it iterates
+            if args:
+                update_set(self, args, M_INIT)
             return
         pdt_init(&PySet_Type, self, args, NULL)
         self.born_ns = pdt_now_ns()
@@ -226,13 +227,7 @@ cdef class SetHook(set):
 
     def clear(self):
         """As set.clear; one record, none if it was empty."""
-        cdef Tracker t = enter_set(self)
-        cdef tuple out
-        if PySet_GET_SIZE(self) == 0:
-            return
-        out = pdt_set_as_tuple(self)
-        set.clear(self)
-        record_elements(t, out, (), M_CLEAR)
+        clear_set(self, M_CLEAR)
 
     def update(self, *others):
         """As set.update."""
@@ -282,6 +277,16 @@ cdef class SetHook(set):
         enter_set(self)
         toggle(self, set(other) if other is self else other, M_IXOR)
         return self
+
+
+cdef int clear_set(SetHook self, int method) except -1:
+    cdef Tracker t = enter_set(self)
+    cdef tuple out
+    if PySet_GET_SIZE(self) == 0:
+        return 0
+    out = pdt_set_as_tuple(self)
+    set.clear(self)
+    return record_elements(t, out, (), method)
 
 
 cdef int leave(SetHook self, object kept_elements, int method) except -1:
