@@ -1,0 +1,25 @@
+"""Every script of leaks/ in a process of its own: it exits with 0, or with a sentence about what was left."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+SUPPORT = pathlib.Path(__file__).parent / "support"
+SCRIPTS = sorted((pathlib.Path(__file__).parent / "leaks").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_nothing_is_left_after(script: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The script's own docstring says what must not leak."""
+    paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment.pop("PYDATATRACKER_LOG", None)
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, "")
