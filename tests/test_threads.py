@@ -225,9 +225,13 @@ def test_values_with_a_python_eq_in_one_list() -> None:
     judge(items, [], list(items))
 
 
+# CPython's own set (3.11.7) crashes or hangs where pop, clear and the algebra meet a Python __eq__ in many threads,
+# so the two tests below keep them apart.
+
+
 @KEYS
-def test_calls_on_one_set(key: Any) -> None:
-    """add, discard, remove, pop and the algebra: an element is recorded by the call that really moved it."""
+def test_elements_of_one_set(key: Any) -> None:
+    """add, discard, remove, pop and clear: an element is recorded by the call that really moved it."""
     s = TrackedSet(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -239,12 +243,30 @@ def test_calls_on_one_set(key: Any) -> None:
                 s.pop()
             except KeyError:
                 pass
+            if i % 50 == n:
+                s.clear()
+
+    assert run(work) == []
+    judge(s, set(), set(s))
+
+
+@KEYS
+def test_algebra_of_one_set(key: Any) -> None:
+    """The algebra against single elements: what a record says was added was not there before."""
+    s = TrackedSet(tracking_max_changes=None)
+
+    def work(n: int) -> None:
+        for i in range(ROUNDS):
+            s.add(key((i + n) % 7))
+            s.discard(key(i % 7))
+            try:
+                s.remove(key((i * 3) % 7))
+            except KeyError:
+                pass
             if i % 10 == n:
                 s.update([key(1), key(2), key(3)])
                 s.difference_update([key(2), key(n % 7)])
                 operator.ixor(s, {key(3), key(4)})
-            if i % 50 == n:
-                s.clear()
 
     failed = run(work)
     # set itself says so where its table changes under a Python __eq__; anything else is ours
