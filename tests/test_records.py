@@ -228,7 +228,7 @@ def test_path_pointer_tree_and_type_of_a_nested_change() -> None:
 
 AWKWARD: list[Any] = [
     None, True, 1.5, float("nan"), float("inf"), 10**30, 10**5000, "\ud800", "\x00", b"\xff", (1, (2,)), frozenset([1]),
-    1 + 2j, object, len, datetime.date(2026, 1, 1), [1, [2]], {"a": {1}}, {1, 2}, MISSING, Ellipsis, "x" * 200_000,
+    1 + 2j, object, len, datetime.date(2026, 1, 1), [1, [2]], {"a": {1}}, {1, 2}, Ellipsis, "x" * 200_000,
 ]  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def test_extra_never_changes_after_the_fact(value: Any, mutate: Any) -> None:
     items.append(value)
     items.extend([value, 1])
     items[0] = 2
-    items[::2] = []  if len(items[::2]) == 0 else [value] * len(items[::2])
+    items[::2] = [value] * len(items[::2])
     items.clear()
     changes = d.tracking_changes()[1:] + items.tracking_changes()[1:]
     before = [json.dumps(change.extra) for change in changes]
@@ -325,7 +325,7 @@ def test_to_dict_and_from_dict_are_inverse() -> None:
 def test_snapshots_of_every_change() -> None:
     """The state before and after, from the container that is asked, for each change of the ring."""
     doc = track({"a": [1]}, tracking_capture_snapshots=True)
-    states = [repr(doc)]
+    states = [eval(repr(doc))]
     for do in (
         lambda: doc["a"].append(2),
         lambda: doc.update(b={"c": 1}),
@@ -334,8 +334,8 @@ def test_snapshots_of_every_change() -> None:
         lambda: doc.pop("a"),
     ):
         do()
-        states.append(repr(doc))
-    seen = [(c.extra["data_pre_change"], c.extra["data_post_change"]) for c in doc.tracking_changes()[1:]]
+        states.append(eval(repr(doc)))
+    seen = [(eval(c.extra["data_pre_change"]), eval(c.extra["data_post_change"])) for c in doc.tracking_changes()[1:]]
     assert seen == list(zip(states, states[1:], strict=False))
 
 
@@ -378,7 +378,7 @@ def test_changes_since_a_time_a_change_or_a_seq() -> None:
     assert d.changes_since(changes[1].seq, inclusive=False) == changes[2:]
     assert d.changes_since(init) == [init, *changes]
     assert d.changes_since(init, inclusive=False) == changes
-    assert d.changes_since(0) == changes
+    assert d.changes_since(0) == [init, *changes]
     long_ago = datetime.datetime(2000, 1, 1)
     assert d.changes_since(long_ago) == [init, *changes]
     assert d.changes_since(changes[-1].created_time)[-1] == changes[-1]
