@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from pydatatracker import _core
+    from pydatatracker import _core  # noqa: F401 - only to see whether it is there
 except ImportError as error:
     if getattr(error, "name", None) not in (None, "pydatatracker", "pydatatracker._core") and "_core" not in str(error):
         raise

@@ -1,9 +1,9 @@
-"""Types of the compiled core; the reference is docs/reference.md."""
+# Types of the compiled core; the reference is docs/reference.md.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import CodeType
-from typing import Any, ClassVar, Final, Generic, TypeVar, final
+from typing import Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, final, overload, type_check_only
 from weakref import ref
 
 _K = TypeVar("_K")
@@ -11,6 +11,7 @@ _V = TypeVar("_V")
 _T = TypeVar("_T")
 
 @final
+@type_check_only
 class MissingType:
     def __bool__(self) -> bool: ...
     def __copy__(self) -> MissingType: ...
@@ -29,7 +30,9 @@ class Scope:
     actor: str
     context: Mapping[str, Any] | None
     transaction: str | None
-    def __init__(self, actor: str, context: Mapping[str, Any] | None = None, transaction: str | None = None) -> None: ...
+    def __init__(
+        self, actor: str, context: Mapping[str, Any] | None = None, transaction: str | None = None
+    ) -> None: ...
 
 class Options:
     auto_convert: int
@@ -47,11 +50,11 @@ class Options:
         keep_values: int = -1,
         raise_errors: int = -1,
     ) -> None: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 class Log:
-    def __init__(self, limit: int = 4096) -> None: ...
+    def __new__(cls, limit: int = 4096) -> Self: ...
     capacity: int
     head: int
     count: int
@@ -90,7 +93,7 @@ class Words:
     text: str
     type: str
     def __init__(self, text: str, type: str) -> None: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 class Observer:
@@ -99,11 +102,10 @@ class Observer:
     path: tuple[Any, ...] | None
     actions: int
     weak: bool
-    def __init__(
-        self, call: Any, priority: int, path: tuple[Any, ...] | None, actions: int, weak: bool
-    ) -> None: ...
+    def __init__(self, call: Any, priority: int, path: tuple[Any, ...] | None, actions: int, weak: bool) -> None: ...
 
 class Tracker:
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None: ...
     @property
     def uuid(self) -> str: ...
     @property
@@ -142,9 +144,30 @@ class Change:
     def _order(self) -> tuple[int, ...]: ...
     def _seen_from(self, viewer: Tracker) -> Any: ...
 
+@type_check_only
+class TrackingOptions(TypedDict, total=False):  # what every constructor takes besides the builtin's arguments
+    tracking_name: str | None
+    tracking_auto_convert: bool
+    tracking_capture_snapshots: bool
+    tracking_capture_stack: bool | int
+    tracking_max_changes: int | None
+    tracking_keep_values: bool
+    tracking_observer_errors: Literal["log", "raise"]
+
+# Its __init__ stands at TrackedDict: for `self: X[str, V]` mypy looks at the class that is called, not at a base.
 class DictHook(dict[_K, _V]): ...
-class ListHook(list[_T]): ...
-class SetHook(set[_T]): ...
+
+class ListHook(list[_T]):
+    @overload
+    def __init__(self, /, **options: Unpack[TrackingOptions]) -> None: ...
+    @overload
+    def __init__(self, iterable: Iterable[_T], /, **options: Unpack[TrackingOptions]) -> None: ...
+
+class SetHook(set[_T]):
+    @overload
+    def __init__(self, /, **options: Unpack[TrackingOptions]) -> None: ...
+    @overload
+    def __init__(self, iterable: Iterable[_T], /, **options: Unpack[TrackingOptions]) -> None: ...
 
 class AttrHook:
     def _tracking_setattr(self, name: str, value: Any, /) -> None: ...

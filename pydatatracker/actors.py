@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydatatracker._core import Scope, reset_scope, scope_variable, set_scope
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-class tracking_actor:  # noqa: N801 - a verb in `with`, as the documentation has it
+class tracking_actor:
     """Name the actor of all changes below; keyword arguments become the change's ``context``.
 
     Nests: an inner actor replaces the outer one, contexts add up. Follows asyncio tasks (PEP 567); for
@@ -42,7 +42,7 @@ class tracking_actor:  # noqa: N801 - a verb in `with`, as the documentation has
         self._context = context
         self._tokens: list[contextvars.Token[Scope | None]] = []
 
-    def __enter__(self) -> tracking_actor:
+    def __enter__(self) -> Self:
         above = scope_variable.get()
         context: Mapping[str, Any] = _EMPTY
         if above is not None and above.context:
@@ -58,7 +58,7 @@ class tracking_actor:  # noqa: N801 - a verb in `with`, as the documentation has
     ) -> None:
         reset_scope(self._tokens.pop())
 
-    async def __aenter__(self) -> tracking_actor:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(

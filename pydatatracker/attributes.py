@@ -32,9 +32,14 @@ def prepare_class(cls: type) -> None:
 
 def _choose_setattr(cls: type) -> None:
     """Give cls the fast slot, unless a class below TrackedAttr has a ``__setattr__`` or ``__delattr__`` of its own."""
-    below = cls.__mro__[: next(n for n, each in enumerate(cls.__mro__) if each.__module__ == "pydatatracker.containers")]
+    below = cls.__mro__[
+        : next(n for n, each in enumerate(cls.__mro__) if each.__module__ == "pydatatracker.containers")
+    ]
     own = any(
-        each.__dict__.get(name, fast) is not fast for each in below for name, fast in _FAST.items() if each is not object
+        each.__dict__.get(name, fast) is not fast
+        for each in below
+        for name, fast in _FAST.items()
+        if each is not object
     )
     if not own:
         for name, fast in _FAST.items():
@@ -47,7 +52,7 @@ def _choose_setattr(cls: type) -> None:
 
 
 def _with_hooks(owner: Any, hooks: dict[str, Any]) -> Any:
-    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
+    def __setattr__(self: Any, name: str, value: Any) -> None:
         entry = hooks.get(name)
         if entry is not None:
             attribute, hook = entry
@@ -88,7 +93,6 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
 
 def _has_slots(cls: type) -> bool:
     return any(each.__dict__.get("__slots__") for each in cls.__mro__)
-
 
 
 def _mend_super(made: type, cls: type) -> None:

@@ -17,7 +17,7 @@ from pydatatracker.texts import extra_of, layout
 __all__ = ["ChangeLogEntry", "settle", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @functools.total_ordering
@@ -176,7 +176,7 @@ class ChangeLogEntry(Change):
         return extra_of(self)
 
     def to_dict(self, compact: bool = False) -> dict[str, Any]:
-        """Return all of it JSON-ready, under the names of this class; ``compact`` leaves out what follows from the rest.
+        """Return all of it, JSON-ready, under the names of this class; ``compact`` leaves out what follows.
 
         O(size of the values).
         """
@@ -232,7 +232,7 @@ class ChangeLogEntry(Change):
 
 def start_of(container: Any) -> list[ChangeLogEntry]:
     """Return [the derived init of container], or [] if changes since then are no longer kept. O(items + changes)."""
-    time_ns, seq = _core.born(container)
+    _time_ns, seq = _core.born(container)
     if any(log.last_dropped > seq for log in _core.logs(container)):
         return []
     return [_core.init_change(container, _Start(container, seq))]
@@ -273,4 +273,3 @@ def settle(entries: list[ChangeLogEntry]) -> None:
                 entry.settled = known[entry.seq]
             except (history.HistoryLostError, LookupError):
                 break
-

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import Any, TypeVar, overload
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from pydatatracker import _core
 from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
@@ -11,6 +12,11 @@ from pydatatracker.attributes import prepare_class, rebuilt_as_tracked
 from pydatatracker.change import ChangeLogEntry, settle
 from pydatatracker.mixin import TrackingMixin
 from pydatatracker.observers import log_observer_error
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
+
+    from pydatatracker._core import TrackingOptions
 
 __all__ = ["TrackedAttr", "TrackedDict", "TrackedList", "TrackedSet", "track", "tracked"]
 
@@ -33,6 +39,45 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
     """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # dict.__init__ as typeshed has it, and the options beside **kwargs: an option is not an item
+
+        @overload
+        def __init__(self, /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(
+            self: TrackedDict[str, V],
+            /,
+            *,
+            tracking_name: str | None = None,
+            tracking_auto_convert: bool = False,
+            tracking_capture_snapshots: bool = False,
+            tracking_capture_stack: bool | int = False,
+            tracking_max_changes: int | None = 4096,
+            tracking_keep_values: bool = True,
+            tracking_observer_errors: Literal["log", "raise"] = "log",
+            **kwargs: V,
+        ) -> None: ...
+        @overload
+        def __init__(self, map: SupportsKeysAndGetItem[K, V], /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(self, items: Iterable[tuple[K, V]], /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(
+            self: TrackedDict[str, V],
+            map: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]],
+            /,
+            *,
+            tracking_name: str | None = None,
+            tracking_auto_convert: bool = False,
+            tracking_capture_snapshots: bool = False,
+            tracking_capture_stack: bool | int = False,
+            tracking_max_changes: int | None = 4096,
+            tracking_keep_values: bool = True,
+            tracking_observer_errors: Literal["log", "raise"] = "log",
+            **kwargs: V,
+        ) -> None: ...
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # type: ignore[misc]  # of its overloads' self
 
 
 class TrackedList(TrackingMixin, ListHook[T]):

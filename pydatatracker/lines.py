@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-
 import traceback
 from collections.abc import Mapping
 from traceback import StackSummary
@@ -74,7 +73,6 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     return line
 
 
-
 class ReadChange(ChangeLogEntry):
     """A change that was read from a dict: it answers from there."""
 
@@ -122,7 +120,7 @@ class ReadChange(ChangeLogEntry):
     @property
     def created_time(self) -> datetime.datetime:
         if "created_time" in self._line:
-            return datetime.datetime.fromisoformat(self._line["created_time"]).astimezone(datetime.timezone.utc)
+            return datetime.datetime.fromisoformat(self._line["created_time"]).astimezone(datetime.UTC)
         return super().created_time
 
     @property

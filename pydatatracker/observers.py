@@ -6,7 +6,7 @@ import collections
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydatatracker import _core
 from pydatatracker.change import ChangeLogEntry, start_of
@@ -158,7 +158,7 @@ class JsonFileObserver:
         """Close the file; later changes are an error."""
         self._writer.close()
 
-    def __enter__(self) -> JsonFileObserver:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -22,7 +22,9 @@ def summary(captured: tuple[tuple[CodeType, ...], bytes] | None) -> traceback.St
             if code.co_filename.startswith(_OWN):
                 continue
             linecache.lazycache(code.co_filename, {})
-            frames.append(traceback.FrameSummary(code.co_filename, _line(code, offset), code.co_name, lookup_line=False))
+            frames.append(
+                traceback.FrameSummary(code.co_filename, _line(code, offset), code.co_name, lookup_line=False)
+            )
         frames.reverse()
     return traceback.StackSummary.from_list(frames)
 

@@ -115,7 +115,11 @@ def _in_list(value: Any, words: str | None) -> str:
 
 
 def _pairs(rows: list[Any], which: int, words: str | None) -> str:
-    return words if words is not None else "{" + ", ".join(f"{text([r[0]])[1:-1]}: {text([r[which]])[1:-1]}" for r in rows) + "}"
+    return (
+        words
+        if words is not None
+        else "{" + ", ".join(f"{text([r[0]])[1:-1]}: {text([r[which]])[1:-1]}" for r in rows) + "}"
+    )
 
 
 def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:

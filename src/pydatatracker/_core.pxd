@@ -66,13 +66,24 @@ cdef class Observer:        # one registration
     cdef readonly bint weak             # call is a weak reference
 
 
+cdef class Pending:         # a bulk call that is going on while user code runs
+    cdef int method
+    cdef Py_ssize_t start               # list: items from here on are not recorded yet
+    cdef list rows                      # dict: key, before, after, key ... not recorded yet
+    cdef list out                       # set: elements removed and added, not recorded yet
+    cdef list into
+    cdef object scope                   # who called: the record may be written by another thread
+
+
 cdef class Rare:            # what few trackers have
     cdef public str name                # tracking_name
     cdef tuple observers                # of Observer, by priority; replaced, never changed
     cdef public set locked_names        # attributes locked one by one
     cdef public object monitored        # attributes: names added by hand (set) or None
     cdef list past                      # weak references to the logs written to before
-    cdef list targets                   # (Log, tuple of Places) of a container with several places
+    cdef Pending pending                # the bulk call that made the last step, or None
+    cdef int bulk_calls                 # how many are going on
+    cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
     cdef public object settings         # for the package: what later layers keep with a container
 
 

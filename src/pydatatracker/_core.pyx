@@ -52,6 +52,7 @@ cdef extern from "native.h":
     PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
     PyObject *_PyType_Lookup(PyTypeObject *, object)
     object pdt_dict_subscript(object, object)
+    bint pdt_dict_iter(object)
     object pdt_list_subscript(object, object)
     int pdt_list_contains(object, object) except -1
     int pdt_list_ass_subscript(object, object, PyObject *) except -1
@@ -62,8 +63,11 @@ cdef extern from "native.h":
     bint pdt_same_new(object, PyTypeObject *)
     bint pdt_data_descriptor(object)
     object pdt_new(object)
+    int pdt_pause_gc()
+    void pdt_resume_gc(int)
     bint pdt_known_plain(object, object)
     void pdt_remember_plain(object, object)
+    bint pdt_all_quiet(object)                  # of a tuple
     bint pdt_any_heap_in(object)                # of a list or tuple
     object pdt_copy_items(object, Py_ssize_t, int *)
     bint pdt_dict_of_scalars(object)
@@ -157,6 +161,7 @@ include "words.pxi"
 include "tracker.pxi"
 include "place.pxi"
 include "commit.pxi"
+include "pending.pxi"
 include "notify.pxi"
 include "options.pxi"
 include "access.pxi"

@@ -76,8 +76,25 @@ cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int act
 
 
 cdef Change seen_from(Change c, Tracker viewer):
-    return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, c.place, c.key, c.old,
-                       c.new, c.scope, c.rare, viewer)
+    """The same change, from another container: in the viewer's own tree, where it happened in several."""
+    cdef Place place = c.place
+    cdef Extra extra = c.rare
+    if extra is not None and extra.places is not None:
+        top = root_of(place) if runs_through(place, viewer) else None
+        inside = []
+        for each in (place, *<tuple>extra.places):
+            if runs_through(<Place>each, viewer) and (top is None or root_of(<Place>each) is top):
+                top = root_of(<Place>each)
+                inside.append(each)
+        if inside:
+            place = <Place>inside[0]
+            extra = Extra.__new__(Extra)
+            extra.stack = c.rare.stack
+            extra.old_text = c.rare.old_text
+            extra.new_text = c.rare.new_text
+            extra.places = tuple(inside[1:]) or None
+    return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, place, c.key, c.old,
+                       c.new, c.scope, extra, viewer)
 
 
 cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):

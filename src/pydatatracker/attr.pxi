@@ -3,7 +3,7 @@
 # Where an attribute lives decides how its old value is found: in the instance (no class attribute of that
 # name), in a slot, behind a property (whose own getter is asked), or in the instance over a class default.
 
-cdef dict class_names = {}          # class -> frozenset of the names it lists, or None
+cdef dict class_names = {}          # address of a class -> (weak reference, frozenset of the names it lists or None)
 cdef object class_prepare = None    # called once for every class, by the package
 cdef object member_type = None         # types.MemberDescriptorType: a __slots__ entry
 
@@ -13,18 +13,24 @@ cdef Options class_options(object cls):
     return merged(options, ATTR_OPTIONS) if type(options) is Options else ATTR_OPTIONS
 
 
+cdef inline tuple class_entry(object cls):
+    entry = class_names.get(<size_t><PyObject *>cls)
+    return None if entry is None else <tuple>entry
+
+
 cdef object names_of_class(object cls):
     # class-level list: exactly these names are tracked, whatever they begin with
-    try:
-        return class_names[cls]
-    except KeyError:
-        names = getattr(cls, "tracking_attributes_to_monitor", None)
-        if names is not None:
-            if isinstance(names, str):
-                raise TypeError(f"{cls.__name__}.tracking_attributes_to_monitor is a list of names, not one str")
-            names = frozenset(names)
-        class_names[cls] = names
-        return names
+    entry = class_entry(cls)
+    if entry is not None:
+        return entry[1]
+    names = getattr(cls, "tracking_attributes_to_monitor", None)
+    if names is not None:
+        if isinstance(names, str):
+            raise TypeError(f"{cls.__name__}.tracking_attributes_to_monitor is a list of names, not one str")
+        names = frozenset(names)
+    address = <size_t><PyObject *>cls
+    class_names[address] = (_weakref.ref(cls, lambda ref: class_names.pop(address, None)), names)
+    return names
 
 
 cdef int born_attr(AttrHook self) except -1:
@@ -199,7 +205,7 @@ cdef class AttrHook:
     def __cinit__(self, *args, **kwargs):
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
-        if class_prepare is not None and type(self) not in class_names:
+        if class_prepare is not None and class_entry(type(self)) is None:
             class_prepare(type(self))
             names_of_class(type(self))
 

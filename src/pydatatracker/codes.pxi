@@ -84,8 +84,10 @@ cdef enum:                      # Tracker.state
     T_CONVERT = 256             # plain containers that are stored become tracked children
     T_LOCKED_NAMES = 512        # some attributes are locked one by one
     T_NAMES = 1024              # which attributes are tracked is not left to their first letter
-    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET
-    T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES   # bits that refresh leaves alone
+    T_SORTING = 2048            # list.sort has taken the items out; what it is given meanwhile is thrown away
+    T_PENDING = 4096            # a bulk call has changed things that are not recorded yet
+    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING
+    T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING   # bits that refresh leaves alone
 
 cdef enum:
     UNSAID = -1                 # an option that was not given

@@ -136,9 +136,13 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     cdef uint64_t seq
     cdef int64_t time_ns
     cdef list written = None
+    cdef list targets = None
     cdef object scope
+    cdef list waiting = None
     if t.state & T_QUIET:
         return 0
+    if t.state & T_PENDING and t.kind != K_LIST and waits(t):
+        waiting = flush_first(t)    # steps of a bulk call that came while our key's __eq__ ran
     if t.state & T_NOVALUES:
         if shape == S_SORT:
             new = order_of(old, new)
@@ -157,11 +161,12 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     last_seq += 1
     seq = last_seq
     time_ns = pdt_now_ns()
-    scope = <object>pdt_scope()
+    scope = <object>pdt_scope() if scope_instead is missing else scope_instead
     first = <Log>t.active
     if t.state & T_SEVERAL:
         written = []
-        for target in t.rare.targets:
+        targets = targets_kept(t)
+        for target in targets:
             log = (<tuple>target)[0]
             places = <tuple>(<tuple>target)[1]
             extra = None
@@ -183,6 +188,8 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     else:
         i = push(<PyObject *>first, seq, time_ns, action, method, shape, index, <PyObject *>place, <PyObject *>key,
                  <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>None)
+    if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
+        t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
     # The record stands; what follows may allocate.
     if written is None:
         extra = special_extra(t, None, shape, old, new)
@@ -197,9 +204,14 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
                 set_extra(log, i, seq, extra)
             if log.held is not None:
                 settle_oldest(log)
-        extra = (<tuple>written[0])[2]
+        # observers may sit above any of the places: they get a change that knows all of them
+        everywhere = [each for target in targets for each in <tuple>(<tuple>target)[1]]
+        place = <Place>everywhere[0]
+        extra = Extra.__new__(Extra)
+        extra.places = tuple(everywhere[1:])
         extra = special_extra(t, extra, shape, old, new)
-        place = (<tuple>written[0])[3]
+    if waiting:
+        tell_later(waiting)
     if t.state & T_NOTIFY:
         notify(t, make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t))
     return 0

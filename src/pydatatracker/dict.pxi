@@ -19,82 +19,124 @@ cdef inline Tracker enter_dict(DictHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & T_LOCKED:
-        refuse(t)
+    if t.state & (T_LOCKED | T_PENDING):
+        enter_slowly(t)
     return t
 
 
-cdef int store(DictHook self, Tracker t, object key, object value, int method, bint as_row=False) except -1:
-    """self[key] = value, and its record; as_row: said as a bulk call of one row."""
+cdef object put_item(DictHook self, Tracker t, object key, object value, bint *added, uint32_t *newer):
+    """self[key] = value; what it held, or missing. newer: how often others changed it while an __eq__ ran."""
     cdef PyObject *held
     cdef object old
     cdef Py_ssize_t size
     cdef Py_hash_t hash
     cdef uint32_t version
     cdef int32_t net
-    cdef bint added
+    newer[0] = 0
     if PyUnicode_CheckExact(key):
         held = PyDict_GetItemWithError(self, key)
         old = missing if held == NULL else <object>held
         PyDict_SetItem(self, key, value)
-        added = held == NULL
-    else:
-        hash = PyObject_Hash(key)
-        while True:
-            version = t.version
-            held = _PyDict_GetItem_KnownHash(self, key, hash)
-            old = missing if held == NULL else <object>held
-            if t.version == version:
-                break
-        net = t.net
-        size = PyDict_Size(self)
-        _PyDict_SetItem_KnownHash(self, key, value, hash)
-        added = old is missing
-        if t.version != version:
-            # somebody else changed the dict while the key's __eq__ ran: what did we really replace?
-            return store_contended(self, t, key, old, value, method, t.version - version,
-                                   PyDict_Size(self) - size - (t.net - net) == 1, as_row)
-    if (pdt_plain(old) or added) and pdt_plain(value) and not as_row:
+        added[0] = held == NULL
+        return old
+    hash = PyObject_Hash(key)
+    while True:
+        version = t.version
+        held = _PyDict_GetItem_KnownHash(self, key, hash)
+        old = missing if held == NULL else <object>held
+        if t.version == version:
+            break
+    net = t.net
+    size = PyDict_Size(self)
+    _PyDict_SetItem_KnownHash(self, key, value, hash)
+    added[0] = old is missing
+    if t.version != version:
+        # somebody else changed the dict while the key's __eq__ ran: what did we really replace?
+        newer[0] = t.version - version
+        added[0] = PyDict_Size(self) - size - (t.net - net) == 1
+    return old
+
+
+cdef inline int store(DictHook self, Tracker t, object key, object value, int method) except -1:
+    """self[key] = value, and its record."""
+    cdef bint added
+    cdef uint32_t newer
+    cdef object old = put_item(self, t, key, value, &added, &newer)
+    if newer:
+        return store_contended(self, t, key, old, value, method, newer, added)
+    if (pdt_plain(old) or added) and pdt_plain(value):
         return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
-    return store_linked(t, key, old, value, method, added, as_row)
+    return store_linked(t, key, old, value, method, added)
 
 
-cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added,
-                      bint as_row=False) except -1:
-    # The links first: a child that moves on is a child of where it is now, also for observers.
+cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value) except -1:
+    """self[key] = value as a step of the bulk call that is going on."""
+    cdef bint added
+    cdef uint32_t newer
+    cdef object old
+    cdef list rows
+    value = convert_for(t, value)
+    old = put_item(self, t, key, value, &added, &newer)
+    if newer:                       # others got in between: a record of its own
+        return store_contended(self, t, key, old, value, p.method, newer, added)
+    waiting = take_over(t, p)
+    t.version += 1                  # others see that the dict changed, though the record comes later
+    t.net += added
+    rows = p.rows
+    rows.append(key)
+    rows.append(old)
+    rows.append(value)
     if t.children and old is not missing:
         unlink_child(t, old, key)
     if pdt_heap_type(value):
         link_child(t, value, key, 0)
-    if as_row:
-        return commit(t, A_ADD if added else A_UPDATE, method, S_ROWS, -1, missing, missing, (key, old, value), added)
+    if waiting:
+        tell_later(waiting)
+    return 0
+
+
+cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added) except -1:
+    # The links first: a child that moves on is a child of where it is now, also for observers.
+    cdef int gc
+    if t.children or pdt_heap_type(value):
+        gc = pdt_pause_gc()
+        if old is not missing:
+            unlink_child(t, old, key)
+        if pdt_heap_type(value):
+            link_child(t, value, key, 0)
+        pdt_resume_gc(gc)
     return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
 
 
 cdef int store_contended(DictHook self, Tracker t, object key, object old, object value, int method, uint32_t newer,
-                         bint added, bint as_row) except -1:
+                         bint added) except -1:
     """A store during which other threads changed the dict: record it at once, then find what it replaced.
 
     The record must stand before any comparison runs, or another store could be recorded before it.
     """
-    cdef list since = [] if added else changes_since_version(t, newer)
+    cdef list since
+    cdef list waiting = None
     cdef uint64_t seq
     cdef Py_ssize_t i
     cdef Log log
-    store_linked(t, key, missing if added else old, value, method, added, as_row)
+    cdef int gc = pdt_pause_gc()
+    if t.state & T_PENDING and waits(t):
+        waiting = flush_first(t)
+    since = [] if added else changes_since_version(t, newer)
+    seq = last_seq + 1
+    pdt_resume_gc(gc)
+    store_linked(t, key, missing if added else old, value, method, added)
+    if waiting:
+        tell_later(waiting)
     if not since:
         return 0
-    seq = last_seq
     log = <Log>t.active
     for k, after in since:
         if k is key or k == key:
             for i in range(log.count - 1, -1, -1):
                 if log.stamps[ring_index(log, i)].seq <= seq:
                     if log.stamps[ring_index(log, i)].seq == seq:
-                        if as_row:
-                            log.objects[ring_index(log, i) * SLOTS + 3] = (key, after, value)
-                        else:
-                            log.objects[ring_index(log, i) * SLOTS + 2] = after
+                        log.objects[ring_index(log, i) * SLOTS + 2] = after
                     break
             return 0
     return 0
@@ -114,6 +156,8 @@ cdef list changes_since_version(Tracker t, uint32_t newer):
         newer -= 1
         if log.stamps[at].shape == S_SLOT:
             found.append((log.objects[at * SLOTS + 1], log.objects[at * SLOTS + 3]))
+        elif log.stamps[at].shape == S_FILL:
+            found.extend((<dict>log.objects[at * SLOTS + 3]).items())
         elif log.stamps[at].shape == S_ROWS:
             rows = <tuple>log.objects[at * SLOTS + 3]
             for n in range(len(rows) - 3, -1, -3):
@@ -132,8 +176,11 @@ cdef object take(DictHook self, Tracker t, object key, int method):
     return value
 
 
-cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1:
-    """Take over all items of a plain dict: one record with a row for each. O(items)."""
+cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -1:
+    """Take over all items of a plain dict: one record with a row for each. O(items).
+
+    False, and nothing done, if a key's __eq__ is Python code: then it has to go step by step.
+    """
     cdef PyObject *key
     cdef PyObject *value
     cdef PyObject *held
@@ -144,23 +191,22 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
     cdef tuple rows
     cdef bint complicated = False
     cdef object old
+    cdef int gc
     if size == 0:
-        return 0
+        return True
     if t.state & T_CONVERT:
         rows_from = PyDict_Copy(rows_from)
         convert_values(rows_from, t.settled, None)
     if before == 0:
-        return fill(self, t, rows_from, size, method)
-    if size == 1:                   # what a store does for threads, this does too
-        PyDict_Next(rows_from, &position, &key, &value)
-        if not pdt_quiet_key(<object>key):
-            k = <object>key
-            v = <object>value
-            return store(self, t, k, v, method, True)
-        position = 0
+        fill(self, t, rows_from, size, method)
+        return True
+    gc = pdt_pause_gc()
+    before = PyDict_Size(self)
     rows = PyTuple_New(3 * size)
     while n < size and PyDict_Next(rows_from, &position, &key, &value):
         k = <object>key
+        if not pdt_quiet_key(k):
+            break
         held = PyDict_GetItemWithError(self, k)
         old = missing if held == NULL else <object>held
         if not complicated and old is not missing and pdt_heap_type(old):
@@ -175,7 +221,11 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
         PyTuple_SET_ITEM(rows, 3 * n + 2, <object>value)
         n += 1
     if n < size:
-        raise RuntimeError("dictionary changed size during update")
+        for n in range(3 * n, 3 * size):        # a tuple holds no NULL, even for the collector
+            Py_INCREF(missing)
+            PyTuple_SET_ITEM(rows, n, missing)
+        pdt_resume_gc(gc)
+        return False
     PyDict_Merge(self, rows_from, 1)
     if complicated or t.children:
         for n in range(size):
@@ -183,8 +233,10 @@ cdef int merge(DictHook self, Tracker t, object rows_from, int method) except -1
                 unlink_child(t, rows[3 * n + 1], rows[3 * n])
             if pdt_heap_type(rows[3 * n + 2]):
                 link_child(t, rows[3 * n + 2], rows[3 * n], 0)
-    return commit(t, A_ADD if PyDict_Size(self) - before == size else A_UPDATE, method, S_ROWS, -1, missing, missing,
-                  rows, PyDict_Size(self) - before)
+    pdt_resume_gc(gc)
+    commit(t, A_ADD if PyDict_Size(self) - before == size else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
+           PyDict_Size(self) - before)
+    return True
 
 
 cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int method) except -1:
@@ -193,6 +245,8 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
     cdef PyObject *value
     cdef Py_ssize_t position = 0
     items = PyDict_Copy(items)
+    if PyDict_Size(self):           # the copy let somebody in
+        return update_from(self, t, ([(k, v) for k, v in (<dict>items).items()],), None, method)
     PyDict_Merge(self, items, 1)
     if not pdt_dict_of_scalars(items):
         while PyDict_Next(items, &position, &key, &value):
@@ -203,18 +257,51 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
 
 
 cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int method) except -1:
-    """update(*args, **kwargs): what an iterator gave before it failed is stored and recorded."""
-    cdef object arriving
-    if len(args) == 1 and PyDict_CheckExact(args[0]) and not kwargs:
-        merge(self, t, args[0], method)
+    """update(*args, **kwargs), step by step as the builtin does it; what came before a failure is recorded."""
+    cdef Pending pending
+    if len(args) > 1:
+        dict.update({}, *args)      # raises
+    if not kwargs and args and iterates_as_dict(args[0]) and merge(self, t, args[0], method):
         return 0
-    arriving = {}
+    if kwargs and not args:
+        merge(self, t, kwargs, method)
+        return 0
+    pending = begin_bulk(t, method)
     try:
-        dict.update(arriving, *args, **kwargs)
-    except BaseException:
-        merge(self, enter_dict(self), arriving, method)
-        raise
-    merge(self, enter_dict(self), arriving, method)
+        if args:
+            store_all(self, t, pending, args[0])
+        if kwargs:
+            for key, value in (<dict>kwargs).items():
+                store_row(self, t, pending, key, value)
+    finally:
+        end_bulk(t, pending)
+    return 0
+
+
+cdef bint iterates_as_dict(object other):
+    return PyDict_Check(other) and pdt_dict_iter(other)
+
+
+cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
+    cdef Py_ssize_t i = 0
+    cdef object pair
+    if iterates_as_dict(other) or hasattr(other, "keys"):
+        if iterates_as_dict(other):
+            for key, value in list(dict.items(other)):
+                store_row(self, t, p, key, value)
+        else:
+            for key in list(other.keys()):
+                store_row(self, t, p, key, other[key])
+        return 0
+    for item in other:
+        try:
+            pair = item if PyTuple_CheckExact(item) or PyList_CheckExact(item) else list(item)
+        except TypeError:
+            raise TypeError(f"cannot convert dictionary update sequence element #{i} to a sequence") from None
+        if len(pair) != 2:
+            raise ValueError(f"dictionary update sequence element #{i} has length {len(pair)}; 2 is required")
+        store_row(self, t, p, pair[0], pair[1])
+        i += 1
     return 0
 
 
@@ -321,8 +408,10 @@ cdef class DictHook(dict):
         cdef Py_ssize_t n = 0
         cdef Py_ssize_t size = PyDict_Size(self)
         cdef tuple rows
+        cdef int gc
         if size == 0:
             return
+        gc = pdt_pause_gc()
         rows = PyTuple_New(3 * size)
         while n < size and PyDict_Next(self, &position, &key, &value):
             Py_INCREF(<object>key)
@@ -336,6 +425,7 @@ cdef class DictHook(dict):
         if t.children:
             for n in range(size):
                 unlink_child(t, rows[3 * n + 1], rows[3 * n])
+        pdt_resume_gc(gc)
         commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
 
     def update(self, *args, **kwargs):

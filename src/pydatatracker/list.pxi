@@ -16,8 +16,8 @@ cdef inline Tracker enter_list(ListHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & T_LOCKED:
-        refuse(t)
+    if t.state & (T_LOCKED | T_PENDING):
+        enter_slowly(t)
     return t
 
 
@@ -51,9 +51,11 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
     """self[start:stop] = items (a list or tuple; own: nobody else has it); one record. O(items)."""
     cdef object removed
     cdef object inserted
-    cdef Py_ssize_t size = PyList_GET_SIZE(self)
+    cdef Py_ssize_t size
     cdef Py_ssize_t i
     cdef int heap = 0
+    cdef int gc
+    cdef bint at_end = start > 0 and start == stop and start == PyList_GET_SIZE(self)
     if t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
         own = True
@@ -62,8 +64,15 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
         heap = pdt_any_heap_in(inserted)
     else:
         inserted = pdt_copy_items(items, PyList_GET_SIZE(items), &heap)
+    gc = pdt_pause_gc()
+    size = PyList_GET_SIZE(self)    # what came before may have let others in
+    if at_end:
+        start = stop = size
+    start = min(start, size)
+    stop = min(stop, size)
     removed = PyList_GetSlice(self, start, stop) if stop > start else ()
     if stop <= start and not inserted:
+        pdt_resume_gc(gc)
         return 0
     if start >= size:
         list.extend(self, inserted)
@@ -79,25 +88,25 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
                 link_child(t, item, None, start + i)
     if t.children and start < size:
         bump()
+    pdt_resume_gc(gc)
     return commit(t, A_UPDATE if removed and inserted else (A_ADD if inserted else A_REMOVE), method, S_SPLICE, start,
                   missing, removed, inserted, len(inserted) - len(removed))
 
 
 cdef int extend_from(ListHook self, object iterable, int method) except -1:
     cdef Py_ssize_t size
-    cdef list arriving
+    cdef Tracker t
+    cdef Pending pending
     if PyTuple_CheckExact(iterable) or PyList_CheckExact(iterable):
         size = PyList_GET_SIZE(self)
         return splice(self, enter_list(self), size, size, iterable, method)
-    arriving = []
+    t = enter_list(self)
+    pending = begin_bulk(t, method)
     try:
-        arriving.extend(iterable)
-    except BaseException:
-        size = PyList_GET_SIZE(self)
-        splice(self, enter_list(self), size, size, arriving, method, True)
-        raise
-    size = PyList_GET_SIZE(self)
-    return splice(self, enter_list(self), size, size, arriving, method, True)
+        list.extend(self, iterable)
+    finally:
+        end_bulk(t, pending)
+    return 0
 
 
 cdef object as_items(object value, bint extended):
@@ -118,7 +127,7 @@ cdef int assign_stepped(ListHook self, object key, Py_ssize_t start, Py_ssize_t 
     cdef Tracker t = enter_list(self)
     cdef tuple rows
     cdef Py_ssize_t n, i
-    cdef list after = None
+    cdef int gc
     if length == 0:
         return 0
     if delete and step < 0:
@@ -126,6 +135,7 @@ cdef int assign_stepped(ListHook self, object key, Py_ssize_t start, Py_ssize_t 
         step = -step
     if not delete and t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
+    gc = pdt_pause_gc()
     rows = PyTuple_New(3 * length)
     for n in range(length):
         i = start + n * step
@@ -146,6 +156,7 @@ cdef int assign_stepped(ListHook self, object key, Py_ssize_t start, Py_ssize_t 
             link_child(t, rows[3 * n + 2], None, rows[3 * n])
     if t.children:
         bump()
+    pdt_resume_gc(gc)
     return commit(t, A_REMOVE if delete else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
                   -length if delete else 0)
 
@@ -323,12 +334,15 @@ cdef class ListHook(list):
         cdef Tracker t = enter_list(self)
         cdef bint quiet = t.state & T_QUIET
         before = PyList_AsTuple(self)
-        t.state |= T_QUIET      # whatever a key function does to the list now, list.sort throws away
+        t.state |= T_QUIET | T_SORTING      # whatever a key function does to the list now, list.sort throws away
         try:
             list.sort(self, *args, **kwargs)
         finally:
+            t.state &= ~T_SORTING
             if not quiet:
                 t.state &= ~T_QUIET
+            if t.children:
+                bump()
             if PyList_GET_SIZE(self) == len(<tuple>before):
                 reorder(self, t, before)
             else:

@@ -105,6 +105,19 @@ static inline int pdt_any_heap_in(PyObject *sequence) {
                                   : pdt_any_heap(((PyTupleObject *)sequence)->ob_item, PyTuple_GET_SIZE(sequence));
 }
 
+/* 1 if no item's hash or comparison runs Python code. */
+static inline int pdt_all_quiet(PyObject *tuple) {
+    PyTypeObject *seen = NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        if (Py_TYPE(item) != seen) {
+            if (!pdt_quiet_key(item)) return 0;
+            seen = Py_TYPE(item);
+        }
+    }
+    return 1;
+}
+
 /* A list of items[:n]; *heap as pdt_any_heap, found in the same pass, as memory is what it costs. */
 static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
     PyObject **items = ((PyListObject *)list)->ob_item;
@@ -142,6 +155,7 @@ static PyObject *pdt_set_as_tuple(PyObject *set) {
         Py_INCREF(element);
         PyTuple_SET_ITEM(result, i++, element);
     }
+    if (i < n) _PyTuple_Resize(&result, i); /* a set that threads broke (CPython 3.11) says more than it holds */
     return result;
 }
 #else
@@ -221,6 +235,17 @@ static inline void pdt_remember_plain(PyObject *self, PyObject *name) {
 #endif
 }
 
+/* ---- no collector between the builtin's store and the record ---------------------------------
+ * Until 3.11 an allocation can start the collector, and so Python code, and so another thread. Where a record
+ * needs memory before it can be written, the collector waits. From 3.12 on it runs between instructions only. */
+#if PY_VERSION_HEX < 0x030C0000
+static inline int pdt_pause_gc(void) { return PyGC_Disable(); }
+static inline void pdt_resume_gc(int was) { if (was) PyGC_Enable(); }
+#else
+static inline int pdt_pause_gc(void) { return 0; }
+static inline void pdt_resume_gc(int was) { (void)was; }
+#endif
+
 /* ---- a new instance, without the look-up of __new__ ---------------------------------------- */
 static PyObject *pdt_no_args = NULL;
 static inline PyObject *pdt_new(PyObject *cls) {
@@ -230,6 +255,7 @@ static inline PyObject *pdt_new(PyObject *cls) {
 
 /* ---- the builtins' own slots, under the hooks ------------------------------------------- */
 static inline PyObject *pdt_dict_subscript(PyObject *d, PyObject *k) { return PyDict_Type.tp_as_mapping->mp_subscript(d, k); }
+static inline int pdt_dict_iter(PyObject *d) { return Py_TYPE(d)->tp_iter == PyDict_Type.tp_iter; }
 static inline PyObject *pdt_list_subscript(PyObject *l, PyObject *k) {
     if (PyLong_CheckExact(k)) {
         Py_ssize_t i = PyLong_AsSsize_t(k);

@@ -67,6 +67,9 @@ cdef void forget_telling() noexcept:
 
 
 cdef int notify(Tracker t, Change change) except -1:
+    if deferred is not None:
+        deferred.append((t, change))
+        return 0
     cdef unsigned long thread = PyThread_get_thread_ident()
     cdef int i = teller(thread)
     cdef list failed = None
@@ -132,9 +135,18 @@ cdef list tell_all(Tracker t, Change change, list failed):
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
             failed = tell(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None:
-        failed = tell_one(process_observer, root_of(place), change, failed)
+    if process_observer is not None:        # once a tree
+        told = set()
+        for target in (t.rare.targets if t.rare is not None and t.rare.targets is not None else [(None, (place,))]):
+            top = root_of(<Place>(<tuple>(<tuple>target)[1])[0])
+            if (<Tracker>top).number not in told:
+                told.add((<Tracker>top).number)
+                failed = tell_one(process_observer, <Tracker>top, change, failed)
     return failed
+
+
+cdef inline bint several(Change change):
+    return change.rare is not None and change.rare.places is not None
 
 
 cdef Tracker root_of(Place place):
@@ -158,7 +170,7 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
             if call is None:
                 continue
         if seen is None:
-            seen = watched(change if change.viewer is viewer else seen_from(change, viewer))
+            seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
         try:
             call(seen)
         except Exception as error:
@@ -257,8 +269,5 @@ cdef list bases(Change change, Tracker viewer):
     return found
 
 
-cdef bint all_quiet(tuple path):
-    for key in path:
-        if not pdt_quiet_key(key):
-            return False
-    return True
+cdef inline bint all_quiet(tuple keys):
+    return pdt_all_quiet(keys)

@@ -37,7 +37,7 @@ cdef object find_one(Link link, Tracker ct):
             if d and h + d < n and PyList_GET_ITEM(owner, h + d) == child:
                 link.hint = h + d
                 return link.hint
-        return missing
+        return link.hint if parent.state & T_SORTING else missing    # the list is empty while it is sorted
     if parent.kind == K_DICT:
         if PyUnicode_CheckExact(link.key):
             held = PyDict_GetItemWithError(<object>owner, link.key)
@@ -69,6 +69,8 @@ cdef list find_all(Link link, Tracker ct):
         for i in range(PyList_GET_SIZE(<object>owner)):
             if PyList_GET_ITEM(owner, i) == ct.owner:
                 keys.append(i)
+        if not keys and link.parent.state & T_SORTING:
+            keys.append(link.hint)
     elif link.parent.kind == K_DICT:
         while PyDict_Next(<object>owner, &position, &key, &value):
             if value == ct.owner:
@@ -97,17 +99,23 @@ cdef int prune(Tracker t) except -1:
 
 
 cdef int refresh(Tracker t) except -1:
-    """Bring place, log, options and flags of t up to date. O(stale ancestors)."""
-    cdef list todo
+    """Bring place, log, options and flags of t up to date. O(stale ancestors).
+
+    What is made here can start the collector, which can free another tree and raise the epoch: begin again.
+    """
+    while t.epoch != epoch:
+        if t.link is None:
+            settle(t)
+        else:
+            refresh_from_above(t)
+    return 0
+
+
+cdef int refresh_from_above(Tracker t) except -1:
+    cdef list todo = [t]
     cdef Tracker x
     cdef Link link
     cdef bint ready
-    if t.epoch == epoch:
-        return 0
-    if t.link is None:
-        settle(t)
-        return 0
-    todo = [t]
     while todo:
         x = <Tracker>todo[len(todo) - 1]
         if x.epoch == epoch:
@@ -166,7 +174,7 @@ cdef int settle(Tracker t) except -1:
         options = settle_several(t)
         if options is None:
             return settle(t)
-        log = <Log>(<tuple>t.rare.targets[0])[0]
+        log = <Log>(<tuple>targets_kept(t)[0])[0]
         link = t.link
         while link is not None:
             if not link.back:
@@ -235,7 +243,8 @@ cdef Options settle_several(Tracker t):
                             (<list>logs[id(log)]).append(new_place(above, key, t))
                             n += 1
         link = link.next
-    rare_of(t).targets = [(log, tuple(<list>logs[id(log)])) for log in order]
+    # the logs by weak reference: their records may hold this container, or one above or below it
+    rare_of(t).targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
     t.place = <Place>(<tuple>(<tuple>t.rare.targets[0])[1])[0]
     return options
 
@@ -243,8 +252,17 @@ cdef Options settle_several(Tracker t):
 cdef list targets_of(Tracker t):
     # (log, places) of a tracker that is up to date
     if t.state & T_SEVERAL:
-        return t.rare.targets
+        return targets_kept(t)
     return [(<object>t.active, (t.place,))]
+
+
+cdef list targets_kept(Tracker t):
+    cdef list found = []
+    for ref, places in t.rare.targets:
+        log = ref()
+        if log is not None:
+            found.append((log, places))
+    return found
 
 
 cdef list places_of(Tracker t):

@@ -78,13 +78,18 @@ cdef inline Py_ssize_t ring_index(Log log, Py_ssize_t i):
 cdef int grow(Log log) except -1:
     cdef Py_ssize_t capacity = 8 if log.capacity == 0 else log.capacity * 2
     cdef Stamp *stamps
+    cdef int gc
     if log.limit != NO_LIMIT and capacity > log.limit:
         capacity = log.limit
     stamps = <Stamp *>PyMem_Realloc(log.stamps, capacity * sizeof(Stamp))
     if stamps == NULL:
         raise MemoryError()
     log.stamps = stamps
-    log.objects.extend([None] * ((capacity - log.capacity) * SLOTS))
+    gc = pdt_pause_gc()             # the change is made: nobody may record another before it is recorded
+    try:
+        log.objects.extend([None] * ((capacity - log.capacity) * SLOTS))
+    finally:
+        pdt_resume_gc(gc)
     if log.head < log.count:        # wrapped: cannot be, see the invariants
         raise AssertionError("a ring that wraps does not grow")
     log.capacity = capacity

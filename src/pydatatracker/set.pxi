@@ -16,8 +16,8 @@ cdef inline Tracker enter_set(SetHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & T_LOCKED:
-        refuse(t)
+    if t.state & (T_LOCKED | T_PENDING):
+        enter_slowly(t)
     return t
 
 
@@ -25,43 +25,69 @@ cdef int change_elements(SetHook self, Tracker t, set removed, set added, int me
     """Take out and put in what is known to be there and not there; one record."""
     cdef tuple out
     cdef tuple into
+    cdef int gc
     if not removed and not added:
         return 0
     out = tuple(removed) if removed else ()
     into = tuple(added) if added else ()
     if not (all_quiet(out) and all_quiet(into)):
         return one_by_one(self, t, out, into, method)
+    gc = pdt_pause_gc()
     if removed:
         set.difference_update(self, removed)
     if added:
         set.update(self, added)
+    pdt_resume_gc(gc)
     return record_elements(t, out, into, method)
 
 
 cdef int one_by_one(SetHook self, Tracker t, tuple out, tuple into, int method) except -1:
-    """Elements with an __eq__ in Python: other threads run between two of them, so each is asked whether it went."""
-    cdef list gone = []
-    cdef list come = []
-    cdef Py_ssize_t size
-    cdef int32_t net
-    for element in out:
-        net = t.net
-        size = PySet_GET_SIZE(self)
-        set.discard(self, element)
-        if size - PySet_GET_SIZE(self) + (t.net - net) == 1:
-            t.net -= 1              # counted now: the record comes at the end
-            gone.append(element)
-    for element in into:
-        net = t.net
-        size = PySet_GET_SIZE(self)
-        PySet_Add(self, element)
-        if PySet_GET_SIZE(self) - size - (t.net - net) == 1:
-            t.net += 1
-            come.append(element)
-    t.net += <int32_t>len(gone) - <int32_t>len(come)    # commit adds it again
-    if not gone and not come:
+    """Elements with an __eq__ in Python: each is asked whether it went, as others may change the set meanwhile."""
+    cdef Pending pending = begin_bulk(t, method)
+    try:
+        for element in out:
+            take_element(self, t, pending, element)
+        for element in into:
+            put_element(self, t, pending, element)
+    finally:
+        end_bulk(t, pending)
+    return 0
+
+
+cdef int put_element(SetHook self, Tracker t, Pending p, object element) except -1:
+    """Add as a step of the bulk call that is going on."""
+    cdef int32_t net = t.net
+    cdef Py_ssize_t size = PySet_GET_SIZE(self)
+    PySet_Add(self, element)
+    if PySet_GET_SIZE(self) - size - (t.net - net) != 1:
         return 0
-    return record_elements(t, tuple(gone), tuple(come), method)
+    waiting = take_over(t, p)
+    t.version += 1
+    t.net += 1
+    p.into.append(element)
+    if pdt_heap_type(element):
+        link_child(t, element, missing, 0)
+    if waiting:
+        tell_later(waiting)
+    return 0
+
+
+cdef int take_element(SetHook self, Tracker t, Pending p, object element) except -1:
+    """Discard as a step of the bulk call that is going on."""
+    cdef int32_t net = t.net
+    cdef Py_ssize_t size = PySet_GET_SIZE(self)
+    set.discard(self, element)
+    if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
+        return 0
+    waiting = take_over(t, p)
+    t.version += 1
+    t.net -= 1
+    p.out.append(frozenset(element) if isinstance(element, set) else element)
+    if t.children:
+        unlink_child(t, element, missing)
+    if waiting:
+        tell_later(waiting)
+    return 0
 
 
 cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1:
@@ -77,78 +103,44 @@ cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1
                   out, into, len(into) - len(out))
 
 
-cdef int unite(SetHook self, object other, int method) except -1:
-    """Put in all elements of a set that nobody else changes; one record. O(other)."""
-    cdef Tracker t = enter_set(self)
-    cdef tuple into
-    cdef set new
-    cdef uint32_t version
-    cdef bint known = True
-    if not other:
-        return 0
-    while True:                     # again if another thread changed the set while an __eq__ ran
-        version = t.version
-        known = PySet_GET_SIZE(self) > 0 and not set.isdisjoint(self, other)
-        if known:
-            new = set.difference(set(other), self)
-        if t.version == version:
-            break
-    if known:
-        return change_elements(self, t, None, new, method)
-    into = pdt_set_as_tuple(other)
-    if PySet_GET_SIZE(self) and not all_quiet(into):
-        return one_by_one(self, t, (), into, method)
-    set.update(self, other)
-    return record_elements(t, (), into, method)
-
-
 cdef int update_set(SetHook self, tuple others, int method) except -1:
-    cdef set arriving
-    if len(others) == 1 and PyAnySet_CheckExact(others[0]):
-        return unite(self, others[0], method)
-    arriving = set()
+    cdef Tracker t = enter_set(self)
+    cdef Pending pending
+    cdef tuple into
+    if not others:
+        return 0
+    if len(others) == 1 and isinstance(others[0], (set, frozenset)):
+        into = pdt_set_as_tuple(others[0])
+        if not all_quiet(into):
+            return one_by_one(self, t, (), into, method)
+        if PySet_GET_SIZE(self) == 0:
+            set.update(self, others[0])         # the builtin copies a set into an empty one
+            return record_elements(t, (), into, method) if into else 0
+        return change_elements(self, t, None, set(others[0].difference(self)), method)
+    pending = begin_bulk(t, method)
     try:
         for other in others:
-            arriving.update(other)
-    except BaseException:
-        unite(self, arriving, method)
-        raise
-    return unite(self, arriving, method)
-
-
-cdef int subtract(SetHook self, tuple others, int method) except -1:
-    cdef set going
-    cdef Tracker t = enter_set(self)
-    cdef uint32_t version
-    for other in others:
-        # a failing iterator takes out what it gave; so does the builtin
-        going = set()
-        try:
-            if other is self:
-                going.update(list(set.__iter__(self)))
-            elif PyAnySet_CheckExact(other) or PyList_CheckExact(other) or PyTuple_CheckExact(other):
-                while True:
-                    version = t.version
-                    going = set()
-                    gather_present(self, other, going)
-                    if t.version == version:
-                        break
-            else:
-                gather_present(self, other, going)
-        except BaseException:
-            change_elements(self, enter_set(self), going, None, method)
-            raise
-        change_elements(self, enter_set(self), going, None, method)
+            for element in other:
+                put_element(self, t, pending, element)
+    finally:
+        end_bulk(t, pending)
     return 0
 
 
-cdef int gather_present(SetHook self, object other, set going) except -1:
-    if PyAnySet_CheckExact(other):
-        going.update(elements_in(self, other))
-        return 0
-    for element in other:
-        if pdt_set_contains(self, element):
-            going.add(element)
+cdef int subtract(SetHook self, tuple others, int method) except -1:
+    cdef Tracker t = enter_set(self)
+    cdef Pending pending
+    if len(others) == 1 and PyAnySet_CheckExact(others[0]) and all_quiet(pdt_set_as_tuple(others[0])):
+        return change_elements(self, t, elements_in(self, others[0]), None, method)
+    pending = begin_bulk(t, method)
+    try:
+        for other in others:
+            if other is self:
+                other = list(set.__iter__(self))
+            for element in other:
+                take_element(self, t, pending, element)
+    finally:
+        end_bulk(t, pending)
     return 0
 
 
@@ -282,10 +274,13 @@ cdef class SetHook(set):
 cdef int clear_set(SetHook self, int method) except -1:
     cdef Tracker t = enter_set(self)
     cdef tuple out
+    cdef int gc
     if PySet_GET_SIZE(self) == 0:
         return 0
+    gc = pdt_pause_gc()
     out = pdt_set_as_tuple(self)
     set.clear(self)
+    pdt_resume_gc(gc)
     return record_elements(t, out, (), method)
 
 

@@ -204,7 +204,7 @@ cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) e
     global back_links
     cdef Tracker ct = tracker_of(child)
     cdef Link link
-    if ct is None:
+    if ct is None or parent.state & T_SORTING:
         return 0
     link = ct.link
     while link is not None and link.parent is not parent:
@@ -240,7 +240,7 @@ cdef int unlink_child(Tracker parent, object child, object key) except -1:
     """Note that one slot of parent no longer holds child."""
     cdef Tracker ct
     cdef Link link
-    if not parent.children:
+    if not parent.children or parent.state & T_SORTING:
         return 0
     ct = tracker_of(child)
     if ct is None:
