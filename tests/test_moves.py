@@ -279,6 +279,21 @@ def test_a_cycle_of_three_is_followed_from_where_it_is_entered() -> None:
     assert c.last_change().path == ("a", "b", "x")
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_in_a_cycle_every_container_sees_what_is_below_it(order: int) -> None:
+    """However a cycle came about, a change is in the log of every container that it is below."""
+    three = [TrackedDict(), TrackedDict(), TrackedDict()]
+    for n in range(3):
+        n = (n + order) % 3
+        three[n]["next"] = three[(n + 1) % 3]
+    for n, asked in enumerate(three):
+        three[(n + 1) % 3]["x"] = order
+        assert asked.last_change().path == ("next", "x")
+        three[(n + 2) % 3]["x"] = order
+        assert asked.last_change().path == ("next", "next", "x")
+        three[n]._check()
+
+
 def test_a_parent_that_dies_lets_its_children_go() -> None:
     """As if removed: the child goes on by itself, and may be stored elsewhere."""
     child = TrackedList()

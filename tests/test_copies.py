@@ -1,0 +1,226 @@
+"""Copies and pickles: data and options go along, history, observers and locks do not, and no log is shared."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from pydatatracker import ChangeCollector, TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
+
+
+class MyDict(TrackedDict):
+    pass
+
+
+class MyList(TrackedList):
+    __slots__ = ("extra_slot",)
+
+
+class MySet(TrackedSet):
+    pass
+
+
+class Stateful(TrackedDict):
+    def __getstate__(self) -> Any:
+        return {"saved": self.note}
+
+    def __setstate__(self, state: Any) -> None:
+        self.note = state["saved"] + " again"
+
+
+class Thing(TrackedAttr):
+    pass
+
+
+class Slotted(TrackedAttr):
+    __slots__ = ("a", "b")
+
+
+def thing(**values: Any) -> Thing:
+    made = Thing()
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+def slotted() -> Slotted:
+    made = Slotted()
+    made.a = [1]
+    return made
+
+
+MAKES = [
+    lambda: TrackedDict({"a": [1], 2: None}),
+    lambda: TrackedList([1, [2], {3}]),
+    lambda: TrackedSet([1, "a", (2,)]),
+    lambda: TrackedDict(a=TrackedList([TrackedSet([1])])),
+    lambda: track({"a": [{"b": {1}}]}),
+    lambda: MyDict(a=1),
+    lambda: MyList([1]),
+    lambda: MySet([1]),
+]
+WAYS: list[Any] = [copy.copy, copy.deepcopy] + [
+    (lambda protocol: lambda value: pickle.loads(pickle.dumps(value, protocol)))(n)
+    for n in range(pickle.HIGHEST_PROTOCOL + 1)
+]
+way = pytest.mark.parametrize("way", WAYS)
+
+
+@way
+@pytest.mark.parametrize("make", MAKES)
+def test_the_copy_is_equal_and_of_the_same_class(make: Any, way: Any) -> None:
+    """All protocols, copy and deepcopy; its history begins now, and is its own."""
+    original = make()
+    copied = way(original)
+    assert copied == original
+    assert type(copied) is type(original)
+    assert [c.action for c in copied.tracking_changes()] == ["init"]
+    assert copied.tracking_uuid != original.tracking_uuid
+    copied.clear()
+    assert [c.method for c in copied.tracking_changes()[1:]] == ["clear"]
+    assert len(original.tracking_changes()) == 1
+    assert original == make()
+    copied._check()
+    original._check()
+
+
+@way
+def test_options_go_along(way: Any) -> None:
+    """And the name; observers, locks and records stay."""
+    d = TrackedDict(
+        tracking_name="n", tracking_max_changes=2, tracking_auto_convert=True, tracking_capture_snapshots=True
+    )
+    collector = ChangeCollector()
+    d.tracking_add_observer(collector)
+    for n in range(5):
+        d["a"] = n
+    d.lock()
+    told = len(collector)
+    copied = way(d)
+    assert copied.tracking_name == "n"
+    assert not copied.tracking_locked
+    for _ in range(5):
+        copied["a"] = []
+    assert len(copied.tracking_changes()) == 2
+    assert type(copied["a"]) is TrackedList
+    assert "data_pre_change" in copied.last_change().extra
+    assert len(collector) == told
+
+
+@way
+def test_attributes_and_slots_of_subclasses_go_along(way: Any) -> None:
+    """__dict__, __slots__ and a __getstate__ of one's own."""
+    d = MyDict(a=1)
+    d.note = [1]
+    assert way(d).note == [1]
+    items = MyList([1])
+    items.extra_slot = "x"
+    assert way(items).extra_slot == "x"
+    state = Stateful(a=1)
+    state.note = "saved"
+    copied = way(state)
+    assert (copied, copied.note) == ({"a": 1}, "saved again")
+
+
+@way
+def test_objects_with_attributes(way: Any) -> None:
+    """dict and slots; children of the copy are linked to it (deep) and to both (shallow)."""
+    for made in (thing(a=[1], b=2, _hidden=3), slotted()):
+        copied = way(made)
+        assert type(copied) is type(made)
+        assert copied.a == [1]
+        assert getattr(copied, "_hidden", 3) == 3
+        assert [c.action for c in copied.tracking_changes()] == ["init"]
+        copied.a.append(2)
+        assert copied.last_change().path == ("a", 1)
+        assert (made.last_change().path == ("a", 1)) == (way is copy.copy)
+        copied._check()
+        made._check()
+
+
+@way
+def test_children_report_to_the_copy(way: Any) -> None:
+    """A shallow copy shares its children: their changes are in both logs, under one id."""
+    doc = track({"a": [1]})
+    copied = way(doc)
+    copied["a"].append(2)
+    assert copied.last_change().path == ("a", 1)
+    if way is copy.copy:
+        assert copied["a"] is doc["a"]
+        assert doc.last_change() == copied.last_change()
+    else:
+        assert doc["a"] == [1]
+    copied["x"] = 1
+    assert "x" not in doc
+    doc._check()
+    copied._check()
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_cycles_and_shared_children(way: Any) -> None:
+    """What was one object is one object in the copy."""
+    d = TrackedDict()
+    d["me"] = d
+    d["rows"] = TrackedList([1])
+    d["again"] = d["rows"]
+    copied = way(d)
+    assert copied["me"] is copied
+    assert copied["rows"] is copied["again"]
+    copied._check()
+    copied["rows"].append(1)
+    assert sorted(copied.last_change().paths) == [("again", 1), ("rows", 1)]
+    loop = TrackedList([TrackedDict()])
+    loop[0]["loop"] = loop
+    assert way(loop)[0]["loop"] is not loop
+    way(loop)._check()
+    owner = thing()
+    owner.me = owner
+    assert way(owner).me.me is not owner
+    in_set = thing()
+    in_set.s = TrackedSet([in_set])
+    again = way(in_set)
+    assert [each is again for each in again.s] == [True]
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_the_methods_that_copy_give_what_a_plain_subclass_gives(make: Any) -> None:
+    """dict.copy, list.copy, +, *, | and slices: the type that a subclass of the builtin gets, and no shared log."""
+    original = make()
+    base = next(b for b in (dict, list, set) if isinstance(original, b))
+    plain = type("P", (base,), {})(original)
+    for do in (lambda x: x.copy(), lambda x: x | x, lambda x: x + x, lambda x: x[:], lambda x: x - x, lambda x: x * 2):
+        try:
+            expected = do(plain)
+        except TypeError:
+            continue
+        got = do(original)
+        assert got == expected
+        assert (type(got) in (dict, list, set)) == (type(expected) in (dict, list, set))
+    assert len(original.tracking_changes()) == 1
+
+
+def test_plain_things_inside_are_copied_as_copy_does() -> None:
+    """Shallow shares, deep does not; keys too."""
+    d = TrackedDict(a=[1])
+    assert copy.copy(d)["a"] is d["a"]
+    deep = copy.deepcopy(d)
+    assert deep["a"] is not d["a"]
+    memo: dict[int, Any] = {}
+    both = copy.deepcopy([d, d], memo)
+    assert both[0] is both[1]
+
+
+def test_fromkeys_and_missing() -> None:
+    """fromkeys makes the class; __missing__ of a subclass is asked and records nothing."""
+
+    class Default(TrackedDict):
+        def __missing__(self, key: Any) -> Any:
+            return key * 2
+
+    made = Default.fromkeys("ab", 0)
+    assert (type(made), made) == (Default, {"a": 0, "b": 0})
+    assert made["zz"] == "zzzz"
+    assert "zz" not in made

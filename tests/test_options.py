@@ -1,0 +1,191 @@
+"""Options: the same keywords on every kind, checked when given, inherited by children."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pytest
+
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
+
+
+class Thing(TrackedAttr):
+    pass
+
+
+KINDS = [TrackedDict, TrackedList, TrackedSet, Thing]
+
+
+def change(container: Any, n: int) -> None:
+    if isinstance(container, dict):
+        container["a"] = n
+    elif isinstance(container, list):
+        container.append(n)
+    elif isinstance(container, set):
+        container.add(n)
+    else:
+        container.a = n
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_option_names_the_nearest_one(kind: Any) -> None:
+    """It is a TypeError, and never an item."""
+    with pytest.raises(TypeError, match="tracking_max_change'.*tracking_max_changes"):
+        kind(tracking_max_change=5)
+    with pytest.raises(TypeError, match="tracking_auto_convert"):
+        kind(tracking_autoconvert=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tracking_max_changes": -1},
+        {"tracking_max_changes": 1.5},
+        {"tracking_max_changes": True},
+        {"tracking_auto_convert": 1},
+        {"tracking_capture_snapshots": "yes"},
+        {"tracking_capture_stack": -1},
+        {"tracking_capture_stack": "x"},
+        {"tracking_keep_values": None},
+        {"tracking_observer_errors": "ignore"},
+        {"tracking_name": 5},
+    ],
+)
+def test_a_wrong_value_is_refused(kind: Any, options: Any) -> None:
+    """With a TypeError that names the option."""
+    with pytest.raises(TypeError, match=next(iter(options))):
+        kind(**options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_name_and_uuid(kind: Any) -> None:
+    """A name is kept, an id is 32 hex digits and one's own."""
+    one, two = kind(tracking_name="one"), kind()
+    assert (one.tracking_name, two.tracking_name) == ("one", None)
+    assert len(one.tracking_uuid) == len(two.tracking_uuid) == 32
+    assert one.tracking_uuid == one.tracking_uuid != two.tracking_uuid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("limit", "kept", "dropped"), [(0, 0, 10), (1, 1, 9), (7, 7, 3), (10, 10, 0), (None, 10, 0)])
+def test_the_ring_keeps_so_many(kind: Any, limit: Any, kept: int, dropped: int) -> None:
+    """0: none, None: all; what fell out is counted."""
+    container = kind(tracking_max_changes=limit)
+    for n in range(10):
+        change(container, n)
+    changes = [c for c in container.tracking_changes() if c.action != "init"]
+    assert [c.after for c in changes] == list(range(10 - kept, 10))
+    assert container.tracking_dropped == dropped
+    assert (len(container.tracking_changes()) == kept + 1) == (dropped == 0)
+    container._check()
+
+
+def test_the_default_ring_has_4096_places() -> None:
+    """And the newest most_recent of them can be asked for."""
+    items = TrackedList()
+    for n in range(5000):
+        items.append(n)
+    assert len(items.tracking_changes()) == 4096
+    assert items.tracking_dropped == 904
+    assert [c.after for c in items.tracking_changes(2)] == [4998, 4999]
+    assert items.tracking_changes(most_recent=0) == []
+    assert [c.action for c in TrackedList([1]).tracking_changes(5)] == ["init"]
+
+
+def test_children_inherit_options() -> None:
+    """What a child does not say its parent says, at any depth, also later."""
+    doc = track({"a": {"b": []}}, tracking_capture_stack=True, tracking_keep_values=True)
+    doc["a"]["b"].append({"x": 1})
+    assert type(doc["a"]["b"][0]) is TrackedDict
+    doc["a"]["b"][0]["x"] = 2
+    assert doc.last_change().stack[-1].name == "test_children_inherit_options"
+    own = TrackedDict(tracking_capture_stack=False)
+    doc["own"] = own
+    own["x"] = 1
+    assert list(doc.last_change().stack) == []
+
+
+def test_auto_convert_is_off_but_for_attributes_and_track() -> None:
+    """A plain container that is stored stays plain, unless asked for."""
+    assert type(TrackedDict(a=[1])["a"]) is list
+    assert type(TrackedDict(a=[1], tracking_auto_convert=True)["a"]) is TrackedList
+    assert type(TrackedList([[1]], tracking_auto_convert=True)[0]) is TrackedList
+    thing, other = Thing(), Thing(tracking_auto_convert=False)
+    thing.a = other.a = {}
+    assert (type(thing.a), type(other.a)) == (TrackedDict, dict)
+    assert type(track({"a": [1]}, tracking_auto_convert=False)) is TrackedDict
+
+
+def test_track_refuses_what_it_cannot_track() -> None:
+    """And gives back what is tracked already."""
+    d = TrackedDict()
+    assert track(d) is d
+    for wrong in (5, "text", (1,), frozenset(), object()):
+        with pytest.raises(TypeError):
+            track(wrong)
+    with pytest.raises(TypeError, match="tracking_"):
+        track({}, name="x")
+
+
+def test_options_are_no_items_and_other_keywords_are() -> None:
+    """`update` takes any name; the constructor takes options out."""
+    d = TrackedDict({"tracking_name": 1}, a=2, tracking_name="n")
+    assert d == {"tracking_name": 1, "a": 2}
+    d.update(tracking_max_changes=3)
+    assert d["tracking_max_changes"] == 3
+    with pytest.raises(TypeError, match="keyword"):
+        TrackedList(a=1)
+    with pytest.raises(TypeError):
+        TrackedSet(a=1)
+    with pytest.raises(TypeError):
+        d.__init__(tracking_max_changes=3)
+
+
+def test_class_keywords_of_attributes() -> None:
+    """`class Account(TrackedAttr, tracking_...=...)` says it for all instances; __init__ says more."""
+
+    class Account(TrackedAttr, tracking_max_changes=2, tracking_auto_convert=False):
+        pass
+
+    class Sub(Account, tracking_capture_stack=1):
+        pass
+
+    account = Account()
+    for n in range(5):
+        account.n = n
+    account.rows = []
+    assert (len(account.tracking_changes()), type(account.rows)) == (2, list)
+    sub = Sub(tracking_max_changes=3)
+    for n in range(5):
+        sub.n = n
+    assert (len(sub.tracking_changes()), len(sub.last_change().stack)) == (3, 1)
+    with pytest.raises(TypeError, match="tracking_max_changes"):
+
+        class Wrong(TrackedAttr, tracking_max_change=2):
+            pass
+
+    with pytest.raises(TypeError):
+
+        class Named(TrackedAttr, tracking_name="x"):
+            pass
+
+
+def test_keep_values_false_keeps_words() -> None:
+    """before and after are words then; small scalars stay; the container is as ever."""
+
+    class Big:
+        pass
+
+    d = TrackedDict(tracking_keep_values=False)
+    big = Big()
+    ref = weakref.ref(big)
+    d["a"] = big
+    d["a"] = [1, 2]
+    d["a"] = 5
+    del big
+    assert ref() is None
+    assert [str(c.after) for c in d.tracking_changes()[1:]] == ["<Big>", "[1, 2]", "5"]
+    assert d.last_change().after == 5
+    assert d.last_change().extra["value"] == "5"
