@@ -1,0 +1,109 @@
+"""Wrong arguments: every mutator raises what the builtin raises, word for word, and changes and records nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pydatatracker import TrackedDict, TrackedList, TrackedSet
+
+# Neighbours of the same name: messages name the class.
+PAIRS = [
+    (TrackedDict, type("TrackedDict", (dict,), {}), [("a", 1)]),
+    (TrackedList, type("TrackedList", (list,), {}), [1, 2]),
+    (TrackedSet, type("TrackedSet", (set,), {}), [1, 2]),
+]
+NAMES = {
+    dict: "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update __init__",
+    list: "__setitem__ __delitem__ __iadd__ __imul__ append clear extend insert pop remove reverse sort __init__",
+    set: "__iand__ __ior__ __isub__ __ixor__ add clear difference_update discard intersection_update pop remove"
+    " symmetric_difference_update update __init__",
+}
+READERS = {
+    dict: "__contains__ __getitem__ __iter__ __len__ __or__ __ror__ __reversed__ copy fromkeys get items keys values",
+    list: "__add__ __contains__ __getitem__ __iter__ __len__ __mul__ __rmul__ __reversed__ copy count index",
+    set: "__and__ __contains__ __iter__ __len__ __or__ __rand__ __ror__ __rsub__ __rxor__ __sub__ __xor__ copy difference"
+    " intersection isdisjoint issubset issuperset symmetric_difference union",
+}
+ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    (([],), {}),
+    ((5,), {}),
+    ((None,), {}),
+    ((1, 2), {}),
+    ((1, 2, 3), {}),
+    ((1, 2, 3, 4), {}),
+    (("x",), {"value": 1}),
+    ((), {"x": 1}),
+    ((), {"key": 1}),
+    ((1,), {"default": 2}),
+]
+
+
+def outcome(container: Any, name: str, args: Any, kwargs: Any) -> Any:
+    try:
+        return "returned", repr(getattr(container, name)(*args, **kwargs))
+    except Exception as error:
+        return "raised", type(error), str(error)
+
+
+CASES = [
+    (tracked, plain, items, name, args, kwargs)
+    for tracked, plain, items in PAIRS
+    for name in NAMES[plain.__base__].split()
+    for args, kwargs in ARGUMENTS
+    if name != "__imul__"  # called by its name it is no slot of a sequence any more; `*=` is in test_machine
+]
+
+
+@pytest.mark.parametrize(
+    ("tracked", "plain", "items", "name", "args", "kwargs"),
+    CASES,
+    ids=[f"{c[1].__base__.__name__}.{c[3]}{c[4]}{c[5] or ''}" for c in CASES],
+)
+def test_arguments_are_taken_and_refused_as_by_the_builtin(
+    tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any
+) -> None:
+    """Type of the exception, and the state after it; what was refused is not in the log."""
+    ours, theirs = tracked(items), plain(items)
+    mine, its = outcome(ours, name, args, kwargs), outcome(theirs, name, args, kwargs)
+    assert mine[:2] == its[:2]
+    assert ours == theirs
+    if mine[0] == "raised" and theirs == plain(items):
+        assert [change.action for change in ours.tracking_changes()] == ["init"]
+
+
+@pytest.mark.parametrize(
+    ("tracked", "plain", "items", "name", "args", "kwargs"),
+    [c for c in CASES if c[3] != "__init__" and not c[5]],
+    ids=[f"{c[1].__base__.__name__}.{c[3]}{c[4]}" for c in CASES if c[3] != "__init__" and not c[5]],
+)
+def test_messages_are_the_builtins(
+    tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any
+) -> None:
+    """Word for word, where arguments are positional; of keywords Cython and CPython speak differently."""
+    assert outcome(tracked(items), name, args, kwargs) == outcome(plain(items), name, args, kwargs)
+
+
+@pytest.mark.parametrize("base", [dict, list, set])
+def test_no_mutator_is_forgotten(base: type) -> None:
+    """Every name that the builtin adds to object is in the list of mutators or in that of readers."""
+    known = {*NAMES[base].split(), *READERS[base].split()}
+    everywhere = {
+        "__class_getitem__", "__doc__", "__hash__", "__new__", "__repr__", "__sizeof__", "__reduce__", "__reduce_ex__",
+        "__getattribute__", "__init_subclass__", "__subclasshook__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__",
+    }  # fmt: skip
+    own = {name for name in dir(base) if getattr(base, name) is not getattr(object, name, None)}
+    assert own - known - everywhere == set()
+
+
+@pytest.mark.parametrize(("tracked", "plain", "items"), PAIRS)
+def test_every_mutator_is_overridden(tracked: Any, plain: Any, items: Any) -> None:
+    """And none of the readers, but those that a Python subclass would slow down."""
+    base = plain.__base__
+    for name in NAMES[base].split():
+        assert getattr(tracked, name) is not getattr(base, name), name
+    for name in READERS[base].split():
+        if name not in ("__getitem__", "__contains__", "fromkeys"):
+            assert getattr(tracked, name) is getattr(base, name), name

@@ -1,0 +1,338 @@
+"""Tracked attributes: plain classes, slots, properties, dataclasses, attrs, @tracked, and which names are tracked."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import attr
+import attrs
+import pytest
+
+from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, tracked
+
+
+def facts(thing: Any) -> list[tuple[Any, ...]]:
+    return [(c.action, c.location, c.before, c.after) for c in thing.tracking_changes()[1:]]
+
+
+def made_by_hand() -> Any:
+    class Point(TrackedAttr):
+        def __init__(self, x: Any, y: Any = 0) -> None:
+            self.x = x
+            self.y = y
+
+    return Point
+
+
+def made_with_slots() -> Any:
+    class Point(TrackedAttr):
+        __slots__ = ("x", "y", "z")
+
+        def __init__(self, x: Any, y: Any = 0) -> None:
+            self.x = x
+            self.y = y
+
+    return Point
+
+
+def made_by_dataclass(**options: Any) -> Any:
+    @dataclasses.dataclass(**options)
+    class Point(TrackedAttr):
+        x: Any
+        y: Any = 0
+
+    return Point
+
+
+def made_by_attrs(decorate: Any, **options: Any) -> Any:
+    @decorate(**options)
+    class Point(TrackedAttr):
+        x: Any = attr.ib()
+        y: Any = attr.ib(default=0)
+
+    return Point
+
+
+def made_by_tracked(**options: Any) -> Any:
+    @tracked(**options)
+    class Point:
+        def __init__(self, x: Any, y: Any = 0) -> None:
+            self.x = x
+            self.y = y
+
+    return Point
+
+
+def made_by_tracked_slots() -> Any:
+    @tracked
+    class Point:
+        __slots__ = ("x", "y")
+
+        def __init__(self, x: Any, y: Any = 0) -> None:
+            super().__init__()
+            self.x = x
+            self.y = y
+
+    return Point
+
+
+def made_by_tracked_over_dataclass(**options: Any) -> Any:
+    @tracked
+    @dataclasses.dataclass(**options)
+    class Point:
+        x: Any
+        y: Any = 0
+
+    return Point
+
+
+MAKES = {
+    "plain": made_by_hand,
+    "slots": made_with_slots,
+    "dataclass": made_by_dataclass,
+    "dataclass-slots": functools.partial(made_by_dataclass, slots=True),
+    "dataclass-eq-false": functools.partial(made_by_dataclass, eq=False),
+    "dataclass-order": functools.partial(made_by_dataclass, order=True, unsafe_hash=True),
+    "attrs-define": functools.partial(made_by_attrs, attrs.define),
+    "attrs-define-no-slots": functools.partial(made_by_attrs, attrs.define, slots=False),
+    "attr-s": functools.partial(made_by_attrs, attr.s),
+    "attr-s-slots": functools.partial(made_by_attrs, attr.s, slots=True),
+    "tracked": made_by_tracked,
+    "tracked-options": functools.partial(made_by_tracked, tracking_max_changes=100),
+    "tracked-slots": made_by_tracked_slots,
+    "tracked-dataclass": made_by_tracked_over_dataclass,
+    "tracked-dataclass-slots": functools.partial(made_by_tracked_over_dataclass, slots=True),
+}
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=list(MAKES))
+def test_every_kind_of_class_records(make: Any) -> None:
+    """Set, set again, delete, a child: the same records whatever made the class."""
+    cls = make()
+    point = cls(1)
+    assert facts(point) == [("add", "x", MISSING, 1), ("add", "y", MISSING, 0)]
+    point.x = 2
+    del point.y
+    point.y = [1]
+    point.y.append(2)
+    assert facts(point)[2:4] == [("update", "x", 1, 2), ("remove", "y", 0, MISSING)]
+    assert type(point.y) is TrackedList
+    assert (point.last_change().path, point.last_change().pointer) == (("y", 1), "/y/1")
+    assert (cls.__name__, point.tracking_changes()[1].type) == ("Point", "Point")
+    with pytest.raises(AttributeError):
+        del point.missing
+    point._check()
+    assert isinstance(point, TrackedAttr)
+
+
+@pytest.mark.parametrize("make", [made_by_dataclass, functools.partial(made_by_attrs, attrs.define)])
+def test_what_the_decorators_make_still_works(make: Any) -> None:
+    """repr, eq and replace as without tracking."""
+    cls = make()
+    assert cls(1, 2) == cls(1, 2)
+    assert cls(1, 2) != cls(1, 3)
+    assert repr(cls(1, 2)).endswith("Point(x=1, y=2)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [functools.partial(made_by_dataclass, frozen=True), functools.partial(made_by_attrs, attrs.frozen)],
+    ids=["dataclass", "attrs"],
+)
+def test_frozen_classes_stay_frozen(make: Any) -> None:
+    """They can be made, refuse changes with their own error, and report the changes of what they hold."""
+    point = make()(1, TrackedDict())
+    with pytest.raises(AttributeError):
+        point.x = 2
+    assert point.x == 1
+    point._check()
+
+
+def test_attrs_validators_and_converters_run() -> None:
+    """As in attrs; a refused value is not recorded, a converted one is recorded as it is stored."""
+
+    @attrs.define
+    class Account(TrackedAttr):
+        balance: int = attrs.field(converter=int, validator=attrs.validators.ge(0))
+        rows: Any = attrs.field(factory=list)
+
+    account = Account("5")
+    account.balance = "7"
+    with pytest.raises(ValueError):
+        account.balance = -1
+    account.rows.append(1)
+    assert [f for f in facts(account) if f[1] == "balance"][-1] == ("update", "balance", 5, 7)
+    assert account.balance == 7
+    account._check()
+
+
+def test_names_that_begin_with_an_underscore_are_not_tracked() -> None:
+    """Nor linked, until they are asked for."""
+
+    class Thing(TrackedAttr):
+        pass
+
+    thing = Thing()
+    thing._rows = rows = TrackedList()
+    thing._n = 1
+    rows.append(1)
+    assert facts(thing) == []
+    thing.tracking_add_attribute_to_monitor("_rows")
+    rows.append(2)
+    thing._n = 2
+    assert [c.path for c in thing.tracking_changes()[1:]] == [("_rows", 1)]
+    thing._rows = 5
+    assert facts(thing)[-1] == ("update", "_rows", rows, 5)
+    other = Thing()
+    other._rows = 1
+    assert facts(other) == []
+    thing._check()
+
+
+def test_a_class_level_list_names_what_is_tracked() -> None:
+    """Exactly these, whatever they begin with; a subclass may name others."""
+
+    class Thing(TrackedAttr):
+        tracking_attributes_to_monitor = ["a", "_b"]
+
+    class Sub(Thing):
+        tracking_attributes_to_monitor = ("c",)
+
+    thing, sub = Thing(), Sub()
+    for each in (thing, sub):
+        each.a = each._b = each.c = 1
+    assert [f[1] for f in facts(thing)] == ["a", "_b"]
+    assert [f[1] for f in facts(sub)] == ["c"]
+    thing.tracking_add_attribute_to_monitor("c")
+    thing.c = 2
+    assert facts(thing)[-1] == ("update", "c", 1, 2)
+
+
+def test_properties_are_recorded_by_what_they_show() -> None:
+    """before and after are the getter's; a read-only one refuses as ever; class defaults are no before."""
+
+    class Thing(TrackedAttr):
+        shown = "default"
+
+        @property
+        def half(self) -> Any:
+            return self._n / 2
+
+        @half.setter
+        def half(self, value: Any) -> None:
+            self._n = value * 2
+
+        @property
+        def fixed(self) -> int:
+            return 1
+
+    thing = Thing()
+    thing._n = 2
+    thing.half = 5
+    with pytest.raises(AttributeError):
+        thing.fixed = 2
+    thing.shown = "own"
+    del thing.shown
+    assert facts(thing) == [
+        ("update", "half", 1.0, 5.0), ("add", "shown", MISSING, "own"), ("remove", "shown", "own", MISSING),
+    ]  # fmt: skip
+
+
+def test_inheritance_super_and_a_setattr_of_ones_own() -> None:
+    """A __setattr__ below TrackedAttr runs, and what it passes on is recorded."""
+
+    class Upper(TrackedAttr):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value.upper() if isinstance(value, str) else value)
+
+    class Sub(Upper):
+        pass
+
+    sub = Sub()
+    sub.name = "ann"
+    assert facts(sub) == [("add", "name", MISSING, "ANN")]
+
+
+def test_tracked_keeps_what_the_class_is() -> None:
+    """Name, module, doc, methods, super(), class attributes; isinstance of the first class where it has no slots."""
+
+    class Base:
+        def hello(self) -> str:
+            return "base"
+
+    @tracked
+    class Child(Base):
+        """Doc."""
+
+        limit = 3
+
+        def hello(self) -> str:
+            return super().hello() + " child"
+
+    child = Child()
+    child.x = 1
+    assert (Child.__name__, Child.__doc__, Child.__module__, Child.limit) == ("Child", "Doc.", __name__, 3)
+    assert child.hello() == "base child"
+    assert isinstance(child, Base)
+    assert facts(child) == [("add", "x", MISSING, 1)]
+    assert tracked(Child) is Child
+    with pytest.raises(TypeError):
+        tracked(5)
+    with pytest.raises(TypeError):
+        tracked(int)
+
+
+def test_getattr_setattr_delattr_and_dunder_dict() -> None:
+    """The functions are recorded as the statements are; writing round them by __dict__ is not, and harms nothing."""
+
+    class Thing(TrackedAttr):
+        pass
+
+    thing = Thing()
+    setattr(thing, "a", 1)
+    delattr(thing, "a")
+    assert [f[0] for f in facts(thing)] == ["add", "remove"]
+    thing.__dict__["a"] = child = TrackedList()
+    child.append(1)
+    thing.a = 2
+    assert facts(thing)[-1] == ("update", "a", child, 2)
+    thing._check()
+
+
+def test_names_that_are_no_plain_str_and_class_attributes() -> None:
+    """Wrong names raise as object does; setting on the class records nothing."""
+
+    class Name(str):
+        pass
+
+    class Thing(TrackedAttr):
+        pass
+
+    thing = Thing()
+    with pytest.raises(TypeError):
+        setattr(thing, 5, 1)  # type: ignore[call-overload]
+    setattr(thing, Name("a"), 1)
+    assert facts(thing) == [("add", "a", MISSING, 1)]
+    Thing.b = 1
+    assert len(facts(thing)) == 1
+
+
+def test_two_objects_do_not_share_a_log_and_are_compared_as_ever() -> None:
+    """Identity, hash and weak references as of a plain object."""
+    import weakref
+
+    class Thing(TrackedAttr):
+        pass
+
+    one, two = Thing(), Thing()
+    one.a = 1
+    assert facts(two) == []
+    assert one != two
+    assert {one: 1}[one] == 1
+    assert weakref.ref(one)() is one
+    with pytest.raises(TypeError):
+        Thing(5)
+    with pytest.raises(TypeError):
+        Thing(a=5)
