@@ -161,7 +161,7 @@ def test_random_operations_on_a_nested_document_keep_everything_true() -> None:
         gardener.step()
         everywhere = [*gardener.loose, *gardener.containers()]
         loose = [c for c in everywhere if _core.tracker(c) is not None]
-        changes = doc.changes_since(before, inclusive=False)
+        changes = _core.changes_of(doc, before)
         elsewhere = [
             c for each in loose if each.tracking_uuid in oracle.twins for c in _core.changes_of(each, before)
         ]
