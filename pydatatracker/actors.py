@@ -103,6 +103,25 @@ class tracking_actor:
                         step, given = generator.throw, (error,)
 
             wrapper = in_generator
+        elif inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def in_async_generator(*args: Any, **kwargs: Any) -> Any:
+                generator = function(*args, **kwargs)
+                given: Any = None
+                try:
+                    while True:
+                        try:
+                            with self._fresh():
+                                item = await generator.asend(given)
+                        except StopAsyncIteration:
+                            return
+                        given = yield item
+                finally:
+                    with self._fresh():
+                        await generator.aclose()
+
+            wrapper = in_async_generator
         else:
 
             @functools.wraps(function)

@@ -248,7 +248,10 @@ class _Start:
         self.seq = seq
 
     def state(self) -> Any:
-        return history.state_at(self.container, self.seq)
+        try:
+            return history.state_at(self.container, self.seq)
+        except LookupError:  # later changes are no longer kept
+            return MISSING
 
 
 def settle(entries: list[ChangeLogEntry]) -> None:

@@ -50,7 +50,8 @@ def _location(change: ChangeLogEntry) -> Any:
     if not keys:
         return MISSING
     if len(keys) == 1:
-        return keys[0] if type(keys[0]) in (str, int) else text(keys[0])
+        short = type(keys[0]) is str or (type(keys[0]) is int and keys[0].bit_length() <= 10_000)
+        return keys[0] if short else text(keys[0])
     words = text(keys[0])
     for kind, key in zip(kinds[1:], keys[1:], strict=False):
         words += _SEPARATORS[kind] + text(key)
@@ -92,7 +93,7 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
         if old:
             extra["removed_items"] = removed
     elif action == "init":
-        extra["init_data"] = text(change.after)
+        extra["init_data"] = "" if change.after is MISSING else text(change.after)
     extra["method"] = change.method
     extra["locked"] = str(action == "lock")
     extra["type"] = change.type

@@ -161,7 +161,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     last_seq += 1
     seq = last_seq
     time_ns = pdt_now_ns()
-    scope = <object>pdt_scope() if scope_instead is missing else scope_instead
+    scope = scope_for_this()
     first = <Log>t.active
     if t.state & T_SEVERAL:
         written = []
@@ -215,6 +215,16 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     if t.state & T_NOTIFY:
         notify(t, make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t))
     return 0
+
+
+cdef object scope_for_this():
+    # the scope of the call whose steps are recorded, or the current one
+    global scope_instead
+    if scope_instead is missing:
+        return <object>pdt_scope()
+    scope = scope_instead
+    scope_instead = missing
+    return scope
 
 
 cdef Extra special_extra(Tracker t, Extra extra, int shape, object old, object new):

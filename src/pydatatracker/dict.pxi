@@ -75,10 +75,12 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
     cdef uint32_t newer
     cdef object old
     cdef list rows
+    cdef int gc
     value = convert_for(t, value)
     old = put_item(self, t, key, value, &added, &newer)
     if newer:                       # others got in between: a record of its own
         return store_contended(self, t, key, old, value, p.method, newer, added)
+    gc = pdt_pause_gc()
     waiting = take_over(t, p)
     t.version += 1                  # others see that the dict changed, though the record comes later
     t.net += added
@@ -90,6 +92,7 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
         unlink_child(t, old, key)
     if pdt_heap_type(value):
         link_child(t, value, key, 0)
+    pdt_resume_gc(gc)
     if waiting:
         tell_later(waiting)
     return 0

@@ -66,47 +66,54 @@ cdef int flush_bulk(Tracker t) except -1:
     cdef tuple into
     cdef list items
     cdef Py_ssize_t i, n, added
+    cdef int gc
     if p is None or t.owner == NULL:
         return 0
-    scope_instead = p.scope
-    try:
-        if t.kind == K_LIST:
-            if PyList_GET_SIZE(<object>t.owner) <= p.start:
-                return 0
-            items = PyList_GetSlice(<object>t.owner, p.start, PyList_GET_SIZE(<object>t.owner))
-            i = p.start
-            p.start += len(items)
-            if t.state & T_CONVERT:
-                for n, item in enumerate(items):
-                    made = convert_for(t, item)
-                    if made is not item:
-                        items[n] = made
-                        list.__setitem__(<object>t.owner, i + n, made)
-            if pdt_any_heap_in(items):
-                for n, item in enumerate(items):
-                    if pdt_heap_type(item):
-                        link_child(t, item, None, i + n)
-            return commit(t, A_ADD, p.method, S_SPLICE, i, missing, (), items, <int32_t>len(items))
-        if t.kind == K_DICT:
-            if not p.rows:
-                return 0
-            rows = tuple(p.rows)
-            p.rows = []
-            added = 0
-            for i in range(1, len(rows), 3):
-                added += rows[i] is missing
-            return commit(t, A_ADD if 3 * added == len(rows) else A_UPDATE, p.method, S_ROWS, -1, missing, missing,
-                          rows, 0)
-        if not p.out and not p.into:
+    gc = pdt_pause_gc()
+    if t.kind == K_LIST:
+        if PyList_GET_SIZE(<object>t.owner) <= p.start:
+            pdt_resume_gc(gc)
             return 0
-        out = tuple(p.out)
-        into = tuple(p.into)
-        p.out = []
-        p.into = []
-        return commit(t, A_UPDATE if out and into else (A_ADD if into else A_REMOVE), p.method, S_ELEMENTS, -1, missing,
-                      out, into, 0)
-    finally:
-        scope_instead = missing
+        items = PyList_GetSlice(<object>t.owner, p.start, PyList_GET_SIZE(<object>t.owner))
+        i = p.start
+        p.start += len(items)
+        if t.state & T_CONVERT:
+            for n, item in enumerate(items):
+                made = convert_for(t, item)
+                if made is not item:
+                    items[n] = made
+                    list.__setitem__(<object>t.owner, i + n, made)
+        if pdt_any_heap_in(items):
+            for n, item in enumerate(items):
+                if pdt_heap_type(item):
+                    link_child(t, item, None, i + n)
+        pdt_resume_gc(gc)
+        scope_instead = p.scope
+        return commit(t, A_ADD, p.method, S_SPLICE, i, missing, (), items, <int32_t>len(items))
+    if t.kind == K_DICT:
+        if not p.rows:
+            pdt_resume_gc(gc)
+            return 0
+        rows = tuple(p.rows)
+        p.rows = []
+        added = 0
+        for i in range(1, len(rows), 3):
+            added += rows[i] is missing
+        pdt_resume_gc(gc)
+        scope_instead = p.scope
+        return commit(t, A_ADD if 3 * added == len(rows) else A_UPDATE, p.method, S_ROWS, -1, missing, missing,
+                      rows, 0)
+    if not p.out and not p.into:
+        pdt_resume_gc(gc)
+        return 0
+    out = tuple(p.out)
+    into = tuple(p.into)
+    p.out = []
+    p.into = []
+    pdt_resume_gc(gc)
+    scope_instead = p.scope
+    return commit(t, A_UPDATE if out and into else (A_ADD if into else A_REMOVE), p.method, S_ELEMENTS, -1, missing,
+                  out, into, 0)
 
 
 cdef bint waits(Tracker t):

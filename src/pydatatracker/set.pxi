@@ -56,17 +56,20 @@ cdef int one_by_one(SetHook self, Tracker t, tuple out, tuple into, int method) 
 
 cdef int put_element(SetHook self, Tracker t, Pending p, object element) except -1:
     """Add as a step of the bulk call that is going on."""
+    cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
     PySet_Add(self, element)
     if PySet_GET_SIZE(self) - size - (t.net - net) != 1:
         return 0
+    gc = pdt_pause_gc()
     waiting = take_over(t, p)
     t.version += 1
     t.net += 1
     p.into.append(element)
     if pdt_heap_type(element):
         link_child(t, element, missing, 0)
+    pdt_resume_gc(gc)
     if waiting:
         tell_later(waiting)
     return 0
@@ -74,17 +77,20 @@ cdef int put_element(SetHook self, Tracker t, Pending p, object element) except 
 
 cdef int take_element(SetHook self, Tracker t, Pending p, object element) except -1:
     """Discard as a step of the bulk call that is going on."""
+    cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
     set.discard(self, element)
     if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
         return 0
+    gc = pdt_pause_gc()
     waiting = take_over(t, p)
     t.version += 1
     t.net -= 1
     p.out.append(frozenset(element) if isinstance(element, set) else element)
     if t.children:
         unlink_child(t, element, missing)
+    pdt_resume_gc(gc)
     if waiting:
         tell_later(waiting)
     return 0
