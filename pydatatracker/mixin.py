@@ -89,9 +89,8 @@ class TrackingMixin:
             seq = point
         else:
             raise TypeError(f"changes_since takes a datetime, a change or a seq, not {point!r}")
-        return [
-            c for c in self.tracking_changes() if c.seq > seq or (inclusive and c.seq == seq and c.action != "init")
-        ]
+        found = _core.changes_of(self, max(seq - 1 if inclusive else seq, 0))
+        return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
 
     def tracking_clear_changes(self) -> None:
         """Forget all changes of this container's tree; they count as dropped. O(records)."""

@@ -333,7 +333,10 @@ cdef class ListHook(list):
         """As list.sort; a sort that changes nothing records nothing."""
         cdef Tracker t = enter_list(self)
         cdef bint quiet = t.state & T_QUIET
+        cdef int gc
+        gc = pdt_pause_gc()
         before = PyList_AsTuple(self)
+        pdt_resume_gc(gc)
         t.state |= T_QUIET | T_SORTING      # whatever a key function does to the list now, list.sort throws away
         try:
             list.sort(self, *args, **kwargs)

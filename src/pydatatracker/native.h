@@ -146,11 +146,17 @@ static inline int pdt_dict_of_scalars(PyObject *d) { return PyDict_CheckExact(d)
 #if PY_VERSION_HEX < 0x030E0000
 PyAPI_FUNC(int) _PySet_NextEntry(PyObject *, Py_ssize_t *, PyObject **, Py_hash_t *);
 static PyObject *pdt_set_as_tuple(PyObject *set) {
-    Py_ssize_t n = PySet_GET_SIZE(set), i = 0, at = 0;
+    Py_ssize_t n, i = 0, at = 0;
     PyObject *element;
     Py_hash_t hash;
-    PyObject *result = PyTuple_New(n);
-    if (result == NULL) return NULL;
+    PyObject *result;
+    for (;;) { /* taking memory can let another thread in */
+        n = PySet_GET_SIZE(set);
+        result = PyTuple_New(n);
+        if (result == NULL) return NULL;
+        if (n == PySet_GET_SIZE(set)) break;
+        Py_DECREF(result);
+    }
     while (i < n && _PySet_NextEntry(set, &at, &element, &hash)) {
         Py_INCREF(element);
         PyTuple_SET_ITEM(result, i++, element);

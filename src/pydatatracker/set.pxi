@@ -142,7 +142,7 @@ cdef int subtract(SetHook self, tuple others, int method) except -1:
     try:
         for other in others:
             if other is self:
-                other = list(set.__iter__(self))
+                other = pdt_set_as_tuple(self)
             for element in other:
                 take_element(self, t, pending, element)
     finally:
@@ -154,7 +154,7 @@ cdef set elements_in(SetHook self, object other):
     # elements of self that are in other, self's own objects
     if len(other) < PySet_GET_SIZE(self) // 4:
         return {e for e in other if pdt_set_contains(self, e)}
-    return {e for e in list(set.__iter__(self)) if e in other}
+    return {e for e in pdt_set_as_tuple(self) if e in other}
 
 
 @cython.no_gc_clear
@@ -296,7 +296,7 @@ cdef int leave(SetHook self, object kept_elements, int method) except -1:
     cdef set going
     while True:
         version = t.version
-        going = {e for e in list(set.__iter__(self)) if e not in kept_elements}
+        going = {e for e in pdt_set_as_tuple(self) if e not in kept_elements}
         if t.version == version:
             return change_elements(self, t, going, None, method)
 
@@ -308,7 +308,7 @@ cdef int toggle(SetHook self, object other, int method) except -1:
     cdef set coming
     while True:
         version = t.version
-        going = {e for e in list(set.__iter__(self)) if e in other}
+        going = {e for e in pdt_set_as_tuple(self) if e in other}
         coming = {e for e in other if e not in going}
         if t.version == version:
             return change_elements(self, t, going, coming, method)
