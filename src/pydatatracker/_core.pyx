@@ -63,6 +63,7 @@ cdef extern from "native.h":
     bint pdt_same_new(object, PyTypeObject *)
     bint pdt_data_descriptor(object)
     object pdt_new(object)
+    object pdt_list_as_tuple(object)
     int pdt_pause_gc()
     void pdt_resume_gc(int)
     bint pdt_known_plain(object, object)
@@ -107,7 +108,6 @@ cdef extern from "Python.h":
     int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)
     object PySequence_List(object)
-    object PyList_AsTuple(object)
     object PyList_GetSlice(object, Py_ssize_t, Py_ssize_t)
     int PyObject_GenericSetAttr(object, object, PyObject *) except -1
     unsigned long PyThread_get_thread_ident()

@@ -174,7 +174,7 @@ cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
         return 0
     if t.children:
         bump()
-    return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, PyList_AsTuple(self), 0)
+    return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, pdt_list_as_tuple(self), 0)
 
 
 @cython.no_gc_clear
@@ -280,7 +280,7 @@ cdef class ListHook(list):
         elif n > 1 and size:
             if size > PY_SSIZE_T_MAX // n:
                 raise MemoryError()
-            splice(self, t, size, size, PyList_AsTuple(self) * (n - 1), M_IMUL)
+            splice(self, t, size, size, pdt_list_as_tuple(self) * (n - 1), M_IMUL)
         return self
 
     def pop(self, *args):
@@ -333,10 +333,7 @@ cdef class ListHook(list):
         """As list.sort; a sort that changes nothing records nothing."""
         cdef Tracker t = enter_list(self)
         cdef bint quiet = t.state & T_QUIET
-        cdef int gc
-        gc = pdt_pause_gc()
-        before = PyList_AsTuple(self)
-        pdt_resume_gc(gc)
+        before = pdt_list_as_tuple(self)
         t.state |= T_QUIET | T_SORTING      # whatever a key function does to the list now, list.sort throws away
         try:
             list.sort(self, *args, **kwargs)
@@ -422,5 +419,5 @@ cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
 
 cdef int splice_record(ListHook self, Tracker t, tuple before) except -1:
     # sort failed in a way that left other items: say what is there now
-    return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, PyList_AsTuple(self),
+    return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, pdt_list_as_tuple(self),
                   PyList_GET_SIZE(self) - len(before))

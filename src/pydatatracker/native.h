@@ -87,6 +87,17 @@ static inline int pdt_builtin_container(PyObject *o) {
            PyAnySet_Check(o) || PyByteArray_Check(o);
 }
 
+/* ---- no collector between the builtin's store and the record ---------------------------------
+ * Until 3.11 an allocation can start the collector, and so Python code, and so another thread. Where a record
+ * needs memory before it can be written, the collector waits. From 3.12 on it runs between instructions only. */
+#if PY_VERSION_HEX < 0x030C0000
+static inline int pdt_pause_gc(void) { return PyGC_Disable(); }
+static inline void pdt_resume_gc(int was) { if (was) PyGC_Enable(); }
+#else
+static inline int pdt_pause_gc(void) { return 0; }
+static inline void pdt_resume_gc(int was) { (void)was; }
+#endif
+
 /* 1 if any item's class was made in Python: only such an item can be a tracked container. */
 static inline int pdt_any_heap(PyObject **items, Py_ssize_t n) {
     PyTypeObject *seen = NULL;
@@ -118,13 +129,28 @@ static inline int pdt_all_quiet(PyObject *tuple) {
     return 1;
 }
 
+/* The items of a list as a tuple. PyList_AsTuple reads the list's address before it takes memory, and until 3.11 that
+ * can start the collector, Python code, and another thread that moves the list. */
+static PyObject *pdt_list_as_tuple(PyObject *list) {
+    int gc = pdt_pause_gc();
+    PyObject *result = PyList_AsTuple(list);
+    pdt_resume_gc(gc);
+    return result;
+}
+
 /* A list of items[:n]; *heap as pdt_any_heap, found in the same pass, as memory is what it costs. */
 static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
-    PyObject **items = ((PyListObject *)list)->ob_item;
-    PyObject *copy = PyList_New(n);
+    PyObject *copy;
     PyTypeObject *seen = NULL;
     *heap = 0;
-    if (copy == NULL) return NULL;
+    for (;;) { /* taking memory can let another thread in */
+        copy = PyList_New(n);
+        if (copy == NULL) return NULL;
+        if (n <= PyList_GET_SIZE(list)) break;
+        n = PyList_GET_SIZE(list);
+        Py_DECREF(copy);
+    }
+    PyObject **items = ((PyListObject *)list)->ob_item;
     PyObject **to = ((PyListObject *)copy)->ob_item;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = items[i];
@@ -240,17 +266,6 @@ static inline void pdt_remember_plain(PyObject *self, PyObject *name) {
     Py_XDECREF(gone); /* an exact str */
 #endif
 }
-
-/* ---- no collector between the builtin's store and the record ---------------------------------
- * Until 3.11 an allocation can start the collector, and so Python code, and so another thread. Where a record
- * needs memory before it can be written, the collector waits. From 3.12 on it runs between instructions only. */
-#if PY_VERSION_HEX < 0x030C0000
-static inline int pdt_pause_gc(void) { return PyGC_Disable(); }
-static inline void pdt_resume_gc(int was) { if (was) PyGC_Enable(); }
-#else
-static inline int pdt_pause_gc(void) { return 0; }
-static inline void pdt_resume_gc(int was) { (void)was; }
-#endif
 
 /* ---- a new instance, without the look-up of __new__ ---------------------------------------- */
 static PyObject *pdt_no_args = NULL;
