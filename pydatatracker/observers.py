@@ -177,7 +177,8 @@ def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -
     >>> with json_file_observer(path) as observer:
     ...     d.tracking_add_observer(observer)
     ...     d["a"] = 1
-    >>> open(path).read().count("\\n")
+    >>> import pathlib
+    >>> pathlib.Path(path).read_text().count("\\n")
     1
     """
     return JsonFileObserver(path, compact=compact)
