@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from pydatatracker import _core
 from pydatatracker._core import AttrFast
 
 __all__ = ["prepare_class", "rebuilt_as_tracked"]
@@ -45,10 +47,23 @@ def _choose_setattr(cls: type) -> None:
         for name, fast in _FAST.items():
             setattr(cls, name, fast)
         return
+    if "__init__" in cls.__dict__:
+        cls.__init__ = _linked_after(cls.__init__)  # type: ignore[misc]
     for each in below:
         for name, fast in _FAST.items():
             if each.__dict__.get(name) is fast:
                 delattr(each, name)
+
+
+def _linked_after(init: Any) -> Any:
+    """A constructor that may store with object.__setattr__, past our hook: link what it stored."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        _core.relink(self)
+
+    return __init__
 
 
 def _with_hooks(owner: Any, hooks: dict[str, Any]) -> Any:

@@ -79,9 +79,7 @@ def test_arguments_are_taken_and_refused_as_by_the_builtin(
     [c for c in CASES if c[3] != "__init__" and not c[5]],
     ids=[f"{c[1].__base__.__name__}.{c[3]}{c[4]}" for c in CASES if c[3] != "__init__" and not c[5]],
 )
-def test_messages_are_the_builtins(
-    tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any
-) -> None:
+def test_messages_are_the_builtins(tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any) -> None:
     """Word for word, where arguments are positional; of keywords Cython and CPython speak differently."""
     assert outcome(tracked(items), name, args, kwargs) == outcome(plain(items), name, args, kwargs)
 

@@ -291,7 +291,7 @@ def test_getattr_setattr_delattr_and_dunder_dict() -> None:
         pass
 
     thing = Thing()
-    setattr(thing, "a", 1)
+    thing.a = 1
     delattr(thing, "a")
     assert [f[0] for f in facts(thing)] == ["add", "remove"]
     thing.__dict__["a"] = child = TrackedList()

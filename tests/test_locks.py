@@ -41,7 +41,11 @@ class Thing(TrackedAttr):
     [(lambda: TrackedDict(a=1), do) for do in DICT]
     + [(lambda: TrackedList([3, 1, 2]), do) for do in LIST]
     + [(lambda: TrackedSet([1, 2]), do) for do in SET]
-    + [(Thing, lambda t: setattr(t, "a", 2)), (Thing, lambda t: delattr(t, "a")), (Thing, lambda t: setattr(t, "n", 2))],
+    + [
+        (Thing, lambda t: setattr(t, "a", 2)),
+        (Thing, lambda t: delattr(t, "a")),
+        (Thing, lambda t: setattr(t, "n", 2)),
+    ],
 )
 def test_every_mutator_is_refused(made: Any, do: Any, below: bool) -> None:
     """With TrackingLockedError; state and log are as they were; after unlock it goes through."""

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from pydatatracker import MISSING, ChangeLogEntry, TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
+from pydatatracker import (
+    MISSING,
+    ChangeLogEntry,
+    TrackedAttr,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    track,
+    tracking_actor,
+)
 
 
 class Thing(TrackedAttr):
@@ -190,10 +199,10 @@ def test_ids_numbers_and_order() -> None:
 def test_time_actor_context_and_stack() -> None:
     """Wall clock in UTC, twice; actor and context of the block; no stack unless asked for."""
     d = TrackedDict()
-    before = datetime.datetime.now(datetime.timezone.utc)
+    before = datetime.datetime.now(datetime.UTC)
     with tracking_actor("job", reason="x"):
         d["a"] = 1
-    after = datetime.datetime.now(datetime.timezone.utc)
+    after = datetime.datetime.now(datetime.UTC)
     change = d.last_change()
     assert before <= change.created_time <= after
     assert change.created_time.utcoffset() == datetime.timedelta(0)
@@ -309,10 +318,7 @@ def test_to_dict_and_from_dict_are_inverse() -> None:
         del doc["x"]
         doc.update(x=1, rows=None)
         doc.lock()
-    names = (
-        "seq uuid action method path pointer paths location before after splice order changes actor context"
-        " transaction time_ns tracked_item_uuid type tree extra"
-    ).split()
+    names = ["seq", "uuid", "action", "method", "path", "pointer", "paths", "location", "before", "after", "splice", "order", "changes", "actor", "context", "transaction", "time_ns", "tracked_item_uuid", "type", "tree", "extra"]
     for change in doc.tracking_changes():
         back = ChangeLogEntry.from_dict(json.loads(json.dumps(change.to_dict())))
         assert {name: getattr(back, name) for name in names} == {name: getattr(change, name) for name in names}

@@ -298,9 +298,7 @@ def test_attributes_of_one_object(made: Any) -> None:
 
 def test_one_tree_from_many_threads() -> None:
     """Each thread works on a child of its own and on a common one; one log has it all, in order."""
-    doc = TrackedDict(
-        {n: TrackedList() for n in range(THREADS)}, common=TrackedDict(), tracking_max_changes=None
-    )
+    doc = TrackedDict({n: TrackedList() for n in range(THREADS)}, common=TrackedDict(), tracking_max_changes=None)
     rounds = ROUNDS // 2
 
     def work(n: int) -> None:

@@ -3,7 +3,7 @@
 # Where an attribute lives decides how its old value is found: in the instance (no class attribute of that
 # name), in a slot, behind a property (whose own getter is asked), or in the instance over a class default.
 
-cdef dict class_names = {}          # address of a class -> (weak reference, frozenset of the names it lists or None)
+cdef dict class_names = {}          # address of a class -> (weak reference, frozenset of the names it lists or None, blind)
 cdef object class_prepare = None    # called once for every class, by the package
 cdef object member_type = None         # types.MemberDescriptorType: a __slots__ entry
 
@@ -29,7 +29,9 @@ cdef object names_of_class(object cls):
             raise TypeError(f"{cls.__name__}.tracking_attributes_to_monitor is a list of names, not one str")
         names = frozenset(names)
     address = <size_t><PyObject *>cls
-    class_names[address] = (_weakref.ref(cls, lambda ref: class_names.pop(address, None)), names)
+    # a class that stores with object.__setattr__ (frozen, attrs) has attributes that we were not told of
+    blind = getattr(cls, "__setattr__", None) is not AttrFast.__setattr__
+    class_names[address] = (_weakref.ref(cls, lambda ref: class_names.pop(address, None)), names, blind)
     return names
 
 
@@ -39,6 +41,8 @@ cdef int born_attr(AttrHook self) except -1:
         self.born_seq = last_seq
     if names_of_class(type(self)) is not None:
         self.tracker.state |= T_NAMES
+    if class_entry(type(self))[2]:
+        link_attributes(self)
     return 0
 
 
@@ -138,7 +142,9 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1
     cdef bint computed = False
     cdef bint plain = False
     if not PyUnicode_CheckExact(name):
-        return PyObject_GenericSetAttr(self, name, value)
+        if not isinstance(name, str):
+            return PyObject_GenericSetAttr(self, name, value)      # raises
+        name = str.__str__(name)
     t = enter_attr(self)
     if t.state & (T_NAMES | T_LOCKED | T_LOCKED_NAMES):
         if not is_monitored(t, name):
