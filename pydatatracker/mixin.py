@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import types
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -129,7 +130,7 @@ class TrackingMixin:
             bits |= 1 << _core.ACTIONS.index(action)
         held: Any = observer
         if weak:
-            held = weakref.WeakMethod(observer) if hasattr(observer, "__self__") else weakref.ref(observer)
+            held = weakref.WeakMethod(observer) if isinstance(observer, types.MethodType) else weakref.ref(observer)
         pattern = None if path is None else compile_glob(path)
         _core.add_observer(self, Observer(held, priority, pattern, bits, weak))
         attached = getattr(observer, "tracking_attached", None)

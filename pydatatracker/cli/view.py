@@ -114,6 +114,8 @@ class View:
         return " ".join((*head, self._values(before, after, left))).rstrip()
 
     def _values(self, before: str | None, after: str | None, left: int | None) -> str:
+        if left is not None and left < 4:
+            return ""  # no room for an arrow and a letter
         if left is not None:
             room = max(0, left - 3 - (before is not None and after is not None))
             wide = cells(before or ""), cells(after or "")

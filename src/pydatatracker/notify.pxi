@@ -135,13 +135,8 @@ cdef list tell_all(Tracker t, Change change, list failed):
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
             failed = tell(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None:        # once a tree
-        told = set()
-        for target in (t.rare.targets if t.rare is not None and t.rare.targets is not None else [(None, (place,))]):
-            top = root_of(<Place>(<tuple>(<tuple>target)[1])[0])
-            if (<Tracker>top).number not in told:
-                told.add((<Tracker>top).number)
-                failed = tell_one(process_observer, <Tracker>top, change, failed)
+    if process_observer is not None:        # once, from the first tree; it looks at the others itself
+        failed = tell_one(process_observer, root_of(place), change, failed)
     return failed
 
 

@@ -163,6 +163,7 @@ cdef void let_go(Tracker t):
     t.epoch = 0
     if t.rare is not None:
         t.rare.targets = None
+        t.rare.observers = None     # what they collected refers to this tracker
     if t.children:
         bump()                      # its children notice that they have been let go
 
