@@ -200,6 +200,8 @@ cdef int settle(Tracker t) except -1:
         if t.logref is not None:
             if rare_of(t).past is None:
                 t.rare.past = []
+            if len(t.rare.past) > 16:
+                t.rare.past = [ref for ref in t.rare.past if ref() is not None]
             if t.logref not in t.rare.past:
                 t.rare.past.append(t.logref)
         t.logref = log.ref
