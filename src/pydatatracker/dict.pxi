@@ -287,11 +287,15 @@ cdef bint iterates_as_dict(object other):
 
 cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
     cdef Py_ssize_t i = 0
+    cdef Py_ssize_t size
     cdef object pair
     if iterates_as_dict(other) or hasattr(other, "keys"):
         if iterates_as_dict(other):
+            size = PyDict_Size(other)
             for key, value in list(dict.items(other)):
                 store_row(self, t, p, key, value)
+                if PyDict_Size(other) != size:
+                    raise RuntimeError("dict mutated during update")
         else:
             for key in list(other.keys()):
                 store_row(self, t, p, key, other[key])
