@@ -124,6 +124,9 @@ KNOWN = {
     ("test_dict", "DictTest.test_setitem_atomic_at_resize"): (
         "a key of equal hash is asked for the old value and again by the store: __eq__ runs twice"
     ),
+    ("test_dict", "DictTest.test_oob_indexing_dictiter_iternextitem"): (
+        "waits for the __del__ of a replaced value, which the history keeps alive (tracking_keep_values)"
+    ),
     ("test_set", "TestSet.test_pickling"): "sets an attribute: TrackedSet has no __dict__, as set has none",
 }
 
