@@ -84,3 +84,7 @@ sanitize *args: setup
 # Fuzz the core against the builtins with atheris (clang), a minute unless told otherwise
 fuzz *args: setup
     sh scripts/fuzz.sh "$@"
+
+# Instruction counts of one store, which do not depend on the machine's mood (valgrind)
+callgrind: build
+    python benchmarks/callgrind.py

@@ -1,0 +1,73 @@
+"""Instruction counts of one store, by callgrind: they do not depend on the machine's mood. Prints a table."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = """
+import sys
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core
+_core.use_system_clock(True)   # a clock that counts on reads the system's now and then: counts would not repeat
+class D(dict):
+    def __setitem__(self, k, v): dict.__setitem__(self, k, v)
+class L(list):
+    def append(self, v): list.append(self, v)
+class S(set):
+    def add(self, v): set.add(self, v)
+class O: pass
+class P:
+    def __setattr__(self, k, v): object.__setattr__(self, k, v)
+class A(TrackedAttr): pass
+def store(d, n):
+    for _ in range(n): d['a'] = 1
+def append(l, n):
+    for _ in range(n): l.append(1)
+def add(s, n):
+    for i in range(n): s.add(i)
+def attribute(o, n):
+    for _ in range(n): o.a = 1
+kinds = {'store': (dict, D, TrackedDict), 'append': (list, L, TrackedList), 'add': (set, S, TrackedSet),
+         'attribute': (O, P, A)}
+what, which, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+thing = kinds[what][which]()
+globals()[what](thing, n)
+"""
+LOOPS = 10_000  # past the first 4096 the ring is full: the slope is of a store that overwrites
+NAMES = {"store": "d[k] = v", "append": "l.append(v)", "add": "s.add(v)", "attribute": "o.a = v"}
+
+
+def instructions(script: str, what: str, which: int, loops: int) -> int:
+    """Total of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out")
+        command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, script]
+        environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+        subprocess.run([*command, what, str(which), str(loops)], env=environment, check=True, stderr=subprocess.DEVNULL)
+        with open(out) as file:
+            found = re.search(r"^(?:summary|totals): (\d+)", file.read(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(PROGRAM)
+        script.flush()
+        print(f"CPython {sys.version.split()[0]}, instructions a call, loop included\n")
+        print("| operation | builtin | do-nothing Python subclass | tracked |\n|---|---|---|---|")
+        for what, name in NAMES.items():
+            counts = []
+            for which in range(3):
+                less = instructions(script.name, what, which, LOOPS)
+                more = instructions(script.name, what, which, 2 * LOOPS)
+                counts.append((more - less) / LOOPS)
+            print(f"| `{name}` | " + " | ".join(f"{count:.0f}" for count in counts) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

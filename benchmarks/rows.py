@@ -1,0 +1,81 @@
+"""The table of costs: a row is an operation on the builtin and on the tracked type, and its goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RESULTS: list[tuple[str, str, str, str, str]] = []  # what a run measured, in words
+
+PREPARE = """
+from pydatatracker import *
+class P(dict):
+    def __setitem__(self, k, v): dict.__setitem__(self, k, v)
+class D(dict): pass
+class L(list): pass
+class O: pass
+class A(TrackedAttr): pass
+big = {str(i): i for i in range(100000)}; items = list(range(100000)); elements = set(items)
+def deep(n, f): return deep(n - 1, f) if n else f()
+def setting(d):
+    for _ in range(1000): d['a'] = 1
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    plain: tuple[str, str]  # set-up, statement
+    tracked: tuple[str, str]
+    goal: float
+    unit: str = "x"  # "u": overhead in stores into a plain dict; "x": ratio; "us": microseconds more
+    number: int = 20_000  # loops in one sample; 1: a bulk call with a fresh set-up
+
+
+def same(statement: str, plain: str, tracked: str) -> dict[str, tuple[str, str]]:
+    """The same statement on both."""
+    return {"plain": (plain, statement), "tracked": (tracked, statement)}
+
+
+STORE = "d['a'] = 1"
+DEEP = "d = track({'a': {'a': {'a': {'a': {'a': {}}}}}}); d = d['a']['a']['a']['a']['a']; d['a'] = 1"
+ROWS = [
+    Row("d[k] = v (base)", **same(STORE, "d = {'a': 0}", "d = TrackedDict(a=0)"), goal=1.75, unit="u"),
+    Row("  beside a do-nothing Python subclass", **same(STORE, "d = P(a=0)", "d = TrackedDict(a=0)"), goal=0.6),
+    Row("l.append(v)", **same("l.append(1)", "l = []", "l = TrackedList()"), goal=2.5, unit="u"),
+    Row("s.add(v)", **same("s.add(next(i))", "s = set(); i = iter(range(10**9))",
+                           "s = TrackedSet(); i = iter(range(10**9))"), goal=2.5, unit="u"),
+    Row("o.attr = v", **same("o.a = 1", "o = O(); o.a = 0", "o = A(); o.a = 0"), goal=2.5, unit="u"),
+    Row("d[k]", **same("d['a']", "d = D(a=0)", "d = TrackedDict(a=0)"), goal=1.1),
+    Row("k in d", **same("'a' in d", "d = D(a=0)", "d = TrackedDict(a=0)"), goal=1.1),
+    Row("l[i]", **same("l[0]", "l = L([0])", "l = TrackedList([0])"), goal=1.1),
+    Row("len(l)", **same("len(l)", "l = L([0])", "l = TrackedList([0])"), goal=1.1),
+    Row("iteration, 100,000 items", **same("for x in l: pass", "l = L(items)", "l = TrackedList(items)"), goal=1.1,
+        number=1),
+    Row("d.update(dict), into empty", **same("d.update(big)", "d = {}", "d = TrackedDict()"), goal=2, number=1),
+    Row("d.update(dict), keys there", **same("d.update(big)", "d = dict(big)", "d = TrackedDict(big)"), goal=2, number=1),
+    Row("l.extend(list)", **same("l.extend(items)", "l = []", "l = TrackedList()"), goal=2, number=1),
+    Row("l.extend(iterator)", **same("l.extend(iter(items))", "l = []", "l = TrackedList()"), goal=2, number=1),
+    Row("s |= set, into empty", **same("s |= elements", "s = set()", "s = TrackedSet()"), goal=2, number=1),
+    Row("s |= set, elements there", **same("s |= elements", "s = set(elements)", "s = TrackedSet(elements)"), goal=2,
+        number=1),
+    Row("l[100:50000] = list", **same("l[100:50000] = items", "l = list(items)", "l = TrackedList(items)"), goal=2,
+        number=1),
+    Row("del l[100:50000]", **same("del l[100:50000]", "l = list(items)", "l = TrackedList(items)"), goal=2, number=1),
+    Row("five levels deep, beside flat", ("d = TrackedDict(a=0)", STORE), (DEEP, STORE), goal=1.2),
+    Row("actor set, beside unset", ("d = TrackedDict(a=0)", STORE),
+        ("d = TrackedDict(a=0); c = tracking_actor('x', reason=1); c.__enter__()", STORE), goal=1.1),
+    Row("snapshot on, 10 keys, beside off", ("d = TrackedDict.fromkeys('abcdefghij')", STORE),
+        ("d = TrackedDict(dict.fromkeys('abcdefghij'), tracking_capture_snapshots=True)", STORE), goal=1.3),
+    Row("snapshot on, 100,000 keys, beside off", ("d = TrackedDict(big, a=0)", STORE),
+        ("d = TrackedDict(big, a=0, tracking_capture_snapshots=True)", STORE), goal=1.3),
+    Row("stack of 20 frames, 1000 stores", ("d = TrackedDict(a=0)", "deep(17, lambda: setting(d))"),
+        ("d = TrackedDict(a=0, tracking_capture_stack=20)", "deep(17, lambda: setting(d))"), goal=1, unit="us",
+        number=1),
+    Row("full: actor, snapshot, stack; 1000 stores", ("d = TrackedDict(a=0)", "deep(17, lambda: setting(d))"),
+        ("d = TrackedDict(a=0, tracking_capture_stack=20, tracking_capture_snapshots=True); "
+         "c = tracking_actor('x'); c.__enter__()", "deep(17, lambda: setting(d))"), goal=1.2, unit="us", number=1),
+    Row("one observer, beside none", ("d = TrackedDict(a=0)", STORE),
+        ("d = TrackedDict(a=0); d.tracking_add_observer(lambda change: None)", STORE), goal=6),
+]  # fmt: skip
