@@ -121,21 +121,27 @@ cdef object as_items(object value, bint extended):
     return list(iterator) if not isinstance(value, (list, tuple)) else list(value)
 
 
-cdef int assign_stepped(ListHook self, object key, Py_ssize_t start, Py_ssize_t step, Py_ssize_t length, object items,
-                        bint delete, int method) except -1:
+cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step, object items, bint delete,
+                        int method) except -1:
     """l[a:b:c] = items or del l[a:b:c] with a step other than 1: rows (index, before, after)."""
     cdef Tracker t = enter_list(self)
     cdef tuple rows
-    cdef Py_ssize_t n, i
+    cdef Py_ssize_t n, i, length
     cdef int gc
+    if not delete and t.state & T_CONVERT:
+        items = [convert_for(t, item) for item in items]
+    gc = pdt_pause_gc()             # from here to the record nobody else may change the list
+    length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
+    if not delete and len(items) != length:
+        pdt_resume_gc(gc)
+        raise ValueError(f"attempt to assign sequence of size {len(items)} to extended slice of size {length}")
     if length == 0:
+        pdt_resume_gc(gc)
         return 0
+    key = slice(start, stop if stop >= 0 else None, step)
     if delete and step < 0:
         start += (length - 1) * step
         step = -step
-    if not delete and t.state & T_CONVERT:
-        items = [convert_for(t, item) for item in items]
-    gc = pdt_pause_gc()
     rows = PyTuple_New(3 * length)
     for n in range(length):
         i = start + n * step
@@ -374,14 +380,11 @@ cdef class ListHook(list):
         PySlice_Unpack(key, &start, &stop, &step)
         items = as_items(value, step != 1) if value is not self else list(value)
         t = enter_list(self)
-        length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
         if step == 1:
+            PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
             splice(self, t, start, max(start, stop), items, M_SETITEM)
-        elif len(items) != length:
-            raise ValueError(
-                f"attempt to assign sequence of size {len(items)} to extended slice of size {length}")
         else:
-            assign_stepped(self, key, start, step, length, items, False, M_SETITEM)
+            assign_stepped(self, start, stop, step, items, False, M_SETITEM)
 
     def __delitem__(self, key):
         cdef Tracker t
@@ -400,12 +403,11 @@ cdef class ListHook(list):
             return
         PySlice_Unpack(key, &start, &stop, &step)
         t = enter_list(self)
-        length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
         if step == 1:
+            PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
             splice(self, t, start, max(start, stop), (), M_DELITEM)
         else:
-            assign_stepped(self, slice(start, stop if stop >= 0 else None, step), start, step, length, None, True,
-                           M_DELITEM)
+            assign_stepped(self, start, stop, step, None, True, M_DELITEM)
 
 
 cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
