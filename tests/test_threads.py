@@ -20,7 +20,7 @@ from oracle import apply
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
 
 THREADS = 8
-ROUNDS = int(os.environ.get("PYDATATRACKER_ROUNDS", "800"))
+ROUNDS = int(os.environ.get("PYDATATRACKER_ROUNDS", "100"))
 
 
 class PythonKey(Slow):
