@@ -54,7 +54,8 @@ ROWS = [
     Row("iteration, 100,000 items", **same("for x in l: pass", "l = L(items)", "l = TrackedList(items)"), goal=1.1,
         number=1),
     Row("d.update(dict), into empty", **same("d.update(big)", "d = {}", "d = TrackedDict()"), goal=2, number=1),
-    Row("d.update(dict), keys there", **same("d.update(big)", "d = dict(big)", "d = TrackedDict(big)"), goal=2, number=1),
+    Row("d.update(dict), keys there", **same("d.update(big)", "d = dict(big)", "d = TrackedDict(big)"), goal=2,
+        number=1),
     Row("l.extend(list)", **same("l.extend(items)", "l = []", "l = TrackedList()"), goal=2, number=1),
     Row("l.extend(iterator)", **same("l.extend(iter(items))", "l = []", "l = TrackedList()"), goal=2, number=1),
     Row("s |= set, into empty", **same("s |= elements", "s = set()", "s = TrackedSet()"), goal=2, number=1),
@@ -74,8 +75,8 @@ ROWS = [
         ("d = TrackedDict(a=0, tracking_capture_stack=20)", "deep(17, lambda: setting(d))"), goal=1, unit="us",
         number=1),
     Row("full: actor, snapshot, stack; 1000 stores", ("d = TrackedDict(a=0)", "deep(17, lambda: setting(d))"),
-        ("d = TrackedDict(a=0, tracking_capture_stack=20, tracking_capture_snapshots=True); "
-         "c = tracking_actor('x'); c.__enter__()", "deep(17, lambda: setting(d))"), goal=1.2, unit="us", number=1),
+        (("d = TrackedDict(a=0, tracking_capture_stack=20, tracking_capture_snapshots=True); "
+         "c = tracking_actor('x'); c.__enter__()"), "deep(17, lambda: setting(d))"), goal=1.2, unit="us", number=1),
     Row("one observer, beside none", ("d = TrackedDict(a=0)", STORE),
         ("d = TrackedDict(a=0); d.tracking_add_observer(lambda change: None)", STORE), goal=6),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import enum
 import fractions
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -500,7 +501,7 @@ def test_a_set_is_written_in_a_stable_order() -> None:
     texts = {
         subprocess.run(
             [sys.executable, "-P", "-c", code],
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,

@@ -1,0 +1,8 @@
+"""What records are good for: the past, undo, transactions, blame, patches, replicas. All of it derived.
+
+``rewind`` goes back; ``place`` follows one place of a list through shifts and sorts; the others stand on these two.
+"""
+
+from pydatatracker.history.rewind import HistoryLostError, Rewind, state_at
+
+__all__ = ["HistoryLostError", "Rewind", "state_at"]
