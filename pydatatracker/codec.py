@@ -220,8 +220,9 @@ class _Encoder:
 
     def text(self, value: str) -> Any:
         size = len(value)
-        if size > self.left:
-            start = self.text(value[: max(self.left, 0)])
+        room = max(self.left, 0)  # a key may have taken more than there was
+        if size > room:
+            start = self.text(value[:room])
             return {"$cut": size, "type": "str", "start": start}
         self.left -= size
         if value.isascii():
@@ -243,8 +244,9 @@ class _Encoder:
 
     def binary(self, value: bytes | bytearray, type: str) -> Any:
         size = len(value)
-        if size > self.left:
-            start = self.binary(value[: max(self.left, 0)], type)
+        room = max(self.left, 0)
+        if size > room:
+            start = self.binary(value[:room], type)
             return {"$cut": size, "type": type, "start": start}
         self.left -= size
         out = {"$bytes": base64.b64encode(value).decode("ascii")}

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
@@ -111,6 +111,8 @@ def test_round_trip(value: object) -> None:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example({"0": bytearray(b"")}, 1, 2)  # the key took all room, and nothing is still cut
+@example([None, {"0": None, "": ""}], 20, 3)
 @given(values, st.integers(0, 40), st.integers(1, 6))
 def test_limits_always_hold(value: object, limit: int, depth: int) -> None:
     """Under any limit the result is JSON of at most that depth and in proportion to it, and decodes."""
