@@ -318,7 +318,29 @@ def test_to_dict_and_from_dict_are_inverse() -> None:
         del doc["x"]
         doc.update(x=1, rows=None)
         doc.lock()
-    names = ["seq", "uuid", "action", "method", "path", "pointer", "paths", "location", "before", "after", "splice", "order", "changes", "actor", "context", "transaction", "time_ns", "tracked_item_uuid", "type", "tree", "extra"]
+    names = [
+        "seq",
+        "uuid",
+        "action",
+        "method",
+        "path",
+        "pointer",
+        "paths",
+        "location",
+        "before",
+        "after",
+        "splice",
+        "order",
+        "changes",
+        "actor",
+        "context",
+        "transaction",
+        "time_ns",
+        "tracked_item_uuid",
+        "type",
+        "tree",
+        "extra",
+    ]
     for change in doc.tracking_changes():
         back = ChangeLogEntry.from_dict(json.loads(json.dumps(change.to_dict())))
         assert {name: getattr(back, name) for name in names} == {name: getattr(change, name) for name in names}
