@@ -17,7 +17,8 @@ cdef struct Stamp:          # the scalars of one record; the references stand in
 cdef class Scope:           # who does it and why; one immutable object, shared by all records below it
     cdef readonly str actor             # "" where only a context or transaction was set
     cdef readonly object context        # read-only mapping: reason=, request_id= ...
-    cdef readonly object transaction    # id of the transaction, or None
+    cdef readonly object transaction    # the Transaction it belongs to, or None
+    cdef readonly uint64_t undoes       # seq of the change that is taken back; 0: none
 
 
 cdef class Options:         # shared by all containers that were made with the same; never changed
@@ -64,6 +65,7 @@ cdef class Observer:        # one registration
     cdef readonly object path           # compiled glob (tuple of segments) or None
     cdef readonly unsigned int actions  # bit set of actions; 0: all
     cdef readonly bint weak             # call is a weak reference
+    cdef readonly bint immediate        # told of a change in a transaction at once, not after the commit
 
 
 cdef class Pending:         # a bulk call that is going on while user code runs
@@ -73,6 +75,15 @@ cdef class Pending:         # a bulk call that is going on while user code runs
     cdef list out                       # set: elements removed and added, not recorded yet
     cdef list into
     cdef object scope                   # who called: the record may be written by another thread
+
+
+cdef class Transaction:     # a block whose changes are made or taken back as one; base of the package's class
+    cdef readonly str id                # shared by a transaction and its savepoints
+    cdef readonly Transaction parent    # the transaction that this is a savepoint of, or None
+    cdef readonly tuple roots           # trackers below which it acts; None: everywhere
+    cdef readonly bint is_open
+    cdef readonly uint64_t last_seq     # newest change when it ended: what comes later is not part of it
+    cdef readonly Py_ssize_t start      # where in the journal it began
 
 
 cdef class Rare:            # what few trackers have
@@ -133,6 +144,7 @@ cdef class Change:          # one record, taken out of the ring; base of ChangeL
     cdef readonly Scope scope
     cdef readonly Extra rare
     cdef readonly Tracker viewer        # the container that was asked; path is relative to it
+    cdef int told                       # who is still to be told: W_ALL, or a part while a transaction is open
     cdef public object settled          # answers kept when the record left the ring, or None
     cdef object __weakref__
 

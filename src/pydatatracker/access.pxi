@@ -300,6 +300,10 @@ def clear_changes(container):
 
 def set_lock(container, bint locked):
     """Lock or unlock; True if that changed anything."""
+    return set_lock_as(container, locked, M_LOCK if locked else M_UNLOCK)
+
+
+cdef bint set_lock_as(container, bint locked, int method) except -1:
     cdef Tracker t = tracker_of(container)
     refresh(t)
     if bool(t.state & T_LOCK_SELF) == locked:
@@ -309,12 +313,16 @@ def set_lock(container, bint locked):
     else:
         t.state &= ~T_LOCK_SELF
     bump()
-    commit(t, A_LOCK if locked else A_UNLOCK, M_LOCK if locked else M_UNLOCK, S_WHOLE, -1, missing, missing, missing, 0)
+    commit(t, A_LOCK if locked else A_UNLOCK, method, S_WHOLE, -1, missing, missing, missing, 0)
     return True
 
 
 def set_name_lock(container, str name, bint locked):
     """Lock or unlock one attribute; True if that changed anything."""
+    return set_name_lock_as(container, name, locked, M_LOCK if locked else M_UNLOCK)
+
+
+cdef bint set_name_lock_as(container, str name, bint locked, int method) except -1:
     cdef Tracker t = tracker_of(container)
     cdef Rare rare = rare_of(t)
     if rare.locked_names is None:
@@ -328,7 +336,7 @@ def set_name_lock(container, str name, bint locked):
         rare.locked_names.discard(name)
         if not rare.locked_names:
             t.state &= ~T_LOCKED_NAMES
-    commit(t, A_LOCK if locked else A_UNLOCK, M_LOCK if locked else M_UNLOCK, S_WHOLE, -1, name, missing, missing, 0)
+    commit(t, A_LOCK if locked else A_UNLOCK, method, S_WHOLE, -1, name, missing, missing, 0)
     return True
 
 

@@ -133,7 +133,7 @@ cdef object in_instance(object self, object name):
     return (<dict>attributes).get(name, missing)
 
 
-cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1:
+cdef int change_attribute(AttrHook self, object name, PyObject *value, int method) except -1:
     cdef Tracker t
     cdef PyObject *class_value
     cdef PyObject *held
@@ -186,7 +186,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1
         PyObject_GenericSetAttr(self, name, NULL)
         if t.children:
             unlink_child(t, old, name)
-        return commit(t, A_REMOVE, M_DELATTR, S_SLOT, -1, name, old, missing, 0)
+        return commit(t, A_REMOVE, method, S_SLOT, -1, name, old, missing, 0)
     new = <object>value
     if not computed:
         new = convert_for(t, new)
@@ -195,13 +195,13 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value) except -1
         new = ask(self, name)
         if new is missing:
             new = <object>value
-        return commit(t, A_ADD if old is missing else A_UPDATE, M_SETATTR, S_SLOT, -1, name, old, new, 0)
+        return commit(t, A_ADD if old is missing else A_UPDATE, method, S_SLOT, -1, name, old, new, 0)
     if not (pdt_plain(new) and (old is missing or pdt_plain(old))):
         if t.children and old is not missing:
             unlink_child(t, old, name)
         if pdt_heap_type(new):
             link_child(t, new, name, 0)
-    return commit(t, A_ADD if old is missing else A_UPDATE, M_SETATTR, S_SLOT, -1, name, old, new, 0)
+    return commit(t, A_ADD if old is missing else A_UPDATE, method, S_SLOT, -1, name, old, new, 0)
 
 
 @cython.no_gc_clear
@@ -221,11 +221,11 @@ cdef class AttrHook:
 
     def _tracking_setattr(self, name, value, /):
         """``__setattr__`` of TrackedAttr, by look-up; see AttrFast."""
-        change_attribute(self, name, <PyObject *>value)
+        change_attribute(self, name, <PyObject *>value, M_SETATTR)
 
     def _tracking_delattr(self, name, /):
         """``__delattr__`` of TrackedAttr, by look-up."""
-        change_attribute(self, name, NULL)
+        change_attribute(self, name, NULL, M_DELATTR)
 
 
 cdef class AttrFast:
@@ -237,10 +237,10 @@ cdef class AttrFast:
     """
 
     def __setattr__(self, name, value):
-        change_attribute(<AttrHook>self, name, <PyObject *>value)
+        change_attribute(<AttrHook>self, name, <PyObject *>value, M_SETATTR)
 
     def __delattr__(self, name):
-        change_attribute(<AttrHook>self, name, NULL)
+        change_attribute(<AttrHook>self, name, NULL, M_DELATTR)
 
 
 def attr_setup(member_descriptor_type, prepare):

@@ -64,13 +64,24 @@ cdef enum:
     M_DELATTR
     M_LOCK
     M_UNLOCK
+    M_UNDO
+    M_REDO
+    M_REVERT
+    M_REVERT_TO
+    M_ROLLBACK
 
 METHODS = (
     "__init__", "__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update", "__ior__",
     "append", "insert", "extend", "__iadd__", "__imul__", "remove", "sort", "reverse", "add", "discard",
     "difference_update", "intersection_update", "symmetric_difference_update", "__iand__", "__isub__", "__ixor__",
     "__setattr__", "__delattr__", "lock", "unlock",
+    "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
 )
+
+cdef enum:                      # Change.told: who is to be told of it
+    W_ALL = 0
+    W_IMMEDIATE = 1             # a transaction is open: only those who asked to be told at once
+    W_DEFERRED = 2              # it was committed: the others
 
 cdef enum:                      # Tracker.state
     T_LOCK_SELF = 1             # lock() was called on this container
@@ -86,7 +97,8 @@ cdef enum:                      # Tracker.state
     T_NAMES = 1024              # which attributes are tracked is not left to their first letter
     T_SORTING = 2048            # list.sort has taken the items out; what it is given meanwhile is thrown away
     T_PENDING = 4096            # a bulk call has changed things that are not recorded yet
-    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING
+    T_JOURNAL = 8192            # a transaction is open somewhere: changes are also kept for it
+    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING | T_JOURNAL
     T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING   # bits that refresh leaves alone
 
 cdef enum:

@@ -139,6 +139,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     cdef list targets = None
     cdef object scope
     cdef list waiting = None
+    cdef Change change
     if t.state & T_QUIET:
         return 0
     if t.state & T_PENDING and t.kind != K_LIST and waits(t):
@@ -212,8 +213,12 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
         extra = special_extra(t, extra, shape, old, new)
     if waiting:
         tell_later(waiting)
-    if t.state & T_NOTIFY:
-        notify(t, make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t))
+    if t.state & (T_NOTIFY | T_JOURNAL):
+        change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t)
+        if t.state & T_JOURNAL:
+            keep_in_journal(t, change)
+        if t.state & T_NOTIFY:
+            notify(t, change)
     return 0
 
 

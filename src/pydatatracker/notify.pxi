@@ -6,12 +6,13 @@
 cdef class Observer:
     """One registration of an observer."""
 
-    def __init__(self, call, int priority, path, unsigned int actions, bint weak):
+    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False):
         self.call = call
         self.priority = priority
         self.path = path
         self.actions = actions
         self.weak = weak
+        self.immediate = immediate
 
 
 cdef struct Teller:                 # a thread that is telling observers
@@ -114,7 +115,7 @@ cdef list tell_all(Tracker t, Change change, list failed):
             if rare is not None and rare.observers is not None:
                 failed = tell(rare.observers, step.tracker, change, failed)
             step = step.parent
-        if process_observer is not None:
+        if process_observer is not None and change.told != W_DEFERRED:
             failed = tell_one(process_observer, root_of(place), change, failed)
         return failed
     # several places: each container above is told once, the nearest first
@@ -135,7 +136,7 @@ cdef list tell_all(Tracker t, Change change, list failed):
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
             failed = tell(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None:        # once, from the first tree; it looks at the others itself
+    if process_observer is not None and change.told != W_DEFERRED:  # once, from the first tree; it looks at the others itself
         failed = tell_one(process_observer, root_of(place), change, failed)
     return failed
 
@@ -155,6 +156,8 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
     cdef Change seen = None
     for each in observers:
         observer = <Observer>each
+        if change.told != W_ALL and observer.immediate != (change.told == W_IMMEDIATE):
+            continue
         if observer.actions and not observer.actions & (1 << change.action_code):
             continue
         if observer.path is not None and not touches(observer.path, change, viewer):

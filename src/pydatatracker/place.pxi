@@ -195,6 +195,8 @@ cdef int settle(Tracker t) except -1:
         state |= T_CONVERT
     if log.limit == 0:
         state |= T_NORING
+    if open_transactions:
+        state |= T_JOURNAL
     t.state = state
     if t.logref is not log.ref:
         if t.logref is not None:

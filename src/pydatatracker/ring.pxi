@@ -11,10 +11,11 @@
 cdef class Scope:
     """Actor, context and transaction of all changes below it."""
 
-    def __init__(self, str actor, context=None, transaction=None):
+    def __init__(self, str actor, context=None, transaction=None, uint64_t undoes=0):
         self.actor = actor
         self.context = context
         self.transaction = transaction
+        self.undoes = undoes
 
     def __repr__(self):
         return f"Scope({self.actor!r}, {self.context!r}, {self.transaction!r})"

@@ -1,0 +1,208 @@
+# Putting back: the inverse of a record, done to the live container, and recorded as one record of its own.
+#
+# Each function first looks whether the container is as the record left it, by identity, and returns False with
+# nothing done if it is not. What is stored is stored as it is: the same objects, nothing converted.
+
+cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method) except -1:
+    cdef Tracker t = enter_dict(self)
+    cdef tuple rows
+    cdef Py_ssize_t i, before
+    cdef Py_ssize_t added = 0
+    cdef Py_ssize_t gone = 0
+    cdef bint quiet = True
+    cdef int gc
+    if shape == S_SLOT:
+        if dict.get(self, key, missing) is not old:
+            return False
+        if new is missing:
+            return old is missing or take(self, t, key, method) is not missing
+        store(self, t, key, new, method)
+        return True
+    rows = new
+    seen = {}
+    for i in range(0, len(rows), 3):
+        if (seen[rows[i]] if rows[i] in seen else dict.get(self, rows[i], missing)) is not rows[i + 1]:
+            return False
+        seen[rows[i]] = rows[i + 2]
+        if not pdt_quiet_key(rows[i]):
+            quiet = False
+    if not quiet:                   # their __eq__ may let others in: one record each
+        for i in range(0, len(rows), 3):
+            if rows[i + 2] is missing:
+                take(self, t, rows[i], method)
+            else:
+                store(self, t, rows[i], rows[i + 2], method)
+        return True
+    gc = pdt_pause_gc()
+    before = PyDict_Size(self)
+    for i in range(0, len(rows), 3):
+        if rows[i + 1] is not missing:
+            unlink_child(t, rows[i + 1], rows[i])
+        if rows[i + 2] is missing:
+            dict.pop(self, rows[i], None)
+            gone += 1
+        else:
+            PyDict_SetItem(self, rows[i], rows[i + 2])
+            added += rows[i + 1] is missing
+            if pdt_heap_type(rows[i + 2]):
+                link_child(t, rows[i + 2], rows[i], 0)
+    pdt_resume_gc(gc)
+    commit(t, A_ADD if 3 * added == len(rows) else A_REMOVE if 3 * gone == len(rows) else A_UPDATE, method, S_ROWS, -1,
+           missing, missing, rows, PyDict_Size(self) - before)
+    return True
+
+
+cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, object new, int method) except -1:
+    cdef Tracker t = enter_list(self)
+    cdef Py_ssize_t n = PyList_GET_SIZE(self)
+    cdef Py_ssize_t i
+    cdef list items
+    cdef int gc
+    if shape == S_SLOT:
+        if index > n or (old is not missing and (index == n or list.__getitem__(self, index) is not old)):
+            return False
+        if old is missing:
+            put(self, t, index, new, method)
+        elif new is missing:
+            cut(self, t, index, method, missing)
+        else:
+            set_item(self, index, new)
+            if t.children:
+                unlink_child(t, old, None)
+            if pdt_heap_type(new):
+                link_child(t, new, None, index)
+            commit(t, A_UPDATE, method, S_SLOT, index, missing, old, new, 0)
+        return True
+    if shape == S_SPLICE:
+        if index + len(old) > n:
+            return False
+        for i in range(len(old)):
+            if PyList_GET_ITEM(<PyObject *>self, index + i) != <PyObject *>old[i]:
+                return False
+        splice(self, t, index, index + len(old), list(new), method, True)
+        return True
+    if shape == S_ROWS:
+        return restore_rows(self, t, <tuple>new, method)
+    if len(<tuple>new) != n:
+        return False
+    gc = pdt_pause_gc()
+    items = [<object>PyList_GET_ITEM(<PyObject *>self, i) for i in <tuple>new]
+    PyList_SetSlice(self, 0, n, items)
+    if t.children:
+        bump()
+    pdt_resume_gc(gc)
+    commit(t, A_UPDATE, method, S_ORDER, -1, missing, missing, new, 0)
+    return True
+
+
+cdef bint restore_rows(ListHook self, Tracker t, tuple rows, int method) except -1:
+    # all rows update, or all insert (ascending, each index as it then is), or all remove (ascending, as it was)
+    cdef Py_ssize_t n = PyList_GET_SIZE(self)
+    cdef Py_ssize_t i, at
+    cdef Py_ssize_t size = len(rows)
+    cdef bint inserts = size > 0 and rows[1] is missing
+    cdef bint removes = size > 0 and rows[2] is missing
+    cdef int gc
+    for i in range(0, size, 3):
+        at = rows[i]
+        if inserts:
+            if at > n + i // 3:
+                return False
+        elif at >= n or PyList_GET_ITEM(<PyObject *>self, at) != <PyObject *>rows[i + 1]:
+            return False
+    gc = pdt_pause_gc()
+    if removes:
+        for i in range(size - 3, -1, -3):
+            at = rows[i]
+            PyList_SetSlice(self, at, at + 1, EMPTY)
+            unlink_child(t, rows[i + 1], None)
+    else:
+        for i in range(0, size, 3):
+            at = rows[i]
+            if inserts:
+                PyList_Insert(self, at, rows[i + 2])
+            else:
+                set_item(self, at, rows[i + 2])
+                unlink_child(t, rows[i + 1], None)
+            if pdt_heap_type(rows[i + 2]):
+                link_child(t, rows[i + 2], None, at)
+    if t.children:
+        bump()
+    pdt_resume_gc(gc)
+    commit(t, A_ADD if inserts else A_REMOVE if removes else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
+           <int32_t>(size // 3 if inserts else -(size // 3) if removes else 0))
+    return True
+
+
+cdef bint restore_set(SetHook self, int shape, object key, object old, object new, int method) except -1:
+    cdef Tracker t = enter_set(self)
+    cdef tuple out
+    cdef tuple into
+    if shape == S_SLOT:
+        out = () if old is missing else (key,)
+        into = () if new is missing else (key,)
+    else:
+        out = tuple(old)
+        into = tuple(new)
+    for element in out:
+        if not set.__contains__(self, element):
+            return False
+    for element in into:
+        if set.__contains__(self, element):
+            return False
+    if len(out) + len(into) != 1 or not pdt_quiet_key(out[0] if out else into[0]):
+        change_elements(self, t, set(out), set(into), method)
+        return True
+    if out:
+        set.discard(self, out[0])
+        if t.children:
+            unlink_child(t, out[0], missing)
+        commit(t, A_REMOVE, method, S_SLOT, -1, out[0], out[0], missing, -1)
+    else:
+        PySet_Add(self, into[0])
+        if pdt_heap_type(into[0]):
+            link_child(t, into[0], missing, 0)
+        commit(t, A_ADD, method, S_SLOT, -1, into[0], missing, into[0], 1)
+    return True
+
+
+cdef bint restore_attr(AttrHook self, str name, object old, object new, int method) except -1:
+    cdef PyObject *held = _PyType_Lookup(Py_TYPE(self), name)
+    cdef bint computed = held != NULL and pdt_data_descriptor(<object>held) and type(<object>held) is not member_type
+    if not computed and held_attribute(self, name) is not old:
+        return False
+    if new is missing:
+        change_attribute(self, name, NULL, method)
+    else:
+        change_attribute(self, name, <PyObject *>new, method)
+    return True
+
+
+cdef object held_attribute(AttrHook self, str name):
+    for held, value in attributes_of(self):
+        if held == name:
+            return value
+    return missing
+
+
+def restore(container, str shape, Py_ssize_t index, key, old, new, int method):
+    """Bring what a record named from old to new; one record. False, and nothing done, if it is not at old now.
+
+    O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
+    """
+    cdef Tracker t = tracker_of(container)
+    cdef int code = SHAPES.index(shape)
+    if code == S_WHOLE:
+        if key is missing:
+            return set_lock_as(container, new, method)
+        return set_name_lock_as(container, key, new, method)
+    if t.kind == K_DICT:
+        return restore_dict(container, code, key, old, new, method)
+    if t.kind == K_LIST:
+        return restore_list(container, code, index, old, new, method)
+    if t.kind == K_SET:
+        return restore_set(container, code, key, old, new, method)
+    return restore_attr(container, key, old, new, method)
+
+
+M_CODES = {name: code for code, name in enumerate(METHODS)}
