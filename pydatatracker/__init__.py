@@ -17,6 +17,7 @@ from pydatatracker.actors import propagate, tracking_actor
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
 from pydatatracker.history import HistoryLostError
+from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
 from pydatatracker.observers import ChangeCollector
 
 __version__ = "0.2.0"
@@ -26,6 +27,7 @@ __all__ = [
     "ChangeCollector",
     "ChangeLogEntry",
     "HistoryLostError",
+    "RollbackConflictError",
     "TrackedAttr",
     "TrackedDict",
     "TrackedList",
@@ -36,6 +38,7 @@ __all__ = [
     "track",
     "tracked",
     "tracking_actor",
+    "tracking_transaction",
 ]
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):

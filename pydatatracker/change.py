@@ -17,6 +17,7 @@ from pydatatracker.texts import extra_of, layout
 __all__ = ["ChangeLogEntry", "settle", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_TAKES_BACK = frozenset(METHODS[-5:])  # tracking_undo ... rollback
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -128,7 +129,14 @@ class ChangeLogEntry(Change):
     @property
     def transaction(self) -> str | None:
         """Id of the transaction it belongs to, or None."""
-        return None if self.scope is None else self.scope.transaction
+        if self.scope is None or self.scope.transaction is None:
+            return None
+        return self.scope.transaction._id_at(self.seq)
+
+    @property
+    def undoes(self) -> int | None:
+        """Seq of the change that this one takes back (undo, redo, revert, rollback), or None."""
+        return (self.scope.undoes or None) if self.scope is not None and self.method in _TAKES_BACK else None
 
     @property
     def created_time(self) -> datetime.datetime:

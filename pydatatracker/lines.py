@@ -59,6 +59,8 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     line["context"] = {str(key): encode(value) for key, value in change.context.items()}
     if change.transaction is not None:
         line["transaction"] = change.transaction
+    if change.undoes is not None:
+        line["undoes"] = change.undoes
     line["root"] = change.root
     line["tracked_item_uuid"] = change.tracked_item_uuid
     line["stack"] = [
@@ -105,6 +107,7 @@ class ReadChange(ChangeLogEntry):
     after = property(lambda self: self._value("after"))
     actor = property(lambda self: self._get("actor", ""))
     transaction = property(lambda self: self._get("transaction"))
+    undoes = property(lambda self: self._get("undoes"))
     tracked_item_uuid = property(lambda self: self._get("tracked_item_uuid", ""))
     type = property(lambda self: self._get("type") or self._get("extra", {}).get("type", ""))
     tree = property(lambda self: list(self._get("tree", ())))

@@ -7,13 +7,16 @@ import datetime
 import types
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change import ChangeLogEntry, start_of
 from pydatatracker.pointer import compile_glob
 from pydatatracker.rebuild import deep_copy, reduce, shallow_copy
+
+if TYPE_CHECKING:
+    from pydatatracker.history.points import Point
 
 __all__ = ["TrackingMixin"]
 
@@ -78,10 +81,12 @@ class TrackingMixin:
         A naive datetime is local time. O(records of the tree). Raises TypeError for anything else.
         """
         if isinstance(point, datetime.datetime):
-            micros = (point - _EPOCH if point.tzinfo else point.astimezone() - _EPOCH) // _MICROSECOND
+            from pydatatracker.history.points import micros
+
+            moment = micros(point)
             if inclusive:
-                return [c for c in self.tracking_changes() if c.time_ns // 1000 >= micros]
-            return [c for c in self.tracking_changes() if c.time_ns // 1000 > micros]
+                return [c for c in self.tracking_changes() if c.time_ns // 1000 >= moment]
+            return [c for c in self.tracking_changes() if c.time_ns // 1000 > moment]
         if isinstance(point, ChangeLogEntry):
             seq, is_init = point.seq, point.action == "init"
             if is_init:
@@ -92,6 +97,107 @@ class TrackingMixin:
             raise TypeError(f"changes_since takes a datetime, a change or a seq, not {point!r}")
         found = _core.changes_of(self, max(seq - 1 if inclusive else seq, 0))
         return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
+
+    def tracking_state_at(self, point: Point) -> Any:
+        """Return plain data as this container was at a seq, just after a change, or at a time.
+
+        A dict, list or set, what is in it included; of an object with tracked attributes a dict. O(result +
+        changes undone). Raises HistoryLostError, which says how many changes are missing, if the point is
+        older than what is kept.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(port=80)
+        >>> d["port"] = 8080
+        >>> d["host"] = "db1"
+        >>> d.tracking_state_at(d.tracking_changes()[1])
+        {'port': 8080}
+        """
+        from pydatatracker.history import points, rewind
+
+        return rewind.state_at(self, points.seq_of(self, point))
+
+    def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
+        """Take back the last n steps at or below this container; returns the changes taken back, newest first.
+
+        A step is a change, or a transaction as a whole. Undoing is recorded, with the method ``tracking_undo``;
+        what comes back are the same objects. Fewer than n, or none, if there is no more to undo. O(1) a change,
+        or O(items of the change); the first call reads the log. Raises UndoConflictError if something wrote
+        round the container, HistoryLostError if all that is left to undo is no longer kept.
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.append(2)
+        >>> l.tracking_undo()
+        [2 TrackedList add /1: 2 (append)]
+        >>> l, l.last_change().method
+        ([1], 'tracking_undo')
+        """
+        from pydatatracker.history import undo
+
+        return undo.undo(self, n)
+
+    def tracking_redo(self, n: int = 1) -> list[ChangeLogEntry]:
+        """Do again the last n steps that were undone; a fresh change empties what can be redone. As tracking_undo.
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.append(2)
+        >>> undone = l.tracking_undo()
+        >>> redone = l.tracking_redo()
+        >>> l
+        [1, 2]
+        """
+        from pydatatracker.history import undo
+
+        return undo.redo(self, n)
+
+    def tracking_revert_to(self, point: Point) -> list[ChangeLogEntry]:
+        """Bring everything back to how it was at a seq, a change or a time; returns what was taken back.
+
+        Recorded as one transaction, which is one step to undo. O(changes since). Raises HistoryLostError if the
+        point is older than what is kept; nothing is done then.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1)
+        >>> start = d.last_change()
+        >>> d.update(a=2, b=3)
+        >>> d["a"] = 4
+        >>> len(d.tracking_revert_to(start))
+        2
+        >>> d
+        {'a': 1}
+        """
+        from pydatatracker.history import undo
+
+        return undo.revert_to(self, point)
+
+    def tracking_revert(
+        self,
+        actor: str | None = None,
+        path: str | None = None,
+        transaction: str | None = None,
+        since: Point | None = None,
+    ) -> list[ChangeLogEntry]:
+        """Take back only the changes that match; returns those that it cannot, as later ones touched the same place.
+
+        ``path`` is a glob over pointers, of a bulk call it takes the rows that match; ``since`` takes what came
+        after a point. Later changes of others stay, and items of lists are followed through them. Recorded as one
+        transaction. O(changes of the tree), and O(items + changes) for a change of a list others changed since.
+
+        >>> from pydatatracker import TrackedDict, tracking_actor
+        >>> d = TrackedDict(a=1, b=1)
+        >>> with tracking_actor("importer"):
+        ...     d.update(a=2, b=2)
+        ...     d["c"] = 3
+        >>> d["c"] = 4
+        >>> [change.pointer for change in d.tracking_revert(actor="importer")]
+        ['/c']
+        >>> d
+        {'a': 1, 'b': 1, 'c': 4}
+        """
+        from pydatatracker.history import undo
+
+        return undo.revert(self, actor, path, transaction, since)
 
     def tracking_clear_changes(self) -> None:
         """Forget all changes of this container's tree; they count as dropped. O(records)."""
@@ -105,12 +211,14 @@ class TrackingMixin:
         path: str | None = None,
         actions: Iterable[str] | str | None = None,
         weak: bool = False,
+        when: str | None = None,
     ) -> None:
         """Call observer with every change at or below this container; lower priorities first.
 
         ``path`` is a glob over pointers (``/users/*/email``, ``/cfg/**``), ``actions`` the actions to be told
-        of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. An
-        observer with a method ``tracking_attached(container)`` is told that it was added. O(observers).
+        of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. Changes in
+        a transaction are told after it is committed; ``when="immediate"`` tells them at once, and also of what
+        is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a method ``tracking_attached(container)`` is told that it was added. O(observers).
         Raises TypeError for what cannot be called, ValueError for an unknown action.
 
         >>> from pydatatracker import TrackedDict
@@ -132,7 +240,11 @@ class TrackingMixin:
         if weak:
             held = weakref.WeakMethod(observer) if isinstance(observer, types.MethodType) else weakref.ref(observer)
         pattern = None if path is None else compile_glob(path)
-        _core.add_observer(self, Observer(held, priority, pattern, bits, weak))
+        if when is None:
+            when = getattr(observer, "tracking_when", "commit")
+        if when not in ("commit", "immediate"):
+            raise ValueError(f"when= takes 'commit' or 'immediate', not {when!r}")
+        _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate"))
         attached = getattr(observer, "tracking_attached", None)
         if attached is not None:
             attached(self)
@@ -177,7 +289,3 @@ class TrackingMixin:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return deep_copy(self, memo, copy.deepcopy)
-
-
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MICROSECOND = datetime.timedelta(microseconds=1)

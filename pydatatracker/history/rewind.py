@@ -172,6 +172,10 @@ def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) ->
             state[old] = now[new]
     elif shape == "rows":
         rows = change.new
+        if rows[1] is MISSING:  # inserted, each index as it then was
+            for n in range(len(rows) - 3, -1, -3):
+                del state[rows[n]]
+            return
         for n in range(0, len(rows), 3):
             if rows[n + 2] is MISSING:
                 state.insert(rows[n], plain(rows[n + 1]))

@@ -533,6 +533,76 @@ def contents(container):
     return contents_of(container)
 
 
+def children(container):
+    """The tracked containers that a container holds. O(1) if there are none, else O(items)."""
+    cdef Tracker t = tracker_of(container)
+    if not t.children:
+        return []
+    return [each for each in contents_of(container) if tracker_of(each) is not None]
+
+
+def is_below(Tracker t, container):
+    """True if the container of t lives, and is the other container or somewhere below it, now. O(ancestors).
+
+    Goes up every link, also one that closes a cycle.
+    """
+    cdef Tracker top = tracker_of(container)
+    cdef Tracker each
+    cdef Link link
+    cdef list todo
+    cdef set seen
+    if t is top:
+        return True
+    if not alive(t):
+        return False
+    todo = [t]
+    seen = {t.number}
+    while todo:
+        each = <Tracker>todo.pop()
+        link = each.link
+        while link is not None:
+            if link.parent is top:
+                return True
+            if link.parent.number not in seen and alive(link.parent):
+                seen.add(link.parent.number)
+                todo.append(link.parent)
+            link = link.next
+    return False
+
+
+def seen_by(Change change, container):
+    """True if the change happened at or below container. O(places x depth)."""
+    cdef Tracker top = tracker_of(container)
+    if runs_through(change.place, top):
+        return True
+    if change.rare is not None and change.rare.places is not None:
+        for place in <tuple>change.rare.places:
+            if runs_through(<Place>place, top):
+                return True
+    return False
+
+
+def matches(Change change, pattern, container):
+    """True if the change, seen from container, is at a path that a compiled glob matches. O(places x depth)."""
+    return touches(pattern, change, tracker_of(container))
+
+
+def matches_at(Change change, pattern, container, key):
+    """True if a compiled glob matches the place ``key`` of the container that changed, or that container."""
+    for base in bases(change, tracker_of(container)):
+        if glob_matches(pattern, 0, base, 0) or glob_matches(pattern, 0, base + (key,), 0):
+            return True
+    return False
+
+
+def settings(container):
+    """The dict in which later layers keep what belongs to a container. O(1)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    if rare.settings is None:
+        rare.settings = {}
+    return rare.settings
+
+
 def begin_rebuild(container, Options options, name):
     """A container made by copy or pickle: quiet until end_rebuild."""
     cdef Tracker t

@@ -46,9 +46,9 @@ cdef class Transaction:
         journal_base = first
         bump()
 
-    def _entries(self):
-        """(tracker, change, own) of every change since the transaction began, oldest first. O(changes)."""
-        return [(t, change, owns(self, <Change>change)) for t, change in journal[self.start - journal_base:]]
+    def _entries(self, Py_ssize_t after=0):
+        """(tracker, change, own) of every change since the transaction began but the first few. O(changes)."""
+        return [(t, change, owns(self, <Change>change)) for t, change in journal[self.start - journal_base + after:]]
 
     def _id_at(self, uint64_t seq):
         """Id of the transaction, or of the nearest around it, that was open at change seq; or None."""

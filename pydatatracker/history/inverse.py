@@ -1,0 +1,304 @@
+"""The inverse of a change: what takes it back, also after others changed the same container since.
+
+A change that is the newest of its container is taken back as it stands. Below later changes of others its
+place is looked for first: a key is the same place while nobody else touched it; an item of a list is followed
+by tokens, one for each item, that go back through the later records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Change, Scope
+
+__all__ = ["Operation", "Unwinding", "cancelled", "inverse", "operation", "take_back", "undone_by"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What `_core.restore` does: bring a place of a container from old to new. Fields as in a record."""
+
+    shape: str
+    index: int = -1
+    key: Any = MISSING
+    old: Any = MISSING
+    new: Any = MISSING
+    undoes: int = 0
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """For a permutation: new position -> old position."""
+        return tuple(self.new)
+
+
+def operation(change: Change) -> Operation:
+    """The change itself, as an operation. O(1), a permutation O(items)."""
+    shape = change._shape
+    undoes = undone_by(change)
+    if shape in ("sort", "order", "reverse"):
+        return Operation("order", new=change._order, undoes=undoes)
+    if shape == "fill":
+        rows = tuple(part for key, value in change.new.items() for part in (key, MISSING, value))
+        return Operation("rows", new=rows, undoes=undoes)
+    return Operation(shape, change.index, change.key, change.old, change.new, undoes)
+
+
+def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
+    """What takes an operation back while nothing came after it. O(items of it)."""
+    shape = done.shape
+    if shape == "order":
+        back = [0] * len(done.new)
+        for new, old in enumerate(done.new):
+            back[old] = new
+        return Operation("order", new=tuple(back))
+    if shape == "rows":
+        rows = done.new
+        triples = [(rows[n], rows[n + 2], rows[n + 1]) for n in range(0, len(rows), 3)]
+        if kind == "dict":  # a key may come twice
+            triples.reverse()
+        return Operation("rows", new=tuple(part for row in triples for part in row))
+    if shape == "whole":
+        return Operation("whole", key=done.key, new=action != _core.ACTIONS.index("lock"))
+    return Operation(shape, done.index, done.key, done.new, done.old)
+
+
+_BACK = frozenset(_core.M_CODES[name] for name in ("tracking_undo", "tracking_redo", "tracking_revert", "rollback"))
+_BACK |= {_core.M_CODES["tracking_revert_to"]}
+
+
+def undone_by(change: Change) -> int:
+    """Seq of the change that this one takes back; 0 if it is one of its own. O(1)."""
+    return change.scope.undoes if change.scope is not None and change.method_code in _BACK else 0
+
+
+def cancelled(changes: Iterable[Change]) -> set[int]:
+    """Seqs of the changes, oldest first, that amount to nothing: what was taken back, and what took it back."""
+    gone: set[int] = set()
+    known: dict[int, int] = {}
+    for change in changes:
+        back = known[change.seq] = undone_by(change)
+        if back and back in known:
+            gone.update((back, change.seq))
+            gone.discard(known[back])  # taking back an undo brings back what that had undone
+    return gone
+
+
+def take_back(change: Change, step: Operation, method: str, whole: bool = True) -> bool:
+    """Do step to the live container of change, recorded as taking it back. False, and nothing done, if it cannot be.
+
+    ``whole=False``: only some rows of the change are taken back, and the record does not name it.
+
+    Raises TrackingLockedError if the container is locked.
+    """
+    container = change._node.container
+    if container is None or _is_words(step):
+        return False
+    now = _core.scope_variable.get()
+    actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
+    token = _core.set_scope(Scope(actor, context, transaction, change.seq if whole else 0))
+    try:
+        code = _core.M_CODES[method]
+        return _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code)
+    finally:
+        _core.reset_scope(token)
+
+
+def _is_words(step: Operation) -> bool:
+    # tracking_keep_values=False: there is nothing to put back
+    values = (step.key, step.old, step.new)
+    if any(isinstance(value, _core.Words) for value in values):
+        return True
+    return any(isinstance(item, _core.Words) for items in values if type(items) in (tuple, list) for item in items)
+
+
+def _keys(done: Operation) -> list[Any]:
+    if done.shape == "rows":
+        return list(done.new[::3])
+    if done.shape == "elements":
+        return [*done.old, *done.new]
+    return [] if done.shape == "whole" else [done.key]
+
+
+def fitted(change: Change, done: Operation, later: Sequence[Change], gone: set[int]) -> Operation | None:
+    """What takes back done, the change or a part of it, below later changes; None if they touched the same place.
+
+    ``later``: all of them, oldest first; ``gone``: seqs of those that amount to nothing. O(later), in a list
+    O(items + later).
+    """
+    kind = change._node.kind
+    others = [each for each in later if each.seq not in gone and each._shape != "whole"]
+    if not others or done.shape == "whole":
+        return inverse(done, kind, change.action_code)
+    if kind != "list":
+        touched = {key for each in others for key in _keys(operation(each))}
+        return None if any(key in touched for key in _keys(done)) else inverse(done, kind)
+    container = change._node.container
+    return None if container is None else _fitted_in_list(done, list.__len__(container), later, gone)
+
+
+class _Tokens:
+    """The items of a list on their way back: those that it holds now are numbered, others are negative."""
+
+    def __init__(self, size: int) -> None:
+        self.now = list(range(size))
+        self.touched: set[int] = set()
+        self.stash: dict[int, list[int]] = {}  # seq of a removal -> tokens that its undoing put back
+        self.fresh = 0
+
+    def _lost(self, seq: int, count: int) -> list[int]:
+        # tokens of items that record seq removed
+        known = self.stash.pop(seq, None)
+        if known is not None and len(known) == count:
+            return known
+        self.fresh -= count
+        return list(range(self.fresh, self.fresh + count))
+
+    def back(self, done: Operation, seq: int, counts: bool) -> None:
+        """Go back before a record; counts: it is not one that amounts to nothing."""
+        now = self.now
+        if done.shape == "slot":
+            if done.old is MISSING:
+                token = now.pop(done.index)
+                if done.undoes:
+                    self.stash[done.undoes] = [token]
+            elif done.new is MISSING:
+                now[done.index : done.index] = self._lost(seq, 1)
+            elif counts:
+                self.touched.add(now[done.index])
+        elif done.shape == "splice":
+            stop = done.index + len(done.new)
+            tokens = now[done.index : stop]
+            now[done.index : stop] = self._lost(seq, len(done.old))
+            if done.undoes:
+                self.stash[done.undoes] = tokens
+        elif done.shape == "order":
+            after = list(now)
+            for new, old in enumerate(done.new):
+                now[old] = after[new]
+        elif done.shape == "rows":
+            self._rows(done, seq, counts)
+
+    def _rows(self, done: Operation, seq: int, counts: bool) -> None:
+        places = done.new[::3]
+        if done.new[1] is MISSING:
+            tokens = [self.now.pop(at) for at in reversed(places)]
+            if done.undoes:
+                self.stash[done.undoes] = tokens[::-1]
+        elif done.new[2] is MISSING:
+            for at, token in zip(places, self._lost(seq, len(places)), strict=True):
+                self.now.insert(at, token)
+        elif counts:
+            self.touched.update(self.now[at] for at in places)
+
+    def gap(self, index: int) -> int:
+        """Where an item that stood before position index goes now."""
+        for token in reversed(self.now[:index]):
+            if token >= 0:
+                return token + 1
+        return next((token for token in self.now[index:] if token >= 0), 0)
+
+
+def _fitted_in_list(done: Operation, size: int, later: Sequence[Change], gone: set[int]) -> Operation | None:
+    if done.shape == "order":
+        return None  # it touched every place
+    tokens = _Tokens(size)
+    for each in reversed(later):
+        tokens.back(operation(each), each.seq, each.seq not in gone)
+    if done.shape == "slot":
+        if done.new is MISSING:
+            return Operation("slot", tokens.gap(done.index), MISSING, MISSING, done.old)
+        token = tokens.now[done.index]
+        if token < 0 or token in tokens.touched:
+            return None
+        return Operation("slot", token, MISSING, done.new, done.old)
+    if done.shape == "splice":
+        return _splice_back(done, tokens)
+    places = [tokens.now[at] for at in done.new[::3]] if done.new[2] is not MISSING else []
+    if not places or min(places) < 0 or not tokens.touched.isdisjoint(places):
+        return None
+    rows = sorted(zip(places, done.new[2::3], done.new[1::3], strict=True), key=lambda row: row[0])
+    return Operation("rows", new=tuple(part for row in rows for part in row))
+
+
+def _splice_back(done: Operation, tokens: _Tokens) -> Operation | None:
+    mine = tokens.now[done.index : done.index + len(done.new)]
+    if not mine:
+        return Operation("splice", tokens.gap(done.index), old=(), new=tuple(done.old))
+    if min(mine) < 0 or not tokens.touched.isdisjoint(mine):
+        return None
+    if mine == list(range(mine[0], mine[0] + len(mine))):
+        return Operation("splice", mine[0], old=tuple(done.new), new=tuple(done.old))
+    if done.old:
+        return None
+    rows = sorted(zip(mine, done.new, strict=True), key=lambda row: row[0])
+    return Operation("rows", new=tuple(part for at, item in rows for part in (at, item, MISSING)))
+
+
+class Unwinding:
+    """Takes back some of many changes, newest first, and leaves alone what others touched since.
+
+    ``changes``: all changes of the containers concerned, oldest first; ``newer`` gives those recorded since it
+    was last asked. Cost: O(changes), and O(items + changes) for a change of a list that others changed since.
+    """
+
+    def __init__(
+        self,
+        changes: list[Change],
+        newer: Callable[[], list[Change]],
+        method: str,
+        part: Callable[[Change], Operation] = operation,
+    ) -> None:
+        self._part = part
+        self._changes = changes
+        self._newer = newer
+        self._method = method
+        self._gone = cancelled(changes)
+        self._by_node: dict[int, list[Change]] = {}
+        for change in changes:
+            self._by_node.setdefault(id(change._node), []).append(change)
+
+    def run(
+        self, chosen: Callable[[Change], bool], there: Callable[[Change], bool] | None = None
+    ) -> tuple[list[Change], list[Change]]:
+        """Take back what is chosen and not taken back yet; (done, conflicts), newest first.
+
+        ``there``: is the container of a change still where it can be reached?
+        """
+        done: list[Change] = []
+        conflicts: list[Change] = []
+        others: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
+        for change in reversed(self._changes):
+            if change.seq in self._gone or change.action_code == 0:
+                continue
+            node = id(change._node)
+            if not chosen(change):
+                others[node] = others.get(node, 0) + (change._shape != "whole")
+            elif change._node.container is None:
+                done.append(change)  # nobody can see it any more
+            elif (there is None or there(change)) and self._one(change, others.get(node, 0) > 0):
+                done.append(change)
+                for new in self._newer():
+                    self._by_node.setdefault(id(new._node), []).append(new)
+                    if undone_by(new) == change.seq or new._node is change._node:
+                        self._gone.update((change.seq, new.seq))
+                    else:  # somebody else, an observer perhaps, in between
+                        others[id(new._node)] = others.get(id(new._node), 0) + 1
+            else:
+                conflicts.append(change)
+                others[node] = others.get(node, 0) + 1
+        return done, conflicts
+
+    def _one(self, change: Change, among_others: bool) -> bool:
+        step: Operation | None
+        done = self._part(change)
+        if among_others:
+            history = self._by_node[id(change._node)]
+            later = history[next(n for n, each in enumerate(history) if each.seq == change.seq) + 1 :]
+            step = fitted(change, done, later, self._gone)
+        else:
+            step = inverse(done, change._node.kind, change.action_code)
+        whole = self._part is operation or done == operation(change)
+        return step is not None and take_back(change, step, self._method, whole)

@@ -1,0 +1,151 @@
+"""Transactions: a block whose changes are made as one, or taken back as one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from pydatatracker import _core
+from pydatatracker._core import Change, Scope
+from pydatatracker.change import ChangeLogEntry
+from pydatatracker.history.inverse import Unwinding, cancelled
+
+__all__ = ["RollbackConflictError", "tracking_transaction"]
+
+
+class RollbackConflictError(RuntimeError):
+    """A rollback met later changes of others to the same places, and left those alone; ``changes`` stay made."""
+
+    def __init__(self, message: str, changes: list[ChangeLogEntry]) -> None:
+        super().__init__(message)
+        self.changes = changes
+
+
+class tracking_transaction(_core.Transaction):
+    """Make the changes of a block as one: they share ``change.transaction``; an exception takes them back.
+
+    Taken back is what the block itself did, in its task or thread (tasks started in it included), newest first,
+    recorded with the method ``rollback``; the exception goes on. What somebody else changed at the same place
+    since then stays: RollbackConflictError, from the exception, lists the changes that could not be taken back.
+    Observers are told after the commit, in order, and of nothing that was rolled back, unless they were added
+    with ``when="immediate"``. A transaction in a transaction is a savepoint. ``roots``: only what happens at or
+    below these containers is part of it. ``message`` becomes ``change.context["message"]``.
+
+    Entering and leaving costs some microseconds, a change in any tracked container meanwhile about 0.2 us more.
+
+    >>> from pydatatracker import TrackedDict
+    >>> account = TrackedDict(balance=10)
+    >>> try:
+    ...     with tracking_transaction(account, message="withdraw"):
+    ...         account["balance"] -= 50
+    ...         if account["balance"] < 0:
+    ...             raise ValueError("not that much")
+    ... except ValueError:
+    ...     account
+    {'balance': 10}
+    """
+
+    def __new__(cls, *roots: Any, message: str | None = None) -> Self:
+        return super().__new__(cls)
+
+    def __init__(self, *roots: Any, message: str | None = None) -> None:
+        for root in roots:
+            if _core.tracker(root) is None:
+                raise TypeError(
+                    f"tracking_transaction takes tracked containers, not {type(root).__name__}; track() makes them"
+                )
+        if message is not None and not isinstance(message, str):
+            raise TypeError(f"message is a str, not {type(message).__name__}")
+        above = _core.scope_variable.get()
+        parent = None if above is None else above.transaction
+        while parent is not None and not parent.is_open:
+            parent = parent.parent
+        super().__init__(uuid.uuid4().hex if parent is None else parent.id, parent, roots or None)
+        self.message = message
+        self._token: Any = None
+        self._ended = False
+
+    @property
+    def changes(self) -> list[ChangeLogEntry]:
+        """What the block did and did not take back again, oldest first. O(changes since it began)."""
+        found = [change for _, change, own in self._entries() if own] if self.is_open else []
+        gone = cancelled(found)
+        return [change for change in found if change.seq not in gone]  # type: ignore[misc]
+
+    def rollback(self) -> None:
+        """Take back what the block did so far; it goes on. O(changes since it began).
+
+        Raises RollbackConflictError where others changed the same places since.
+        """
+        if not self.is_open:
+            raise RuntimeError("this transaction is over; rollback() works inside its block")
+        entries = self._entries()
+        own = {change.seq for _, change, is_own in entries if is_own}
+        seen = len(entries)
+
+        def newer() -> list[Change]:
+            nonlocal seen
+            found = self._entries(seen)
+            seen += len(found)
+            return [change for _, change, _ in found]
+
+        unwinding = Unwinding([change for _, change, _ in entries], newer, "rollback")
+        _, conflicts = unwinding.run(lambda change: change.seq in own)
+        if conflicts:
+            places = ", ".join(change.pointer or "the whole" for change in conflicts[:5])  # type: ignore[attr-defined]
+            raise RollbackConflictError(
+                f"{len(conflicts)} of the changes could not be taken back, as somebody else changed the same place"
+                f" since, or wrote round the container: {places}; what is there now stays",
+                conflicts,  # type: ignore[arg-type]
+            )
+
+    def __enter__(self) -> Self:
+        if self._token is not None or self._ended:
+            raise RuntimeError("a transaction is entered once; make a new one with tracking_transaction()")
+        above = _core.scope_variable.get()
+        actor, context = ("", None) if above is None else (above.actor, above.context)
+        if self.message is not None:
+            mapping: Mapping[str, Any] = MappingProxyType({**(context or {}), "message": self.message})
+            context = mapping
+        self._open()
+        self._token = _core.set_scope(Scope(actor, context, self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        told: list[Any] = []
+        try:
+            if error is not None:
+                self._roll_back_for(error)
+        finally:
+            self._ended = True
+            if self.parent is None:
+                told = self._lasting()
+            self._close()
+            token, self._token = self._token, None
+            _core.reset_scope(token)
+        self._tell(told)
+
+    def _roll_back_for(self, error: BaseException) -> None:
+        # under the actor and context of the block, whatever the body left behind
+        try:
+            self.rollback()
+        except RollbackConflictError as conflict:
+            raise conflict from error
+
+    def _lasting(self) -> list[tuple[Any, Change]]:
+        # what observers were not told yet: own changes that were not taken back
+        entries = [(tracker, change) for tracker, change, own in self._entries() if own]
+        gone = cancelled(change for _, change in entries)
+        return [(tracker, change) for tracker, change in entries if change.seq not in gone]
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)

@@ -1,0 +1,316 @@
+"""Undo and redo: a stack of steps kept beside a container, made from its records when first asked.
+
+Undoing is a change like any other, recorded with the method ``tracking_undo`` and the seq of what it takes
+back (`ChangeLogEntry.undoes`), so the log stays append-only and true, and the stacks follow from it: what a
+record does not say of itself is a fresh change and empties the redo stack. A committed transaction is one step.
+"""
+
+from __future__ import annotations
+
+import bisect
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import Change
+from pydatatracker.change import ChangeLogEntry
+from pydatatracker.history.inverse import Operation, Unwinding, inverse, operation, take_back, undone_by
+from pydatatracker.history.points import Point, seq_of
+from pydatatracker.history.rewind import HistoryLostError
+from pydatatracker.history.transaction import tracking_transaction
+from pydatatracker.pointer import compile_glob
+
+__all__ = ["UndoConflictError", "redo", "revert", "revert_to", "undo"]
+
+_UNDO = _core.M_CODES["tracking_undo"]
+_ROLLBACK = _core.M_CODES["rollback"]
+_REDO = _core.M_CODES["tracking_redo"]
+_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
+
+
+class UndoConflictError(RuntimeError):
+    """A change cannot be taken back: the place is not as the record left it. Nothing was done."""
+
+
+class _Stacks:
+    """What can be undone and redone at or below one container, by the records read so far.
+
+    All logs are read that the container, or one that came into it, wrote to: what a container did while it was
+    elsewhere is undone once it is back. ``raw``: undo, redo and rollback count as changes like any other, but
+    those recorded after the start.
+    """
+
+    def __init__(self, container: Any, raw: bool = False) -> None:
+        self.born = _core.born(container)[1]
+        self.start = _core.newest_seq() if raw else 0
+        self.logs: dict[int, tuple[Any, int]] = {}  # id of the weak reference -> it, newest seq read
+        self.undo: list[Change] = []  # ordered by seq
+        self.redo: list[Change] = []
+        self.parked: list[Change] = []  # of containers that are somewhere else now
+        self.past: set[int] = set()  # seqs that came off the stack
+        self._meet(container)
+
+    def catch_up(self, container: Any) -> None:
+        """Read the records since last time. O(records since)."""
+        self._meet_own(container)
+        more = True
+        while more:
+            more = False
+            fresh: dict[int, Change] = {}
+            for key, (ref, last) in list(self.logs.items()):
+                log = ref()
+                if log is None:
+                    del self.logs[key]
+                    continue
+                found = _core.log_changes(log, last)
+                if found:
+                    self.logs[key] = (ref, found[-1].seq)
+                    fresh.update((change.seq, change) for change in found)
+            for seq in sorted(fresh):
+                if len(self.logs) == 1 or not (seq in self.past or self._has(seq)):
+                    more |= self._take_in(fresh[seq], container)
+        limit = _core.describe(container)[4].max_changes
+        if limit >= 0:
+            for stack in (self.undo, self.parked):
+                if len(stack) > 2 * limit + 16:
+                    del stack[: len(stack) - limit]
+            if len(self.past) > 8 * limit + 64:
+                self.past = set(sorted(self.past)[-4 * limit :])
+
+    def _has(self, seq: int) -> bool:
+        at = bisect.bisect_left(self.undo, seq, key=_seq)
+        return at < len(self.undo) and self.undo[at].seq == seq
+
+    def _meet_own(self, container: Any) -> None:
+        for log in _core.logs(container):
+            self.logs.setdefault(id(log.ref), (log.ref, self.born))
+
+    def _meet(self, value: Any) -> bool:
+        # a container that came from elsewhere has records in other logs
+        before = len(self.logs)
+        todo, seen = [value], set()
+        while todo:
+            each = todo.pop()
+            if id(each) not in seen:
+                seen.add(id(each))
+                self._meet_own(each)
+                todo.extend(_core.children(each))
+        return len(self.logs) > before
+
+    def _take_in(self, change: Change, container: Any) -> bool:
+        """Put a record where it belongs; True if there are more logs to read."""
+        if change.action_code not in _DATA or change.seq <= self.born:
+            return False
+        back = undone_by(change)
+        if self.start and (not back or change.seq <= self.start):
+            self._add(change)
+        elif self.start:
+            pass
+        elif change.method_code not in (_UNDO, _REDO, _ROLLBACK) or not back:
+            self._add(change)
+            if self.redo and _core.seen_by(change, container):
+                self.redo.clear()
+        elif self._drop(self.redo, back):  # an undo was taken back
+            self._add(change)
+        else:
+            taken = self._drop(self.undo, back)
+            if change.method_code == _UNDO or (taken is not None and taken.method_code == _REDO):
+                self.redo.append(change)
+            self.past.add(change.seq)
+        met = [self._meet(value) for value in _values(change)]
+        if met and self.parked:
+            self.undo = sorted([*self.undo, *self.parked], key=_seq)
+            self.parked = []
+        return any(met)
+
+    def _add(self, change: Change) -> None:
+        if self.undo and self.undo[-1].seq > change.seq:
+            bisect.insort(self.undo, change, key=_seq)
+        else:
+            self.undo.append(change)
+
+    def _drop(self, stack: list[Change], seq: int) -> Change | None:
+        self.past.add(seq)
+        for n in range(len(stack) - 1, -1, -1):
+            if stack[n].seq == seq:
+                return stack.pop(n)
+        return None
+
+    def top(self, stack: list[Change], container: Any) -> Change | None:
+        """The newest step on a stack that concerns what is in the container now."""
+        while stack:
+            if _core.is_below(stack[-1]._node, container):
+                return stack[-1]
+            change = stack.pop()
+            if stack is self.undo:
+                self.parked.append(change)
+        return None
+
+
+def _seq(change: Change) -> int:
+    return change.seq
+
+
+def _values(change: Change) -> list[Any]:
+    # the tracked containers that a record put somewhere or took away
+    found: list[Any] = [change.old, change.new]
+    for items in (change.old, change.new):
+        if type(items) in (tuple, list) and change._shape in ("splice", "rows", "elements"):
+            found.extend(items)
+        elif type(items) is dict and change._shape == "fill":
+            found.extend(items.values())
+    return [value for value in found if _core.tracker(value) is not None]
+
+
+def _stacks(container: Any) -> _Stacks:
+    rare = _core.settings(container)
+    stacks: _Stacks | None = rare.get("undo")
+    if stacks is None:
+        stacks = rare["undo"] = _Stacks(container)
+    stacks.catch_up(container)
+    return stacks
+
+
+def undo(container: Any, n: int) -> list[ChangeLogEntry]:
+    """Do what `tracking_undo` says."""
+    return _back(container, n, "tracking_undo")
+
+
+def redo(container: Any, n: int) -> list[ChangeLogEntry]:
+    """Do what `tracking_redo` says."""
+    return _back(container, n, "tracking_redo")
+
+
+def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise TypeError(f"n is a number of steps, 0 or more, not {n!r}")
+    done: list[Change] = []
+    stacks = _stacks(container)
+    for _ in range(n):
+        stack = stacks.undo if method == "tracking_undo" else stacks.redo
+        top = stacks.top(stack, container)
+        if top is None:
+            break
+        group = top.transaction  # type: ignore[attr-defined]
+        if group is None:
+            _one(top, method)
+            done.append(top)
+        else:
+            with tracking_transaction():
+                while top is not None and top.transaction == group:  # type: ignore[attr-defined]
+                    _one(top, method)
+                    done.append(top)
+                    stacks.catch_up(container)  # takes it off its stack
+                    top = stacks.top(stack, container)
+        stacks.catch_up(container)
+    if n and not done and method == "tracking_undo" and _lost(container):
+        raise HistoryLostError(
+            f"nothing is left to undo here: {_core.describe(container)[3]} older changes are no longer kept;"
+            " a larger tracking_max_changes keeps more"
+        )
+    return _seen(done, container)
+
+
+def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
+    # with paths from the container, where they happened below it
+    viewer = _core.tracker(container)
+    return [change._seen_from(viewer) for change in changes]
+
+
+def _lost(container: Any) -> bool:
+    born = _core.born(container)[1]
+    return any(log.last_dropped > born for log in _core.logs(container))
+
+
+def _one(change: Change, method: str) -> None:
+    step = inverse(operation(change), change._node.kind, change.action_code)
+    if not take_back(change, step, method):
+        raise UndoConflictError(
+            f"{method}: {change!r} cannot be taken back: the place does not hold what the change left there"
+            " (something wrote round the container, see tracking_verify(), or values were not kept)"
+        )
+
+
+def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
+    """Do what `tracking_revert_to` says."""
+    seq = seq_of(container, point)
+    _require(container, seq)
+    done: list[Change] = []
+    with tracking_transaction():
+        stacks = _Stacks(container, raw=True)
+        while True:
+            stacks.catch_up(container)
+            top = stacks.top(stacks.undo, container)
+            if top is None or top.seq <= seq:
+                break
+            stacks.undo.pop()
+            stacks.past.add(top.seq)
+            _one(top, "tracking_revert_to")
+            done.append(top)
+        _require(container, seq)
+    return _seen(done, container)
+
+
+def _require(container: Any, seq: int) -> None:
+    for log in _core.logs(container):
+        if log.last_dropped > seq:
+            raise HistoryLostError(
+                f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
+                f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
+            )
+
+
+def revert(
+    container: Any, actor: str | None, path: str | None, transaction: str | None, since: Point | None
+) -> list[ChangeLogEntry]:
+    """Do what `tracking_revert` says."""
+    first = 0 if since is None else seq_of(container, since)
+    pattern = None if path is None else compile_glob(path)
+    wanted = set()
+    for change in _core.changes_of(container):
+        entry: Any = change
+        if (
+            change.action_code in _DATA
+            and (since is None or change.seq > first)
+            and (actor is None or entry.actor == actor)
+            and (transaction is None or entry.transaction == transaction)
+            and (pattern is None or _core.matches(change, pattern, container))
+        ):
+            wanted.add(change.seq)
+    if not wanted:
+        return []
+    changes = _histories(container)
+    newest = changes[-1].seq
+
+    def newer() -> list[Change]:
+        nonlocal newest
+        found = _core.changes_of(container, newest)
+        newest = found[-1].seq if found else newest
+        return found
+
+    def part(change: Change) -> Operation:
+        done = operation(change)
+        if pattern is None or done.shape not in ("rows", "elements") or change._node.kind == "list":
+            return done
+        if done.shape == "elements":
+            chosen = [tuple(e for e in elements if _core.matches_at(change, pattern, container, e))
+                      for elements in (done.old, done.new)]
+            return Operation("elements", old=chosen[0], new=chosen[1])
+        rows = done.new
+        kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]
+        return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]))
+
+    with tracking_transaction():
+        _, conflicts = Unwinding(changes, newer, "tracking_revert", part).run(
+            lambda change: change.seq in wanted, lambda change: _core.is_below(change._node, container)
+        )
+    return _seen(conflicts, container)
+
+
+def _histories(container: Any) -> list[Change]:
+    # all changes of all containers that are at or below container now, or were, wherever they were made
+    found: dict[int, Change] = {}
+    stacks = _Stacks(container, raw=True)
+    stacks.catch_up(container)
+    for change in stacks.undo:
+        found[change.seq] = change
+    return [found[seq] for seq in sorted(found)]

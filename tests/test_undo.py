@@ -1,0 +1,396 @@
+"""Undo, redo, revert: what they do to the data, what they leave in the log, what they refuse."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from gardener import Gardener, alike, plain_copy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker import (
+    HistoryLostError,
+    TrackedAttr,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    TrackingLockedError,
+    _core,
+    track,
+    tracking_actor,
+    tracking_transaction,
+)
+from pydatatracker.history.undo import UndoConflictError
+
+
+def undo_all(x: Any) -> int:
+    steps = 0
+    while x.tracking_undo():
+        steps += 1
+        assert steps < 10_000, "undo does not come to an end"
+    return steps
+
+
+def redo_all(x: Any) -> int:
+    steps = 0
+    while x.tracking_redo():
+        steps += 1
+        assert steps < 10_000, "redo does not come to an end"
+    return steps
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 120))
+def test_undo_all_gives_the_start_and_redo_all_the_end(seed: int, operations: int) -> None:
+    """Whatever was moved, shared, detached, changed while detached and put back, also the second time."""
+    chance = random.Random(seed)
+    x = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=None)
+    start = plain_copy(x)
+    gardener = Gardener(x, chance)
+    for _ in range(operations):
+        gardener.step()
+    end = plain_copy(x)
+    for _ in range(2):
+        undo_all(x)
+        assert alike(start, plain_copy(x))
+        x._check()
+        redo_all(x)
+        assert alike(end, plain_copy(x))
+        x._check()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 80), st.data())
+def test_revert_to_gives_every_state_that_was(seed: int, operations: int, data: Any) -> None:
+    """tracking_revert_to(k) is the state after k, also if undo, redo and reverts lie between; undo takes it back."""
+    chance = random.Random(seed)
+    x = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=None)
+    gardener = Gardener(x, chance)
+    states = [(_core.newest_seq(), plain_copy(x))]
+    for _ in range(operations):
+        pick = chance.random()
+        if pick < 0.1:
+            x.tracking_undo(chance.randrange(3))
+        elif pick < 0.15:
+            x.tracking_redo()
+        else:
+            gardener.step()
+        states.append((_core.newest_seq(), plain_copy(x)))
+    for _ in range(3):
+        seq, then = data.draw(st.sampled_from(states))
+        before = plain_copy(x)
+        assert alike(then, x.tracking_state_at(seq))
+        done = x.tracking_revert_to(seq)
+        assert alike(then, plain_copy(x))
+        x._check()
+        if done:
+            x.tracking_undo()
+            assert alike(before, plain_copy(x))
+            x.tracking_redo()
+
+
+def test_what_comes_back_is_the_same_object() -> None:
+    """No copy is restored: identity, and with it everything that others refer to."""
+    a, b = object(), object()
+    x = TrackedDict(one=a, many=TrackedList([a, b]))
+    many = x["many"]
+    del x["many"]
+    x["one"] = b
+    x.tracking_undo(2)
+    assert x["many"] is many
+    assert x["one"] is a
+    many.clear()
+    many.tracking_undo()
+    assert [True, True] == [many[0] is a, many[1] is b]
+
+
+def test_undo_is_recorded_and_names_what_it_takes_back() -> None:
+    """The log is append-only: a record more, with its method and the seq of the change taken back."""
+    x = TrackedList([3, 1, 2])
+    x.sort()
+    sort = x.last_change()
+    assert sort is not None
+    x.tracking_undo()
+    undone = x.last_change()
+    assert undone is not None
+    assert ("tracking_undo", sort.seq, [3, 1, 2]) == (undone.method, undone.undoes, list(x))
+    assert 3 == len(x.tracking_changes())
+    assert sort.seq == undone.to_dict()["undoes"]
+
+
+def test_a_fresh_change_empties_the_redo_stack() -> None:
+    """As in every editor."""
+    x = TrackedDict()
+    x["a"] = 1
+    x.tracking_undo()
+    x["b"] = 2
+    assert [] == x.tracking_redo()
+    assert {"b": 2} == x
+
+
+def test_a_change_elsewhere_in_the_tree_does_not_empty_it() -> None:
+    """Redo of a part depends on that part alone."""
+    root = track({"a": {}, "b": {}})
+    root["a"]["n"] = 1
+    root["a"].tracking_undo()
+    root["b"]["n"] = 2
+    assert 1 == len(root["a"].tracking_redo())
+    assert {"a": {"n": 1}, "b": {"n": 2}} == root
+
+
+def test_a_part_and_the_whole_share_one_history() -> None:
+    """What a child undid is undone for the root too, and the root can redo it."""
+    root = track({"a": {}})
+    root["a"]["n"] = 1
+    root["top"] = 1
+    root["a"].tracking_undo()
+    assert {"a": {}, "top": 1} == root
+    root.tracking_redo()
+    assert {"a": {"n": 1}, "top": 1} == root
+    root.tracking_undo(2)
+    assert {"a": {}} == root
+
+
+def test_a_transaction_is_one_step() -> None:
+    """Both ways."""
+    x = TrackedDict(tracking_auto_convert=True)
+    x["z"] = []
+    with tracking_transaction():
+        x["a"] = 1
+        x["z"].append(1)
+    assert 2 == len(x.tracking_undo())
+    assert {"z": []} == x
+    assert 2 == len(x.tracking_redo())
+    assert {"z": [1], "a": 1} == x
+
+
+def test_a_rolled_back_transaction_leaves_no_step() -> None:
+    """Undo goes on with what was before it."""
+    x = TrackedDict()
+    x["a"] = 1
+    with pytest.raises(ZeroDivisionError), tracking_transaction():
+        x["b"] = 1
+        x["b"] = 1 / 0
+    x.tracking_undo()
+    assert {} == x
+    assert [] == x.tracking_undo()
+
+
+def test_undo_in_a_transaction_is_rolled_back() -> None:
+    """An undo is a change like any other, and can be undone again afterwards."""
+    x = TrackedDict()
+    x["a"] = 1
+    with pytest.raises(KeyError), tracking_transaction():
+        x.tracking_undo()
+        raise KeyError
+    assert {"a": 1} == x
+    x.tracking_undo()
+    assert {} == x
+
+
+def test_lock_refuses_undo_and_nothing_is_lost() -> None:
+    """A locked container stays as it is; after unlock undo works."""
+    x = TrackedList()
+    x.append(1)
+    x.lock()
+    with pytest.raises(TrackingLockedError):
+        x.tracking_undo()
+    assert [1] == x
+    x.unlock()
+    x.tracking_undo()
+    assert [] == x
+
+
+def test_a_write_round_the_container_is_found_not_overwritten() -> None:
+    """Undo looks before it writes: what a record left must still be there."""
+    x = TrackedDict(a=1)
+    x["a"] = 2
+    dict.__setitem__(x, "a", 99)
+    with pytest.raises(UndoConflictError, match="does not hold"):
+        x.tracking_undo()
+    assert {"a": 99} == x
+
+
+def test_beyond_the_ring_it_says_so() -> None:
+    """Nothing left because it is no longer kept is an error; nothing done at all is not."""
+    x = TrackedDict(tracking_max_changes=2)
+    assert [] == x.tracking_undo()
+    for n in range(5):
+        x["n"] = n
+    assert 2 == len(x.tracking_undo(2))
+    assert {"n": 2} == x
+    with pytest.raises(HistoryLostError, match="no longer kept"):
+        x.tracking_undo()
+
+
+def test_a_thousand_undos_on_a_long_list() -> None:
+    """Undo costs what the change cost: no copy of the list (seen by its allocations, not by a clock)."""
+    import tracemalloc
+
+    x = TrackedList(range(100_000))
+    for n in range(1000):
+        x[n * 7] = -n
+    x.tracking_undo()
+    tracemalloc.start()
+    base = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    x.tracking_undo(999)
+    peak = tracemalloc.get_traced_memory()[1] - base
+    tracemalloc.stop()
+    assert list(range(100_000)) == x
+    assert peak < 800_000, f"{peak} bytes: a copy of the list is 800,000"
+
+
+class Account(TrackedAttr):
+    def __init__(self) -> None:
+        self.balance = 0
+        self._rate = 1
+
+    @property
+    def rate(self) -> int:
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: int) -> None:
+        self._rate = value
+
+
+def test_attributes_and_properties_come_back() -> None:
+    """An attribute through its storage, a property through its setter; one that was added is deleted."""
+    x = Account()
+    x.balance = 5
+    x.rate = 3
+    x.note = "hi"  # type: ignore[attr-defined]
+    x.tracking_undo(3)
+    assert (0, 1, False) == (x.balance, x.rate, hasattr(x, "note"))
+    x.tracking_redo(3)
+    assert (5, 3, "hi") == (x.balance, x.rate, x.note)  # type: ignore[attr-defined]
+
+
+# ---- revert: only what matches
+
+
+def test_revert_takes_back_one_actor_and_follows_items_through_shifts() -> None:
+    """The other's inserts and sorts stay; the item is found where it is now."""
+    x = TrackedList(["a", "b", "c"])
+    with tracking_actor("eve"):
+        x[1] = "EVE"
+        x.append("tail")
+    x.insert(0, "first")
+    x.reverse()
+    assert ["tail", "c", "EVE", "a", "first"] == x
+    assert [] == x.tracking_revert(actor="eve")
+    assert ["c", "b", "a", "first"] == x
+    x._check()
+
+
+def test_revert_reports_what_a_later_change_touched_and_leaves_it() -> None:
+    """A list of the changes that stay, and nothing half undone."""
+    x = TrackedDict(a=1, b=1)
+    with tracking_actor("eve"):
+        x.update(a=2, b=2)
+    x["b"] = 3
+    conflicts = x.tracking_revert(actor="eve")
+    assert ["update"] == [change.method for change in conflicts]
+    assert {"a": 2, "b": 3} == x
+    assert [] == x.tracking_revert(path="/a")
+    assert {"a": 1, "b": 3} == x
+
+
+def test_a_revert_is_one_step_to_undo() -> None:
+    """And undoing it brings back what it took."""
+    x = TrackedDict(a=1)
+    with tracking_actor("eve"):
+        x["a"] = 2
+        x["b"] = 2
+    x.tracking_revert(actor="eve")
+    assert {"a": 1} == x
+    x.tracking_undo()
+    assert {"a": 2, "b": 2} == x
+
+
+def test_revert_by_transaction_and_since() -> None:
+    """Both filters, alone and together."""
+    x = TrackedDict()
+    with tracking_transaction() as one:
+        x["a"] = 1
+    x["b"] = 2
+    mark = x.last_change()
+    x["c"] = 3
+    assert [] == x.tracking_revert(transaction=one.id)
+    assert {"b": 2, "c": 3} == x
+    assert [] == x.tracking_revert(since=mark, path="/c")
+    assert {"b": 2} == x
+    assert [] == x.tracking_revert(actor="nobody")
+
+
+def test_a_change_below_a_place_that_was_replaced_is_a_conflict() -> None:
+    """The container that changed is no longer there to be changed back."""
+    x = track({"l": [1]})
+    with tracking_actor("eve"):
+        x["l"].append(2)
+    x["l"] = [9]
+    assert ["/l/1"] == [change.pointer for change in x.tracking_revert(actor="eve")]
+    assert {"l": [9]} == x
+
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 9)), max_size=25))
+def test_reverting_one_actors_list_changes_equals_never_having_made_them(script: list[tuple[bool, int, int]]) -> None:
+    """For inserts and removals of single items where nothing collides: the same as the other's operations alone.
+
+    Items are unique; the other actor works on items by identity, so that leaving eve's operations out is well defined.
+    """
+    x = TrackedList([f"start{n}" for n in range(4)])
+    alone = list(x)
+    fresh = 0
+    for by_eve, do, pick in script:
+        fresh += 1
+        item = f"{'eve' if by_eve else 'me'}{fresh}"
+        if by_eve:
+            with tracking_actor("eve"):
+                x.insert(pick % (len(x) + 1), item)
+        elif do < 2 or not x:
+            x.append(item)
+            alone.append(item)
+        elif do == 2:
+            x.insert(0, item)
+            alone.insert(0, item)
+        elif do == 3:
+            mine = [each for each in x if not each.startswith("eve")]
+            if mine:
+                x.remove(mine[pick % len(mine)])
+                alone.remove(mine[pick % len(mine)])
+        else:
+            x.reverse()
+            alone.reverse()
+    assert [] == x.tracking_revert(actor="eve")
+    assert alone == x
+    x._check()
+
+
+def test_sets_and_every_bulk_call() -> None:
+    """Every mutator of every kind goes back and forth."""
+    s = TrackedSet([1, 2])
+    states = [set(s)]
+    for call, argument in [("update", [3, 4]), ("difference_update", [1]), ("symmetric_difference_update", [2, 9]),
+                           ("intersection_update", [9, 3]), ("add", 7), ("discard", 3)]:  # fmt: skip
+        getattr(s, call)(argument)
+        states.append(set(s))
+    s.clear()
+    for then in reversed(states):
+        s.tracking_undo()
+        assert then == s
+
+
+@pytest.mark.parametrize("n", [-1, True, 1.5, "1"])
+def test_a_bad_count_is_refused(n: Any) -> None:
+    """With a sentence, and nothing done."""
+    x = TrackedDict()
+    x["a"] = 1
+    with pytest.raises(TypeError, match="number of steps"):
+        x.tracking_undo(n)
+    assert {"a": 1} == x
