@@ -42,7 +42,10 @@ class Scope:
 class Transaction:
     id: str
     parent: Transaction | None
+    roots: tuple[Tracker, ...] | None
     is_open: bool
+    last_seq: int
+    start: int
     def __init__(self, id: str, parent: Transaction | None, roots: Iterable[Any] | None) -> None: ...
     def _open(self) -> None: ...
     def _close(self) -> None: ...

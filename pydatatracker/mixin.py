@@ -218,7 +218,8 @@ class TrackingMixin:
         ``path`` is a glob over pointers (``/users/*/email``, ``/cfg/**``), ``actions`` the actions to be told
         of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. Changes in
         a transaction are told after it is committed; ``when="immediate"`` tells them at once, and also of what
-        is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a method ``tracking_attached(container)`` is told that it was added. O(observers).
+        is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a
+        method ``tracking_attached(container)`` is told that it was added. O(observers).
         Raises TypeError for what cannot be called, ValueError for an unknown action.
 
         >>> from pydatatracker import TrackedDict

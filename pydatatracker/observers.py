@@ -140,6 +140,8 @@ def logging_observer(
 class JsonFileObserver:
     """An observer that appends a JSON line a change to a file; see `json_file_observer`."""
 
+    tracking_when = "immediate"  # the file is a log of what happened: a rollback stands in it too, in its order
+
     def __init__(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         from pydatatracker.io import ChangeWriter
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+
 from gardener import Gardener
 from oracle import Oracle
 

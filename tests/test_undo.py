@@ -336,7 +336,6 @@ def test_a_change_below_a_place_that_was_replaced_is_a_conflict() -> None:
     assert {"l": [9]} == x
 
 
-
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 9)), max_size=25))
 def test_reverting_one_actors_list_changes_equals_never_having_made_them(script: list[tuple[bool, int, int]]) -> None:
@@ -346,9 +345,7 @@ def test_reverting_one_actors_list_changes_equals_never_having_made_them(script:
     """
     x = TrackedList([f"start{n}" for n in range(4)])
     alone = list(x)
-    fresh = 0
-    for by_eve, do, pick in script:
-        fresh += 1
+    for fresh, (by_eve, do, pick) in enumerate(script):
         item = f"{'eve' if by_eve else 'me'}{fresh}"
         if by_eve:
             with tracking_actor("eve"):

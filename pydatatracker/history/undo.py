@@ -213,6 +213,7 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
 def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
     # with paths from the container, where they happened below it
     viewer = _core.tracker(container)
+    assert viewer is not None
     return [change._seen_from(viewer) for change in changes]
 
 
@@ -292,8 +293,10 @@ def revert(
         if pattern is None or done.shape not in ("rows", "elements") or change._node.kind == "list":
             return done
         if done.shape == "elements":
-            chosen = [tuple(e for e in elements if _core.matches_at(change, pattern, container, e))
-                      for elements in (done.old, done.new)]
+            chosen = [
+                tuple(e for e in elements if _core.matches_at(change, pattern, container, e))
+                for elements in (done.old, done.new)
+            ]
             return Operation("elements", old=chosen[0], new=chosen[1])
         rows = done.new
         kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]

@@ -60,15 +60,21 @@ cdef class Transaction:
         return None
 
     def _tell(self, list entries):
-        """Tell observers, but those who asked for more, of (tracker, change) pairs."""
+        """Tell observers of (tracker, change) pairs, but those who were told at once."""
         cdef Tracker t
+        cdef list failed = []
         for each, change in entries:
             t = each
             (<Change>change).told = W_DEFERRED
             if t.owner != NULL and t.epoch != epoch:
                 refresh(t)
             if t.state & T_NOTIFY:
-                notify(t, <Change>change)
+                try:
+                    notify(t, <Change>change)
+                except ExceptionGroup as group:
+                    failed.extend(group.exceptions)
+        if failed:
+            raise ExceptionGroup("observers of a tracked container failed", failed)
 
 
 cdef bint covers(Transaction tx, Change change):
