@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import CodeType
-from typing import Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, final, overload, type_check_only
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, final, overload, type_check_only
 from weakref import ref
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _T = TypeVar("_T")
+
+Redact: TypeAlias = str | Iterable[str] | Callable[[tuple[Any, ...]], bool]  # globs over pointers, or path -> bool
 
 @final
 @type_check_only
@@ -60,6 +62,8 @@ class Options:
     max_changes: int
     keep_values: int
     raise_errors: int
+    remember_last: int
+    redact: Any
     def __init__(
         self,
         auto_convert: int = -1,
@@ -68,18 +72,22 @@ class Options:
         max_changes: int | None = -1,
         keep_values: int = -1,
         raise_errors: int = -1,
+        remember_last: int = -1,
+        redact: Any = None,
     ) -> None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 class Log:
-    def __new__(cls, limit: int = 4096) -> Self: ...
+    def __new__(cls, limit: int = 4096, remember: bool = False) -> Self: ...
     capacity: int
     head: int
     count: int
     limit: int
     dropped: int
     last_dropped: int
+    last: dict[Tracker, Any] | None
+    noted: int
     ref: ref[Log]
     def _check(self) -> None: ...
 
@@ -181,6 +189,8 @@ class TrackingOptions(TypedDict, total=False):  # what every constructor takes b
     tracking_max_changes: int | None
     tracking_keep_values: bool
     tracking_observer_errors: Literal["log", "raise"]
+    tracking_remember_last: bool
+    tracking_redact: Redact | None
 
 # Its __init__ stands at TrackedDict: for `self: X[str, V]` mypy looks at the class that is called, not at a base.
 class DictHook(dict[_K, _V]): ...
@@ -235,6 +245,9 @@ def setup(entry: type, settle: Any, errors: Any, dict_class: type, list_class: t
 def attr_setup(member_descriptor_type: Any, prepare: Any) -> None: ...
 def convert(value: Any, options: Options | None) -> Any: ...
 def contents(container: Any) -> list[Any]: ...
+def remembered(log: Log) -> tuple[dict[Tracker, Any] | None, int]: ...
+def is_quiet(key: Any) -> bool: ...
+def history_setup(marks: Any, mark: Any, redact: Any) -> None: ...
 def children(container: Any) -> list[Any]: ...
 def is_below(t: Tracker, container: Any) -> bool: ...
 def seen_by(change: Change, container: Any) -> bool: ...

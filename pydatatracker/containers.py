@@ -56,6 +56,8 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_max_changes: int | None = 4096,
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
+            tracking_remember_last: bool = False,
+            tracking_redact: Redact | None = None,
             **kwargs: V,
         ) -> None: ...
         @overload
@@ -75,6 +77,8 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_max_changes: int | None = 4096,
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
+            tracking_remember_last: bool = False,
+            tracking_redact: Redact | None = None,
             **kwargs: V,
         ) -> None: ...
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # type: ignore[misc]  # of its overloads' self
@@ -226,3 +230,24 @@ def track(obj: Any, /, **options: Any) -> Any:
 
 _core.setup(ChangeLogEntry, settle, log_observer_error, TrackedDict, TrackedList, TrackedSet)
 _core.attr_setup(types.MemberDescriptorType, prepare_class)
+
+
+def _marks_before(size: int, later: list[Any]) -> Any:
+    from pydatatracker.history import blame  # needed by few
+
+    return blame.marks_before(size, later)
+
+
+def _mark(marks: Any, change: Any) -> None:
+    from pydatatracker.history import blame
+
+    blame.mark(marks, change)
+
+
+def _compile_redact(given: Any) -> Any:
+    from pydatatracker import redact
+
+    return redact.compile_redact(given)
+
+
+_core.history_setup(_marks_before, _mark, _compile_redact)

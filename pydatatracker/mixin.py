@@ -116,6 +116,45 @@ class TrackingMixin:
 
         return rewind.state_at(self, points.seq_of(self, point))
 
+    def tracking_blame(self, pointer: str | None = None) -> Any:
+        """Return the last change of the place at pointer (None if none is known); without one, {pointer: change}.
+
+        A list item is followed through shifts and sorts. A place that came with a whole container was last changed
+        by what brought that. Of places that are gone only keys of containers that are still there are listed.
+        With ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree).
+        Raises ValueError for what is no pointer (RFC 6901).
+
+        >>> from pydatatracker import TrackedList, tracking_actor
+        >>> l = TrackedList(["a", "b"])
+        >>> with tracking_actor("eve"):
+        ...     l[1] = "B"
+        >>> l.insert(0, "first")
+        >>> l.tracking_blame("/2").actor
+        'eve'
+        >>> list(l.tracking_blame())
+        ['/0', '/2']
+        """
+        from pydatatracker.history import blame
+
+        if pointer is None:
+            return blame.blame_all(self)
+        return next(blame.history_of(self, pointer), None)
+
+    def tracking_history(self, pointer: str) -> list[ChangeLogEntry]:
+        """Return all changes of the place at pointer that are known, oldest first. As tracking_blame.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d["port"] = 80
+        >>> d["host"] = "db1"
+        >>> d["port"] = 8080
+        >>> [change.after for change in d.tracking_history("/port")]
+        [80, 8080]
+        """
+        from pydatatracker.history import blame
+
+        return list(blame.history_of(self, pointer))[::-1]
+
     def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
         """Take back the last n steps at or below this container; returns the changes taken back, newest first.
 

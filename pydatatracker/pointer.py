@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["compile_glob", "to_pointer"]
+__all__ = ["compile_glob", "parse_pointer", "to_pointer"]
 
 Segment = str | Callable[[str], Any] | None
 
@@ -19,6 +19,23 @@ def to_pointer(path: Iterable[object]) -> str:
     '/cfg/a~1b/0'
     """
     return "".join(f"/{_segment(key)}" for key in path)
+
+
+def parse_pointer(pointer: str) -> tuple[str, ...]:
+    """Return the parts of an RFC 6901 JSON pointer, unescaped. O(pointer).
+
+    Raises ValueError for what does not begin with `/` (but for "", the whole), TypeError for what is no str.
+
+    >>> parse_pointer("/cfg/a~1b/0")
+    ('cfg', 'a/b', '0')
+    """
+    if not isinstance(pointer, str):
+        raise TypeError(f"a pointer is a str such as '/users/0/email', not {pointer!r}")
+    if pointer == "":
+        return ()
+    if not pointer.startswith("/"):
+        raise ValueError(f"the pointer {pointer!r} must begin with '/', as in '/users/0/email'")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
 
 
 def _segment(key: object) -> str:

@@ -28,6 +28,8 @@ cdef class Options:         # shared by all containers that were made with the s
     cdef readonly Py_ssize_t max_changes    # NO_LIMIT: no bound; -1: not said
     cdef readonly int keep_values       # -1: not said
     cdef readonly int raise_errors      # observer errors: 1 raise, 0 log, -1: not said
+    cdef readonly int remember_last     # the last change of every place is kept; -1: not said
+    cdef readonly object redact         # compiled globs or a callable; None: not said
 
 
 cdef class Log:             # the ring: all records of one tree
@@ -40,6 +42,8 @@ cdef class Log:             # the ring: all records of one tree
     cdef readonly uint64_t dropped      # records that fell out
     cdef readonly uint64_t last_dropped # seq of the newest record that fell out or was cleared
     cdef readonly object ref            # weak reference to self, shared by all trackers that wrote here
+    cdef readonly dict last             # tracking_remember_last: tracker -> last changes by key, or by position
+    cdef readonly uint64_t noted        # newest seq that is in `last`; the record may still be in the ring
     cdef dict held                      # seq -> weak entries that must be settled before they fall out; None: none
     cdef object __weakref__             # for ref
 

@@ -111,6 +111,10 @@ cdef int settle_oldest(Log log) except -1:
     """Before the oldest record is overwritten, let entries that somebody holds keep their answers."""
     cdef uint64_t seq
     cdef list entries = []
+    if log.last is not None and log.count == log.limit and log.stamps[ring_index(log, 0)].seq > log.noted:
+        note_oldest(log)
+    if log.last is not None and not log.held:
+        return 0
     if log.held is None or log.count < log.capacity or log.capacity != log.limit or log.count == 0:
         return 0
     if log.stamps[ring_index(log, 0)].seq not in log.held:
@@ -121,11 +125,16 @@ cdef int settle_oldest(Log log) except -1:
         if held > seq:
             break
         entries.extend([e for e in [r() for r in log.held.pop(held)] if e is not None])
-    if not log.held:
+    if not log.held and log.last is None:
         log.held = None
     if entries:
         settle_entries(entries)
     return 0
+
+
+def is_quiet(key):
+    """True if comparing key runs no user code. O(1)."""
+    return pdt_quiet_key(key)
 
 
 cdef Change watched(Change change):
@@ -296,6 +305,9 @@ def clear_changes(container):
             entries = [e for refs in held.values() for e in [r() for r in refs] if e is not None]
             settle_entries(entries)
         clear_log(<Log>log)
+        if (<Log>log).last is not None:
+            (<Log>log).last = {}
+            (<Log>log).held = {}
 
 
 def set_lock(container, bint locked):
@@ -408,6 +420,12 @@ def error_count():
     return observer_errors
 
 
+
+
+def history_setup(marks, mark, redact):
+    """Called once by the package: functions of the layers above."""
+    global new_marks, mark_list, compile_redact
+    new_marks, mark_list, compile_redact = marks, mark, redact
 
 
 def setup(entry, settle, errors, dict_class, list_class, set_class):

@@ -2,7 +2,8 @@
 
 OPTION_NAMES = (
     "tracking_name", "tracking_auto_convert", "tracking_capture_snapshots", "tracking_capture_stack",
-    "tracking_max_changes", "tracking_keep_values", "tracking_observer_errors",
+    "tracking_max_changes", "tracking_keep_values", "tracking_observer_errors", "tracking_remember_last",
+    "tracking_redact",
 )
 
 
@@ -18,6 +19,9 @@ cdef int checked_flag(str name, object value) except? -99:
     if value is not True and value is not False:
         raise TypeError(f"{name} takes True or False, not {value!r}")
     return value is True
+
+
+cdef object compile_redact = None       # set by the package: globs or a callable -> what redact.pxi understands
 
 
 cdef tuple split_options(dict kwargs):
@@ -48,6 +52,10 @@ cdef tuple split_options(dict kwargs):
             options.max_changes = NO_LIMIT if value is None else checked_number(key, value)
         elif key == "tracking_keep_values":
             options.keep_values = checked_flag(key, value)
+        elif key == "tracking_remember_last":
+            options.remember_last = checked_flag(key, value)
+        elif key == "tracking_redact":
+            options.redact = None if value is None else compile_redact(value)
         elif key == "tracking_observer_errors":
             if value not in ("log", "raise"):
                 raise TypeError(f"tracking_observer_errors takes 'log' or 'raise', not {value!r}")

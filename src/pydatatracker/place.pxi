@@ -155,7 +155,7 @@ cdef int settle(Tracker t) except -1:
         if t.place is None or t.place.parent is not None:
             t.place = new_place(None, None, t)
         if t.log is None:
-            t.log = Log(options.max_changes)
+            t.log = Log(options.max_changes, options.remember_last == 1)
         log = t.log
     elif links == 1 and only.count == 1 and not only.parent.state & T_SEVERAL:
         key = find_one(only, t)

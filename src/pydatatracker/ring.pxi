@@ -43,8 +43,11 @@ def reset_scope(token):
 cdef class Log:
     """The records of one tree."""
 
-    def __cinit__(self, Py_ssize_t limit=DEFAULT_MAX_CHANGES):
+    def __cinit__(self, Py_ssize_t limit=DEFAULT_MAX_CHANGES, bint remember=False):
         self.limit = limit
+        if remember and limit > 0:
+            self.last = {}
+            self.held = {}              # never None: every commit comes by settle_oldest
         self.objects = []
         self.ref = _weakref.ref(self)
 

@@ -10,18 +10,20 @@ cdef class Options:
     """Tracking options of containers; -1 where not said."""
 
     def __init__(self, auto_convert=UNSAID, snapshots=UNSAID, stack=UNSAID, max_changes=UNSAID, keep_values=UNSAID,
-                 raise_errors=UNSAID):
+                 raise_errors=UNSAID, remember_last=UNSAID, redact=None):
         self.auto_convert = auto_convert
         self.snapshots = snapshots
         self.stack = stack
         self.max_changes = NO_LIMIT if max_changes is None else max_changes
         self.keep_values = keep_values
         self.raise_errors = raise_errors
+        self.remember_last = remember_last
+        self.redact = redact
 
     def __reduce__(self):
         return Options, (self.auto_convert, self.snapshots, self.stack,
                          None if self.max_changes == NO_LIMIT else self.max_changes, self.keep_values,
-                         self.raise_errors)
+                         self.raise_errors, self.remember_last, self.redact)
 
     def __eq__(self, other):
         return isinstance(other, Options) and self.__reduce__() == other.__reduce__()
@@ -31,7 +33,7 @@ cdef class Options:
 
 
 cdef Options UNSAID_OPTIONS = Options()
-cdef Options DEFAULT_OPTIONS = Options(0, 0, 0, DEFAULT_MAX_CHANGES, 1, 0)
+cdef Options DEFAULT_OPTIONS = Options(0, 0, 0, DEFAULT_MAX_CHANGES, 1, 0, 0)
 cdef Options ATTR_OPTIONS = Options(1)
 
 
@@ -47,6 +49,8 @@ cdef Options merged(Options own, Options above):
     both.max_changes = above.max_changes if own.max_changes == UNSAID else own.max_changes
     both.keep_values = above.keep_values if own.keep_values == UNSAID else own.keep_values
     both.raise_errors = above.raise_errors if own.raise_errors == UNSAID else own.raise_errors
+    both.remember_last = above.remember_last if own.remember_last == UNSAID else own.remember_last
+    both.redact = own.redact
     return both
 
 

@@ -1,0 +1,385 @@
+"""Who set it: the last change of a place, and all of them, newest record first, along the place's own past.
+
+A place is followed backwards: a list item through shifts and sorts to where it came in, a key to the containers
+that held its path before. What left the ring is asked of `tracking_remember_last`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Change
+from pydatatracker.change import ChangeLogEntry
+from pydatatracker.history.inverse import Operation, operation
+from pydatatracker.pointer import parse_pointer, to_pointer
+
+__all__ = ["blame_all", "history_of"]
+
+_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
+
+
+def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
+    """Yield the changes of one place, newest first. O(records of the tree) for all, fewer for the first.
+
+    Raises ValueError for what is no pointer.
+    """
+    trail = _Trail(container, parse_pointer(pointer))
+    viewer = _core.tracker(container)
+    noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
+    kept: Change | None = None
+    oldest = 0
+    for change in reversed(_core.changes_of(container)):
+        if change.seq <= noted and kept is None:
+            kept = trail.remembered(container)
+            noted = 0
+        if change.action_code in _DATA and trail.back(change):
+            oldest = change.seq
+            yield change
+        if trail.over:
+            return
+    if kept is None and noted:
+        kept = trail.remembered(container)
+    if kept is not None and (not oldest or kept.seq < oldest):
+        yield kept._seen_from(viewer)
+    elif not oldest and trail.whole():
+        from pydatatracker.change import start_of
+
+        yield from start_of(container)
+
+
+class _Gone:
+    """Stands for a key that a pointer names and the container does not hold now: known by its text alone."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def names(self, key: Any) -> bool:
+        tracker = _core.tracker(key)
+        if tracker is not None:
+            return tracker.uuid == self.text
+        return (key if type(key) is str else str(key)) == self.text if _core.is_quiet(key) else False
+
+
+def step_into(container: Any, part: str) -> tuple[Any, Any]:
+    """(key, value) that a pointer's part names in a live tracked container; value MISSING if it is not there."""
+    kind = _core.tracker(container).kind  # type: ignore[union-attr]
+    if kind == "list":
+        if part.isdecimal() and int(part) < list.__len__(container):
+            return int(part), list.__getitem__(container, int(part))
+        return (int(part) if part.isdecimal() else part), MISSING
+    if kind == "set":
+        for element in set.__iter__(container):
+            tracker = _core.tracker(element)
+            if part == (tracker.uuid if tracker is not None else str(element)):
+                return element, element
+        return _Gone(part), MISSING
+    held = _core.plain(container)
+    if part in held:
+        return part, held[part]
+    for key, value in held.items():
+        if type(key) is not str and str(key) == part:
+            return key, value
+    return _Gone(part), MISSING
+
+
+class _Trail:
+    """A path from a container down, as it was at the record that was gone back to last."""
+
+    def __init__(self, container: Any, parts: tuple[str, ...]) -> None:
+        self.parts = parts
+        self.nodes: list[Any] = [_core.tracker(container)]  # trackers from the container down
+        self.keys: list[Any] = []
+        self.over = False
+        value = container
+        for part in parts:
+            key, value = step_into(value, part)
+            self.keys.append(key)
+            if len(self.keys) == len(parts) or _core.tracker(value) is None:
+                break
+            self.nodes.append(_core.tracker(value))
+        else:
+            self.nodes = self.nodes[:1]
+
+    def whole(self) -> bool:
+        """True if the place is in the container as it was before all records."""
+        return not self.over
+
+    def back(self, change: Change) -> bool:
+        """Go back before a record; True if it changed the place."""
+        node = change._node
+        for level, each in enumerate(self.nodes):
+            if each is node:
+                break
+        else:
+            return False
+        if level >= len(self.keys):
+            return not self.parts  # the pointer is "": every change of the container itself
+        done = operation(change)
+        if node.kind == "list":
+            return self._back_in_list(level, done)
+        touched = _held_before(done, self.keys[level], node.kind)
+        if touched is None:
+            return False
+        self._other_below(level, touched[0])
+        return True
+
+    def _back_in_list(self, level: int, done: Operation) -> bool:
+        index = self.keys[level]
+        if type(index) is not int:
+            return False
+        before, touched, was = _index_before(done, index)
+        if before < 0:
+            self.over = True  # it came in here
+        else:
+            self.keys[level] = before
+            if touched:
+                self._other_below(level, was)
+        return touched
+
+    def _other_below(self, level: int, value: Any) -> None:
+        # before this record the place held value: what the path meant below it
+        del self.nodes[level + 1 :]
+        del self.keys[level + 1 :]
+        tracker = _core.tracker(value)
+        for part in self.parts[level + 1 :]:
+            if tracker is None:
+                return
+            self.nodes.append(tracker)
+            container = tracker.container
+            key, value = (_Gone(part), MISSING) if container is None else step_into(container, part)
+            self.keys.append(key)
+            tracker = _core.tracker(value)
+
+    def remembered(self, container: Any) -> Change | None:
+        """What tracking_remember_last kept of this place, or of the nearest above it."""
+        for level in range(min(len(self.keys), len(self.nodes)) - 1, -1, -1):
+            change = remembered(container, self.nodes[level], self.keys[level])
+            if change is not None:
+                return change
+        return None
+
+
+def remembered(container: Any, node: Any, key: Any) -> Change | None:
+    """The last change of a place among those that left the ring, if they are kept. O(1)."""
+    best: Change | None = None
+    for log in _core.logs(container):
+        last = _core.remembered(log)[0]
+        if last is None or node not in last:
+            continue
+        marks = last[node]
+        if type(marks) is list:
+            change = marks[key] if type(key) is int and key < len(marks) else None
+        elif type(key) is _Gone:
+            change = next((marks[each] for each in marks if key.names(each)), None)
+        else:
+            change = marks.get(key if _core.is_quiet(key) else id(key))
+        if change is not None and (best is None or change.seq > best.seq):
+            best = change
+    return best
+
+
+def _held_before(done: Operation, key: Any, kind: str) -> tuple[Any] | None:
+    # (what the place held before,) if the record touched it
+    if done.shape == "slot":
+        return (done.old,) if _same(done.key, key) else None
+    if done.shape == "elements":
+        if any(_same(element, key) for element in (*done.old, *done.new)):
+            return (MISSING,)
+        return None
+    if done.shape == "rows":
+        for n in range(0, len(done.new), 3):  # the first row of a key knows what was there
+            if _same(done.new[n], key):
+                return (done.new[n + 1],)
+    return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    if type(b) is _Gone:
+        return b.names(a)
+    return a is b or (type(a) is type(b) and bool(a == b))
+
+
+def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
+    """(index before or -1, did the record change the item, what it was before)."""
+    if done.shape == "order":
+        return done.new[index] if index < len(done.new) else index, False, MISSING
+    if done.shape == "slot":
+        if done.old is MISSING:
+            return (-1, True, MISSING) if index == done.index else (index - (index > done.index), False, MISSING)
+        if done.new is MISSING:
+            return index + (index >= done.index), False, MISSING
+        return index, index == done.index, done.old
+    if done.shape == "splice":
+        offset = index - done.index
+        if offset < 0:
+            return index, False, MISSING
+        if offset >= len(done.new):
+            return index + len(done.old) - len(done.new), False, MISSING
+        return (index, True, done.old[offset]) if offset < len(done.old) else (-1, True, MISSING)
+    if done.shape == "rows":
+        places = done.new[::3]
+        if done.new[1] is MISSING:
+            for at in reversed(places):
+                if at == index:
+                    return -1, True, MISSING
+                index -= at < index
+            return index, False, MISSING
+        if done.new[2] is MISSING:
+            for at in places:
+                index += at <= index
+            return index, False, MISSING
+        for n in range(0, len(done.new), 3):
+            if done.new[n] == index:
+                return index, True, done.new[n + 1]
+    return index, False, MISSING
+
+
+# ---- all places at once
+
+
+def blame_all(container: Any) -> dict[str, ChangeLogEntry]:
+    """The last change of every place that the records know, by pointer. O(records + items of the lists concerned)."""
+    viewer = _core.tracker(container)
+    paths = _paths(container)
+    found: dict[tuple[Any, ...], Change] = {}
+    items: dict[Any, list[int]] = {}  # tracker of a list -> where its items are now, as it was; -1: no longer
+    noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
+    for change in reversed(_core.changes_of(container, noted)):
+        node = change._node
+        if change.action_code not in _DATA or node not in paths:
+            continue
+        done = operation(change)
+        path = paths[node]
+        if node.kind != "list":
+            for key in _touched(done):
+                found.setdefault((*path, _shown(key)), change)
+            continue
+        now = items.setdefault(node, list(range(list.__len__(node.container))))
+        for index in _back(now, done):
+            if index >= 0:
+                found.setdefault((*path, index), change)
+    for log in _core.logs(container):
+        for node, marks in (_core.remembered(log)[0] or {}).items():
+            if node in paths:
+                _add_remembered(found, node, paths[node], marks, items.get(node))
+    pointers = {to_pointer(path): change for path, change in found.items()}
+    return {pointer: pointers[pointer]._seen_from(viewer) for pointer in sorted(pointers, key=_reading_order)}
+
+
+def _add_remembered(found: dict[Any, Change], node: Any, path: Any, marks: Any, now: list[int] | None) -> None:
+    if type(marks) is list:
+        for n, change in enumerate(marks):
+            index = n if now is None else (now[n] if n < len(now) else -1)
+            if change is not None and index >= 0:
+                found.setdefault((*path, index), change)
+    else:
+        for change in set(marks.values()):
+            for key in _touched(operation(change)):
+                if change is marks.get(key if _core.is_quiet(key) else id(key)):
+                    found.setdefault((*path, _shown(key)), change)
+
+
+def _shown(key: Any) -> Any:
+    tracker = _core.tracker(key)
+    return key if tracker is None else tracker.uuid
+
+
+def _reading_order(pointer: str) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pointer.split("/")]
+
+
+def _touched(done: Operation) -> list[Any]:
+    if done.shape == "rows":
+        return list(done.new[::3])
+    if done.shape == "elements":
+        return [*done.old, *done.new]
+    return [done.key]
+
+
+def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:
+    # tracker -> path, of all tracked containers at or below one now; the first of several
+    found: dict[Any, tuple[Any, ...]] = {}
+    todo: list[tuple[Any, tuple[Any, ...]]] = [(container, ())]
+    for each, path in todo:
+        tracker = _core.tracker(each)
+        if tracker is None or tracker in found:
+            continue
+        found[tracker] = path
+        if _core.children(each):
+            held = _core.plain(each)
+            if tracker.kind == "set":
+                todo.extend((item, (*path, _shown(item))) for item in held)
+            else:
+                pairs = enumerate(held) if tracker.kind == "list" else held.items()
+                todo.extend((item, (*path, key)) for key, item in pairs)
+    return found
+
+
+def _back(now: list[int], done: Operation) -> list[int]:
+    """Take a list of present indices back before a record; the present indices of the items it changed."""
+    if done.shape == "order":
+        after = list(now)
+        for new, old in enumerate(done.new):
+            now[old] = after[new]
+        return []
+    if done.shape == "slot":
+        if done.old is MISSING:
+            return [now.pop(done.index)]
+        if done.new is MISSING:
+            now.insert(done.index, -1)
+            return []
+        return [now[done.index]]
+    if done.shape == "splice":
+        stop = done.index + len(done.new)
+        touched = now[done.index : stop]
+        kept = touched[: len(done.old)]
+        now[done.index : stop] = kept + [-1] * (len(done.old) - len(kept))
+        return touched
+    places = done.new[::3]
+    if done.new[1] is MISSING:
+        return [now.pop(at) for at in reversed(places)]
+    if done.new[2] is MISSING:
+        for at in places:
+            now.insert(at, -1)
+        return []
+    return [now[at] for at in places]
+
+
+# ---- what tracking_remember_last keeps of a list: its marks, an item each, as they were at the ring's oldest record
+
+
+def marks_before(size: int, later: list[Change]) -> list[Change | None]:
+    """Marks of a list that holds size items after the later changes, newest first: nothing known yet. O(later)."""
+    now = [-1] * size
+    for change in later:
+        _back(now, operation(change))
+    return [None] * len(now)
+
+
+def mark(marks: list[Change | None], change: Change) -> None:
+    """Note change at the items that it touched. O(1), or O(items of the change)."""
+    done = operation(change)
+    if done.shape == "order":
+        marks[:] = [marks[old] for old in done.new]
+    elif done.shape == "slot":
+        if done.old is MISSING:
+            marks.insert(done.index, change)
+        elif done.new is MISSING:
+            del marks[done.index]
+        else:
+            marks[done.index] = change
+    elif done.shape == "splice":
+        marks[done.index : done.index + len(done.old)] = [change] * len(done.new)
+    elif done.new[1] is MISSING:
+        for at in done.new[::3]:
+            marks.insert(at, change)
+    elif done.new[2] is MISSING:
+        for at in reversed(done.new[::3]):
+            del marks[at]
+    else:
+        for at in done.new[::3]:
+            marks[at] = change

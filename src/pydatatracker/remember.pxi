@@ -1,0 +1,155 @@
+# tracking_remember_last: who changed a place last is known after its record left the ring.
+#
+# When the oldest record is about to be overwritten and was not noted yet, the older half of the ring is noted in
+# one go: newest first, as only the last change of each place counts, so that a hot counter costs a comparison.
+# Runs when a record stands, and may allocate. A dict's, set's or object's last changes are kept by key (keys whose
+# __eq__ is Python code by identity: it must not run here); a list has marks, one an item, as it was at seq `noted`.
+
+cdef struct Seen:
+    PyObject *place
+    PyObject *key
+
+
+cdef object new_marks = None            # (length now, changes newest first) -> marks before them
+cdef object mark_list = None            # (marks, change): what a change of several items does to them
+
+
+cdef void rewrite(Change c, Log log, Py_ssize_t at) noexcept:
+    # a kept change is ours alone: what is handed out is a copy
+    cdef Stamp *stamp = &log.stamps[at]
+    cdef Py_ssize_t b = at * SLOTS
+    c.seq = stamp.seq
+    c.time_ns = stamp.time_ns
+    c.index = stamp.index
+    c.action_code = stamp.action
+    c.method_code = stamp.method
+    c.shape = stamp.shape
+    c.place = log.objects[b]
+    c.key = log.objects[b + 1]
+    c.old = log.objects[b + 2]
+    c.new = log.objects[b + 3]
+    c.scope = log.objects[b + 4]
+    c.rare = log.objects[b + 5]
+
+
+cdef int note_oldest(Log log) except -1:
+    """Note the last change of every place in the older half of the ring. O(half of the ring)."""
+    cdef Py_ssize_t batch = max(1, log.limit // 2)
+    cdef Py_ssize_t i, at
+    cdef Seen seen[256]
+    cdef Seen *slot
+    cdef PyObject *place
+    cdef PyObject *key
+    cdef PyObject *last_place = NULL
+    cdef PyObject *kept
+    cdef dict marks = None
+    cdef dict fresh = {}                # tracker -> set of the keys met in this batch
+    cdef set met = None
+    cdef bint lists = False
+    cdef uint64_t newest = log.stamps[ring_index(log, batch - 1)].seq
+    cdef Tracker t
+    for i in range(256):
+        seen[i].place = NULL
+    for i in range(batch - 1, -1, -1):
+        at = ring_index(log, i)
+        place = PyList_GET_ITEM(<PyObject *>log.objects, at * SLOTS)
+        key = PyList_GET_ITEM(<PyObject *>log.objects, at * SLOTS + 1)
+        if log.stamps[at].shape == S_SLOT and log.stamps[at].index < 0:
+            slot = &seen[(<size_t>key >> 4) & 255]
+            if slot.key == key and slot.place == place:
+                continue
+            slot.key = key
+            slot.place = place
+        elif log.stamps[at].action > A_REMOVE:
+            continue
+        if place != last_place:
+            t = (<Place>place).tracker
+            if t.kind == K_LIST:
+                lists = True
+                continue
+            last_place = place
+            marks = log.last.get(t)
+            if marks is None:
+                marks = log.last[t] = {}
+            met = fresh.get(t)
+            if met is None:
+                met = fresh[t] = set()
+        if log.stamps[at].shape == S_SLOT:
+            k = <object>key if pdt_quiet_key(<object>key) else id(<object>key)
+            if k in met:
+                continue
+            met.add(k)
+            kept = PyDict_GetItemWithError(marks, k)
+            if kept != NULL and (<Change>kept).shape == S_SLOT:
+                rewrite(<Change>kept, log, at)
+            else:
+                marks[k] = change_at(log, i, None)
+        else:
+            change = change_at(log, i, None)
+            for each in keys_of(change):
+                k = each if pdt_quiet_key(each) else id(each)
+                if k not in met:
+                    met.add(k)
+                    marks[k] = change
+    log.noted = newest
+    if lists:
+        for i in range(batch):
+            note_in_list(log, i)
+    for node in fresh:
+        if (<Tracker>node).owner == NULL:       # nobody can ask any more
+            del log.last[node]
+    return 0
+
+
+cdef int note_in_list(Log log, Py_ssize_t i) except -1:
+    cdef Py_ssize_t at = ring_index(log, i)
+    cdef Py_ssize_t next, n
+    cdef Stamp *stamp = &log.stamps[at]
+    cdef Tracker t = (<Place>log.objects[at * SLOTS]).tracker
+    cdef list marks
+    if t.kind != K_LIST or stamp.action > A_REMOVE:
+        return 0
+    if stamp.shape == S_SLOT and stamp.action == A_UPDATE and i + 1 < log.count:
+        next = ring_index(log, i + 1)
+        if log.stamps[next].shape == S_SLOT and log.stamps[next].action == A_UPDATE and \
+                log.stamps[next].index == stamp.index and log.stamps[next].seq <= log.noted and \
+                log.objects[next * SLOTS] is log.objects[at * SLOTS]:
+            return 0                            # a hot item
+    if t.owner == NULL:
+        log.last.pop(t, None)
+        return 0
+    marks = log.last.get(t)
+    if marks is None:
+        later = []
+        for n in range(log.count - 1, i - 1, -1):
+            next = ring_index(log, n)
+            if (<Place>log.objects[next * SLOTS]).tracker is t and log.stamps[next].action <= A_REMOVE:
+                later.append(change_at(log, n, None))
+        marks = log.last[t] = new_marks(PyList_GET_SIZE(<object>t.owner), later)
+        stamp = &log.stamps[at]
+    if stamp.shape != S_SLOT:
+        mark_list(marks, change_at(log, i, None))
+    elif stamp.action == A_REMOVE:
+        del marks[stamp.index]
+    elif stamp.action == A_UPDATE:
+        marks[stamp.index] = change_at(log, i, None)
+    elif stamp.index == PyList_GET_SIZE(marks):
+        PyList_Append(marks, change_at(log, i, None))
+    else:
+        PyList_Insert(marks, stamp.index, change_at(log, i, None))
+    return 0
+
+
+cdef object keys_of(Change change):
+    if change.shape == S_ROWS:
+        return (<tuple>change.new)[::3]
+    if change.shape == S_FILL:
+        return list(change.new)
+    if change.shape == S_ELEMENTS:
+        return tuple(change.old) + tuple(change.new)
+    return ()
+
+
+def remembered(Log log):
+    """({tracker: last changes of its places}, newest seq among them) with tracking_remember_last; else (None, 0). O(1)."""
+    return log.last, log.noted

@@ -1,0 +1,227 @@
+"""Blame and history of a place: beside a naive judge that replays the records forward and writes down who set what."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
+
+MUTATIONS = ("set", "insert", "append", "del", "slice", "delslice", "sort", "reverse", "step", "delstep", "extend", "undo")
+
+
+def mutate(x: Any, marks: list[Any], chance: random.Random, n: int) -> None:
+    """One random operation on a list, and on its marks: who set the item that stands there."""
+    do = chance.choice(MUTATIONS)
+    size = len(x)
+    a = chance.randrange(size + 1)
+    b = chance.randrange(a, size + 1)
+    if do == "set" and size:
+        x[a % size], marks[a % size] = n, n
+    elif do == "insert":
+        x.insert(a, n)
+        marks.insert(a, n)
+    elif do == "append":
+        x.append(n)
+        marks.append(n)
+    elif do == "del" and size:
+        del x[a % size], marks[a % size]
+    elif do == "slice":
+        new = [n] * chance.randrange(3)
+        x[a:b] = new
+        marks[a:b] = new
+    elif do == "delslice":
+        del x[a:b]
+        del marks[a:b]
+    elif do in ("sort", "reverse"):
+        before = list(x)
+        x.sort(key=lambda item: -item) if do == "sort" else x.reverse()
+        order = sorted(range(size), key=lambda i: -before[i]) if do == "sort" else list(range(size))[::-1]
+        marks[:] = [marks[i] for i in order]
+    elif do == "step":
+        count = len(x[a::2])
+        x[a::2] = [n] * count
+        marks[a::2] = [n] * count
+    elif do == "delstep":
+        del x[a::2]
+        del marks[a::2]
+    elif do == "extend":
+        x.extend([n, n])
+        marks.extend([n, n])
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 80), st.booleans())
+def test_list_items_are_followed_through_everything(seed: int, operations: int, remember: bool) -> None:
+    """Who set the item that now stands at an index: as a list of names that is edited along, however small the ring."""
+    chance = random.Random(seed)
+    ring = chance.choice([4, 16, 40]) if remember else None
+    start = chance.randrange(5)
+    x = TrackedList(range(-start, 0), tracking_max_changes=ring, tracking_remember_last=remember)
+    marks: list[Any] = [None] * start
+    for n in range(operations):
+        with tracking_actor(str(n)):
+            mutate(x, marks, chance, n)
+    blamed = {int(pointer[1:]): int(change.actor) for pointer, change in x.tracking_blame().items()}
+    assert {at: n for at, n in enumerate(marks) if n is not None} == blamed
+    for at, n in enumerate(marks):
+        change = x.tracking_blame(f"/{at}")
+        if n is not None:
+            assert str(n) == change.actor
+            assert n in [int(c.actor) for c in x.tracking_history(f"/{at}") if c.actor]
+        elif not x.tracking_dropped:
+            assert "init" == change.action
+    x._check()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 60), st.booleans())
+def test_keys_of_a_tree_and_what_left_the_ring(seed: int, operations: int, remember: bool) -> None:
+    """Every key's last change, removed ones too; with remember_last also what the ring no longer has."""
+    chance = random.Random(seed)
+    x = track({"a": {}, "b": {}, "s": set()}, tracking_max_changes=8 if remember else None, tracking_remember_last=remember)
+    last: dict[str, str] = {}
+    for n in range(operations):
+        part = chance.choice("ab")
+        key = chance.choice(["x", "y", "z/~", 7])
+        pointer = f"/{part}/" + str(key).replace("~", "~0").replace("/", "~1")
+        with tracking_actor(str(n)):
+            do = chance.randrange(5)
+            if do == 0 and key in x[part]:
+                del x[part][key]
+            elif do == 1:
+                x[part].update({key: n, "x": n})
+                last[f"/{part}/x"] = str(n)
+            elif do == 2:
+                element = chance.randrange(5)
+                pointer = f"/s/{element}"
+                (x["s"].discard if element in x["s"] else x["s"].add)(element)
+            elif do == 3 and not x[part]:
+                continue
+            else:
+                x[part][key] = n
+        last[pointer] = str(n)
+    known = {pointer: change.actor for pointer, change in x.tracking_blame().items()}
+    for pointer, actor in known.items():
+        assert last[pointer] == actor, pointer
+    changes = {c.actor for c in x.tracking_changes()}
+    for pointer, actor in last.items():
+        if actor in changes or remember:
+            if pointer in known:
+                assert actor == x.tracking_blame(pointer).actor
+
+
+def test_a_hot_counter_does_not_make_it_forget() -> None:
+    """Who set the port a week ago is known after a hundred thousand ticks; without the option it is not."""
+    for remember in (True, False):
+        x = track({"cfg": {"port": 0}, "tags": set(), "l": [0]}, tracking_max_changes=100, tracking_remember_last=remember)
+        with tracking_actor("alice"):
+            x["cfg"]["port"] = 8080
+            x["tags"].add("blue")
+            x["l"].append(1)
+        for n in range(100_000):
+            x["n"] = n
+        change = x.tracking_blame("/cfg/port")
+        assert ("alice" if remember else None) == (change and change.actor)
+        if remember:
+            blamed = {pointer: c.actor for pointer, c in x.tracking_blame().items()}
+            assert {"/cfg/port": "alice", "/l/1": "alice", "/n": "", "/tags/blue": "alice"} == blamed
+            assert 8080 == change.after
+            assert 100 <= len(x.tracking_changes())
+            assert x.tracking_dropped + len(x.tracking_changes()) >= 100_000
+        x._check()
+
+
+def test_a_place_that_came_with_its_container() -> None:
+    """Its last change is what brought the container, until it has one of its own."""
+    x = TrackedDict(tracking_auto_convert=True)
+    with tracking_actor("bob"):
+        x["users"] = [{"email": "a@b"}]
+    assert "bob" == x.tracking_blame("/users/0/email").actor
+    with tracking_actor("eve"):
+        x["users"][0]["email"] = "e@b"
+    x["users"].insert(0, {"email": "new"})
+    assert "eve" == x.tracking_blame("/users/1/email").actor
+    assert ["bob", "eve"] == [change.actor for change in x.tracking_history("/users/1/email")]
+    assert [""] == [change.actor for change in x.tracking_history("/users/0/email")]
+
+
+def test_history_goes_through_containers_that_held_the_path_before() -> None:
+    """The path is what is asked for: also while another dict stood there."""
+    x = TrackedDict(tracking_auto_convert=True)
+    x["cfg"] = {"port": 1}
+    x["cfg"]["port"] = 2
+    x["cfg"] = {"port": 3}
+    del x["cfg"]
+    x["cfg"] = {"port": 4}
+    history = x.tracking_history("/cfg/port")
+    assert ["/cfg", "/cfg/port", "/cfg", "/cfg", "/cfg"] == [change.pointer for change in history]
+
+
+def test_removed_places_and_unknown_ones() -> None:
+    """A removed key is blamed on its removal; what never was has no last change; the start is an init."""
+    x = TrackedDict(a=1, b=1)
+    del x["a"]
+    assert "remove" == x.tracking_blame("/a").action
+    assert "init" == x.tracking_blame("/b").action
+    assert ["/a"] == list(x.tracking_blame())
+    x["b"] = x.tracking_dropped
+    assert ["update"] == [change.action for change in x.tracking_history("/b")[-1:]]
+
+
+def test_attributes_and_sets() -> None:
+    """Names and elements are places like keys."""
+
+    class Point(TrackedAttr):
+        pass
+
+    p = Point()
+    p.x = 1  # type: ignore[attr-defined]
+    p.x = 2  # type: ignore[attr-defined]
+    assert [1, 2] == [change.after for change in p.tracking_history("/x")]
+    s = TrackedSet()
+    s.add("a")
+    s.discard("a")
+    s.update(["b"])
+    assert ["add", "remove"] == [change.action for change in s.tracking_history("/a")]
+    assert "add" == s.tracking_blame("/b").action
+
+
+@pytest.mark.parametrize(("error", "bad"), [(ValueError, "port"), (TypeError, 5), (TypeError, ("a",))])
+def test_what_is_no_pointer_is_refused(error: type[Exception], bad: Any) -> None:
+    """With a sentence that shows one."""
+    with pytest.raises(error, match="/users/0/email"):
+        TrackedDict().tracking_blame(bad)
+
+
+def test_hostile_keys_are_not_asked_while_recording() -> None:
+    """Keys with an __eq__ of their own are remembered by identity: none of their code runs when records leave the ring."""
+    calls = []
+
+    class Key:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __hash__(self) -> int:
+            return hash(self.name)
+
+        def __eq__(self, other: object) -> bool:
+            calls.append(1)
+            return isinstance(other, Key) and other.name == self.name
+
+        def __str__(self) -> str:
+            return self.name
+
+    x = TrackedDict(tracking_max_changes=10, tracking_remember_last=True)
+    key = Key("k")
+    with tracking_actor("alice"):
+        x[key] = 1
+    calls.clear()
+    for n in range(200):
+        x["n"] = n
+    assert [] == calls
+    assert "alice" == x.tracking_blame("/k").actor
