@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["REDACTED", "Cut", "Redacted", "Ref", "Repr"]
+__all__ = ["REDACTED", "Cut", "Redacted", "RedactedDict", "RedactedList", "Ref", "Repr", "is_redacted"]
 
 
 class Repr:
@@ -94,3 +94,16 @@ class Redacted:
 
 
 REDACTED: Final = Redacted()
+
+
+class RedactedDict(dict[Any, Any]):
+    """A plain copy of a dict, or of an object's attributes, in which something is withheld."""
+
+
+class RedactedList(list[Any]):
+    """A plain copy of a list, tuple or set in which something is withheld."""
+
+
+def is_redacted(value: object) -> bool:
+    """True if value is not all that was there. O(1)."""
+    return isinstance(value, (Redacted, RedactedDict, RedactedList))

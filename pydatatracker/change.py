@@ -83,19 +83,31 @@ class ChangeLogEntry(Change):
     @property
     def before(self) -> Any:
         """What the place held; MISSING if nothing."""
-        return self.old if self._shape == "slot" else MISSING
+        if self._shape != "slot":
+            return MISSING
+        return self._withheld(self._step[0], self.old) if self._withholds else self.old
 
     @property
     def after(self) -> Any:
         """What the place holds now; MISSING if nothing."""
         if self.action_code == 0:  # init: worked out when somebody looks
             return self.new.state() if isinstance(self.new, _Start) else self.new
-        return self.new if self._shape == "slot" else MISSING
+        if self._shape != "slot":
+            return MISSING
+        return self._withheld(self._step[0], self.new) if self._withholds else self.new
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
         """``(start, removed, inserted)`` for list changes other than one item, else None."""
-        return (self.index, tuple(self.old), tuple(self.new)) if self._shape == "splice" else None
+        if self._shape != "splice":
+            return None
+        if self._withholds:
+            old, new = (
+                tuple(self._withheld(self.index + n, item) for n, item in enumerate(items))
+                for items in (self.old, self.new)
+            )
+            return self.index, old, new
+        return self.index, tuple(self.old), tuple(self.new)
 
     @property
     def order(self) -> tuple[int, ...] | None:
@@ -107,6 +119,12 @@ class ChangeLogEntry(Change):
         """Rows (key, before, after) of a bulk call; () for a change of one place. O(rows)."""
         if self._shape == "rows":
             rows = self.new
+            if self._withholds:
+                keys = rows[::3]
+                return tuple(
+                    (key, self._withheld(key, before), self._withheld(key, after))
+                    for key, before, after in zip(keys, rows[1::3], rows[2::3], strict=True)
+                )
             return tuple(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
         if self._shape == "fill":
             return tuple((key, MISSING, value) for key, value in self.new.items())
@@ -257,7 +275,7 @@ class _Start:
 
     def state(self) -> Any:
         try:
-            return history.state_at(self.container, self.seq)
+            return history.shown_at(self.container, self.seq)
         except LookupError:  # later changes are no longer kept
             return MISSING
 
@@ -279,8 +297,9 @@ def settle(entries: list[ChangeLogEntry]) -> None:
         for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):
             try:
                 if entry.seq not in known:
-                    post = texts.text(rewind.back_to(entry.seq))
-                    known[entry.seq] = texts.text(rewind.back_to(entry.seq - 1)), post
+                    post = texts.text(_core.redacted_state(container, rewind.back_to(entry.seq)))
+                    pre = _core.redacted_state(container, rewind.back_to(entry.seq - 1))
+                    known[entry.seq] = texts.text(pre), post
                 entry.settled = known[entry.seq]
             except (history.HistoryLostError, LookupError):
                 break

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from pydatatracker import _core
 from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
+from pydatatracker._standins import REDACTED, RedactedDict, RedactedList
 from pydatatracker.attributes import prepare_class, rebuilt_as_tracked
 from pydatatracker.change import ChangeLogEntry, settle
 from pydatatracker.mixin import TrackingMixin
@@ -16,7 +17,7 @@ from pydatatracker.observers import log_observer_error
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
 
-    from pydatatracker._core import TrackingOptions
+    from pydatatracker._core import Redact, TrackingOptions
 
 __all__ = ["TrackedAttr", "TrackedDict", "TrackedList", "TrackedSet", "track", "tracked"]
 
@@ -250,4 +251,12 @@ def _compile_redact(given: Any) -> Any:
     return redact.compile_redact(given)
 
 
+def _refused(change: Any, guard: Any, error: BaseException | None) -> None:
+    from pydatatracker import breaks
+
+    breaks.refuse(change, guard, error)
+
+
+_core.guard_setup(_refused)
+_core.redact_setup(REDACTED, RedactedDict, RedactedList)
 _core.history_setup(_marks_before, _mark, _compile_redact)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change import ChangeLogEntry, start_of
-from pydatatracker.pointer import compile_glob
+from pydatatracker.pointer import action_bits, compile_glob
 from pydatatracker.rebuild import deep_copy, reduce, shallow_copy
 
 if TYPE_CHECKING:
+    from pydatatracker.breaks import Break, Do
     from pydatatracker.history.points import Point
+    from pydatatracker.history.verify import Difference
 
 __all__ = ["TrackingMixin"]
 
@@ -155,6 +157,27 @@ class TrackingMixin:
 
         return list(blame.history_of(self, pointer))[::-1]
 
+    def tracking_verify(self) -> Difference | None:
+        """Return the first place where the records and the data here and below differ; None if the log is true.
+
+        So writes are found that went round the container in C (``dict.__setitem__(d, k, v)``, ``list.append(l, x)``,
+        ``heapq.heappush(l, x)``): where a record says what must be there, and by the number of items. O(items +
+        records).
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d["port"] = 80
+        >>> d.tracking_verify() is None
+        True
+        >>> dict.__setitem__(d, "port", 8080)
+        >>> difference = d.tracking_verify()
+        >>> difference.pointer, difference.logged, difference.found
+        ('/port', 80, 8080)
+        """
+        from pydatatracker.history import verify
+
+        return verify.verify(self)
+
     def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
         """Take back the last n steps at or below this container; returns the changes taken back, newest first.
 
@@ -166,8 +189,8 @@ class TrackingMixin:
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([1])
         >>> l.append(2)
-        >>> l.tracking_undo()
-        [2 TrackedList add /1: 2 (append)]
+        >>> [change.pointer for change in l.tracking_undo()]
+        ['/1']
         >>> l, l.last_change().method
         ([1], 'tracking_undo')
         """
@@ -271,11 +294,7 @@ class TrackingMixin:
             raise TypeError(f"an observer is called with the change; {observer!r} cannot be called")
         if isinstance(priority, bool) or not isinstance(priority, int):
             raise TypeError(f"priority is an int, not {priority!r}")
-        bits = 0
-        for action in (actions,) if isinstance(actions, str) else actions or ():
-            if action not in _core.ACTIONS:
-                raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
-            bits |= 1 << _core.ACTIONS.index(action)
+        bits = action_bits(actions)
         held: Any = observer
         if weak:
             held = weakref.WeakMethod(observer) if isinstance(observer, types.MethodType) else weakref.ref(observer)
@@ -293,6 +312,36 @@ class TrackingMixin:
         """Stop calling observer. O(observers). Raises ValueError if it was not added."""
         if not _core.remove_observer(self, observer):
             raise ValueError(f"{observer!r} is not an observer of this container")
+
+    def tracking_break(
+        self,
+        path: str,
+        *,
+        actions: Iterable[str] | str | None = None,
+        when: Callable[[ChangeLogEntry], bool] | None = None,
+        do: Do = "breakpoint",
+    ) -> Break:
+        """Stop at the statement that changes a place; returns what ends it (``remove()``, or a ``with`` block).
+
+        ``path`` is a glob over pointers, ``actions`` the actions and ``when(change)`` the condition. ``do``:
+        ``"breakpoint"`` starts the debugger there (PEP 553), ``"raise"`` raises TrackedChangeError and the change
+        is not made, ``"warn"`` and ``"log"`` say so; or a function of the change. Before all observers, also in a
+        transaction. Costs as an observer; ``"raise"`` on a dict O(keys) a change more. Raises ValueError for a path,
+        an action or a ``do`` that it does not know.
+
+        >>> from pydatatracker import TrackedDict, track
+        >>> d = track({"cfg": {"port": 80}})
+        >>> guard = d.tracking_break("/cfg/port", when=lambda change: change.after < 1024, do="raise")
+        >>> d["cfg"]["port"] = 8080
+        >>> d["cfg"]["port"] = 22  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pydatatracker.breaks.TrackedChangeError: <change ... update /cfg/port: 8080 -> 22> was refused by ...
+        >>> d
+        {'cfg': {'port': 8080}}
+        """
+        from pydatatracker.breaks import Break
+
+        return Break(self, path, actions, when, do)
 
     def lock(self) -> None:
         """Refuse every change of this container and of everything below with TrackingLockedError. O(1).

@@ -154,7 +154,7 @@ class JsonFileObserver:
         """Write the state that is found, so that the log is complete in itself."""
         state = _core.plain(container)
         if state:
-            self._writer.write(_core.state_change(container, state))
+            self._writer.write(_core.state_change(container, _core.redacted_state(container, state)))
 
     def close(self) -> None:
         """Close the file; later changes are an error."""

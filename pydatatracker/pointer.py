@@ -1,4 +1,4 @@
-"""Paths as text: RFC 6901 pointers, and globs over them."""
+"""Paths as text: RFC 6901 pointers, and globs over them; and the other filter, actions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["compile_glob", "parse_pointer", "to_pointer"]
+from pydatatracker import _core
+
+__all__ = ["action_bits", "compile_glob", "parse_pointer", "to_pointer"]
 
 Segment = str | Callable[[str], Any] | None
 
@@ -70,3 +72,13 @@ def compile_glob(pattern: str) -> tuple[Segment, ...]:
         else:
             segments.append(part.replace("~1", "/").replace("~0", "~"))
     return tuple(segments)
+
+
+def action_bits(actions: Iterable[str] | str | None) -> int:
+    """Return the actions as the bits that the core tests; 0 for all. Raises ValueError for an unknown one."""
+    bits = 0
+    for action in (actions,) if isinstance(actions, str) else actions or ():
+        if action not in _core.ACTIONS:
+            raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
+        bits |= 1 << _core.ACTIONS.index(action)
+    return bits

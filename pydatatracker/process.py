@@ -177,7 +177,7 @@ class ProcessLog:
         root = change.viewer.container
         if not state or root is None:
             return
-        line = _core.state_change(root, state).to_dict()
+        line = _core.state_change(root, _core.redacted_state(root, state)).to_dict()
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # nobody did it
         line["created_time"] = change.created_time.isoformat(timespec="microseconds")
         line.pop("transaction", None)

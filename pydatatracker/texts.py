@@ -132,7 +132,7 @@ def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
     if container is None or change.action == "init" or _core.describe(container)[4].snapshots != 1:
         return None
     try:
-        pre, post = history.state_at(container, change.seq - 1), history.state_at(container, change.seq)
+        pre, post = history.shown_at(container, change.seq - 1), history.shown_at(container, change.seq)
     except LookupError:
         return None
     return text(pre), text(post)
@@ -142,8 +142,8 @@ def one_line(change: ChangeLogEntry) -> str:
     """Return a change in one line: ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``."""
     words = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
     if change._shape == "slot":
-        before = "" if change.old is MISSING else _short(change.old)
-        after = "" if change.new is MISSING else _short(change.new)
+        before = "" if change.old is MISSING else _short(change.before)
+        after = "" if change.new is MISSING else _short(change.after)
         words += f": {before} -> {after}" if before and after else f": {before or after}"
     elif change._shape == "splice":
         words += f": [{change.index}] -{len(change.old)} +{len(change.new)}"

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
 
-MUTATIONS = ("set", "insert", "append", "del", "slice", "delslice", "sort", "reverse", "step", "delstep", "extend", "undo")
+MUTATIONS = (
+    "set",
+    "insert",
+    "append",
+    "del",
+    "slice",
+    "delslice",
+    "sort",
+    "reverse",
+    "step",
+    "delstep",
+    "extend",
+    "undo",
+)
 
 
 def mutate(x: Any, marks: list[Any], chance: random.Random, n: int) -> None:
@@ -83,7 +96,9 @@ def test_list_items_are_followed_through_everything(seed: int, operations: int, 
 def test_keys_of_a_tree_and_what_left_the_ring(seed: int, operations: int, remember: bool) -> None:
     """Every key's last change, removed ones too; with remember_last also what the ring no longer has."""
     chance = random.Random(seed)
-    x = track({"a": {}, "b": {}, "s": set()}, tracking_max_changes=8 if remember else None, tracking_remember_last=remember)
+    x = track(
+        {"a": {}, "b": {}, "s": set()}, tracking_max_changes=8 if remember else None, tracking_remember_last=remember
+    )
     last: dict[str, str] = {}
     for n in range(operations):
         part = chance.choice("ab")
@@ -110,15 +125,16 @@ def test_keys_of_a_tree_and_what_left_the_ring(seed: int, operations: int, remem
         assert last[pointer] == actor, pointer
     changes = {c.actor for c in x.tracking_changes()}
     for pointer, actor in last.items():
-        if actor in changes or remember:
-            if pointer in known:
-                assert actor == x.tracking_blame(pointer).actor
+        if (actor in changes or remember) and pointer in known:
+            assert actor == x.tracking_blame(pointer).actor
 
 
 def test_a_hot_counter_does_not_make_it_forget() -> None:
     """Who set the port a week ago is known after a hundred thousand ticks; without the option it is not."""
     for remember in (True, False):
-        x = track({"cfg": {"port": 0}, "tags": set(), "l": [0]}, tracking_max_changes=100, tracking_remember_last=remember)
+        x = track(
+            {"cfg": {"port": 0}, "tags": set(), "l": [0]}, tracking_max_changes=100, tracking_remember_last=remember
+        )
         with tracking_actor("alice"):
             x["cfg"]["port"] = 8080
             x["tags"].add("blue")

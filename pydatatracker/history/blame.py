@@ -26,7 +26,7 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
     Raises ValueError for what is no pointer.
     """
     trail = _Trail(container, parse_pointer(pointer))
-    viewer = _core.tracker(container)
+    viewer: Any = _core.tracker(container)
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     kept: Change | None = None
     oldest = 0
@@ -111,10 +111,8 @@ class _Trail:
     def back(self, change: Change) -> bool:
         """Go back before a record; True if it changed the place."""
         node = change._node
-        for level, each in enumerate(self.nodes):
-            if each is node:
-                break
-        else:
+        level = next((n for n, each in enumerate(self.nodes) if each is node), -1)
+        if level < 0:
             return False
         if level >= len(self.keys):
             return not self.parts  # the pointer is "": every change of the container itself
@@ -243,7 +241,7 @@ def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
 
 def blame_all(container: Any) -> dict[str, ChangeLogEntry]:
     """The last change of every place that the records know, by pointer. O(records + items of the lists concerned)."""
-    viewer = _core.tracker(container)
+    viewer: Any = _core.tracker(container)
     paths = _paths(container)
     found: dict[tuple[Any, ...], Change] = {}
     items: dict[Any, list[int]] = {}  # tracker of a list -> where its items are now, as it was; -1: no longer

@@ -13,6 +13,8 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Scope
+from pydatatracker._standins import Redacted, RedactedDict, RedactedList
+from pydatatracker.redact import RedactedError
 
 __all__ = ["Operation", "Unwinding", "cancelled", "inverse", "operation", "take_back", "undone_by"]
 
@@ -94,8 +96,12 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True) 
     Raises TrackingLockedError if the container is locked.
     """
     container = change._node.container
-    if container is None or _is_words(step):
+    if container is None or _holds(step, _core.Words):
         return False
+    if _holds(step, _STAND_INS):
+        raise RedactedError(
+            f"{change!r} cannot be taken back: tracking_redact withholds what the place held, so it was not recorded"
+        )
     now = _core.scope_variable.get()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
     token = _core.set_scope(Scope(actor, context, transaction, change.seq if whole else 0))
@@ -106,12 +112,15 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True) 
         _core.reset_scope(token)
 
 
-def _is_words(step: Operation) -> bool:
-    # tracking_keep_values=False: there is nothing to put back
+_STAND_INS = (Redacted, RedactedDict, RedactedList)
+
+
+def _holds(step: Operation, kinds: Any) -> bool:
+    # is there a stand-in among the values, so that nothing can be put back?
     values = (step.key, step.old, step.new)
-    if any(isinstance(value, _core.Words) for value in values):
+    if any(isinstance(value, kinds) for value in values):
         return True
-    return any(isinstance(item, _core.Words) for items in values if type(items) in (tuple, list) for item in items)
+    return any(isinstance(item, kinds) for items in values if type(items) in (tuple, list) for item in items)
 
 
 def _keys(done: Operation) -> list[Any]:
@@ -301,4 +310,7 @@ class Unwinding:
         else:
             step = inverse(done, change._node.kind, change.action_code)
         whole = self._part is operation or done == operation(change)
-        return step is not None and take_back(change, step, self._method, whole)
+        try:
+            return step is not None and take_back(change, step, self._method, whole)
+        except RedactedError:
+            return False

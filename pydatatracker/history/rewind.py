@@ -12,8 +12,10 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Tracker
+from pydatatracker._standins import is_redacted
+from pydatatracker.pointer import to_pointer
 
-__all__ = ["HistoryLostError", "Rewind", "state_at"]
+__all__ = ["HistoryLostError", "Rewind", "shown_at", "state_at"]
 
 
 class HistoryLostError(LookupError):
@@ -25,7 +27,35 @@ def state_at(container: Any, seq: int) -> Any:
 
     Raises HistoryLostError if records that would be needed are no longer kept.
     """
-    return Rewind(container).back_to(seq)
+    rewind = Rewind(container)
+    state = rewind.back_to(seq)
+    if rewind.withheld:
+        _refuse(state)
+    return state
+
+
+def shown_at(container: Any, seq: int) -> Any:
+    """Return the state just after change seq for people: without what tracking_redact names. As state_at."""
+    return _core.redacted_state(container, Rewind(container).back_to(seq))
+
+
+def _refuse(state: Any) -> None:
+    # what is withheld stands where it was put back
+    from pydatatracker.redact import RedactedError
+
+    todo: list[tuple[tuple[Any, ...], Any]] = [((), state)]
+    seen = set()
+    while todo:
+        path, value = todo.pop()
+        if is_redacted(value):
+            raise RedactedError(
+                f"{to_pointer(path)} is one of the places that tracking_redact withholds: what it held then was not"
+                " recorded, so this state cannot be given"
+            )
+        if id(value) not in seen and isinstance(value, (dict, list)):
+            seen.add(id(value))
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            todo.extend(((*path, key), item) for key, item in pairs)
 
 
 class _Node:
@@ -58,6 +88,8 @@ class Rewind:
         self._logs: list[Any] = []
         self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not met yet
         self._fresh: list[_Node] = []
+        self._lost = 0  # newest seq that may have been in a log that died
+        self.withheld = False  # was a value put back that tracking_redact withholds?
         self._of(container)
 
     def back_to(self, seq: int) -> Any:
@@ -65,8 +97,7 @@ class Rewind:
 
         Raises HistoryLostError if records that are needed are no longer kept.
         """
-        for log in self._logs:
-            self._require(log, seq)
+        self._require_all(seq)
         todo = list(self._nodes.values())
         while todo:
             self._fresh = []
@@ -79,9 +110,17 @@ class Rewind:
                     node.last = change.seq
             todo = self._fresh
             if todo:
-                for log in self._logs:
-                    self._require(log, seq)
+                self._require_all(seq)
         return self._of(self._container)
+
+    def _require_all(self, seq: int) -> None:
+        for log in self._logs:
+            self._require(log, seq)
+        if self._lost > seq:
+            raise HistoryLostError(
+                f"the state after change {seq} is gone: a container that is part of it was changed in a tree whose root"
+                " does not exist any more, and a log dies with its root"
+            )
 
     @staticmethod
     def _require(log: Any, seq: int) -> None:
@@ -95,12 +134,14 @@ class Rewind:
         """The plain copy that stands for value; value itself if it is not tracked."""
         tracker = _core.tracker(value)
         if tracker is None:
+            self.withheld = self.withheld or is_redacted(value)
             return value
         node = self._nodes.get(id(tracker))
         if node is None:
             for log in _core.logs(value):
                 if not any(log is known for known in self._logs):
                     self._read(log)
+            self._lost = max(self._lost, _core.lost_seq(value))
             state = _core.plain(value)
             node = _Node(state, sorted(self._waiting.pop(id(tracker), []), key=lambda change: change.seq))
             self._nodes[id(tracker)] = node
@@ -124,7 +165,15 @@ class Rewind:
                 node.changes.sort(key=lambda each: each.seq)
 
     def _take_back(self, node: _Node, change: Change) -> None:
+        if change._node.kind == "attr" and _is_computed(change):
+            return  # a property is no state: what it is made of is
         _take_back(node.state, change, self._of)
+
+
+def _is_computed(change: Change) -> bool:
+    # set through a property or another data descriptor with code of its own
+    container = change._node.container
+    return isinstance(getattr(type(container), str(change.key), None), property)
 
 
 def _take_back(state: Any, change: Change, plain: Any) -> None:
@@ -181,3 +230,37 @@ def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) ->
                 state.insert(rows[n], plain(rows[n + 1]))
             else:
                 state[rows[n]] = plain(rows[n + 1])
+
+
+def take_back_plain(state: Any, change: Change) -> None:
+    """Undo one change of a container on a plain copy whose items stay as they are. O(1), or O(items of the change)."""
+    _take_back(state, change, lambda value: value)
+
+
+def collect(container: Any) -> tuple[dict[int, tuple[tuple[Any, ...], Any]], dict[int, list[Change]]]:
+    """({id of tracker: (path, container)} of all at or below container now, {id of tracker: all its changes}).
+
+    The changes oldest first, from every log that one of the containers wrote to. O(items + records).
+    """
+    nodes: dict[int, tuple[tuple[Any, ...], Any]] = {}
+    logs: dict[int, Any] = {}
+    todo: list[tuple[tuple[Any, ...], Any]] = [((), container)]
+    for path, each in todo:
+        tracker = _core.tracker(each)
+        if tracker is None or id(tracker) in nodes:
+            continue
+        nodes[id(tracker)] = (path, each)
+        logs.update((id(log), log) for log in _core.logs(each))
+        if _core.children(each):
+            held = _core.plain(each)
+            if isinstance(held, set):
+                todo.extend(((*path, item), item) for item in held)
+            else:
+                pairs = held.items() if isinstance(held, dict) else enumerate(held)
+                todo.extend(((*path, key), item) for key, item in pairs)
+    changes: dict[int, dict[int, Change]] = {}
+    for log in logs.values():
+        for change in _core.log_changes(log, 0):
+            if id(change._node) in nodes:
+                changes.setdefault(id(change._node), {})[change.seq] = change
+    return nodes, {node: [found[seq] for seq in sorted(found)] for node, found in changes.items()}

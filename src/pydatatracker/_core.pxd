@@ -95,10 +95,13 @@ cdef class Rare:            # what few trackers have
     cdef tuple observers                # of Observer, by priority; replaced, never changed
     cdef public set locked_names        # attributes locked one by one
     cdef public object monitored        # attributes: names added by hand (set) or None
-    cdef list past                      # weak references to the logs written to before
+    cdef list past                      # (weak reference to a log of before, newest seq then; 0: did not write there)
+    cdef uint32_t entered               # version of the tracker when it came to its present log
     cdef Pending pending                # the bulk call that made the last step, or None
     cdef int bulk_calls                 # how many are going on
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
+    cdef tuple guards                   # what refuses changes here and below
+    cdef list order                     # a guarded dict's keys before the change that is going on
     cdef public object settings         # for the package: what later layers keep with a container
 
 
@@ -157,6 +160,7 @@ cdef class DictHook(dict):
     cdef Tracker tracker                # None until something is to be remembered
     cdef int64_t born_ns                # time of init; 0: not initialised yet
     cdef uint64_t born_seq              # newest seq at that time
+    cdef Py_ssize_t born_len            # items at that time
     cdef object __weakref__
 
 
@@ -164,6 +168,7 @@ cdef class ListHook(list):
     cdef Tracker tracker
     cdef int64_t born_ns
     cdef uint64_t born_seq
+    cdef Py_ssize_t born_len            # items at that time
     cdef object __weakref__
 
 
@@ -171,6 +176,7 @@ cdef class SetHook(set):
     cdef Tracker tracker
     cdef int64_t born_ns
     cdef uint64_t born_seq
+    cdef Py_ssize_t born_len            # items at that time
     # no __weakref__: set has its own
 
 

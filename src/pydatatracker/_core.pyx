@@ -34,6 +34,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 import contextvars as _contextvars
 import os as _os
+import sys as _sys
 import weakref as _weakref
 
 
@@ -166,6 +167,8 @@ include "notify.pxi"
 include "options.pxi"
 include "access.pxi"
 include "remember.pxi"
+include "redact.pxi"
+include "guard.pxi"
 include "dict.pxi"
 include "list.pxi"
 include "set.pxi"

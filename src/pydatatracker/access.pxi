@@ -41,6 +41,19 @@ cdef class Change:
         return SHAPES[self.shape]
 
     @property
+    def _withholds(self):
+        return self.place.tracker.state & T_REDACT != 0
+
+    def _withheld(self, key, value):
+        """Value of the place ``key``, without what tracking_redact names below it."""
+        if not self.place.tracker.state & T_REDACT:
+            return value
+        places = [self.place]
+        if self.rare is not None and self.rare.places is not None:
+            places.extend(self.rare.places)
+        return without_secrets(rules_of(places), (key,), value, 0)
+
+    @property
     def _bases(self):
         return bases(self, self.viewer)
 
@@ -155,7 +168,7 @@ cdef list logs_of(Tracker t):
     cdef list logs = []
     refresh(t)
     if t.rare is not None and t.rare.past is not None:
-        for ref in t.rare.past:
+        for ref, seq in t.rare.past:
             log = ref()
             if log is not None and log not in logs:
                 logs.append(log)
@@ -167,6 +180,15 @@ cdef list logs_of(Tracker t):
             logs.remove(log)
         logs.append(log)
     return logs
+
+
+def lost_seq(container):
+    """Newest seq that a change of this container may have had in a log that died with its root; 0 if none did. O(logs)."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    if t.rare is None or t.rare.past is None:
+        return 0
+    return max([seq for ref, seq in t.rare.past if ref() is None], default=0)
 
 
 cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
@@ -255,6 +277,16 @@ def born(container):
     if isinstance(container, SetHook):
         return (<SetHook>container).born_ns, (<SetHook>container).born_seq
     return (<AttrHook>container).born_ns, (<AttrHook>container).born_seq
+
+
+def expected_size(container):
+    """How many items a dict, list or set holds if nothing wrote round it. O(1)."""
+    cdef Tracker t = tracker_of(container)
+    if t.kind == K_DICT:
+        return (<DictHook>container).born_len + t.net
+    if t.kind == K_LIST:
+        return (<ListHook>container).born_len + t.net
+    return (<SetHook>container).born_len + t.net
 
 
 def init_change(container, after):
@@ -457,6 +489,7 @@ cdef object converted(object value, Options options, dict memo):
         memo[id(value)] = made
         begin(made, options)
         PyDict_Merge(made, value, 1)
+        (<DictHook>made).born_len = PyDict_Size(made)
         convert_values(made, options, memo)
     elif cls is list:
         made = (<type>list_type).__new__(list_type)
@@ -464,11 +497,13 @@ cdef object converted(object value, Options options, dict memo):
         begin(made, options)
         for item in list(value):
             list.append(made, converted(item, options, memo))
+        (<ListHook>made).born_len = PyList_GET_SIZE(made)
     else:
         made = (<type>set_type).__new__(set_type)
         memo[id(value)] = made
         begin(made, options)
         set.update(made, value)
+        (<SetHook>made).born_len = PySet_GET_SIZE(made)
     t = tracker_of(made)
     link_all(t)
     return made
@@ -645,15 +680,19 @@ def end_rebuild(container):
     if isinstance(container, DictHook):
         (<DictHook>container).born_ns = pdt_now_ns()
         (<DictHook>container).born_seq = last_seq
+        (<DictHook>container).born_len = PyDict_Size(container)
     elif isinstance(container, ListHook):
         (<ListHook>container).born_ns = pdt_now_ns()
         (<ListHook>container).born_seq = last_seq
+        (<ListHook>container).born_len = PyList_GET_SIZE(container)
     elif isinstance(container, SetHook):
         (<SetHook>container).born_ns = pdt_now_ns()
         (<SetHook>container).born_seq = last_seq
+        (<SetHook>container).born_len = PySet_GET_SIZE(container)
     else:
         (<AttrHook>container).born_ns = pdt_now_ns()
         (<AttrHook>container).born_seq = last_seq
+    t.net = 0
     t.state &= ~T_QUIET
     t.epoch = 0
 

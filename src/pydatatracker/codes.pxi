@@ -98,7 +98,9 @@ cdef enum:                      # Tracker.state
     T_SORTING = 2048            # list.sort has taken the items out; what it is given meanwhile is thrown away
     T_PENDING = 4096            # a bulk call has changed things that are not recorded yet
     T_JOURNAL = 8192            # a transaction is open somewhere: changes are also kept for it
-    T_SPECIAL = T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING | T_JOURNAL
+    T_GUARD = 16384             # something here or above may refuse a change
+    T_REDACT = 32768            # values here may have to be withheld
+    T_SPECIAL = T_GUARD | T_REDACT | T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING | T_JOURNAL
     T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING   # bits that refresh leaves alone
 
 cdef enum:

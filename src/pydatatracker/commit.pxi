@@ -140,10 +140,26 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     cdef object scope
     cdef list waiting = None
     cdef Change change
+    cdef int gc
+    cdef tuple given
     if t.state & T_QUIET:
         return 0
     if t.state & T_PENDING and t.kind != K_LIST and waits(t):
         waiting = flush_first(t)    # steps of a bulk call that came while our key's __eq__ ran
+    if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
+        if t.state & T_SEVERAL:
+            extra = Extra.__new__(Extra)
+            extra.places = tuple([p for target in targets_kept(t) for p in <tuple>(<tuple>target)[1]][1:])
+        look_at_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, place, key, old, new,
+                                      pdt_scope_object(), extra, t))
+        extra = None
+    if t.state & T_REDACT and action <= A_REMOVE:
+        gc = pdt_pause_gc()
+        try:
+            given = redacted(t, shape, index, key, old, new)
+        finally:
+            pdt_resume_gc(gc)
+        shape, key, old, new = given
     if t.state & T_NOVALUES:
         if shape == S_SORT:
             new = order_of(old, new)

@@ -8,6 +8,7 @@ cdef int born_dict(DictHook self) except -1:
     if self.born_ns == 0:
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PyDict_Size(self)
         if PyDict_Size(self):
             link_all(self.tracker)
     return 0
@@ -19,7 +20,7 @@ cdef inline Tracker enter_dict(DictHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & (T_LOCKED | T_PENDING):
+    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
         enter_slowly(t)
     return t
 
@@ -334,6 +335,7 @@ cdef class DictHook(dict):
             pdt_init(&PyDict_Type, self, args, NULL)
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PyDict_Size(self)
         if options is not None:
             configure(self, (<tuple>options)[0], (<tuple>options)[1])
             if self.tracker is not None:

@@ -5,6 +5,7 @@ cdef int born_list(ListHook self) except -1:
     if self.born_ns == 0:
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PyList_GET_SIZE(self)
         if PyList_GET_SIZE(self):
             link_all(self.tracker)
     return 0
@@ -16,7 +17,7 @@ cdef inline Tracker enter_list(ListHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & (T_LOCKED | T_PENDING):
+    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
         enter_slowly(t)
     return t
 
@@ -207,6 +208,7 @@ cdef class ListHook(list):
         pdt_init(&PyList_Type, self, args, NULL)
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PyList_GET_SIZE(self)
         if options is not None:
             configure(self, (<tuple>options)[0], (<tuple>options)[1])
             if self.tracker is not None:

@@ -142,4 +142,6 @@ cdef int enter_slowly(Tracker t) except -1:
         refuse(t)
     if t.state & T_PENDING:
         flush_bulk(t)
+    if t.state & T_GUARD and t.kind == K_DICT and not t.state & T_QUIET:
+        rare_of(t).order = list(dict.keys(<object>t.owner))
     return 0

@@ -169,7 +169,7 @@ cdef int settle(Tracker t) except -1:
             t.place = new_place(above, key, t)
         log = <Log>only.parent.active
         options = merged(t.options, only.parent.settled)
-        state |= only.parent.state & (T_LOCKED | T_NOTIFY)
+        state |= only.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
     else:
         options = settle_several(t)
         if options is None:
@@ -178,7 +178,7 @@ cdef int settle(Tracker t) except -1:
         link = t.link
         while link is not None:
             if not link.back:
-                state |= link.parent.state & (T_LOCKED | T_NOTIFY)
+                state |= link.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
             link = link.next
         if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
             state |= T_SEVERAL
@@ -187,6 +187,10 @@ cdef int settle(Tracker t) except -1:
         state |= T_LOCKED
     if process_observer is not None or (t.rare is not None and t.rare.observers is not None):
         state |= T_NOTIFY
+    if t.rare is not None and t.rare.guards is not None:
+        state |= T_GUARD
+    if options.redact is not None:
+        state |= T_REDACT
     if options.stack > 0:
         state |= T_STACK
     if options.keep_values == 0:
@@ -200,16 +204,32 @@ cdef int settle(Tracker t) except -1:
     t.state = state
     if t.logref is not log.ref:
         if t.logref is not None:
+            # what it and those below it did stands there; if the log dies it matters whether it wrote itself
             if rare_of(t).past is None:
                 t.rare.past = []
             if len(t.rare.past) > 16:
-                t.rare.past = [ref for ref in t.rare.past if ref() is not None]
-            if t.logref not in t.rare.past:
-                t.rare.past.append(t.logref)
+                prune_past(t.rare)
+            t.rare.past.append((t.logref, last_seq if t.version != t.rare.entered else 0))
+        if t.rare is not None or t.version:
+            rare_of(t).entered = t.version
         t.logref = log.ref
     t.active = <PyObject *>log
     t.epoch = now
     return 0
+
+
+cdef void prune_past(Rare rare):
+    # of the dead logs only the newest seq that one of them may have had counts
+    cdef list keep = []
+    cdef object dead = None
+    for ref, seq in rare.past:
+        if ref() is not None:
+            keep.append((ref, seq))
+        elif dead is None or seq > dead[1]:
+            dead = (ref, seq)
+    if dead is not None:
+        keep.insert(0, dead)
+    rare.past = keep
 
 
 cdef Place new_place(Place parent, object key, Tracker t):

@@ -5,6 +5,7 @@ cdef int born_set(SetHook self) except -1:
     if self.born_ns == 0:
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PySet_GET_SIZE(self)
         if PySet_GET_SIZE(self):
             link_all(self.tracker)
     return 0
@@ -16,7 +17,7 @@ cdef inline Tracker enter_set(SetHook self):
         t = tracker_of(self)
     if t.epoch != epoch:
         refresh(t)
-    if t.state & (T_LOCKED | T_PENDING):
+    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
         enter_slowly(t)
     return t
 
@@ -181,6 +182,7 @@ cdef class SetHook(set):
         pdt_init(&PySet_Type, self, args, NULL)
         self.born_ns = pdt_now_ns()
         self.born_seq = last_seq
+        self.born_len = PySet_GET_SIZE(self)
         if options is not None:
             configure(self, (<tuple>options)[0], (<tuple>options)[1])
         for item in set.__iter__(self):

@@ -1,0 +1,149 @@
+"""Is the log true? The records are replayed backwards from what is there; where one does not fit, something wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Change, Words
+from pydatatracker._standins import is_redacted
+from pydatatracker.history.inverse import Operation, operation
+from pydatatracker.history.rewind import collect, take_back_plain
+from pydatatracker.pointer import to_pointer
+
+__all__ = ["Difference", "verify"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where log and data differ: pointer, what the log says, what is there, in words."""
+
+    pointer: str
+    logged: Any
+    found: Any
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or 'the container itself'}: {self.text}"
+
+
+def verify(container: Any) -> Difference | None:
+    """Do what `tracking_verify` says."""
+    nodes, changes = collect(container)
+    for path, each in sorted(nodes.values(), key=lambda item: [str(key) for key in item[0]]):
+        tracker = _core.tracker(each)
+        found = _one(each, changes.get(id(tracker), []))
+        if found is not None:
+            key, logged, there, text = found
+            return Difference(to_pointer((*path, *key)), logged, there, text)
+    return None
+
+
+def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, Any, str] | None:
+    """The first difference of one container: (keys below it, logged, found, text)."""
+    state = _core.plain(container)
+    now = _core.plain(container)
+    for change in reversed(changes):  # newest first
+        done = operation(change)
+        if done.shape == "whole" or (change._node.kind == "attr" and _is_property(container, change)):
+            continue
+        wrong = _differs(state, done)
+        if wrong is not None:
+            key, logged = wrong
+            there = _at(now, key)
+            entry: Any = change
+            text = f"the log has {_say(logged)} there since change {change.seq} ({entry.method}), and {_say(there)} is"
+            return () if key is MISSING else (key,), logged, there, text + " found: something wrote round the container"
+        take_back_plain(state, change)
+    if _core.tracker(container).kind == "attr":  # type: ignore[union-attr]
+        return None
+    expected, size = _core.expected_size(container), len(now)
+    if expected != size:
+        unlogged = _unlogged(now, changes) if isinstance(now, dict) and size > expected else MISSING
+        return (
+            () if unlogged is MISSING else (unlogged,),
+            expected,
+            size,
+            f"by the log there are {expected} items, and {size} are found: something wrote round the container",
+        )
+    return None
+
+
+def _is_property(container: Any, change: Change) -> bool:
+    return isinstance(getattr(type(container), str(change.key), None), property)
+
+
+def _unlogged(now: dict[Any, Any], changes: list[Change]) -> Any:
+    # a dict keeps its order: what came in unseen stands behind what was there
+    known = {id(key) for change in changes for key in _keys(operation(change))}
+    return next((key for key in reversed(now) if id(key) not in known), MISSING)
+
+
+def _keys(done: Operation) -> list[Any]:
+    return list(done.new[::3]) if done.shape == "rows" else [done.key]
+
+
+def _say(value: Any) -> str:
+    if value is MISSING:
+        return "nothing"
+    words = _core.words_for(value) if not isinstance(value, Words) else value.text
+    return words if len(words) <= 60 else words[:57] + "..."
+
+
+def _at(state: Any, key: Any) -> Any:
+    if key is MISSING:
+        return state
+    if isinstance(state, dict):
+        return state.get(key, MISSING)
+    if isinstance(state, list):
+        return state[key] if key < len(state) else MISSING
+    return key if key in state else MISSING
+
+
+def _same(logged: Any, there: Any) -> bool:
+    return logged is there or isinstance(logged, Words) or is_redacted(logged)
+
+
+def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
+    """(key, what the log says) of the first place that is not as the record left it."""
+    if isinstance(state, list):
+        return _list_differs(state, done)
+    if isinstance(state, set):
+        out, into = (done.old, done.new) if done.shape == "elements" else _as_elements(done)
+        for element in into:
+            if element not in state and not _same(element, MISSING):
+                return element, element
+        for element in out:
+            if element in state:
+                return element, MISSING
+        return None
+    rows = done.new if done.shape == "rows" else (done.key, done.old, done.new)
+    last = {id(rows[n]): n for n in range(0, len(rows), 3)}
+    for n in last.values():
+        if not _same(rows[n + 2], state.get(rows[n], MISSING)):
+            return rows[n], rows[n + 2]
+    return None
+
+
+def _as_elements(done: Operation) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return (() if done.old is MISSING else (done.key,)), (() if done.new is MISSING else (done.key,))
+
+
+def _list_differs(state: list[Any], done: Operation) -> tuple[Any, Any] | None:
+    if done.shape == "order":
+        return None if len(done.new) == len(state) else (MISSING, MISSING)
+    if done.shape == "slot":
+        held = [] if done.new is MISSING else [(done.index, done.new)]
+        if done.index > len(state):
+            return done.index, MISSING
+    elif done.shape == "splice":
+        held = [(done.index + n, item) for n, item in enumerate(done.new)]
+        if done.index > len(state):
+            return done.index, MISSING
+    else:
+        held = [(done.new[n], done.new[n + 2]) for n in range(0, len(done.new), 3) if done.new[n + 2] is not MISSING]
+    for index, item in held:
+        if index >= len(state) or not _same(item, state[index]):
+            return index, item
+    return None

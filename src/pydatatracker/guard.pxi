@@ -1,0 +1,106 @@
+# Guards: `tracking_break(..., do="raise")`. A change that one refuses is taken back before it is recorded, and
+# the statement that made it raises. What a dict's order was is noted before, as a removal loses it.
+
+cdef object on_refused = None           # (change, guard): takes the change back quietly and raises
+
+
+cdef int look_at_guards(Tracker t, Change change) except -1:
+    """Raise if a guard of the container, or of one above it, refuses the change."""
+    cdef list steps = []
+    cdef Place step
+    cdef Rare rare
+    for place in [change.place] if change.rare is None or change.rare.places is None else \
+            [change.place, *<tuple>change.rare.places]:
+        step = place
+        while step is not None:
+            rare = step.tracker.rare
+            if rare is not None and rare.guards is not None and step.tracker not in steps:
+                steps.append(step.tracker)
+            step = step.parent
+    for tracker in steps:
+        for guard in (<Tracker>tracker).rare.guards:
+            pattern, actions, when = <tuple>guard[:3]
+            if actions and not actions & (1 << change.action_code):
+                continue
+            if not touches(pattern, change, <Tracker>tracker):
+                continue
+            seen = seen_from(change, <Tracker>tracker)
+            refused = True
+            try:
+                if when is not None:
+                    refused = when(seen)
+            except BaseException as error:
+                on_refused(seen, guard, error)
+            if refused:
+                on_refused(seen, guard, None)
+    return 0
+
+
+def add_guard(container, tuple guard):
+    """Register (compiled glob, actions, predicate or None, ...). O(guards)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    rare.guards = (rare.guards or ()) + (guard,)
+    bump()
+
+
+def remove_guard(container, tuple guard):
+    """Take a guard away; True if it was there. O(guards)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    keep = tuple([each for each in rare.guards or () if each is not guard])
+    found = len(keep) != len(rare.guards or ())
+    rare.guards = keep or None
+    bump()
+    return found
+
+
+def set_quiet(container, bint quiet):
+    """Record nothing of what is done to a container, or again. O(1)."""
+    cdef Tracker t = tracker_of(container)
+    if quiet:
+        t.state |= T_QUIET
+    else:
+        t.state &= ~T_QUIET
+        if t.kind == K_DICT and t.rare is not None and t.rare.order is not None:
+            put_in_order(container, t.rare.order)
+
+
+cdef int put_in_order(object d, list order) except -1:
+    cdef list items
+    if len(order) != PyDict_Size(d) or list(dict.keys(d)) == order:
+        return 0
+    items = [(key, dict.__getitem__(d, key)) for key in order]
+    dict.clear(d)
+    for key, value in items:
+        PyDict_SetItem(d, key, value)
+    return 0
+
+
+def guard_setup(refused):
+    """Called once by the package."""
+    global on_refused
+    on_refused = refused
+
+
+cdef class Stop:
+    """Calls ``act`` with a change if ``when`` agrees; without act the debugger, at the statement that changed it."""
+
+    cdef object act
+    cdef object when
+
+    def __init__(self, act, when):
+        self.act = act
+        self.when = when
+
+    def __call__(self, change):
+        if self.when is not None and not self.when(change):
+            return
+        if self.act is not None:
+            self.act(change)
+            return
+        _sys.stderr.write(f"pydatatracker: {change!r}\n")
+        try:
+            _sys.breakpointhook()       # no Python frame of ours lies between: it stops in the caller's
+        except Exception as error:
+            if type(error).__name__ == "BdbQuit":
+                raise SystemExit(1) from error
+            raise
