@@ -211,12 +211,9 @@ class _Writer:
         """Return path as far as a pointer leads, and what the present state holds there."""
         at = self.walk.root
         for n, step in enumerate(path):
-            if (isinstance(at, dict) and addressable(step) and step in at) or (
-                isinstance(at, list) and type(step) is int and 0 <= step < len(at)
-            ):
-                at = at[step]
-            else:
+            if not _names(at, step):
                 return path[:n], at
+            at = at[step]
         return path, at
 
     def _at(self, path: Path) -> Any:
@@ -231,6 +228,13 @@ class _Writer:
             for n in range(len(path) + 1):
                 if n != len(affected):
                     self.below[path[:n]].discard(path)
+
+
+def _names(held: Any, step: Any) -> bool:
+    """Return True if a pointer can name this step below what is held, and something is there."""
+    if isinstance(held, dict):
+        return addressable(step) and step in held
+    return isinstance(held, list) and type(step) is int and 0 <= step < len(held)
 
 
 def _edits(change: Change, state: Any) -> list[_Edit] | None:
