@@ -44,7 +44,13 @@ class Session:
         )
         self.root["node"] = Node()
         self.loose: list[Any] = [track([7, {"x": 8}]), track({"y": [9]})]
+        self.roots = list(self.loose)  # a root that dies takes the changes of what it once held along
         self.past = [(_core.newest_seq(), plain_copy(self.root))]
+
+    def take_out(self, value: Any) -> None:
+        """Keep what a container held."""
+        self.loose.append(value)
+        self.roots.append(value)
 
     def run(self, steps: list[tuple[int, int, int, int]]) -> Session:
         """Do the steps and note the state after each."""
@@ -96,7 +102,7 @@ class Session:
             else:
                 [target.update, target.difference_update, target.symmetric_difference_update][what % 3](some)
         elif what < 4 and hasattr(target, "xyz"[one % 3]):
-            self.loose.append(getattr(target, "xyz"[one % 3]))
+            self.take_out(getattr(target, "xyz"[one % 3]))
             delattr(target, "xyz"[one % 3])
         else:
             setattr(target, "xyz"[other % 3], self.value(target, one, what))
@@ -105,9 +111,9 @@ class Session:
         key = self.keys[one % (len(self.keys) if d is not self.root or what == 13 else 7)]
         near = list(d)[other % len(d)] if d else key
         if what == 0:
-            self.loose.append(d.pop(near, None))
+            self.take_out(d.pop(near, None))
         elif what == 1 and d:
-            self.loose.append(d.popitem()[1])
+            self.take_out(d.popitem()[1])
         elif what == 2 and len(d) > 1:
             far = list(d)[one % len(d)]
             d[near], d[far] = d[far], d[near]
@@ -129,7 +135,7 @@ class Session:
     def in_list(self, items: Any, what: int, one: int, other: int) -> None:
         n = len(items)
         if what == 0 and n:
-            self.loose.append(items.pop(one % n))
+            self.take_out(items.pop(one % n))
         elif what == 1:
             items[one % (n + 1) : other % (n + 1)] = [self.value(items, other, one), one]
         elif what == 2:
