@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 from typing import Any
 
@@ -19,11 +18,8 @@ from pydatatracker.history.walk import plain_copy
 
 
 def applied(state: Any, operations: list[dict[str, Any]]) -> Any:
-    """What jsonpatch makes of a state; the operations stay as they are."""
-    given = copy.deepcopy(operations)
-    result = jsonpatch.apply_patch(plain_copy(state), operations)
-    assert alike(given, operations), "applying a patch changed it: a value was shared"
-    return result
+    """What jsonpatch makes of a state; older ones store values by reference, so a value that is shared shows here."""
+    return jsonpatch.apply_patch(plain_copy(state), operations)
 
 
 def containers_of(value: Any) -> list[int]:
