@@ -6,7 +6,7 @@ import copy
 import datetime
 import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydatatracker import _core
@@ -16,6 +16,7 @@ from pydatatracker.pointer import compile_glob
 from pydatatracker.rebuild import deep_copy, reduce, shallow_copy
 
 if TYPE_CHECKING:
+    from pydatatracker.history.net import NetChange
     from pydatatracker.history.points import Point
 
 __all__ = ["TrackingMixin"]
@@ -154,6 +155,76 @@ class TrackingMixin:
         from pydatatracker.history import blame
 
         return list(blame.history_of(self, pointer))[::-1]
+
+    def tracking_patch(
+        self, since: Point | None = None, until: Point | None = None, *, inverse: bool = False, test: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return JSON Patch operations (RFC 6902), made from the records, that lead from one state to a later one.
+
+        Points are as for tracking_state_at; None is the birth, and now. ``inverse=True``: back from until to since.
+        ``test=True``: each replace, remove and move comes after a ``test`` of what is there. What a pointer cannot
+        name (below a set, or a key that is no str) is told by replacing the nearest container above whole.
+        O(items + changes + size of their values). Raises HistoryLostError, ValueError for since after until.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(port=80)
+        >>> d["port"] = 8080
+        >>> d.tracking_patch()
+        [{'op': 'replace', 'path': '/port', 'value': 8080}]
+        """
+        from pydatatracker.history.patch import patch
+
+        return patch(self, _seq(self, since), _seq(self, until), inverse=inverse, test=test)
+
+    def tracking_apply_patch(self, operations: Iterable[Mapping[str, Any]]) -> None:
+        """Apply JSON Patch operations (RFC 6902): all of them, or none and PatchError says which was wrong and why.
+
+        They are a transaction, made by the ordinary methods. A step below an object is an attribute name; the path
+        "" replaces the contents of this container. O(operations + size of their values).
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([80])
+        >>> l.tracking_apply_patch([{"op": "add", "path": "/-", "value": 443}])
+        >>> l
+        [80, 443]
+        """
+        from pydatatracker.history.applying import apply_patch
+
+        apply_patch(self, operations)
+
+    def tracking_net_changes(self, since: Point | None = None) -> list[NetChange]:
+        """Return what is different from the state at a point: at most one change a place, none that was set back.
+
+        Each has path, pointer, action, before, after (plain data) and ``change``, the last one that touched the place.
+        Items of lists are followed through shifts. O(items + changes). Raises HistoryLostError.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1, b=2)
+        >>> d.update(a=5, b=3)
+        >>> d["a"] = 1
+        >>> [(net.action, net.pointer, net.before, net.after) for net in d.tracking_net_changes()]
+        [('update', '/b', 2, 3)]
+        """
+        from pydatatracker.history.net import net_changes
+
+        return net_changes(self, _seq(self, since))
+
+    def tracking_merge_patch(self, since: Point | None = None) -> Any:
+        """Return the JSON Merge Patch (RFC 7396) that leads from the state at a point to the present one.
+
+        Lists and sets are replaced whole, removed keys are None. O(items + changes). Raises HistoryLostError,
+        and ValueError for what it cannot say: None as a new value of a key, a key that is no str.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1, b=2)
+        >>> del d["a"]
+        >>> d["c"] = 3
+        >>> d.tracking_merge_patch()
+        {'a': None, 'c': 3}
+        """
+        from pydatatracker.history.net import merge_patch
+
+        return merge_patch(self, _seq(self, since))
 
     def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
         """Take back the last n steps at or below this container; returns the changes taken back, newest first.
@@ -329,3 +400,9 @@ class TrackingMixin:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return deep_copy(self, memo, copy.deepcopy)
+
+
+def _seq(container: Any, point: Point | None) -> int | None:
+    from pydatatracker.history import points
+
+    return None if point is None else points.seq_of(container, point)

@@ -284,3 +284,19 @@ def test_the_cost_follows_the_changes_and_not_the_document(monkeypatch: pytest.M
         monkeypatch.undo()
         counts.append(len(looked))
     assert counts[0] == counts[1]
+
+
+def test_the_methods_take_points() -> None:
+    """A seq, a change and nothing name the same state for all four methods of a container."""
+    d = track({"a": 1, "l": []})
+    d["a"] = 2
+    first = d.last_change()
+    d["l"].append(3)
+    for since in (first, first.seq, first.created_time if first.time_ns < d.last_change().time_ns - 2000 else first):
+        assert [{"op": "add", "path": "/l/0", "value": 3}] == d.tracking_patch(since)
+        assert ["/l/0"] == [net.pointer for net in d.tracking_net_changes(since)]
+        assert {"l": [3]} == d.tracking_merge_patch(since)
+    assert [{"op": "replace", "path": "/a", "value": 2}] == d.tracking_patch(None, first)
+    d.tracking_apply_patch(d.tracking_patch(inverse=True, test=True))
+    assert {"a": 1, "l": []} == d
+    assert [] == d.tracking_net_changes()

@@ -2,7 +2,7 @@
 
 Every operation goes through the container's ordinary methods, so that it is recorded, observed and refused by
 locks like any other change. A plain dict or list that sits in a tracked container is never changed in place: the
-way down to the change is copied and stored anew, so that the change is recorded, and can be taken back.
+way down to the change is copied and stored anew, so that the change is recorded, and the transaction takes it back.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, AttrHook
+from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.pointer import to_pointer
 
@@ -32,7 +33,6 @@ _INDEX = re.compile("0|[1-9][0-9]{0,17}")
 _BAD_ESCAPE = re.compile("~(?![01])")
 
 Steps = tuple[str, ...]
-Undo = list[Callable[[], Any]]
 
 
 class PatchError(ValueError):
@@ -68,7 +68,8 @@ def apply_patch(container: Any, operations: Iterable[Mapping[str, Any]]) -> None
 
     Raises PatchError for an operation that is wrong or does not fit, and TypeError for what is no list of
     operations. What a container raises itself (TrackingLockedError, a validator) comes through with a note
-    that names the operation. In every case what was done is taken back.
+    that names the operation. In every case what was done is taken back: it is a tracking_transaction, so observers
+    are told after all of it, and of nothing that failed.
 
     >>> from pydatatracker import track
     >>> d = track({"ports": [80]})
@@ -91,8 +92,8 @@ is no index 7 in the list at '/ports', which has 1 items
     for number, operation in enumerate(listed):
         with _naming(number, operation):
             read.append(_read(operation))
-    with _atomically(container) as undo:
-        document = _Document(container, undo)
+    document = _Document(container)
+    with tracking_transaction(container):
         for number, each in enumerate(read):
             with _naming(number, listed[number]):
                 document.do(each)
@@ -106,21 +107,6 @@ def _naming(number: int, operation: Any) -> Iterator[None]:
         raise PatchError(str(error), number, operation) from None
     except Exception as error:
         error.add_note(f"raised by operation {number} of the patch, {_core.words_for(operation)}")
-        raise
-
-
-@contextlib.contextmanager
-def _atomically(container: Any) -> Iterator[Undo]:
-    """Take back what was done to container, by the steps in the list, if the block raises."""
-    undo: Undo = []
-    try:
-        yield undo
-    except BaseException as error:
-        for step in reversed(undo):
-            try:
-                step()
-            except Exception as second:  # an observer's, after the step was done
-                error.add_note(f"while taking back: {type(second).__name__}: {second}")
         raise
 
 
@@ -161,11 +147,10 @@ def _steps(pointer: Any) -> Steps:
 
 
 class _Document:
-    """The live container, and the steps that take back what was done."""
+    """The live container as a JSON document."""
 
-    def __init__(self, root: Any, undo: Undo) -> None:
+    def __init__(self, root: Any) -> None:
         self.root = root
-        self.undo = undo
 
     def do(self, operation: _Operation) -> None:
         op, path, source, value = operation
@@ -200,115 +185,83 @@ class _Document:
         if not path:
             self.contents(value)
             return
-        self.edit(path, lambda parent, undo: _put(parent, path, value, add, undo))
+        self.edit(path, lambda parent: _put(parent, path, value, add))
 
     def remove(self, path: Steps) -> None:
         if not path:
             raise _WrongError("the whole document cannot be removed")
-        self.edit(path, lambda parent, undo: _remove(parent, path, undo))
+        self.edit(path, lambda parent: _remove(parent, path))
 
-    def edit(self, path: Steps, change: Callable[[Any, Undo], None]) -> None:
+    def edit(self, path: Steps, change: Callable[[Any], None]) -> None:
         """Change the container above path; one that is not tracked is changed in a copy, which is stored instead."""
         parents = [self.root]
         for n, step in enumerate(path[:-1]):
             parents.append(_member(parents[-1], step, path[:n]))
         n = len(parents) - 1
         if _core.tracker(parents[n]) is not None or not isinstance(parents[n], (dict, list)):
-            change(parents[n], self.undo)
+            change(parents[n])
             return
         made = copy.copy(parents[n])
-        change(made, [])
+        change(made)
         while _core.tracker(parents[n - 1]) is None:
             n -= 1
             above = copy.copy(parents[n])
-            _put(above, path[: n + 1], made, False, [])
+            _put(above, path[: n + 1], made, False)
             made = above
-        _put(parents[n - 1], path[:n], made, False, self.undo)
+        _put(parents[n - 1], path[:n], made, False)
 
     def contents(self, value: Any) -> None:
         """Replace all that the root holds."""
-        root, undo = self.root, self.undo
-        value = plain_copy(value)
+        root, value = self.root, plain_copy(value)
         if isinstance(root, dict) and isinstance(value, dict):
-            _refill(root, value, undo)
+            for key in [key for key in dict.keys(root) if key not in value]:
+                del root[key]
+            root.update(value)
         elif isinstance(root, list) and isinstance(value, (list, tuple)):
-            old = _core.plain(root)
-            undo.append(lambda: root.__setitem__(slice(None), old))
             root[:] = value
         elif isinstance(root, set) and isinstance(value, (list, tuple, set, frozenset)):
             try:
                 new = set(value)
             except TypeError as error:
                 raise _WrongError(f"a set cannot hold these elements: {error}") from None
-            before = _core.plain(root)
-            undo.append(lambda: _fill(root, before))
-            _fill(root, new)
+            root.intersection_update(new)
+            root.update(new)
         elif isinstance(root, AttrHook) and isinstance(value, dict):
             for name in _core.attributes(root).keys() - value.keys():
-                _remove(root, (name,), undo)
+                _remove(root, (name,))
             for name, each in value.items():
-                _put(root, (name,), each, True, undo)
+                _put(root, (name,), each, True)
         else:
             raise _WrongError(f"the document is a {type(root).__name__}; {type(value).__name__} cannot take its place")
 
 
-def _refill(root: Any, value: dict[Any, Any], undo: Undo) -> None:
-    old = _core.plain(root)
-    undo.append(lambda: (root.clear(), root.update(old)))
-    for key in [key for key in old if key not in value]:
-        del root[key]
-    root.update(value)
-
-
-def _fill(root: set[Any], elements: set[Any]) -> None:
-    root.intersection_update(elements)
-    root.update(elements)
-
-
-def _put(parent: Any, path: Steps, value: Any, add: bool, undo: Undo) -> None:
+def _put(parent: Any, path: Steps, value: Any, add: bool) -> None:
     step, above = path[-1], path[:-1]
     if isinstance(parent, list):
         index = len(parent) if add and step == "-" else _index(parent, step, above, len(parent) + add)
         if add:
-            count = len(parent)
-            undo.append(lambda: parent.pop(index) if len(parent) > count else None)
             parent.insert(index, value)
         else:
-            item = list.__getitem__(parent, index)
-            undo.append(lambda: parent.__setitem__(index, item))
             parent[index] = value
         return
     old = _member(parent, step, above, MISSING if add else None)
     if isinstance(parent, dict):
-        undo.append(lambda: parent.pop(step, None) if old is MISSING else parent.__setitem__(step, old))
         parent[step] = value
     else:
         if old is MISSING:
             _check_name(parent, step)
-        undo.append(lambda: _restore(parent, step, old))
         setattr(parent, step, value)
 
 
-def _remove(parent: Any, path: Steps, undo: Undo) -> None:
-    step, above = path[-1], path[:-1]
-    old = _member(parent, step, above)
+def _remove(parent: Any, path: Steps) -> None:
+    step = path[-1]
+    _member(parent, step, path[:-1])
     if isinstance(parent, list):
-        index, count = int(step), len(parent)
-        undo.append(lambda: parent.insert(index, old) if len(parent) < count else None)
-        del parent[index]
+        del parent[int(step)]
     elif isinstance(parent, dict):
-        undo.append(lambda: parent.__setitem__(step, old))
         del parent[step]
     else:
-        undo.append(lambda: _restore(parent, step, old))
         delattr(parent, step)
-
-
-def _restore(parent: Any, name: str, old: Any) -> None:
-    if old is not MISSING:
-        setattr(parent, name, old)
-    elif name in _core.attributes(parent):
-        delattr(parent, name)
 
 
 def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
@@ -342,8 +295,10 @@ def _index(parent: list[Any], step: str, above: Steps, end: int) -> int:
 
 
 def _check_name(parent: Any, name: str) -> None:
-    """Refuse what is no public attribute: a patch that comes from elsewhere must not reach methods or internals."""
-    if not name.isidentifier() or name.startswith("_") or callable(getattr(type(parent), name, None)):
+    """Refuse what is no tracked attribute: a patch that comes from elsewhere must not reach methods or internals."""
+    names = getattr(type(parent), "tracking_attributes_to_monitor", None)
+    public = name.isidentifier() and not name.startswith("_") and not callable(getattr(type(parent), name, None))
+    if not public or (names is not None and name not in names):
         raise _WrongError(f"{name!r} cannot be an attribute that a patch adds to a {type(parent).__name__}")
 
 
