@@ -14,6 +14,7 @@ except ImportError as error:
 
 from pydatatracker._core import MISSING, TrackingLockedError
 from pydatatracker.actors import propagate, tracking_actor
+from pydatatracker.breaks import TrackedChangeError
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
 from pydatatracker.history import HistoryLostError
@@ -29,6 +30,7 @@ __all__ = [
     "HistoryLostError",
     "RollbackConflictError",
     "TrackedAttr",
+    "TrackedChangeError",
     "TrackedDict",
     "TrackedList",
     "TrackedSet",

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change import ChangeLogEntry, start_of
+from pydatatracker.history.methods import HistoryMixin
 from pydatatracker.pointer import action_bits, compile_glob
 from pydatatracker.rebuild import deep_copy, reduce, shallow_copy
 
 if TYPE_CHECKING:
     from pydatatracker.breaks import Break, Do
-    from pydatatracker.history.points import Point
-    from pydatatracker.history.verify import Difference
 
 __all__ = ["TrackingMixin"]
 
 
-class TrackingMixin:
+class TrackingMixin(HistoryMixin):
     """History, observers and locks of a tracked container."""
 
     __slots__ = ()
@@ -99,167 +98,6 @@ class TrackingMixin:
             raise TypeError(f"changes_since takes a datetime, a change or a seq, not {point!r}")
         found = _core.changes_of(self, max(seq - 1 if inclusive else seq, 0))
         return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
-
-    def tracking_state_at(self, point: Point) -> Any:
-        """Return plain data as this container was at a seq, just after a change, or at a time.
-
-        A dict, list or set, what is in it included; of an object with tracked attributes a dict. O(result +
-        changes undone). Raises HistoryLostError, which says how many changes are missing, if the point is
-        older than what is kept.
-
-        >>> from pydatatracker import TrackedDict
-        >>> d = TrackedDict(port=80)
-        >>> d["port"] = 8080
-        >>> d["host"] = "db1"
-        >>> d.tracking_state_at(d.tracking_changes()[1])
-        {'port': 8080}
-        """
-        from pydatatracker.history import points, rewind
-
-        return rewind.state_at(self, points.seq_of(self, point))
-
-    def tracking_blame(self, pointer: str | None = None) -> Any:
-        """Return the last change of the place at pointer (None if none is known); without one, {pointer: change}.
-
-        A list item is followed through shifts and sorts. A place that came with a whole container was last changed
-        by what brought that. Of places that are gone only keys of containers that are still there are listed.
-        With ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree).
-        Raises ValueError for what is no pointer (RFC 6901).
-
-        >>> from pydatatracker import TrackedList, tracking_actor
-        >>> l = TrackedList(["a", "b"])
-        >>> with tracking_actor("eve"):
-        ...     l[1] = "B"
-        >>> l.insert(0, "first")
-        >>> l.tracking_blame("/2").actor
-        'eve'
-        >>> list(l.tracking_blame())
-        ['/0', '/2']
-        """
-        from pydatatracker.history import blame
-
-        if pointer is None:
-            return blame.blame_all(self)
-        return next(blame.history_of(self, pointer), None)
-
-    def tracking_history(self, pointer: str) -> list[ChangeLogEntry]:
-        """Return all changes of the place at pointer that are known, oldest first. As tracking_blame.
-
-        >>> from pydatatracker import TrackedDict
-        >>> d = TrackedDict()
-        >>> d["port"] = 80
-        >>> d["host"] = "db1"
-        >>> d["port"] = 8080
-        >>> [change.after for change in d.tracking_history("/port")]
-        [80, 8080]
-        """
-        from pydatatracker.history import blame
-
-        return list(blame.history_of(self, pointer))[::-1]
-
-    def tracking_verify(self) -> Difference | None:
-        """Return the first place where the records and the data here and below differ; None if the log is true.
-
-        So writes are found that went round the container in C (``dict.__setitem__(d, k, v)``, ``list.append(l, x)``,
-        ``heapq.heappush(l, x)``): where a record says what must be there, and by the number of items. O(items +
-        records).
-
-        >>> from pydatatracker import TrackedDict
-        >>> d = TrackedDict()
-        >>> d["port"] = 80
-        >>> d.tracking_verify() is None
-        True
-        >>> dict.__setitem__(d, "port", 8080)
-        >>> difference = d.tracking_verify()
-        >>> difference.pointer, difference.logged, difference.found
-        ('/port', 80, 8080)
-        """
-        from pydatatracker.history import verify
-
-        return verify.verify(self)
-
-    def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
-        """Take back the last n steps at or below this container; returns the changes taken back, newest first.
-
-        A step is a change, or a transaction as a whole. Undoing is recorded, with the method ``tracking_undo``;
-        what comes back are the same objects. Fewer than n, or none, if there is no more to undo. O(1) a change,
-        or O(items of the change); the first call reads the log. Raises UndoConflictError if something wrote
-        round the container, HistoryLostError if all that is left to undo is no longer kept.
-
-        >>> from pydatatracker import TrackedList
-        >>> l = TrackedList([1])
-        >>> l.append(2)
-        >>> [change.pointer for change in l.tracking_undo()]
-        ['/1']
-        >>> l, l.last_change().method
-        ([1], 'tracking_undo')
-        """
-        from pydatatracker.history import undo
-
-        return undo.undo(self, n)
-
-    def tracking_redo(self, n: int = 1) -> list[ChangeLogEntry]:
-        """Do again the last n steps that were undone; a fresh change empties what can be redone. As tracking_undo.
-
-        >>> from pydatatracker import TrackedList
-        >>> l = TrackedList([1])
-        >>> l.append(2)
-        >>> undone = l.tracking_undo()
-        >>> redone = l.tracking_redo()
-        >>> l
-        [1, 2]
-        """
-        from pydatatracker.history import undo
-
-        return undo.redo(self, n)
-
-    def tracking_revert_to(self, point: Point) -> list[ChangeLogEntry]:
-        """Bring everything back to how it was at a seq, a change or a time; returns what was taken back.
-
-        Recorded as one transaction, which is one step to undo. O(changes since). Raises HistoryLostError if the
-        point is older than what is kept; nothing is done then.
-
-        >>> from pydatatracker import TrackedDict
-        >>> d = TrackedDict(a=1)
-        >>> start = d.last_change()
-        >>> d.update(a=2, b=3)
-        >>> d["a"] = 4
-        >>> len(d.tracking_revert_to(start))
-        2
-        >>> d
-        {'a': 1}
-        """
-        from pydatatracker.history import undo
-
-        return undo.revert_to(self, point)
-
-    def tracking_revert(
-        self,
-        actor: str | None = None,
-        path: str | None = None,
-        transaction: str | None = None,
-        since: Point | None = None,
-    ) -> list[ChangeLogEntry]:
-        """Take back only the changes that match; returns those that it cannot, as later ones touched the same place.
-
-        ``path`` is a glob over pointers, of a bulk call it takes the rows that match; ``since`` takes what came
-        after a point. Later changes of others stay, and items of lists are followed through them. Recorded as one
-        transaction. O(changes of the tree), and O(items + changes) for a change of a list others changed since.
-
-        >>> from pydatatracker import TrackedDict, tracking_actor
-        >>> d = TrackedDict(a=1, b=1)
-        >>> with tracking_actor("importer"):
-        ...     d.update(a=2, b=2)
-        ...     d["c"] = 3
-        >>> d["c"] = 4
-        >>> [change.pointer for change in d.tracking_revert(actor="importer")]
-        ['/c']
-        >>> d
-        {'a': 1, 'b': 1, 'c': 4}
-        """
-        from pydatatracker.history import undo
-
-        return undo.revert(self, actor, path, transaction, since)
 
     def tracking_clear_changes(self) -> None:
         """Forget all changes of this container's tree; they count as dropped. O(records)."""

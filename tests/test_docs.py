@@ -55,7 +55,7 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     """What is exported, and what every container can do, is in the reference and has a docstring."""
     reference = (ROOT / "docs" / "reference.md").read_text()
-    methods = [name for name in vars(TrackingMixin) if not name.startswith("_")]
+    methods = [name for cls in TrackingMixin.__mro__ for name in vars(cls) if not name.startswith("_")]
     assert [name for name in [*pydatatracker.__all__, *methods] if name not in reference] == []
     assert [name for name in methods if not getattr(TrackingMixin, name).__doc__] == []
     exported = [getattr(pydatatracker, name) for name in pydatatracker.__all__ if name != "__version__"]

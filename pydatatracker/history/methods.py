@@ -1,0 +1,257 @@
+"""What every tracked container can do with its history; the work is done one module each, imported when first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydatatracker.change import ChangeLogEntry
+    from pydatatracker.history.net import NetChange
+    from pydatatracker.history.points import Point
+    from pydatatracker.history.verify import Difference
+
+__all__ = ["HistoryMixin"]
+
+
+class HistoryMixin:
+    """Time travel, undo, blame, patches of a tracked container."""
+
+    __slots__ = ()
+
+    def tracking_state_at(self, point: Point) -> Any:
+        """Return plain data as this container was at a seq, just after a change, or at a time.
+
+        A dict, list or set, what is in it included; of an object with tracked attributes a dict. O(result +
+        changes undone). Raises HistoryLostError, which says how many changes are missing, if the point is
+        older than what is kept.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(port=80)
+        >>> d["port"] = 8080
+        >>> d["host"] = "db1"
+        >>> d.tracking_state_at(d.tracking_changes()[1])
+        {'port': 8080}
+        """
+        from pydatatracker.history import points, rewind
+
+        return rewind.state_at(self, points.seq_of(self, point))
+
+    def tracking_blame(self, pointer: str | None = None) -> Any:
+        """Return the last change of the place at pointer (None if none is known); without one, {pointer: change}.
+
+        A list item is followed through shifts and sorts. A place that came with a whole container was last changed
+        by what brought that. Of places that are gone only keys of containers that are still there are listed.
+        With ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree).
+        Raises ValueError for what is no pointer (RFC 6901).
+
+        >>> from pydatatracker import TrackedList, tracking_actor
+        >>> l = TrackedList(["a", "b"])
+        >>> with tracking_actor("eve"):
+        ...     l[1] = "B"
+        >>> l.insert(0, "first")
+        >>> l.tracking_blame("/2").actor
+        'eve'
+        >>> list(l.tracking_blame())
+        ['/0', '/2']
+        """
+        from pydatatracker.history import blame
+
+        if pointer is None:
+            return blame.blame_all(self)
+        return next(blame.history_of(self, pointer), None)
+
+    def tracking_history(self, pointer: str) -> list[ChangeLogEntry]:
+        """Return all changes of the place at pointer that are known, oldest first. As tracking_blame.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d["port"] = 80
+        >>> d["host"] = "db1"
+        >>> d["port"] = 8080
+        >>> [change.after for change in d.tracking_history("/port")]
+        [80, 8080]
+        """
+        from pydatatracker.history import blame
+
+        return list(blame.history_of(self, pointer))[::-1]
+
+    def tracking_verify(self) -> Difference | None:
+        """Return the first place where the records and the data here and below differ; None if the log is true.
+
+        So writes are found that went round the container in C (``dict.__setitem__(d, k, v)``, ``list.append(l, x)``,
+        ``heapq.heappush(l, x)``): where a record says what must be there, and by the number of items. O(items +
+        records).
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d["port"] = 80
+        >>> d.tracking_verify() is None
+        True
+        >>> dict.__setitem__(d, "port", 8080)
+        >>> difference = d.tracking_verify()
+        >>> difference.pointer, difference.logged, difference.found
+        ('/port', 80, 8080)
+        """
+        from pydatatracker.history import verify
+
+        return verify.verify(self)
+
+    def tracking_patch(
+        self, since: Point | None = None, until: Point | None = None, *, inverse: bool = False, test: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return JSON Patch operations (RFC 6902), made from the records, that lead from one state to a later one.
+
+        Points are as for tracking_state_at; None is the birth, and now. ``inverse=True``: back from until to since.
+        ``test=True``: each replace, remove and move comes after a ``test`` of what is there. What a pointer cannot
+        name (below a set, or a key that is no str) is told by replacing the nearest container above whole.
+        O(items + changes + size of their values). Raises HistoryLostError, ValueError for since after until.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(port=80)
+        >>> d["port"] = 8080
+        >>> d.tracking_patch()
+        [{'op': 'replace', 'path': '/port', 'value': 8080}]
+        """
+        from pydatatracker.history.patch import patch
+
+        return patch(self, _seq(self, since), _seq(self, until), inverse=inverse, test=test)
+
+    def tracking_apply_patch(self, operations: Iterable[Mapping[str, Any]]) -> None:
+        """Apply JSON Patch operations (RFC 6902): all of them, or none and PatchError says which was wrong and why.
+
+        They are a transaction, made by the ordinary methods. A step below an object is an attribute name; the path
+        "" replaces the contents of this container. O(operations + size of their values).
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([80])
+        >>> l.tracking_apply_patch([{"op": "add", "path": "/-", "value": 443}])
+        >>> l
+        [80, 443]
+        """
+        from pydatatracker.history.applying import apply_patch
+
+        apply_patch(self, operations)
+
+    def tracking_net_changes(self, since: Point | None = None) -> list[NetChange]:
+        """Return what is different from the state at a point: at most one change a place, none that was set back.
+
+        Each has path, pointer, action, before, after (plain data) and ``change``, the last one that touched the place.
+        Items of lists are followed through shifts. O(items + changes). Raises HistoryLostError.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1, b=2)
+        >>> d.update(a=5, b=3)
+        >>> d["a"] = 1
+        >>> [(net.action, net.pointer, net.before, net.after) for net in d.tracking_net_changes()]
+        [('update', '/b', 2, 3)]
+        """
+        from pydatatracker.history.net import net_changes
+
+        return net_changes(self, _seq(self, since))
+
+    def tracking_merge_patch(self, since: Point | None = None) -> Any:
+        """Return the JSON Merge Patch (RFC 7396) that leads from the state at a point to the present one.
+
+        Lists and sets are replaced whole, removed keys are None. O(items + changes). Raises HistoryLostError,
+        and ValueError for what it cannot say: None as a new value of a key, a key that is no str.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1, b=2)
+        >>> del d["a"]
+        >>> d["c"] = 3
+        >>> d.tracking_merge_patch()
+        {'a': None, 'c': 3}
+        """
+        from pydatatracker.history.net import merge_patch
+
+        return merge_patch(self, _seq(self, since))
+
+    def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
+        """Take back the last n steps at or below this container; returns the changes taken back, newest first.
+
+        A step is a change, or a transaction as a whole. Undoing is recorded, with the method ``tracking_undo``;
+        what comes back are the same objects. Fewer than n, or none, if there is no more to undo. O(1) a change,
+        or O(items of the change); the first call reads the log. Raises UndoConflictError if something wrote
+        round the container, HistoryLostError if all that is left to undo is no longer kept.
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.append(2)
+        >>> [change.pointer for change in l.tracking_undo()]
+        ['/1']
+        >>> l, l.last_change().method
+        ([1], 'tracking_undo')
+        """
+        from pydatatracker.history import undo
+
+        return undo.undo(self, n)
+
+    def tracking_redo(self, n: int = 1) -> list[ChangeLogEntry]:
+        """Do again the last n steps that were undone; a fresh change empties what can be redone. As tracking_undo.
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.append(2)
+        >>> undone = l.tracking_undo()
+        >>> redone = l.tracking_redo()
+        >>> l
+        [1, 2]
+        """
+        from pydatatracker.history import undo
+
+        return undo.redo(self, n)
+
+    def tracking_revert_to(self, point: Point) -> list[ChangeLogEntry]:
+        """Bring everything back to how it was at a seq, a change or a time; returns what was taken back.
+
+        Recorded as one transaction, which is one step to undo. O(changes since). Raises HistoryLostError if the
+        point is older than what is kept; nothing is done then.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(a=1)
+        >>> start = d.last_change()
+        >>> d.update(a=2, b=3)
+        >>> d["a"] = 4
+        >>> len(d.tracking_revert_to(start))
+        2
+        >>> d
+        {'a': 1}
+        """
+        from pydatatracker.history import undo
+
+        return undo.revert_to(self, point)
+
+    def tracking_revert(
+        self,
+        actor: str | None = None,
+        path: str | None = None,
+        transaction: str | None = None,
+        since: Point | None = None,
+    ) -> list[ChangeLogEntry]:
+        """Take back only the changes that match; returns those that it cannot, as later ones touched the same place.
+
+        ``path`` is a glob over pointers, of a bulk call it takes the rows that match; ``since`` takes what came
+        after a point. Later changes of others stay, and items of lists are followed through them. Recorded as one
+        transaction. O(changes of the tree), and O(items + changes) for a change of a list others changed since.
+
+        >>> from pydatatracker import TrackedDict, tracking_actor
+        >>> d = TrackedDict(a=1, b=1)
+        >>> with tracking_actor("importer"):
+        ...     d.update(a=2, b=2)
+        ...     d["c"] = 3
+        >>> d["c"] = 4
+        >>> [change.pointer for change in d.tracking_revert(actor="importer")]
+        ['/c']
+        >>> d
+        {'a': 1, 'b': 1, 'c': 4}
+        """
+        from pydatatracker.history import undo
+
+        return undo.revert(self, actor, path, transaction, since)
+
+
+def _seq(container: Any, point: Point | None) -> int | None:
+    from pydatatracker.history import points
+
+    return None if point is None else points.seq_of(container, point)

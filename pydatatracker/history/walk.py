@@ -1,0 +1,131 @@
+"""A container's way back one change at a time, and plain copies of what it held on the way."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import Change, Words
+from pydatatracker.history.rewind import HistoryLostError, Rewind, _Node
+
+__all__ = ["Walk", "addressable", "plain_copy", "span"]
+
+_ATOMS = frozenset((str, int, float, bool, type(None), bytes, complex))
+
+
+def span(container: Any, since: int | None, until: int | None) -> tuple[int, int]:
+    """Return (since, until) as seqs, None as birth and now; none lies before the container's birth. O(1).
+
+    Raises TypeError for what is no seq, ValueError if since is after until.
+    """
+    for name, seq in (("since", since), ("until", until)):
+        if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
+            raise TypeError(f"{name} is the seq of a change or None, not {seq!r}")
+    if since is not None and until is not None and since > until:
+        raise ValueError(f"since={since} is after until={until}; for the way back swap them and give inverse=True")
+    born = _core.born(container)[1]
+    since = born if since is None else max(since, born)
+    return since, _core.newest_seq() if until is None else max(until, since)
+
+
+def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
+    """Return value as plain data that shares nothing: dicts, lists, sets and tuples anew, the rest as it is. O(size).
+
+    A tracked object becomes the dict of its attributes; elements of sets stay what they are. Raises ValueError if
+    value holds itself, HistoryLostError if it was not kept.
+
+    >>> from pydatatracker import TrackedList
+    >>> plain_copy({"a": TrackedList([1])})
+    {'a': [1]}
+    """
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, Words):
+        raise HistoryLostError(
+            f"a value of type {value.type} was not kept ({value.text}); tracking_keep_values=True keeps values"
+        )
+    tracked = _core.tracker(value) is not None
+    if not tracked and not isinstance(value, (dict, list, set)) and type(value) is not tuple:
+        return value
+    if id(value) in above:
+        raise ValueError(f"a {type(value).__name__} holds itself; a patch can only say what ends")
+    above = above | {id(value)}
+    if tracked:
+        value = _core.plain(value)
+    if isinstance(value, dict):
+        return {key: plain_copy(item, above) for key, item in dict.items(value)}
+    if isinstance(value, list):
+        return [plain_copy(item, above) for item in list.__iter__(value)]
+    if isinstance(value, set):
+        return set(set.__iter__(value))
+    return tuple(plain_copy(item, above) for item in value)
+
+
+def addressable(key: object) -> bool:
+    """Return True if a pointer finds key: a str, and no subclass that hashes or compares in its own way. O(1)."""
+    cls = type(key)
+    return cls is str or (isinstance(key, str) and cls.__hash__ is str.__hash__ and cls.__eq__ is str.__eq__)
+
+
+class Walk(Rewind):
+    """A container on its way back, one change at a time in the order of all of them, so that a step costs its change.
+
+    >>> from pydatatracker import TrackedList
+    >>> l = TrackedList("a")
+    >>> l.append("b")
+    >>> walk = Walk(l, 0, l.last_change().seq)
+    >>> node, change = walk.newest()
+    >>> node.state
+    ['a', 'b']
+    >>> walk.undo(node, change)
+    >>> node.state
+    ['a']
+    """
+
+    def __init__(self, container: Any, since: int, until: int) -> None:
+        super().__init__(container)
+        self._since = since
+        self.root = self.back_to(until)
+        self._line_up()
+
+    def newest(self) -> tuple[_Node, Change] | None:
+        """Return the newest change after since that is not undone, and its container as just after it; or None."""
+        while self._heap:
+            node = self._heap[0][2]
+            if not node.changes or node.changes[-1].seq <= self._since:
+                heapq.heappop(self._heap)
+            elif -self._heap[0][0] != node.changes[-1].seq:
+                heapq.heapreplace(self._heap, (-node.changes[-1].seq, id(node), node))
+            elif node.changes[-1].seq == node.last:  # a change in two trees stands in two logs
+                node.changes.pop()
+            else:
+                return node, node.changes[-1]
+        return None
+
+    def undo(self, node: _Node, change: Change) -> None:
+        """Take back what newest gave. O(change + the contents of what comes back into sight)."""
+        self._fresh = []
+        node.changes.pop()
+        node.last = change.seq
+        self._take_back(node, change)
+        while self._fresh:  # it comes as it was then
+            todo, self._fresh = self._fresh, []
+            for each in todo:
+                while each.changes and each.changes[-1].seq > change.seq:
+                    later = each.changes.pop()
+                    if later.seq != each.last:
+                        self._take_back(each, later)
+                    each.last = later.seq
+                if each.changes:
+                    heapq.heappush(self._heap, (-each.changes[-1].seq, id(each), each))
+        if self._logs_in_line != len(self._logs):
+            self._line_up()
+
+    def _line_up(self) -> None:
+        # a log that was not known before may hold changes of nodes that were
+        self._logs_in_line = len(self._logs)
+        for log in self._logs:
+            self._require(log, self._since)
+        self._heap = [(-node.changes[-1].seq, id(node), node) for node in self._nodes.values() if node.changes]
+        heapq.heapify(self._heap)

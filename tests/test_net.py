@@ -1,0 +1,277 @@
+"""Net changes and merge patches: what is different since then, once a place."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from gardening import STEPS, Session, alike
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pydatatracker import MISSING, HistoryLostError, TrackedDict, TrackedList, _core, track, tracking_actor
+from pydatatracker.history.net import NetChange, merge_patch, net_changes
+
+
+def told(container: Any, since: int | None = None) -> list[tuple[str, str, Any, Any]]:
+    """Net changes without who and when."""
+    return [(net.action, net.pointer, net.before, net.after) for net in net_changes(container, since)]
+
+
+def applied(state: Any, nets: list[NetChange]) -> Any:
+    """The naive judge: net changes put into a copy of the old state, from the top down, give the new one.
+
+    Of one list the removals come first, at the old indices, then additions and updates at the new ones.
+    """
+    holder = [copy.deepcopy(state)]
+    rank = {"remove": 0, "add": 1, "update": 2}
+
+    def order(net: NetChange) -> Any:
+        last = net.path[-1] if net.path and type(net.path[-1]) is int else 0
+        return len(net.path), rank[net.action], -last if net.action == "remove" else last
+
+    for net in sorted(nets, key=order):
+        at: Any = holder
+        for step in (0, *net.path)[:-1]:
+            at = at[step]
+        last = net.path[-1] if net.path else 0
+        if isinstance(at, set):
+            (at.discard if net.after is MISSING else at.add)(last)
+        elif net.action == "remove":
+            assert alike(net.before, at[last])
+            del at[last]
+        elif net.action == "add" and isinstance(at, list):
+            at.insert(last, copy.deepcopy(net.after))
+        else:
+            assert (net.action == "add") == (isinstance(at, dict) and last not in at)
+            at[last] = copy.deepcopy(net.after)
+    return holder[0]
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """MergePatch of RFC 7396, section 2, as it stands there."""
+    if not isinstance(patch, dict):
+        return patch
+    target = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        else:
+            target[key] = merged(target.get(key), value)
+    return target
+
+
+def has_null(value: Any) -> bool:
+    """Tell whether an object somewhere has None as a member; arrays may."""
+    return isinstance(value, dict) and any(item is None or has_null(item) for item in value.values())
+
+
+@given(STEPS, st.data())
+def test_net_changes_lead_from_then_to_now_once_a_place(steps: list[Any], data: st.DataObject) -> None:
+    """From any point of a random session: applied they give the present, none is idle, no place is told twice."""
+    session = Session().run(steps)
+    for n in {0, data.draw(st.integers(0, len(session.past) - 1))}:
+        since, old = session.past[n]
+        nets = net_changes(session.root, since)
+        assert alike(session.past[-1][1], applied(old, nets)), nets
+        places = [(net.path, net.action == "remove") for net in nets]
+        assert len(places) == len(set(map(repr, places)))
+        known = {change.seq for change in _core.changes_of(session.root, since)}
+        for net in nets:
+            assert net.change.seq in known
+            assert not alike(net.before, net.after)
+            assert not any(net.path != o.path and net.path[: len(o.path)] == o.path and o.action == "add" for o in nets)
+    assert [] == net_changes(session.root, session.past[-1][0])
+
+
+@given(STEPS, st.data())
+def test_a_merge_patch_gives_the_present_or_says_why_not(steps: list[Any], data: st.DataObject) -> None:
+    """Merged into the old state by RFC 7396 it gives the new one; it is refused only where null would have to be set."""
+    session = Session(odd_keys=False).run(steps)
+    since, old = session.past[data.draw(st.integers(0, len(session.past) - 1))]
+    new = session.past[-1][1]
+    if has_null(new):
+        with contextlib.suppress(ValueError):
+            assert alike(new, merged(old, merge_patch(session.root, since)))
+        return
+    patch = merge_patch(session.root, since)
+    assert alike(new, merged(old, patch)), patch
+    assert alike(old, new) == (patch == {})
+
+
+def test_what_was_set_back_is_gone() -> None:
+    """A value, an item, an element and a whole container that are as before are no change, however they got there."""
+    d = track({"a": 1, "l": [1, 2, 3], "s": {1}, "c": {"x": [1]}})
+    d["a"] = 2
+    d["a"] = 1
+    d["l"].append(4)
+    d["l"].pop()
+    d["l"].reverse()
+    d["l"].reverse()
+    d["l"].insert(0, d["l"].pop(0))
+    d["s"].add(2)
+    d["s"].discard(2)
+    child = d.pop("c")
+    child["x"].append(2)
+    child["x"].pop()
+    d["c"] = child
+    d["l"][1:2] = [2]
+    d["new"] = 1
+    del d["new"]
+    assert [] == told(d)
+    assert {} == merge_patch(d)
+
+
+def test_equal_is_not_the_same() -> None:
+    """1, 1.0 and True are different values."""
+    d = TrackedDict(a=1, b=[1])
+    d["a"] = True
+    d["b"] = [1.0]
+    assert [("update", "/a", 1, True), ("update", "/b", [1], [1.0])] == told(d)
+    assert '{"a": true, "b": [1.0]}' == json.dumps(merge_patch(d))
+
+
+def test_items_are_followed_through_shifts() -> None:
+    """Twins stay apart: the second of three equal rows is changed, and found after insertions before it."""
+    rows = track([{"n": 0}, {"n": 0}, {"n": 0}])
+    middle = rows[1]
+    rows.insert(0, "first")
+    middle["n"] = 5
+    del rows[1]
+    assert [("update", "/0", {"n": 0}, "first"), ("update", "/1/n", 0, 5)] == told(rows)
+    since = _core.newest_seq()
+    rows[1:1] = ["a", "b"]
+    middle["n"] = 6
+    rows.append("end")
+    assert [("add", "/1", MISSING, "a"), ("add", "/2", MISSING, "b"), ("update", "/3/n", 5, 6), ("add", "/5", MISSING, "end")] == told(rows, since)  # fmt: skip
+
+
+def test_a_reordered_list_is_one_update() -> None:
+    """Items that passed one another are told as one update of the list."""
+    d = track({"l": [3, 1, 2]})
+    d["l"].sort()
+    d["l"].append(4)
+    assert [("update", "/l", [3, 1, 2], [1, 2, 3, 4])] == told(d)
+    assert d.last_change() == net_changes(d)[0].change
+
+
+def test_what_was_added_is_told_once_with_what_it_holds_now() -> None:
+    """Changes inside a container that was added belong to it; the last of them is who touched the place."""
+    d = track({})
+    with tracking_actor("ann"):
+        d["new"] = {"l": []}
+    with tracking_actor("bob"):
+        d["new"]["l"].append(1)
+    (net,) = net_changes(d)
+    assert ("add", "/new", MISSING, {"l": [1]}, "bob") == (
+        net.action,
+        net.pointer,
+        net.before,
+        net.after,
+        net.change.actor,
+    )
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        net.path = ()  # type: ignore[misc]
+
+
+def test_who_and_when_are_those_of_the_last_touch() -> None:
+    """Each place has its own last change, removed ones too."""
+    d = track({"a": 1, "b": 2, "l": [1, 2, 3]})
+    for actor, act in {
+        "one": lambda: d.update(a=5, b=6),
+        "two": lambda: d.update(a=7),
+        "three": lambda: d["l"].pop(0),
+        "four": lambda: d["l"].__setitem__(1, 9),
+        "five": lambda: d.pop("b"),
+    }.items():
+        with tracking_actor(actor):
+            act()
+    assert {("/b", "five"), ("/a", "two"), ("/l/0", "three"), ("/l/1", "four")} == {
+        (net.pointer, net.change.actor) for net in net_changes(d)
+    }
+
+
+def test_shared_containers_are_told_at_every_place() -> None:
+    """One change of a container that is held twice is two net changes."""
+    shared = TrackedList()
+    d = TrackedDict(a=shared, b=shared)
+    shared.append(1)
+    assert [("add", "/a/0", MISSING, 1), ("add", "/b/0", MISSING, 1)] == told(d)
+    assert {"a": [1], "b": [1]} == merge_patch(d)
+
+
+def test_values_are_copies() -> None:
+    """What comes after does not change a net change."""
+    d = track({"a": {"x": [1]}})
+    d["b"] = {"y": [1]}
+    since = d.pop("a")
+    nets = net_changes(d)
+    d["b"]["y"].append(2)
+    since["x"].append(3)
+    assert [{"x": [1]}, {"y": [1]}] == [nets[0].before, nets[1].after]
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda d: d["a"].__setitem__("b", None), "None at '/a/b'"),
+        (lambda d: d.__setitem__("n", {"x": {"y": None}}), "None at '/n/x/y'"),
+        (lambda d: d.__setitem__("a", {"b": None}), "None at '/a/b'"),
+        (lambda d: d.__setitem__(1, 2), "1 at '/1'"),
+        (lambda d: d["a"].__setitem__("z", {(1, 2): 3}), r"\(1, 2\) at '/a/z/\(1, 2\)'"),
+        (lambda d: d["l"].append({5: 6}), "5 at '/l/0/5'"),
+        (lambda d: d["odd"][7].append(1), "7 at '/odd/7'"),
+    ],
+)
+def test_what_a_merge_patch_cannot_say(act: Any, said: str) -> None:
+    """None for a key, and keys that are no str, are refused with their place."""
+    d = track({"a": {"b": 1}, "l": [], "odd": {7: []}})
+    act(d)
+    with pytest.raises(ValueError, match=said):
+        merge_patch(d)
+
+
+def test_none_in_a_list_can_be_said_and_an_old_none_stays() -> None:
+    """Arrays are replaced whole, so null in them is a value; a None that did not change is not mentioned."""
+    d = track({"l": [], "old": None, "gone": None})
+    d["l"].extend([None, {"x": None}])
+    del d["gone"]
+    assert {"gone": None, "l": [None, {"x": None}]} == merge_patch(d)
+
+
+def test_a_list_or_set_is_its_own_merge_patch() -> None:
+    """RFC 7396 replaces what is no object: of a list there is nothing but the list."""
+    l = track([1, {"a": 2}])  # noqa: E741
+    l[1]["a"] = 3
+    assert [1, {"a": 3}] == merge_patch(l)
+    s = track({1})
+    s.add(2)
+    assert {1, 2} == merge_patch(s)
+    assert [("add", "/2", MISSING, 2)] == told(s)
+
+
+def test_a_diamond_without_changes_costs_nothing() -> None:
+    """Two ways down at each of forty levels are not walked where nothing changed."""
+    bottom = TrackedDict(n=0)
+    d = bottom
+    for _ in range(40):
+        d = TrackedDict(left=d, right=d)
+    top = TrackedDict(d=d, n=0)
+    top["n"] = 1
+    assert [("update", "/n", 0, 1)] == told(top)
+
+
+def test_history_that_is_gone_is_said() -> None:
+    """As for patches: HistoryLostError from before what was dropped, TypeError for no seq."""
+    d = TrackedDict(tracking_max_changes=4)
+    for n in range(10):
+        d["n"] = n
+    for ask in (net_changes, merge_patch):
+        with pytest.raises(HistoryLostError, match="no longer kept"):
+            ask(d)
+        with pytest.raises(TypeError, match="seq of a change"):
+            ask(d, "1")  # type: ignore[operator]
