@@ -88,6 +88,7 @@ class Rewind:
         self._logs: list[Any] = []
         self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not met yet
         self._fresh: list[_Node] = []
+        self._seq = _core.newest_seq()
         self._lost = 0  # newest seq that may have been in a log that died
         self.withheld = False  # was a value put back that tracking_redact withholds?
         self._of(container)
@@ -97,6 +98,7 @@ class Rewind:
 
         Raises HistoryLostError if records that are needed are no longer kept.
         """
+        self._seq = seq
         self._require_all(seq)
         todo = list(self._nodes.values())
         while todo:
@@ -129,6 +131,14 @@ class Rewind:
                 f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
                 f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
             )
+
+    def plain_of(self, value: Any) -> Any:
+        """The plain state of a tracked container at the point that was gone back to last; others as they are."""
+        before = len(self._trackers)
+        state = self._of(value)
+        if len(self._trackers) > before:  # met only now: it has its own way back to go
+            self.back_to(self._seq)
+        return state
 
     def _of(self, value: Any) -> Any:
         """The plain copy that stands for value; value itself if it is not tracked."""

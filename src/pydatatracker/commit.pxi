@@ -305,3 +305,9 @@ cdef void refuse(Tracker t) except *:
         f"{class_name(t.cls)}{'' if t.rare is None or t.rare.name is None else ' ' + repr(t.rare.name)} is locked"
         f" ({'by lock()' if t.state & T_LOCK_SELF else 'a container above it is'}); call unlock() first"
     )
+
+
+def stack_of_caller(int depth):
+    """The calling frames, as records keep them; the Python frame that asks is left out. O(depth)."""
+    frames = capture_stack(depth + 1)
+    return frames[0][1:], frames[1][sizeof(int):]

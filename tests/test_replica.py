@@ -1,0 +1,264 @@
+"""Replicas: through memory, text, a file and a queue they are equal to their source, types included, at every step."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pathlib
+from typing import Any
+
+import pytest
+from gardening import STEPS, Node, Session, alike
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track, tracking_transaction
+from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
+from pydatatracker.history.walk import plain_copy
+from pydatatracker.observers import json_file_observer
+
+VALUES = [
+    (1, (2, b"x")),
+    {1, "a"},
+    frozenset({3}),
+    b"bytes",
+    2.5,
+    None,
+    True,
+    {"deep": [{"er": (1,)}]},
+    {5: "int key"},
+    -(10**30),
+]
+
+
+class Fed(Session):
+    """A session whose changes are told to somebody while it runs; values of many types go in."""
+
+    def feed(self, tell: Any) -> Fed:
+        self.root.tracking_add_observer(tell, when="immediate")
+        return self
+
+    def value(self, target: Any, one: int, other: int) -> Any:
+        return VALUES[other % len(VALUES)] if one % 3 == 0 else super().value(target, one, other)
+
+
+def unshared(x: Any) -> Any:
+    return plain_copy(x)
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_change_by_change_in_memory(steps: Any) -> None:
+    """The replica is equal after every change, and shares nothing with the source."""
+    session = Fed()
+    copy = plain_copy(session.root)
+    session.feed(lambda change: apply_change(copy, change))
+    session.run(steps)
+    assert alike(plain_copy(session.root), copy)
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_through_jsonl_text(steps: Any) -> None:
+    """Every line, parsed again somewhere else: tuples, sets, bytes, int keys and None come back as such."""
+    session = Fed()
+    lines: list[str] = []
+    copy = plain_copy(session.root)
+    session.feed(lambda change: lines.append(json.dumps(change.to_dict())))
+    session.run(steps)
+    replica = Replica(copy)
+    for line in lines:
+        assert replica.apply(line)
+    assert alike(plain_copy(session.root), copy)
+    for line in lines:
+        assert not replica.apply(line), "it came twice"
+    assert alike(plain_copy(session.root), copy)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+def test_a_tracked_replica_follows_too(steps: Any) -> None:
+    """Its own containers record what is done to them; it is equal, and its log is true."""
+    session = Fed(odd_keys=False)
+    copy = track(plain_copy(session.root), tracking_auto_convert=True)
+    session.feed(lambda change: apply_change(copy, change.to_dict()))
+    session.run(steps)
+    assert alike(plain_copy(session.root), plain_copy(copy))
+    assert copy.tracking_verify() is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.data())
+def test_from_the_records_afterwards_at_any_point(steps: Any, data: Any) -> None:
+    """replay(changes, at=k) is state_at(k): values are as they were then, not as they are now."""
+    session = Fed().run(steps)
+    seq, then = data.draw(st.sampled_from(session.past))
+    changes = session.root.tracking_changes()
+    assert alike(then, replay(changes, at=seq))
+    assert alike(plain_copy(session.root), replay(changes))
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=STEPS, data=st.data())
+def test_through_a_file(tmp_path_factory: pytest.TempPathFactory, steps: Any, data: Any) -> None:
+    """A real log, written while it happened, read at any point."""
+    path = tmp_path_factory.mktemp("log") / "log.jsonl"
+    session = Fed()
+    with json_file_observer(path) as observer:
+        session.root.tracking_add_observer(observer)
+        session.past[0] = (_core.newest_seq(), plain_copy(session.root))
+        session.run(steps)
+    seq, then = data.draw(st.sampled_from(session.past))
+    assert alike(then, replay(path, at=seq))
+    assert alike(plain_copy(session.root), replay(path.read_text()))
+    assert alike(plain_copy(session.root), replay(str(path)))
+
+
+def _follow(queue: Any, answer: Any) -> None:
+    replica = Replica([])
+    while (line := queue.get(timeout=60)) is not None:
+        replica.apply(line)
+    answer.put((replica.value, replica.seq))
+
+
+def test_through_a_queue_to_another_process() -> None:
+    """As lines; the other process has the same value."""
+    context = multiprocessing.get_context("spawn")
+    queue, answer = context.Queue(), context.Queue()
+    process = context.Process(target=_follow, args=(queue, answer))
+    process.start()
+    source = TrackedList(tracking_auto_convert=True)
+    source.tracking_add_observer(lambda change: queue.put(json.dumps(change.to_dict(compact=True))))
+    source.extend([3, 1, (2, b"x")])
+    source.append({"a": {1}})
+    source[3]["a"].add(2)
+    source.insert(0, None)
+    source[1:3] = []
+    source.reverse()
+    queue.put(None)
+    value, seq = answer.get(timeout=60)
+    process.join(60)
+    assert plain_copy(source) == value
+    assert [type(item) for item in plain_copy(source)] == [type(item) for item in value]
+    assert source.last_change().seq == seq  # type: ignore[union-attr]
+
+
+def test_rollback_and_undo_are_followed() -> None:
+    """They are changes like any other."""
+    source = track({"l": [1]})
+    lines: list[Any] = []
+    source.tracking_add_observer(lambda change: lines.append(change.to_dict()), when="immediate")
+    copy = {"l": [1]}
+    with pytest.raises(KeyError), tracking_transaction():
+        source["l"].extend([2, 3])
+        source["l"][::2] = [8, 9]
+        del source["l"][::2]
+        raise KeyError
+    source["l"].append(5)
+    source.tracking_undo()
+    for line in lines:
+        apply_change(copy, line)
+    assert {"l": [1]} == copy
+    assert 8 == len(lines)
+
+
+def test_every_kind_from_nothing(tmp_path: pathlib.Path) -> None:
+    """An empty container needs no init line: the first line tells what it was."""
+    for source, act in [
+        (TrackedDict(), lambda x: x.update(a=1)),
+        (TrackedList(), lambda x: x.append(1)),
+        (TrackedSet(), lambda x: x.add(1)),
+        (Node(), lambda x: setattr(x, "n", 1)),
+    ]:
+        path = tmp_path / f"{type(source).__name__}.jsonl"
+        with json_file_observer(path) as observer:
+            source.tracking_add_observer(observer)
+            act(source)
+        assert plain_copy(source) == replay(path)
+
+
+def test_a_missing_line_is_noticed_when_it_matters() -> None:
+    """The place does not hold what the log says; nothing is applied, and the message says what to do."""
+    source = TrackedDict()
+    lines = []
+    source.tracking_add_observer(lambda change: lines.append(json.dumps(change.to_dict())))
+    source["a"] = 1
+    source["a"] = 2
+    source["b"] = [1]
+    source["b"] = [1, 2]
+    replica = Replica({})
+    replica.apply(lines[0])
+    replica.apply(lines[1])
+    with pytest.raises(ReplicaError, match=r"at /b the log has \[1\], the replica nothing.*start again"):
+        replica.apply(lines[3])
+    assert {"a": 2} == replica.value
+    late = Replica({})
+    late.apply(lines[0])
+    late.apply(lines[2])
+    with pytest.raises(ReplicaError, match="too late"):
+        late.apply(lines[1])
+
+
+def test_nothing_is_half_applied() -> None:
+    """A row that does not fit keeps all rows out; a second place that is missing keeps the first as it was."""
+    source = TrackedDict(a=1, b=1)
+    source.update(a=2, b=2)
+    change = source.last_change()
+    assert change is not None
+    copy = {"a": 1, "b": 99}
+    with pytest.raises(ReplicaError):
+        apply_change(copy, change)
+    assert {"a": 1, "b": 99} == copy
+    shared = TrackedList()
+    both = TrackedDict(one=shared, two=shared)
+    shared.append(1)
+    last = both.last_change()
+    assert last is not None
+    half: dict[str, Any] = {"one": []}
+    with pytest.raises(ReplicaError, match="/two"):
+        apply_change(half, last)
+    assert {"one": []} == half
+
+
+def test_gaps_and_things_that_are_no_changes() -> None:
+    """A gap line, foreign JSON, no JSON, no data at all."""
+    with pytest.raises(GapError, match="100 to 131 are missing"):
+        apply_change({}, {"v": 1, "action": "gap", "from": 100, "to": 131, "reason": "queue full"})
+    with pytest.raises(ReplicaError, match="no seq and action"):
+        apply_change({}, '{"level": "info"}')
+    with pytest.raises(ReplicaError, match="no JSON"):
+        apply_change({}, b"not json")
+    with pytest.raises(TypeError, match="not int"):
+        apply_change({}, 5)  # type: ignore[arg-type]
+    with pytest.raises(ReplicaError, match="no change in the log"):
+        replay([])
+
+
+def test_several_containers_in_one_log() -> None:
+    """One has to be named."""
+    one, two = TrackedDict(), TrackedList()
+    lines: list[Any] = []
+    for each in (one, two):
+        each.tracking_add_observer(lambda change: lines.append(change.to_dict()))  # type: ignore[attr-defined]
+    one["a"] = 1
+    two.append(2)
+    with pytest.raises(ReplicaError, match="2 containers"):
+        replay(lines)
+    assert {"a": 1} == replay(lines, root=one.tracking_uuid)
+    assert [2] == replay(lines, root=two.tracking_uuid)
+
+
+def test_attributes_of_a_real_object() -> None:
+    """A replica may be an object: its attributes are set and deleted."""
+
+    class Point(TrackedAttr):
+        pass
+
+    source, copy = Point(), Point()
+    source.tracking_add_observer(lambda change: apply_change(copy, change))
+    source.x = [1]  # type: ignore[attr-defined]
+    source.x.append(2)  # type: ignore[attr-defined]
+    source.y = 1  # type: ignore[attr-defined]
+    del source.y  # type: ignore[attr-defined]
+    assert {"x": [1, 2]} == plain_copy(copy)
+    assert copy.x is not source.x  # type: ignore[attr-defined]
