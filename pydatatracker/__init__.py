@@ -12,14 +12,23 @@ except ImportError as error:
         "or install a wheel and start Python elsewhere"
     ) from error
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from pydatatracker._core import MISSING, TrackingLockedError
 from pydatatracker.actors import propagate, tracking_actor
-from pydatatracker.breaks import TrackedChangeError
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
 from pydatatracker.history import HistoryLostError
-from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
 from pydatatracker.observers import ChangeCollector
+
+if _TYPE_CHECKING:
+    from pydatatracker.breaks import TrackedChangeError
+    from pydatatracker.history.applying import PatchError
+    from pydatatracker.history.net import NetChange
+    from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
+    from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
+    from pydatatracker.history.undo import UndoConflictError
+    from pydatatracker.redact import RedactedError
 
 __version__ = "0.2.0"
 
@@ -27,7 +36,13 @@ __all__ = [
     "MISSING",
     "ChangeCollector",
     "ChangeLogEntry",
+    "GapError",
     "HistoryLostError",
+    "NetChange",
+    "PatchError",
+    "RedactedError",
+    "Replica",
+    "ReplicaError",
     "RollbackConflictError",
     "TrackedAttr",
     "TrackedChangeError",
@@ -35,13 +50,47 @@ __all__ = [
     "TrackedList",
     "TrackedSet",
     "TrackingLockedError",
+    "UndoConflictError",
     "__version__",
+    "apply_change",
     "propagate",
+    "replay",
     "track",
     "tracked",
     "tracking_actor",
     "tracking_transaction",
 ]
+
+# Imported when first asked for (PEP 562): a program that only records does not pay for them.
+_LATER = {
+    "GapError": "history.replica",
+    "NetChange": "history.net",
+    "PatchError": "history.applying",
+    "RedactedError": "redact",
+    "Replica": "history.replica",
+    "ReplicaError": "history.replica",
+    "RollbackConflictError": "history.transaction",
+    "TrackedChangeError": "breaks",
+    "UndoConflictError": "history.undo",
+    "apply_change": "history.replica",
+    "replay": "history.replica",
+    "tracking_transaction": "history.transaction",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'pydatatracker' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"pydatatracker.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):
     from pydatatracker import process as _process

@@ -44,7 +44,7 @@ class _Stacks:
         self.start = _core.newest_seq() if raw else 0
         self.logs: dict[int, tuple[Any, int]] = {}  # id of the weak reference -> it, newest seq read
         self.undo: list[Change] = []  # ordered by seq
-        self.redo: list[Change] = []
+        self.redo: list[Change] = []  # ordered by seq too
         self.parked: list[Change] = []  # of containers that are somewhere else now
         self.past: set[int] = set()  # seqs that came off the stack
         self._meet(container)
@@ -130,10 +130,8 @@ class _Stacks:
 
     def _drop(self, stack: list[Change], seq: int) -> Change | None:
         self.past.add(seq)
-        for n in range(len(stack) - 1, -1, -1):
-            if stack[n].seq == seq:
-                return stack.pop(n)
-        return None
+        at = bisect.bisect_left(stack, seq, key=_seq)
+        return stack.pop(at) if at < len(stack) and stack[at].seq == seq else None
 
     def top(self, stack: list[Change], container: Any) -> Change | None:
         """The newest step on a stack that concerns what is in the container now."""
