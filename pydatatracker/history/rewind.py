@@ -170,7 +170,7 @@ class Rewind:
             node = self._nodes.get(id(change._node))
             if node is None:
                 self._waiting.setdefault(id(change._node), []).append(change)
-            else:
+            elif node.last < 0 or change.seq < node.last:  # or it was taken back already, from another log
                 node.changes.append(change)
                 node.changes.sort(key=lambda each: each.seq)
 
