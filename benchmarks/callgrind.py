@@ -30,11 +30,15 @@ def add(s, n):
     for i in range(n): s.add(i)
 def attribute(o, n):
     for _ in range(n): o.a = 1
-kinds = {'store': (dict, D, TrackedDict), 'append': (list, L, TrackedList), 'add': (set, S, TrackedSet),
+def snapshots(on, n):
+    return TrackedDict({f'k{i}': i for i in range(n)} | {'a': 0}, tracking_capture_snapshots=on)
+kinds = {'small': (lambda: snapshots(False, 10), lambda: snapshots(True, 10)),
+         'large': (lambda: snapshots(False, 100_000), lambda: snapshots(True, 100_000)),
+         'store': (dict, D, TrackedDict), 'append': (list, L, TrackedList), 'add': (set, S, TrackedSet),
          'attribute': (O, P, A)}
 what, which, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 thing = kinds[what][which]()
-globals()[what](thing, n)
+globals().get(what, store)(thing, n)
 """
 LOOPS = 10_000  # past the first 4096 the ring is full: the slope is of a store that overwrites
 NAMES = {"store": "d[k] = v", "append": "l.append(v)", "add": "s.add(v)", "attribute": "o.a = v"}
@@ -53,6 +57,11 @@ def instructions(script: str, what: str, which: int, loops: int) -> int:
     return int(found[1])
 
 
+def slope(script: str, what: str, which: int) -> float:
+    """Instructions of one more loop."""
+    return (instructions(script, what, which, 2 * LOOPS) - instructions(script, what, which, LOOPS)) / LOOPS
+
+
 def main() -> None:
     """Measure and print."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
@@ -63,10 +72,12 @@ def main() -> None:
         for what, name in NAMES.items():
             counts = []
             for which in range(3):
-                less = instructions(script.name, what, which, LOOPS)
-                more = instructions(script.name, what, which, 2 * LOOPS)
-                counts.append((more - less) / LOOPS)
+                counts.append(slope(script.name, what, which))
             print(f"| `{name}` | " + " | ".join(f"{count:.0f}" for count in counts) + " |", flush=True)
+        print("\n| snapshots, `d[k] = v` | off | on | difference |\n|---|---|---|---|")
+        for what, size in (("small", "10 keys"), ("large", "100,000 keys")):
+            off, on = (slope(script.name, what, which) for which in range(2))
+            print(f"| {size} | {off:.0f} | {on:.0f} | {(on - off) / off:+.1%} |", flush=True)
 
 
 if __name__ == "__main__":

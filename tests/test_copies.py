@@ -194,7 +194,7 @@ def test_the_methods_that_copy_give_what_a_plain_subclass_gives(make: Any) -> No
     for do in (lambda x: x.copy(), lambda x: x | x, lambda x: x + x, lambda x: x[:], lambda x: x - x, lambda x: x * 2):
         try:
             expected = do(plain)
-        except TypeError:
+        except (TypeError, KeyError):  # a slice can be a key from 3.12 on
             continue
         got = do(original)
         assert got == expected

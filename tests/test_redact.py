@@ -95,7 +95,7 @@ def test_nothing_that_is_told_holds_a_secret(script: list[int], convert: bool, s
         act(x, 0, 99)
     changes = x.tracking_changes()
     assert SECRET not in everything_said([*changes, *told])
-    assert all(change.actor == "eve" for change in changes[1 : len(script)])
+    assert all(change.actor == "eve" for change in changes[1:] if change.transaction is None)
     assert x["password"] == f"{SECRET}99"
     x._check()
 

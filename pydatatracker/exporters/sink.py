@@ -20,7 +20,7 @@ class Item:
 
 
 class SinkUnavailable(Exception):
-    """The sink cannot take it now: the batch is sent again later. retry_after: seconds that the sink asked for, or None."""
+    """The sink cannot take it now: the batch is sent again later, after ``retry_after`` seconds if it said so."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class SinkRejected(Exception):
 
 class Sink(Protocol):
     def send(self, items: list[Item]) -> None:
-        """Deliver items in order, or raise SinkUnavailable (send again) or SinkRejected. Called by one thread at a time."""
+        """Deliver items in order, or raise SinkUnavailable (send again) or SinkRejected; one thread at a time."""
 
     def close(self) -> None:
         """Let go of connections. Called once, by the same thread."""

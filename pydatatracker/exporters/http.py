@@ -1,0 +1,166 @@
+"""HTTP: batches as NDJSON or a JSON array, kept alive, compressed, tried again as RFC 9110 has it."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import gzip
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
+from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+
+__all__ = ["HttpExporter", "HttpSink"]
+
+_MEDIA = {"ndjson": "application/x-ndjson", "array": "application/json"}
+
+
+class HttpSink:
+    """POSTs batches to a URL; see HttpExporter."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: str,
+        format: str,
+        compress: bool,
+        timeout: float,
+        method: str,
+    ) -> None:
+        try:
+            import urllib3
+        except ImportError:
+            raise ImportError('HttpExporter needs urllib3: pip install "pydatatracker[http]"') from None
+        if body not in _MEDIA:
+            raise ValueError(f"body= takes 'ndjson' or 'array', not {body!r}")
+        self._url = url
+        self._method = method
+        self._body = body
+        self._format = format
+        self._compress = compress
+        self._pool = urllib3.PoolManager(
+            num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout)
+        )
+        media = "application/cloudevents-batch+json" if (format, body) == ("cloudevents", "array") else _MEDIA[body]
+        self._headers = {"Content-Type": media, "User-Agent": "pydatatracker", **(headers or {})}
+        if compress:
+            self._headers["Content-Encoding"] = "gzip"
+
+    def send(self, items: list[Item]) -> None:
+        """POST one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: other 4xx."""
+        lines = [self._encoded(item) for item in items]
+        data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
+        if self._compress:
+            data = gzip.compress(data, 5)
+        try:
+            answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
+        except Exception as error:
+            raise SinkUnavailable(f"{self._url}: {type(error).__name__}: {error}") from error
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        said = f"{self._url} answered {status} {answer.data[:200].decode('utf-8', 'replace')}"
+        if status in (408, 425, 429) or status >= 500:
+            raise SinkUnavailable(said, _retry_after(answer.headers.get("Retry-After")))
+        raise SinkRejected(said)
+
+    def _encoded(self, item: Item) -> bytes:
+        if self._format == "native":
+            return item.line
+        from pydatatracker.exporters import formats
+
+        return formats.format_item(item, self._format)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.clear()
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number or a date."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    return max((when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).timestamp() - now.timestamp(), 0.0)
+
+
+class HttpExporter(Exporter):
+    """POST changes to a URL.
+
+    ``HttpExporter(url, headers=...)`` sends batches from a thread: ``body`` is ``"ndjson"`` or ``"array"``, ``format``
+    one of the wire formats, ``compress=True`` gzip. 408, 425, 429, 5xx and network errors are tried again, after
+    ``Retry-After`` where the server says so; other 4xx go to ``dead_letter``. Other options are those of the
+    delivery runtime. Needs the extra ``http``.
+
+    ``HttpExporter(post, url, **kw)`` calls your own ``post(url, json=change_dict, **kw)`` then and there, once a
+    change; what it raises is counted and logged. ``background=True`` puts the runtime under it.
+
+    >>> sent = []
+    >>> exporter = HttpExporter(lambda url, json: sent.append((url, json["pointer"])), "http://localhost/audit")
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict()
+    >>> d.tracking_add_observer(exporter)
+    >>> d["a"] = 1
+    >>> sent
+    [('http://localhost/audit', '/a')]
+    """
+
+    def __init__(
+        self,
+        target: str | Callable[..., Any],
+        url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Literal["ndjson", "array"] = "ndjson",
+        format: str = "native",
+        compress: bool = False,
+        timeout: float = 10.0,
+        method: str = "POST",
+        compact: bool = False,
+        background: bool | None = None,
+        **options: Any,
+    ) -> None:
+        if callable(target):
+            if url is None:
+                raise TypeError("HttpExporter(post, url) needs the url to hand to post")
+            runtime = _runtime_options(options) if background else {}
+            extra = {"headers": headers} if headers is not None else {}
+            call = _post_with(target, url, {**options, **extra})
+            super().__init__(delivery_for(ClientSink(call), f"HttpExporter({url!r})", bool(background), runtime))
+            return
+        if not isinstance(target, str) or url is not None:
+            raise TypeError("HttpExporter takes a url, or a function and a url")
+        if not target.startswith(("http://", "https://")):
+            raise ValueError(f"HttpExporter takes an http:// or https:// url, not {target!r}")
+        sink = HttpSink(target, headers, body, format, compress, timeout, method)
+        super().__init__(
+            delivery_for(sink, f"HttpExporter({target!r})", background is not False, options), compact=compact
+        )
+
+
+_RUNTIME = frozenset(
+    ("max_items", "max_bytes", "on_full", "block_timeout", "spill", "batch_items", "batch_bytes", "batch_age")
+    + ("retry_first", "retry_most", "exit_timeout", "dead_letter")
+)
+
+
+def _runtime_options(options: dict[str, Any]) -> dict[str, Any]:
+    # takes the runtime's options out of those that are the client's
+    return {name: options.pop(name) for name in list(options) if name in _RUNTIME}
+
+
+def _post_with(post: Callable[..., Any], url: str, kw: dict[str, Any]) -> Callable[[Item], Any]:
+    def call(item: Item) -> Any:
+        import json
+
+        return post(url, json=json.loads(item.line), **kw)
+
+    return call

@@ -1,0 +1,269 @@
+"""JSON lines in a file: written through or in batches, rotated, compressed, shared by several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gzip
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+from pydatatracker.exporters.base import Exporter, _Direct
+from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.sink import Item
+
+try:
+    import fcntl
+except ImportError:  # Windows: one process a file
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FileSink", "JsonLinesExporter"]
+
+Fsync = Literal["never", "batch", "always"]
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class FileSink:
+    """A file that lines are appended to; see JsonLinesExporter for what the arguments mean."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rotate_size: int | None,
+        rotate_time: float | None,
+        keep: int | None,
+        compress: str | None,
+        fsync: str,
+    ) -> None:
+        self.path = os.fspath(path)
+        self._rotate_size = rotate_size
+        self._rotate_time = rotate_time
+        self._keep = keep
+        self._compress = compress
+        self._fsync = fsync
+        self._lock = threading.RLock()
+        self._fd = -1
+        self._torn = False
+        self._period = 0
+        self._compressing: threading.Thread | None = None
+        folder = os.path.dirname(self.path)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        self._open()
+
+    @property
+    def _rotates(self) -> bool:
+        return self._rotate_size is not None or self._rotate_time is not None
+
+    def _open(self) -> None:
+        flags = os.O_APPEND | os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self.path, flags, 0o666)
+        size = os.fstat(self._fd).st_size
+        self._torn = False
+        if size:  # a crash may have torn the last line
+            with open(self.path, "rb") as file:
+                file.seek(-1, os.SEEK_END)
+                self._torn = file.read(1) != b"\n"
+        self._period = self._now_period(os.fstat(self._fd).st_mtime if size else time.time())
+
+    def _now_period(self, now: float) -> int:
+        return 0 if self._rotate_time is None else int(now // self._rotate_time)
+
+    def send(self, items: list[Item]) -> None:
+        """Append a line each, with one write()."""
+        data = b"".join(item.line + b"\n" for item in items)
+        with self._lock:
+            if self._fsync == "always" and len(items) > 1:
+                for item in items:
+                    self._write(item.line + b"\n")
+                return
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._fd < 0:
+            raise ValueError(f"the log {self.path} is closed")
+        with self._alone():
+            if self._rotates and self._is_due(len(data)):
+                self._rotate()
+            if self._torn:
+                data = b"\n" + data
+            done = 0
+            while done < len(data):
+                done += os.write(self._fd, data[done:] if done else data)
+                self._torn = data[done - 1] != 0x0A
+            if self._fsync != "never":
+                os.fsync(self._fd)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # with rotation several processes take turns, and look whether another one rotated meanwhile
+        if not self._rotates or fcntl is None:
+            yield
+            return
+        while True:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            try:
+                here = os.stat(self.path)
+            except FileNotFoundError:
+                here = None
+            mine = os.fstat(self._fd)
+            if here is not None and (here.st_ino, here.st_dev) == (mine.st_ino, mine.st_dev):
+                break
+            os.close(self._fd)
+            self._open()
+        try:
+            yield
+        finally:
+            if self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _is_due(self, more: int) -> bool:
+        size = os.fstat(self._fd).st_size
+        if not size:
+            return False
+        if self._rotate_size is not None and size + more > self._rotate_size:
+            return True
+        return self._rotate_time is not None and self._now_period(time.time()) != self._period
+
+    def _rotate(self) -> None:
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        root, extension = os.path.splitext(self.path)
+        to = f"{root}.{stamp}{extension}"
+        os.rename(self.path, to)
+        old = self._fd
+        self._open()
+        if fcntl is not None:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        os.close(old)  # lets the others go on, into the new file
+        before = self._compressing
+        self._compressing = threading.Thread(target=self._tidy, args=(to, before), name="rotated-log", daemon=False)
+        self._compressing.start()
+
+    def _tidy(self, path: str, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        if self._compress is not None:
+            _compress(path, self._compress)
+        if self._keep is not None:
+            for old in self.rotated()[: -self._keep or None]:
+                with contextlib.suppress(OSError):  # another process was faster
+                    os.unlink(old)
+
+    def rotated(self) -> list[str]:
+        """Return the paths of the rotated files, oldest first."""
+        folder = os.path.dirname(self.path) or "."
+        root, extension = os.path.splitext(os.path.basename(self.path))
+        names = [name for name in os.listdir(folder) if name.startswith(root + ".") and f"Z{extension}" in name]
+        return [os.path.join(folder, name) for name in sorted(names) if not name.endswith(".tmp")]
+
+    def close(self) -> None:
+        """Close the file; waits for a rotated one to be compressed."""
+        with self._lock:
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+        if self._compressing is not None:
+            self._compressing.join()
+
+
+def _compress(path: str, how: str) -> None:
+    to = path + (".gz" if how == "gzip" else ".zst")
+    with open(path, "rb") as source:
+        target: Any = gzip.open(to + ".tmp", "wb") if how == "gzip" else _zstd().open(to + ".tmp", "wb")  # noqa: SIM115
+        with target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    os.replace(to + ".tmp", to)
+    os.unlink(path)
+
+
+def _zstd() -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
+
+        return zstd
+    except ImportError:
+        try:
+            import zstandard  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            raise ImportError("compress='zstd' needs zstandard before Python 3.14: pip install zstandard") from None
+        return zstandard
+
+
+def _seconds(given: float | str | None) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        if given[-1:] not in _UNITS or not given[:-1].replace(".", "", 1).isdigit():
+            raise ValueError(f"rotate_time takes seconds, or a text as '30m', '1h', '1d', not {given!r}")
+        given = float(given[:-1]) * _UNITS[given[-1]]
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or given <= 0:
+        raise ValueError(f"rotate_time takes seconds above 0, or a text as '1d', not {given!r}")
+    return float(given)
+
+
+class JsonLinesExporter(Exporter):
+    """Append every change to a file, a JSON line each (RECORD: one vocabulary in memory and on disk).
+
+    By default a line is in the file when the mutating statement returns: one write(), nothing held back, and an
+    error of the file is logged and counted, never raised into the program. ``buffered=True`` sends batches from
+    a thread. ``rotate_size`` (bytes) and ``rotate_time`` (seconds, or ``"1h"``, ``"1d"``) begin a new file; rotated
+    ones are named after the time (UTC), compressed (``compress="gzip"`` or ``"zstd"``) and the newest ``keep`` stay.
+    ``fsync``: ``"never"``, after each ``"batch"``, or ``"always"`` after each line. Several processes may append to one
+    file. A line that a crash tore is ended first. Other options are those of the delivery runtime.
+
+    >>> import os, tempfile
+    >>> from pydatatracker import TrackedDict
+    >>> path = os.path.join(tempfile.mkdtemp(), "changes.jsonl")
+    >>> d = TrackedDict()
+    >>> with JsonLinesExporter(path) as exporter:
+    ...     d.tracking_add_observer(exporter)
+    ...     d["a"] = 1
+    >>> exporter.stats().sent
+    1
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        buffered: bool = False,
+        compact: bool = False,
+        rotate_size: int | None = None,
+        rotate_time: float | str | None = None,
+        keep: int | None = None,
+        compress: Literal["gzip", "zstd"] | None = None,
+        fsync: Fsync = "never",
+        **options: Any,
+    ) -> None:
+        if fsync not in ("never", "batch", "always"):
+            raise ValueError(f"fsync= takes 'never', 'batch' or 'always', not {fsync!r}")
+        if compress not in (None, "gzip", "zstd"):
+            raise ValueError(f"compress= takes 'gzip' or 'zstd', not {compress!r}")
+        if compress == "zstd":
+            _zstd()
+        for what, value in (("rotate_size", rotate_size), ("keep", keep)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{what} is a whole number of 1 or more, not {value!r}")
+        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync)
+        name = f"JsonLinesExporter({sink.path!r})"
+        if buffered:
+            delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, **options})
+        elif options:
+            raise TypeError(f"{name} writes through; {', '.join(sorted(options))} need buffered=True")
+        else:
+            delivery = _Direct(sink, name)
+        self._sink = sink
+        super().__init__(delivery, compact=compact)
+
+    @property
+    def path(self) -> str:
+        """The file that is written now."""
+        return self._sink.path
+
+    def rotated(self) -> list[str]:
+        """Return the paths of the rotated files, oldest first. O(files of the folder)."""
+        return self._sink.rotated()
