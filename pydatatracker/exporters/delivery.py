@@ -20,12 +20,11 @@ import collections
 import json
 import logging
 import os
-import random
 import threading
 import time
 import weakref
 from dataclasses import dataclass
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Literal, Self
 
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
@@ -358,8 +357,15 @@ class Delivery:
             self._changed.wait(left)
 
     def _pause(self, attempt: int) -> float:
-        most = min(self._retry_most, self._retry_first * 2.0 ** min(attempt - 1, 30))
-        return most * random.uniform(0.5, 1.0)
+        # tenacity comes with the extras of the network sinks; a local file that fails is tried at even pauses
+        try:
+            import tenacity
+        except ImportError:
+            return min(1.0, self._retry_most)
+        exponential = tenacity.wait_exponential(multiplier=self._retry_first, max=self._retry_most)
+        wait = exponential + tenacity.wait_random(0, self._retry_first)
+        state = SimpleNamespace(attempt_number=attempt)  # all that this kind of wait looks at
+        return wait(state)  # type: ignore[arg-type]
 
     def _done(self, count: int, what: str) -> None:
         with self._changed:
@@ -401,7 +407,7 @@ def _run(ref: weakref.ref[Delivery]) -> None:
     while True:
         delivery = ref()
         if delivery is None:
-            return
+            return  # forgotten: what it had accepted was sent, or it would not be
         batch = delivery._next_batch()
         if batch is None or (batch and not delivery._send(batch)):
             delivery._close_sink()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 import email.utils
 import gzip
+import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
-from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.formats import check_format, format_item
+from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 
 __all__ = ["HttpExporter", "HttpSink"]
 
@@ -22,12 +26,13 @@ class HttpSink:
     def __init__(
         self,
         url: str,
-        headers: Mapping[str, str] | None,
-        body: str,
-        format: str,
-        compress: bool,
-        timeout: float,
-        method: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Literal["ndjson", "array"] = "ndjson",
+        format: str = "native",
+        compress: bool = False,
+        timeout: float = 10.0,
+        method: str = "POST",
     ) -> None:
         try:
             import urllib3
@@ -38,7 +43,7 @@ class HttpSink:
         self._url = url
         self._method = method
         self._body = body
-        self._format = format
+        self._format = check_format(format)
         self._compress = compress
         self._pool = urllib3.PoolManager(
             num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout)
@@ -67,11 +72,7 @@ class HttpSink:
         raise SinkRejected(said)
 
     def _encoded(self, item: Item) -> bytes:
-        if self._format == "native":
-            return item.line
-        from pydatatracker.exporters import formats
-
-        return formats.format_item(item, self._format)
+        return item.line if self._format == "native" else format_item(item, self._format)
 
     def close(self) -> None:
         """Close the connection."""
@@ -96,9 +97,9 @@ class HttpExporter(Exporter):
     """POST changes to a URL.
 
     ``HttpExporter(url, headers=...)`` sends batches from a thread: ``body`` is ``"ndjson"`` or ``"array"``, ``format``
-    one of the wire formats, ``compress=True`` gzip. 408, 425, 429, 5xx and network errors are tried again, after
-    ``Retry-After`` where the server says so; other 4xx go to ``dead_letter``. Other options are those of the
-    delivery runtime. Needs the extra ``http``.
+    one of the wire formats, ``compress=True`` gzip, ``timeout`` is 10 seconds, ``method`` POST. 408,
+    425, 429, 5xx and network errors are tried again, after ``Retry-After`` where the server says so; other 4xx go
+    to ``dead_letter``. Other options are those of the delivery runtime. Needs the extra ``http``.
 
     ``HttpExporter(post, url, **kw)`` calls your own ``post(url, json=change_dict, **kw)`` then and there, once a
     change; what it raises is counted and logged. ``background=True`` puts the runtime under it.
@@ -118,49 +119,32 @@ class HttpExporter(Exporter):
         target: str | Callable[..., Any],
         url: str | None = None,
         *,
-        headers: Mapping[str, str] | None = None,
-        body: Literal["ndjson", "array"] = "ndjson",
-        format: str = "native",
-        compress: bool = False,
-        timeout: float = 10.0,
-        method: str = "POST",
-        compact: bool = False,
         background: bool | None = None,
         **options: Any,
     ) -> None:
-        if callable(target):
+        if callable(target):  # all options are the client's, but those of the runtime
             if url is None:
                 raise TypeError("HttpExporter(post, url) needs the url to hand to post")
-            runtime = _runtime_options(options) if background else {}
-            extra = {"headers": headers} if headers is not None else {}
-            call = _post_with(target, url, {**options, **extra})
-            super().__init__(delivery_for(ClientSink(call), f"HttpExporter({url!r})", bool(background), runtime))
+            runtime = {name: options.pop(name) for name in list(options) if background and name in _RUNTIME}
+            sink: Sink = ClientSink(_post_with(target, url, options))
+            super().__init__(delivery_for(sink, f"HttpExporter({url!r})", bool(background), runtime))
             return
         if not isinstance(target, str) or url is not None:
             raise TypeError("HttpExporter takes a url, or a function and a url")
         if not target.startswith(("http://", "https://")):
             raise ValueError(f"HttpExporter takes an http:// or https:// url, not {target!r}")
-        sink = HttpSink(target, headers, body, format, compress, timeout, method)
-        super().__init__(
-            delivery_for(sink, f"HttpExporter({target!r})", background is not False, options), compact=compact
-        )
+        compact = options.pop("compact", False)
+        own = {name: options.pop(name) for name in list(options) if name in _OWN}
+        delivery = delivery_for(HttpSink(target, **own), f"HttpExporter({target!r})", background is not False, options)
+        super().__init__(delivery, compact=compact)
 
 
-_RUNTIME = frozenset(
-    ("max_items", "max_bytes", "on_full", "block_timeout", "spill", "batch_items", "batch_bytes", "batch_age")
-    + ("retry_first", "retry_most", "exit_timeout", "dead_letter")
-)
-
-
-def _runtime_options(options: dict[str, Any]) -> dict[str, Any]:
-    # takes the runtime's options out of those that are the client's
-    return {name: options.pop(name) for name in list(options) if name in _RUNTIME}
+_OWN = frozenset(("headers", "body", "format", "compress", "timeout", "method"))
+_RUNTIME = frozenset(inspect.signature(Delivery).parameters) - {"sink", "name"}
 
 
 def _post_with(post: Callable[..., Any], url: str, kw: dict[str, Any]) -> Callable[[Item], Any]:
     def call(item: Item) -> Any:
-        import json
-
         return post(url, json=json.loads(item.line), **kw)
 
     return call

@@ -110,6 +110,16 @@ cdef int extend_from(ListHook self, object iterable, int method) except -1:
     return 0
 
 
+def _what_list_says():
+    try:
+        [][0:0] = 0
+    except TypeError as error:
+        return str(error)
+
+
+cdef str NOT_ITERABLE = _what_list_says()       # from 3.13 on it is the one of extended slices
+
+
 cdef object as_items(object value, bint extended):
     # what list's own slice assignment takes, read once
     if PyList_CheckExact(value) or PyTuple_CheckExact(value):
@@ -117,8 +127,7 @@ cdef object as_items(object value, bint extended):
     try:
         iterator = iter(value)
     except TypeError:
-        raise TypeError("must assign iterable to extended slice" if extended else "can only assign an iterable") \
-            from None
+        raise TypeError("must assign iterable to extended slice" if extended else NOT_ITERABLE) from None
     return list(iterator) if not isinstance(value, (list, tuple)) else list(value)
 
 

@@ -1,0 +1,177 @@
+"""Wire formats: what one change looks like to a receiver, made from its line alone.
+
+- ``native``: the line itself.
+- ``cloudevents``: CloudEvents 1.0, structured JSON. ``id`` is the change's, ``source`` the root container,
+  ``subject`` the pointer, ``data`` the line.
+- ``debezium``: its change envelope. ``op`` is c, u, d, or r for a first state; ``before`` and ``after`` hold
+  ``{pointer: value}`` of every place that the change touched; what is not one place a row stands in ``after`` as
+  ``{"splice": [...]}`` or ``{"order": [...]}``.
+- ``json-patch``: RFC 6902 operations, pointers from the root. A change that they cannot say (of a set) is an
+  empty list; a container that sits in several places is changed in all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from pydatatracker import _core
+from pydatatracker.codec import decode
+from pydatatracker.exporters.sink import Item
+from pydatatracker.pointer import to_pointer
+
+__all__ = ["FORMATS", "check_format", "format_item"]
+
+
+def check_format(name: str) -> str:
+    """Return name if there is such a format. Raises ValueError that names the nearest."""
+    if name not in FORMATS:
+        near = difflib.get_close_matches(str(name), FORMATS, 1, 0.0)[0]
+        raise ValueError(f"unknown format {name!r}; did you mean {near!r}? There are {', '.join(FORMATS)}")
+    return name
+
+
+def format_item(item: Item, format: str) -> bytes:
+    """Return the change as JSON in that format. O(size of the line).
+
+    >>> item = Item(b'{"v":1,"seq":1,"action":"add","path":["a"],"after":1}', 1, "r", 0, "id")
+    >>> format_item(item, "json-patch")
+    b'[{"op":"add","path":"/a","value":1}]'
+    """
+    write = FORMATS[check_format(format)]
+    if write is None:
+        return item.line
+    return json.dumps(write(item, json.loads(item.line)), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _cloudevents(item: Item, line: dict[str, Any]) -> dict[str, Any]:
+    event = {
+        "specversion": "1.0",
+        "id": item.id or f"{item.root}-{item.seq}",
+        "source": f"urn:pydatatracker:{item.root}",
+        "type": f"pydatatracker.change.{line.get('action', 'unknown')}",
+        "datacontenttype": "application/json",
+        "data": line,
+    }
+    if line.get("pointer"):
+        event["subject"] = line["pointer"]
+    if line.get("created_time"):
+        event["time"] = line["created_time"]
+    return event
+
+
+_OPS: Final = {"add": "c", "update": "u", "remove": "d", "init": "r"}
+
+
+def _debezium(item: Item, line: dict[str, Any]) -> dict[str, Any]:
+    before, after = {}, {}
+    base = to_pointer(_keys(line))
+    if "before" in line:
+        before[base] = line["before"]
+    if "after" in line:
+        after[base] = line["after"]
+    for key, old, new in line.get("changes", ()):
+        place = base + to_pointer([decode(key)])
+        if not _is_missing(old):
+            before[place] = old
+        if not _is_missing(new):
+            after[place] = new
+    for name in ("splice", "order"):
+        if name in line:
+            after[name] = line[name]
+    return {
+        "before": before or None,
+        "after": after or None,
+        "source": {
+            "connector": "pydatatracker",
+            "name": item.root,
+            "sequence": str(item.seq),
+            "pointer": line.get("pointer", base),
+            **{
+                key: line[key]
+                for key in ("method", "actor", "context", "transaction", "pid", "thread")
+                if line.get(key)
+            },
+        },
+        "op": _OPS.get(line.get("action", ""), "m"),
+        "ts_ms": item.time_ns // 1_000_000,
+        "ts_ns": item.time_ns,
+    }
+
+
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("$missing") is True
+
+
+def _keys(line: dict[str, Any], path: Any = None) -> list[Any]:
+    return [decode(key) for key in (line.get("path", ()) if path is None else path)]
+
+
+def _json_patch(item: Item, line: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        operation
+        for path in line.get("paths") or [line.get("path", [])]
+        for operation in _operations(line, to_pointer(_keys(line, path)))
+    ]
+
+
+def _operations(line: dict[str, Any], place: str) -> list[dict[str, Any]]:
+    action = line.get("action")
+    if action == "init":
+        return [{"op": "replace", "path": place, "value": line.get("after")}]
+    if "splice" in line:
+        start, removed, inserted = line["splice"]
+        return [{"op": "remove", "path": f"{place}/{start}"} for _ in removed] + [
+            {"op": "add", "path": f"{place}/{start + n}", "value": value} for n, value in enumerate(inserted)
+        ]
+    if "order" in line:
+        return _moves(place, line["order"])
+    if _is_of_a_set(line):
+        return []
+    if "before" in line or "after" in line:
+        return [_operation(place, "before" in line, "after" in line, line.get("after"))]
+    rows = line.get("changes", [])
+    if rows and type(rows[0][0]) is int and _is_missing(rows[0][2]):
+        rows = rows[::-1]  # items of a list: from the end, so that indices stay right
+    return [
+        _operation(place + to_pointer([decode(key)]), not _is_missing(old), not _is_missing(new), new)
+        for key, old, new in rows
+    ]
+
+
+def _operation(place: str, had: bool, has: bool, value: Any) -> dict[str, Any]:
+    if not has:
+        return {"op": "remove", "path": place}
+    return {"op": "replace" if had else "add", "path": place, "value": value}
+
+
+_SET_METHODS: Final = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHODS.index("__setattr__")])
+
+
+def _is_of_a_set(line: dict[str, Any]) -> bool:
+    if line.get("type") == "TrackedSet" or line.get("method") in _SET_METHODS:
+        return True
+    # an update of a set: each row is an element, and the element itself what came or went
+    rows = line.get("changes", [])
+    return bool(rows) and type(rows[0][0]) is not int and all(key in (old, new) for key, old, new in rows)
+
+
+def _moves(place: str, order: list[int]) -> list[dict[str, Any]]:
+    now = list(range(len(order)))
+    found = []
+    for new, old in enumerate(order):
+        at = now.index(old)
+        if at != new:
+            now.insert(new, now.pop(at))
+            found.append({"op": "move", "from": f"{place}/{at}", "path": f"{place}/{new}"})
+    return found
+
+
+FORMATS: Final[dict[str, Callable[[Item, dict[str, Any]], Any] | None]] = {
+    "native": None,
+    "cloudevents": _cloudevents,
+    "debezium": _debezium,
+    "json-patch": _json_patch,
+}

@@ -1,0 +1,297 @@
+"""The delivery runtime: nothing accepted is lost, order holds, the program never waits longer than it was told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from pydatatracker import TrackedDict, TrackedList
+from pydatatracker.exporters.base import Exporter
+from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+
+
+def item(n: int, size: int = 10) -> Item:
+    return Item(json.dumps({"seq": n, "pad": "x" * size}).encode(), n, "root", n, f"id{n}")
+
+
+class Sink:
+    """Takes batches, but as a test says: closed gates, refusals, errors."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.lines: list[bytes] = []
+        self.fail = 0
+        self.error: Exception = SinkUnavailable("down")
+        self.gate = threading.Event()
+        self.gate.set()
+        self.closed = 0
+
+    def send(self, items: list[Item]) -> None:
+        assert self.gate.wait(30)
+        if self.fail:
+            self.fail -= 1
+            raise self.error
+        self.batches.append([each.seq for each in items])
+        self.lines += [each.line for each in items]
+
+    def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def seqs(self) -> list[int]:
+        return [seq for batch in self.batches for seq in batch]
+
+
+def test_everything_arrives_in_order_and_in_batches() -> None:
+    """By count and by bytes; close sends the rest."""
+    sink = Sink()
+    with Delivery(sink, name="t", batch_items=10, batch_age=5) as delivery:
+        for n in range(1, 96):
+            assert delivery.put(item(n))
+    assert list(range(1, 96)) == sink.seqs
+    assert max(map(len, sink.batches)) <= 10
+    assert (1, 95, 0) == (sink.closed, delivery.stats().sent, delivery.stats().queued)
+    by_bytes = Sink()
+    with Delivery(by_bytes, name="t", batch_bytes=1000, batch_age=5) as delivery:
+        for n in range(20):
+            delivery.put(item(n, 400))
+    assert max(map(len, by_bytes.batches)) <= 3
+
+
+def test_age_sends_a_small_batch() -> None:
+    """Nobody has to flush."""
+    sink = Sink()
+    delivery = Delivery(sink, name="t", batch_age=0.01)
+    delivery.put(item(1))
+    assert wait_for(lambda: sink.seqs == [1])
+    delivery.close()
+
+
+def wait_for(ready: Any) -> bool:
+    for _ in range(600):
+        if ready():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("error", [SinkUnavailable("down"), OSError("reset"), SinkUnavailable("slow", 0.01)])
+def test_what_fails_is_sent_again_in_order(error: Exception) -> None:
+    """Nothing is lost and nothing overtakes."""
+    sink = Sink()
+    sink.fail, sink.error = 3, error
+    with Delivery(sink, name="t", batch_items=5, retry_first=0.001) as delivery:
+        for n in range(20):
+            delivery.put(item(n))
+        assert delivery.flush(30)
+    assert list(range(20)) == sink.seqs
+    assert 3 == delivery.stats().retried
+    assert type(error).__name__ in str(delivery.stats().last_error)
+
+
+def test_what_is_rejected_goes_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
+    """All of a batch, or the items that the sink names; the others count as sent."""
+    sink = Sink()
+    sink.fail, sink.error = 1, SinkRejected("no", [item(2)])
+    dead = tmp_path / "dead.jsonl"
+    delivery = Delivery(sink, name="t", batch_age=0.05, dead_letter=dead)
+    sink.gate.clear()
+    for n in range(4):
+        delivery.put(item(n))
+    sink.gate.set()
+    assert delivery.flush(30)
+    delivery.close()
+    assert [2] == [json.loads(line)["seq"] for line in dead.read_text().splitlines()]
+    assert 1 == delivery.stats().rejected
+
+
+@pytest.mark.parametrize("on_full", ["block", "drop_oldest", "drop_newest"])
+def test_a_full_queue_drops_counts_and_leaves_a_gap(on_full: Any) -> None:
+    """What is dropped is counted, and a gap line names the first and the last of it, where they are missing."""
+    sink = Sink()
+    sink.gate.clear()
+    delivery = Delivery(sink, name="t", max_items=5, batch_items=5, batch_age=0, on_full=on_full, block_timeout=0.01)
+    for n in range(20):
+        delivery.put(item(n))
+    sink.gate.set()
+    assert delivery.flush(30)
+    delivery.put(item(100))
+    assert delivery.flush(30)
+    delivery.close()
+    stats = delivery.stats()
+    told = [json.loads(line) for line in sink.lines]
+    gaps = [line for line in told if line.get("action") == "gap"]
+    arrived = [line["seq"] for line in told if "seq" in line]
+    assert sorted(arrived) == arrived
+    missing = [n for n in range(20) if n not in arrived]
+    assert stats.dropped == len(missing) > 0
+    assert (missing[0], missing[-1]) == (min(gap["from"] for gap in gaps), max(gap["to"] for gap in gaps))
+    assert "queue full" == gaps[0]["reason"]
+    assert 100 == arrived[-1]
+
+
+def test_the_program_waits_no_longer_than_block_timeout() -> None:
+    """A sink that hangs: the put returns after its time, and says that the item was dropped."""
+    sink = Sink()
+    sink.gate.clear()
+    delivery = Delivery(sink, name="t", max_items=1, batch_items=1, batch_age=0, block_timeout=0.05)
+    started = time.monotonic()
+    results = [delivery.put(item(n)) for n in range(4)]
+    assert False in results
+    assert time.monotonic() - started < 20  # a generous bound: it does not hang
+    sink.gate.set()
+    delivery.close()
+
+
+def test_spill_keeps_everything_in_order_also_over_a_restart(tmp_path: pathlib.Path) -> None:
+    """While the sink is down a file takes what the queue cannot; the next process sends it first."""
+    spill = tmp_path / "spill.jsonl"
+    down = Sink()
+    down.fail = 10**9
+    first = Delivery(down, name="t", max_items=3, batch_items=2, on_full="spill", spill=spill, retry_first=0.001)
+    for n in range(50):
+        assert first.put(item(n))
+    assert first.stats().spilled > 0
+    assert not first.close(0.05)
+    assert 0 == first.stats().dropped
+    up = Sink()
+    second = Delivery(up, name="t", max_items=3, batch_items=7, on_full="spill", spill=spill)
+    for n in range(50, 60):
+        second.put(item(n))
+    assert second.flush(30)
+    assert second.close()
+    seen = list(dict.fromkeys(up.seqs))  # at least once
+    assert sorted(range(60)) == sorted(seen)
+    assert sorted(seen[-10:]) == list(range(50, 60))
+    assert 0 == spill.stat().st_size
+
+
+def test_eight_threads() -> None:
+    """Each thread's items arrive in its order, and all of them."""
+    sink = Sink()
+    delivery = Delivery(sink, name="t", max_items=50, batch_items=20, block_timeout=60)
+
+    def work(k: int) -> None:
+        for n in range(500):
+            assert delivery.put(item(k * 1000 + n))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert delivery.close(60)
+    for k in range(8):
+        assert [k * 1000 + n for n in range(500)] == [seq for seq in sink.seqs if seq // 1000 == k]
+
+
+def test_a_client_that_logs_through_a_tracked_object_does_not_feed_itself() -> None:
+    """Its own changes are counted as ignored; nothing hangs and nothing runs for ever."""
+    log = TrackedList()
+
+    class Chatty(Sink):
+        def send(self, items: list[Item]) -> None:
+            log.append(f"sending {len(items)}")
+            super().send(items)
+
+    sink = Chatty()
+    exporter = Exporter(Delivery(sink, name="t", batch_age=0.01))
+    log.tracking_add_observer(exporter)
+    log.append("hello")
+    assert exporter.flush(30)
+    exporter.close()
+    assert 1 == len(sink.seqs)
+    assert 1 <= exporter.stats().ignored
+
+
+def test_a_forgotten_delivery_can_go() -> None:
+    """Its thread does not keep it alive for ever."""
+    import gc
+    import weakref
+
+    delivery = Delivery(Sink(), name="t")
+    delivery.put(item(1))
+    delivery.flush(30)
+    gone = weakref.ref(delivery)
+    del delivery
+    assert wait_for(lambda: gc.collect() is not None and gone() is None)
+
+
+PROGRAM = """
+import json, os, sys
+from pydatatracker import TrackedDict
+from pydatatracker.exporters.base import Exporter
+from pydatatracker.exporters.delivery import Delivery
+
+class Sink:
+    def send(self, items):
+        with open(sys.argv[1], "ab") as file:
+            file.write(b"".join(item.line + b"\\n" for item in items))
+    def close(self):
+        pass
+
+d = TrackedDict()
+d.tracking_add_observer(Exporter(Delivery(Sink(), name="t", batch_age=60, batch_items=10**6), compact=True))
+d["parent"] = 1
+if len(sys.argv) > 2:
+    pid = os.fork()
+    if pid == 0:
+        d["child"] = 1
+        sys.exit(0)
+    os.waitpid(pid, 0)
+d["parent"] = 2
+"""
+
+
+def run_program(tmp_path: pathlib.Path, *args: str) -> list[dict[str, Any]]:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    out = tmp_path / "out.jsonl"
+    subprocess.run([sys.executable, str(tmp_path / "program.py"), str(out), *args], check=True, timeout=60)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_a_normal_exit_sends_what_waits(tmp_path: pathlib.Path) -> None:
+    """The batch was far from full and far from old."""
+    assert [1, 2] == [line["after"] for line in run_program(tmp_path)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
+    """What the parent had queued is sent once, by the parent."""
+    lines = run_program(tmp_path, "fork")
+    assert sorted([("parent", 1), ("child", 1), ("parent", 2)]) == sorted(
+        (line["path"][0], line["after"]) for line in lines
+    )
+    pids = {line["path"][0]: line["pid"] for line in lines}
+    assert pids["child"] != pids["parent"]
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"on_full": "explode"}, {"on_full": "spill"}, {"max_items": 0}, {"batch_items": True}, {"batch_bytes": 1.5}],
+)
+def test_bad_options_are_refused(kwargs: Any) -> None:
+    """With a sentence, before there is a thread."""
+    before = threading.active_count()
+    with pytest.raises(ValueError, match=next(iter(kwargs))):
+        Delivery(Sink(), name="t", **kwargs)
+    assert before == threading.active_count()
+
+
+def test_a_closed_exporter_takes_no_more_and_raises_nothing() -> None:
+    """The program goes on; what came after is counted."""
+    exporter = Exporter(Delivery(Sink(), name="t"))
+    d = TrackedDict()
+    d.tracking_add_observer(exporter)
+    assert exporter.close()
+    d["a"] = 1
+    assert 1 == exporter.stats().dropped

@@ -1,0 +1,98 @@
+"""Wire formats: one change, made from its line alone, as its receivers know it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonpatch
+import jsonschema
+import pytest
+from gardening import STEPS, Session, alike
+from hypothesis import given, settings
+
+from pydatatracker import track, tracking_actor
+from pydatatracker.codec import encode
+from pydatatracker.exporters.base import item_of
+from pydatatracker.exporters.formats import FORMATS, format_item
+from pydatatracker.history.walk import plain_copy
+
+CLOUDEVENT = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "format": "uri-reference", "minLength": 1},
+        "type": {"type": "string", "minLength": 1},
+        "subject": {"type": "string", "minLength": 1},
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"type": "string", "minLength": 1},
+    },
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
+    """Every change is a valid event with an id of its own, and an envelope with op, source and times."""
+    session = Session()
+    items = []
+    session.root.tracking_add_observer(lambda change: items.append((change.action, item_of(change))))
+    session.run(steps)
+    ids = set()
+    for action, item in items:
+        event = json.loads(format_item(item, "cloudevents"))
+        jsonschema.validate(event, CLOUDEVENT)
+        assert json.loads(item.line) == event["data"]
+        ids.add(event["id"])
+        envelope = json.loads(format_item(item, "debezium"))
+        assert {"add": "c", "update": "u", "remove": "d"}[action] == envelope["op"]
+        assert {"before", "after", "source", "op", "ts_ms", "ts_ns"} == set(envelope)
+        assert envelope["before"] or envelope["after"]
+    assert len(items) == len(ids)
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
+    """Applied with the jsonpatch library to the JSON before, it gives the JSON after; of sets it says nothing."""
+    session = Session(odd_keys=False)
+    state = [encode(plain_copy(session.root))]
+
+    def follow(change: Any) -> None:
+        item = item_of(change)
+        operations = json.loads(format_item(item, "json-patch"))
+        now = encode(plain_copy(session.root))
+        if change._node.kind == "set":
+            assert [] == operations
+        else:
+            assert alike(now, jsonpatch.apply_patch(state[0], operations))
+        state[0] = now
+
+    session.root.tracking_add_observer(follow)
+    session.run(steps)
+
+
+def test_who_and_why_are_in_the_envelope() -> None:
+    """Actor, context and method are facts about the source."""
+    x = track({"a": {"b": 1}})
+    with tracking_actor("eve", ticket=7):
+        x["a"]["b"] = 2
+    change = x.last_change()
+    assert change is not None
+    envelope = json.loads(format_item(item_of(change), "debezium"))
+    assert ({"/a/b": 1}, {"/a/b": 2}) == (envelope["before"], envelope["after"])
+    assert ("eve", {"ticket": 7}, "__setitem__") == tuple(envelope["source"][k] for k in ("actor", "context", "method"))
+
+
+def test_an_unknown_format_names_the_nearest() -> None:
+    """And all that there are."""
+    x = track([1])
+    x.append(2)
+    change = x.last_change()
+    assert change is not None
+    with pytest.raises(ValueError, match="did you mean 'cloudevents'"):
+        format_item(item_of(change), "cloudevent")
+    assert {"native", "cloudevents", "debezium", "json-patch"} == set(FORMATS)
+    assert item_of(change).line == format_item(item_of(change), "native")
