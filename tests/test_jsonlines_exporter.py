@@ -1,0 +1,223 @@
+"""The JSON lines file: nothing written is lost, whoever else writes, rotates or is killed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from pydatatracker import TrackedDict, TrackedList, replay, track, tracking_transaction
+from pydatatracker.exporters.jsonlines import JsonLinesExporter
+
+
+def lines_of(*paths: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    found = []
+    for path in paths:
+        raw = pathlib.Path(path).read_bytes()
+        text = gzip.decompress(raw) if os.fspath(path).endswith(".gz") else raw
+        found += [json.loads(line) for line in text.splitlines() if line.strip()]
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"buffered": True}, {"fsync": "always"}, {"buffered": True, "fsync": "batch"}])
+def test_every_change_is_a_line_and_the_log_is_complete_in_itself(tmp_path: pathlib.Path, options: Any) -> None:
+    """The state that is found comes first; replaying the file gives the value."""
+    path = tmp_path / "logs" / "changes.jsonl"
+    x = track({"l": [1], "t": 0}, tracking_auto_convert=True)
+    with JsonLinesExporter(path, compact=True, **options) as exporter:
+        x.tracking_add_observer(exporter)
+        x["l"].extend([(2,), {3}])
+        for n in range(50):
+            x["t"] = n
+        with tracking_transaction():
+            x["new"] = {"a": b"x"}
+        if not options.get("buffered"):
+            assert 53 == len(lines_of(path))
+        assert exporter.flush(30)
+    assert {"l": [1, (2,), {3}], "t": 49, "new": {"a": b"x"}} == replay(path)
+
+
+def test_a_line_is_there_when_the_statement_returns(tmp_path: pathlib.Path) -> None:
+    """Written through: another reader sees it at once."""
+    d = TrackedDict()
+    with JsonLinesExporter(tmp_path / "a.jsonl") as exporter:
+        d.tracking_add_observer(exporter)
+        for n in range(3):
+            d["n"] = n
+            assert n + 1 == len(lines_of(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("compress", [None, "gzip"])
+@pytest.mark.parametrize("buffered", [False, True])
+def test_rotation_by_size_keeps_every_line_once(tmp_path: pathlib.Path, compress: Any, buffered: bool) -> None:
+    """Files are at most so large, named in order, and together hold everything in order."""
+    d = TrackedDict()
+    options = {"batch_items": 7} if buffered else {}
+    with JsonLinesExporter(
+        tmp_path / "a.jsonl", rotate_size=6000, compress=compress, buffered=buffered, **options
+    ) as exporter:
+        d.tracking_add_observer(exporter)
+        for n in range(100):
+            d["n"] = n
+        assert exporter.flush(30)
+    rotated = exporter.rotated()
+    assert len(rotated) > 2
+    assert all(path.endswith(".gz") for path in rotated) == (compress == "gzip")
+    assert list(range(100)) == [line["after"] for line in lines_of(*rotated, exporter.path)]
+    if compress is None:
+        assert max(map(os.path.getsize, rotated)) <= 6000
+
+
+def test_only_the_newest_are_kept(tmp_path: pathlib.Path) -> None:
+    """keep=2: two rotated files and the present one."""
+    d = TrackedDict()
+    with JsonLinesExporter(tmp_path / "a.jsonl", rotate_size=1500, keep=2) as exporter:
+        d.tracking_add_observer(exporter)
+        for n in range(30):
+            d["n"] = n
+    assert 2 == len(exporter.rotated())
+    assert 29 == lines_of(exporter.path)[-1]["after"]
+
+
+def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
+    """A new period, a new file: also when the file was left by an earlier process."""
+    path = tmp_path / "a.jsonl"
+    d = TrackedDict()
+    with JsonLinesExporter(path) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+    d.tracking_remove_observer(exporter)
+    yesterday = time.time() - 90_000
+    os.utime(path, (yesterday, yesterday))
+    with JsonLinesExporter(path, rotate_time="1d") as exporter:
+        d.tracking_add_observer(lambda change: exporter(change))
+        d["a"] = 2
+        assert 1 == len(exporter.rotated())
+    assert [1] == [line["after"] for line in lines_of(*exporter.rotated())]
+    assert [2] == [line["after"] for line in lines_of(path)]
+
+
+def test_a_torn_tail_is_mended(tmp_path: pathlib.Path) -> None:
+    """What a crash left of a line is ended first; the good lines stay readable."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"v":1,"seq":1,"action":"add"}\n{"v":1,"seq"')
+    d = TrackedDict()
+    with JsonLinesExporter(path) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+    raw = path.read_bytes().split(b"\n")
+    assert b'{"v":1,"seq"' == raw[1]
+    assert 1 == json.loads(raw[2])["after"]
+
+
+WRITER = """
+import sys
+from pydatatracker import TrackedDict
+from pydatatracker.exporters.jsonlines import JsonLinesExporter
+path, name, count, buffered, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1", int(sys.argv[5])
+d = TrackedDict()
+exporter = JsonLinesExporter(path, compact=True, buffered=buffered, rotate_size=size or None)
+d.tracking_add_observer(exporter)
+print("ready", flush=True)
+for n in range(count):
+    d[name] = n
+    if count > 10**6:
+        print(n, flush=True)   # the parent knows: this line was written
+exporter.close()
+"""
+
+
+@pytest.mark.parametrize(("buffered", "size"), [("0", 0), ("1", 0), ("0", 20_000), ("1", 20_000)])
+def test_several_processes_on_one_file(tmp_path: pathlib.Path, buffered: str, size: int) -> None:
+    """No line is mixed with another's or lost, also while they rotate it; each process's lines are in order."""
+    path = tmp_path / "a.jsonl"
+    count = 300
+    running = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name, str(count), buffered, str(size)], stdout=subprocess.DEVNULL)
+        for name in "abcd"
+    ]  # fmt: skip
+    assert [0] * 4 == [process.wait(120) for process in running]
+    files = sorted(tmp_path.glob("a.2*.jsonl")) + [path]
+    lines = lines_of(*files)
+    for name in "abcd":
+        assert list(range(count)) == [line["after"] for line in lines if line["path"] == [name]]
+    assert (len(files) > 2) == bool(size)
+
+
+KILLS = int(os.environ.get("PYDATATRACKER_KILLS", "20"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.Path) -> None:
+    """Written through: every change whose statement had returned is in the file. PYDATATRACKER_KILLS=200 for more."""
+    chance = random.Random(5)
+    for turn in range(KILLS):
+        path = tmp_path / f"{turn}.jsonl"
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), "k", str(10**9), "0", "0"], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        time.sleep(chance.random() * 0.02)
+        process.kill()
+        with process.stdout:
+            told = process.stdout.read().split()
+        process.wait(30)
+        raw = path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        written = [json.loads(line)["after"] for line in whole.splitlines()]
+        assert list(range(len(written))) == written
+        complete = told[:-1] if told and len(told) > 1 and int(told[-1]) != int(told[-2]) + 1 else told
+        assert len(written) >= len(complete), "a line that was written is gone"
+
+
+def test_an_error_of_the_file_does_not_reach_the_program(tmp_path: pathlib.Path, caplog: Any) -> None:
+    """A full disk (as /dev/full has it): counted and logged."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    d = TrackedDict()
+    exporter = JsonLinesExporter("/dev/full")
+    d.tracking_add_observer(exporter)
+    d["a"] = 1
+    assert {"a": 1} == d
+    assert (1, 0) == (exporter.stats().dropped, exporter.stats().sent)
+    assert "No space left" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "kwargs"),
+    [
+        (ValueError, {"fsync": "sometimes"}),
+        (ValueError, {"compress": "rar"}),
+        (ValueError, {"rotate_size": 0}),
+        (ValueError, {"rotate_time": "1 fortnight"}),
+        (ValueError, {"rotate_time": -1}),
+        (ValueError, {"keep": True}),
+        (TypeError, {"on_full": "block"}),
+    ],
+)
+def test_bad_options_are_refused(tmp_path: pathlib.Path, error: type[Exception], kwargs: Any) -> None:
+    """With a sentence, and no file is made where none is needed."""
+    with pytest.raises(error):
+        JsonLinesExporter(tmp_path / "a.jsonl", **kwargs)
+
+
+def test_a_list_and_a_dict_in_one_file(tmp_path: pathlib.Path) -> None:
+    """One exporter may watch several containers; each can be replayed."""
+    one, two = TrackedDict(), TrackedList()
+    with JsonLinesExporter(tmp_path / "a.jsonl", buffered=True) as exporter:
+        one.tracking_add_observer(exporter)
+        two.tracking_add_observer(exporter)
+        one["a"] = 1
+        two.append(2)
+    assert {"a": 1} == replay(tmp_path / "a.jsonl", root=one.tracking_uuid)
+    assert [2] == replay(tmp_path / "a.jsonl", root=two.tracking_uuid)
