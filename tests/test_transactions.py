@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+import sys
 import threading
 from typing import Any
 
@@ -208,6 +209,40 @@ def test_what_another_thread_did_stays() -> None:
     rolled_back(body)
     assert ["theirs", 0] == x
     assert ["theirs"] == seen
+    x._check()
+
+
+def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> None:
+    """Six threads, every third block fails: the list holds what the others appended, each item once."""
+    x = track({"l": []})
+    errors: list[BaseException] = []
+
+    def work(k: int) -> None:
+        try:
+            for n in range(200):
+                try:
+                    with tracking_transaction():
+                        x["l"].append((k, n))
+                        x[f"by{k}"] = n
+                        if n % 3 == 0:
+                            raise Stop
+                except Stop:
+                    pass
+        except BaseException as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [] == errors
+    assert sorted((k, n) for k in range(6) for n in range(200) if n % 3) == sorted(x["l"])
     x._check()
 
 

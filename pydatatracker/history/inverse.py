@@ -88,8 +88,10 @@ def cancelled(changes: Iterable[Change]) -> set[int]:
     return gone
 
 
-def take_back(change: Change, step: Operation, method: str, whole: bool = True) -> bool:
-    """Do step to the live container of change, recorded as taking it back. False, and nothing done, if it cannot be.
+def take_back(change: Change, step: Operation, method: str, whole: bool = True) -> Scope | None:
+    """Do step to the live container of change, recorded as taking it back. None, and nothing done, if it cannot be.
+
+    What it returns is the scope of the record.
 
     ``whole=False``: only some rows of the change are taken back, and the record does not name it.
 
@@ -97,17 +99,19 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True) 
     """
     container = change._node.container
     if container is None or _holds(step, _core.Words):
-        return False
+        return None
     if _holds(step, _STAND_INS):
         raise RedactedError(
             f"{change!r} cannot be taken back: tracking_redact withholds what the place held, so it was not recorded"
         )
     now = _core.scope_variable.get()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
-    token = _core.set_scope(Scope(actor, context, transaction, change.seq if whole else 0))
+    scope = Scope(actor, context, transaction, change.seq if whole else 0)
+    token = _core.set_scope(scope)
     try:
         code = _core.M_CODES[method]
-        return _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code)
+        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code)
+        return scope if done else None
     finally:
         _core.reset_scope(token)
 
@@ -265,6 +269,7 @@ class Unwinding:
         self._newer = newer
         self._method = method
         self._gone = cancelled(changes)
+        self._above: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
         self._by_node: dict[int, list[Change]] = {}
         for change in changes:
             self._by_node.setdefault(id(change._node), []).append(change)
@@ -278,39 +283,55 @@ class Unwinding:
         """
         done: list[Change] = []
         conflicts: list[Change] = []
-        others: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
         for change in reversed(self._changes):
             if change.seq in self._gone or change.action_code == 0:
                 continue
-            node = id(change._node)
             if not chosen(change):
-                others[node] = others.get(node, 0) + (change._shape != "whole")
-            elif change._node.container is None:
-                done.append(change)  # nobody can see it any more
-            elif (there is None or there(change)) and self._one(change, others.get(node, 0) > 0):
-                done.append(change)
-                for new in self._newer():
-                    self._by_node.setdefault(id(new._node), []).append(new)
-                    if undone_by(new) == change.seq or new._node is change._node:
-                        self._gone.update((change.seq, new.seq))
-                    else:  # somebody else, an observer perhaps, in between
-                        others[id(new._node)] = others.get(id(new._node), 0) + 1
+                self._stays(change)
+            elif change._node.container is None or ((there is None or there(change)) and self._one(change)):
+                done.append(change)  # without a container nobody can see it any more
             else:
                 conflicts.append(change)
-                others[node] = others.get(node, 0) + 1
+                self._stays(change)
         return done, conflicts
 
-    def _one(self, change: Change, among_others: bool) -> bool:
-        step: Operation | None
+    def _stays(self, change: Change) -> None:
+        # one more that lies above whatever of its container is still to be taken back
+        if change._shape != "whole":
+            node = id(change._node)
+            self._above[node] = self._above.get(node, 0) + 1
+
+    def _one(self, change: Change) -> bool:
         done = self._part(change)
-        if among_others:
-            history = self._by_node[id(change._node)]
-            later = history[next(n for n, each in enumerate(history) if each.seq == change.seq) + 1 :]
-            step = fitted(change, done, later, self._gone)
-        else:
-            step = inverse(done, change._node.kind, change.action_code)
         whole = self._part is operation or done == operation(change)
-        try:
-            return step is not None and take_back(change, step, self._method, whole)
-        except RedactedError:
-            return False
+        node = id(change._node)
+        self._catch_up(change, None)
+        while True:
+            try:
+                step = self._step(change, done)
+                scope = None if step is None else take_back(change, step, self._method, whole)
+            except RedactedError:
+                return False
+            before = self._above.get(node, 0)
+            self._catch_up(change, scope)
+            if scope is not None:
+                return True
+            if self._above.get(node, 0) == before:
+                return False
+            # somebody changed the container between the look and the step: look again
+
+    def _step(self, change: Change, done: Operation) -> Operation | None:
+        if not self._above.get(id(change._node)):
+            return inverse(done, change._node.kind, change.action_code)
+        history = self._by_node[id(change._node)]
+        later = history[next(n for n, each in enumerate(history) if each.seq == change.seq) + 1 :]
+        return fitted(change, done, later, self._gone)
+
+    def _catch_up(self, change: Change, scope: Scope | None) -> None:
+        # what was recorded meanwhile: our own step, and what others did
+        for new in self._newer():
+            self._by_node.setdefault(id(new._node), []).append(new)
+            if scope is not None and new.scope is scope:
+                self._gone.update((change.seq, new.seq))
+            else:
+                self._stays(new)

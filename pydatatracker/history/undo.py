@@ -45,6 +45,7 @@ class _Stacks:
         self.logs: dict[int, tuple[Any, int]] = {}  # id of the weak reference -> it, newest seq read
         self.undo: list[Change] = []  # ordered by seq
         self.redo: list[Change] = []  # ordered by seq too
+        self.touched: dict[Any, int] = {}  # tracker -> newest fresh change made elsewhere while there is a redo
         self.parked: list[Change] = []  # of containers that are somewhere else now
         self.past: set[int] = set()  # seqs that came off the stack
         self._meet(container)
@@ -108,7 +109,9 @@ class _Stacks:
         elif change.method_code not in (_UNDO, _REDO, _ROLLBACK) or not back:
             self._add(change)
             if self.redo and _core.seen_by(change, container):
-                self.redo.clear()
+                self._forget_redo()
+            elif self.redo:
+                self.touched[change._node] = change.seq
         elif self._drop(self.redo, back):  # an undo was taken back
             self._add(change)
         else:
@@ -133,10 +136,17 @@ class _Stacks:
         at = bisect.bisect_left(stack, seq, key=_seq)
         return stack.pop(at) if at < len(stack) and stack[at].seq == seq else None
 
+    def _forget_redo(self) -> None:
+        self.redo.clear()
+        self.touched.clear()
+
     def top(self, stack: list[Change], container: Any) -> Change | None:
         """The newest step on a stack that concerns what is in the container now."""
         while stack:
             if _core.is_below(stack[-1]._node, container):
+                if stack is self.redo and self.touched.get(stack[-1]._node, 0) > stack[-1].seq:
+                    self._forget_redo()  # it was changed while it was outside, and came back
+                    return None
                 return stack[-1]
             change = stack.pop()
             if stack is self.undo:
@@ -222,7 +232,7 @@ def _lost(container: Any) -> bool:
 
 def _one(change: Change, method: str) -> None:
     step = inverse(operation(change), change._node.kind, change.action_code)
-    if not take_back(change, step, method):
+    if take_back(change, step, method) is None:
         raise UndoConflictError(
             f"{method}: {change!r} cannot be taken back: the place does not hold what the change left there"
             " (something wrote round the container, see tracking_verify(), or values were not kept)"
