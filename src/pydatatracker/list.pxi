@@ -112,7 +112,7 @@ cdef int extend_from(ListHook self, object iterable, int method) except -1:
 
 def _what_list_says():
     try:
-        [][0:0] = 0
+        list.__setitem__([], slice(0, 0), 0)
     except TypeError as error:
         return str(error)
 
