@@ -1,0 +1,106 @@
+"""S3: one object a batch, named so that a listing gives the order."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+from typing import Any
+
+from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
+from pydatatracker.exporters.formats import check_format, format_item
+from pydatatracker.exporters.sink import Item
+
+__all__ = ["S3Exporter", "S3Sink"]
+
+
+def _key(prefix: str, items: list[Item], ending: str) -> str:
+    # UTC time, then seq: both with leading zeros; the same batch has the same key however often it is sent
+    first, last = items[0], items[-1]
+    moment = datetime.datetime.fromtimestamp(first.time_ns / 1e9, datetime.UTC)
+    stamp = f"{moment:%Y/%m/%d/%H%M%S}.{moment.microsecond:06}Z"
+    return f"{prefix}{stamp}-{first.seq:020}-{last.seq:020}-{first.id[:12]}{ending}"
+
+
+class S3Sink:
+    """Puts batches as NDJSON with gzip through obstore; an object that is there already is not written again."""
+
+    def __init__(
+        self, bucket: str, *, prefix: str = "", endpoint: str | None = None, format: str = "native", **config: Any
+    ):
+        try:
+            import obstore
+            from obstore.store import S3Store
+        except ImportError:
+            raise ImportError('S3Exporter needs obstore: pip install "pydatatracker[s3]"') from None
+        self._obstore = obstore
+        self._prefix = prefix
+        self._format = check_format(format)
+        if endpoint is not None:
+            config["endpoint"] = endpoint
+            if endpoint.startswith("http://"):
+                config.setdefault("client_options", {})["allow_http"] = True
+        retry: Any = {"max_retries": 0, "retry_timeout": datetime.timedelta(seconds=1)}  # trying again is the runtime's
+        self._store = S3Store(bucket, retry_config=config.pop("retry_config", retry), **config)
+
+    def send(self, items: list[Item]) -> None:
+        """Put one object."""
+        data = b"".join(format_item(item, self._format) + b"\n" for item in items)
+        key = _key(self._prefix, items, ".jsonl.gz")
+        body = gzip.compress(data, 6, mtime=0)  # the same bytes whenever it is sent
+        try:
+            self._obstore.put(self._store, key, body, mode="create")
+        except self._obstore.exceptions.AlreadyExistsError:
+            return  # an answer was lost: it is there
+        except self._obstore.exceptions.NotSupportedError:
+            self._obstore.put(self._store, key, body)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class S3Exporter(Exporter):
+    """Put changes into a bucket, from a thread: one object a batch, NDJSON with gzip.
+
+    Keys are ``prefix`` + UTC time + first and last seq, so that listing gives the order; a batch that is sent twice
+    is one object, where the server knows If-None-Match. ``config`` goes to obstore's S3Store (``access_key_id``,
+    ``region`` ...), options of the delivery runtime to that. Needs the extra ``s3``.
+
+    ``S3Exporter(client, bucket=, prefix=)`` calls your own ``client.put_object(Bucket=, Key=, Body=)`` then and
+    there, once a change; errors are counted and logged. ``background=True`` puts the runtime under it.
+    """
+
+    def __init__(
+        self,
+        target: Any = None,
+        bucket: str | None = None,
+        *,
+        prefix: str = "",
+        endpoint: str | None = None,
+        client: Any = None,
+        config: dict[str, Any] | None = None,
+        format: str = "native",
+        compact: bool = False,
+        background: bool | None = None,
+        **options: Any,
+    ) -> None:
+        if isinstance(target, str) and bucket is None:
+            bucket = target
+        elif target is not None:
+            client = target
+        if not isinstance(bucket, str) or not bucket:
+            raise TypeError(
+                "S3Exporter needs a bucket: S3Exporter('audit-log'), or S3Exporter(client, bucket='audit-log')"
+            )
+        name = f"S3Exporter({bucket!r})"
+        if client is None:
+            sink: Any = S3Sink(bucket, prefix=prefix, endpoint=endpoint, format=format, **(config or {}))
+            in_background = background is not False
+        else:
+            check_format(format)
+            in_background = bool(background)
+
+            def put(item: Item) -> None:
+                client.put_object(Bucket=bucket, Key=_key(prefix, [item], ".json"), Body=format_item(item, format))
+
+            sink = ClientSink(put)
+        super().__init__(delivery_for(sink, name, in_background, options), compact=compact)

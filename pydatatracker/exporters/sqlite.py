@@ -1,0 +1,114 @@
+"""SQLite: one table that can be asked, in a file, for people who want to query."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from typing import Any
+
+from pydatatracker.exporters.base import Exporter, delivery_for
+from pydatatracker.exporters.sink import Item, SinkUnavailable
+
+__all__ = ["SqliteExporter", "SqliteSink"]
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS changes (
+    id TEXT NOT NULL, seq INTEGER NOT NULL, root TEXT NOT NULL, time_ns INTEGER NOT NULL, action TEXT, method TEXT,
+    type TEXT, pointer TEXT, actor TEXT, transaction_id TEXT, before TEXT, after TEXT, line TEXT NOT NULL,
+    PRIMARY KEY (root, seq, id)
+) WITHOUT ROWID"""
+_INDEXES = ("pointer", "actor", "time_ns")
+_INSERT = "INSERT OR IGNORE INTO changes VALUES (" + ", ".join("?" * 13) + ")"
+
+
+class SqliteSink:
+    """Puts batches into a table, one transaction each; what comes twice is there once."""
+
+    def __init__(self, path: str | os.PathLike[str], timeout: float) -> None:
+        self.path = os.fspath(path)
+        self._timeout = timeout
+        self._connection: sqlite3.Connection | None = None
+        folder = os.path.dirname(self.path)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        self._connect().close()  # a path that cannot be is said now
+        self._connection = None
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(_TABLE)
+        for column in _INDEXES:
+            connection.execute(f"CREATE INDEX IF NOT EXISTS changes_{column} ON changes ({column})")
+        return connection
+
+    def send(self, items: list[Item]) -> None:
+        """Insert a batch. Raises SinkUnavailable while another process holds the file."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            rows = [_row(item) for item in items]
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(_INSERT, rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise SinkUnavailable(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _row(item: Item) -> tuple[Any, ...]:
+    line = json.loads(item.line)
+    values = (json.dumps(line[name], ensure_ascii=False) if name in line else None for name in ("before", "after"))
+    return (
+        item.id,
+        item.seq,
+        item.root,
+        item.time_ns,
+        *(line.get(name) for name in ("action", "method", "type", "pointer", "actor", "transaction")),
+        *values,
+        item.line.decode(),
+    )
+
+
+class SqliteExporter(Exporter):
+    """Put every change into the table ``changes`` of an SQLite file (WAL), from a thread, in batches.
+
+    Columns: id, seq, root, time_ns, action, method, type, pointer, actor, transaction_id, before, after (JSON), line
+    (the whole change). Several processes may write; what is delivered twice is there once. ``background=False`` inserts
+    then and there. Other options are those of the delivery runtime. Needs nothing but the standard library.
+
+    >>> import os, sqlite3, tempfile
+    >>> from pydatatracker import TrackedDict
+    >>> path = os.path.join(tempfile.mkdtemp(), "changes.db")
+    >>> d = TrackedDict()
+    >>> with SqliteExporter(path) as exporter:
+    ...     d.tracking_add_observer(exporter)
+    ...     d["port"] = 80
+    >>> connection = sqlite3.connect(path)
+    >>> connection.execute("SELECT pointer, after FROM changes").fetchall()
+    [('/port', '80')]
+    >>> connection.close()
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float = 5.0,
+        compact: bool = False,
+        background: bool = True,
+        **options: Any,
+    ) -> None:
+        sink = SqliteSink(path, timeout)
+        super().__init__(delivery_for(sink, f"SqliteExporter({sink.path!r})", background, options), compact=compact)
