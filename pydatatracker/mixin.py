@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import inspect
 import types
 import weakref
 from collections.abc import Callable, Iterable
@@ -119,7 +120,8 @@ class TrackingMixin(HistoryMixin):
         of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. Changes in
         a transaction are told after it is committed; ``when="immediate"`` tells them at once, and also of what
         is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a
-        method ``tracking_attached(container)`` is told that it was added. O(observers).
+        method ``tracking_attached(container)`` is told that it was added. A coroutine function is run for one change
+        after the other in the loop where it was added, or where the first change happens. O(observers).
         Raises TypeError for what cannot be called, ValueError for an unknown action.
 
         >>> from pydatatracker import TrackedDict
@@ -134,7 +136,11 @@ class TrackingMixin(HistoryMixin):
             raise TypeError(f"priority is an int, not {priority!r}")
         bits = action_bits(actions)
         held: Any = observer
-        if weak:
+        if inspect.iscoroutinefunction(observer):
+            from pydatatracker.async_observers import TaskObserver
+
+            held, weak = TaskObserver(observer), False
+        elif weak:
             held = weakref.WeakMethod(observer) if isinstance(observer, types.MethodType) else weakref.ref(observer)
         pattern = None if path is None else compile_glob(path)
         if when is None:
@@ -148,6 +154,10 @@ class TrackingMixin(HistoryMixin):
 
     def tracking_remove_observer(self, observer: Callable[[ChangeLogEntry], Any]) -> None:
         """Stop calling observer. O(observers). Raises ValueError if it was not added."""
+        if inspect.iscoroutinefunction(observer):
+            from pydatatracker.async_observers import is_task_for
+
+            observer = next((held for held in _core.observers_of(self) if is_task_for(held, observer)), observer)
         if not _core.remove_observer(self, observer):
             raise ValueError(f"{observer!r} is not an observer of this container")
 

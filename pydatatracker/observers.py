@@ -14,7 +14,16 @@ from pydatatracker.change import ChangeLogEntry, start_of
 if TYPE_CHECKING:
     from pydatatracker.io import ChangeWriter
 
-__all__ = ["ChangeCollector", "JsonFileObserver", "filtered_observer", "json_file_observer", "logging_observer"]
+__all__ = [
+    "ChangeCollector",
+    "JsonFileObserver",
+    "TelemetryObserver",
+    "async_queue_observer",
+    "filtered_observer",
+    "json_file_observer",
+    "logging_observer",
+    "telemetry_observer",
+]
 
 logger = logging.getLogger("pydatatracker")
 
@@ -184,3 +193,69 @@ def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -
     1
     """
     return JsonFileObserver(path, compact=compact)
+
+
+class TelemetryObserver:
+    """An observer that counts changes by action; see `telemetry_observer`."""
+
+    def __init__(self, counter: Any) -> None:
+        self.counter = counter
+        self._by_action = hasattr(counter, "labels")
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        (self.counter.labels(action=change.action) if self._by_action else self.counter).inc()
+
+
+def telemetry_observer(counter: Any = None) -> TelemetryObserver:
+    """Return an observer that counts changes by action in Prometheus: ``pydatatracker_changes_total{action="add"}``.
+
+    A second call counts on in the same metric. ``counter``: one of your own, with ``labels(action=...).inc()`` or just
+    ``inc()``. Without it prometheus_client is needed (extra ``prometheus``): ImportError names the install.
+
+    >>> class Counter:
+    ...     count = 0
+    ...     def inc(self):
+    ...         self.count += 1
+    >>> from pydatatracker import TrackedDict
+    >>> d, counter = TrackedDict(), Counter()
+    >>> d.tracking_add_observer(telemetry_observer(counter))
+    >>> d["a"] = 1
+    >>> counter.count
+    1
+    """
+    if counter is None:
+        counter = _prometheus_counter()
+    if not hasattr(counter, "labels") and not hasattr(counter, "inc"):
+        raise TypeError(f"a counter has labels() or inc(); {type(counter).__name__} has neither")
+    return TelemetryObserver(counter)
+
+
+_counters: dict[str, Any] = {}
+
+
+def _prometheus_counter() -> Any:
+    try:
+        import prometheus_client
+    except ImportError:
+        raise ImportError(
+            'telemetry_observer needs prometheus_client: pip install "pydatatracker[prometheus]",'
+            " or hand it a counter of your own"
+        ) from None
+    name = "pydatatracker_changes"
+    if name not in _counters:
+        _counters[name] = prometheus_client.Counter(name, "Changes of tracked data", ["action"])
+    return _counters[name]
+
+
+def async_queue_observer(queue: Any, **options: Any) -> Any:
+    """Return an observer that fills an asyncio.Queue in order; see `pydatatracker.async_observers`.
+
+    >>> import queue
+    >>> found = queue.Queue()
+    >>> observer = async_queue_observer(found)
+    >>> observer.dropped
+    0
+    """
+    from pydatatracker import async_observers  # asyncio is not for everybody
+
+    return async_observers.async_queue_observer(queue, **options)
