@@ -1,10 +1,12 @@
 """The pytest plugin: a failed test shows which tracked data changed, and the stack of each change.
 
-Loading it imports the package (some 40 ms) and nothing else; the rest is imported when there is something to show.
+Loading it imports the package, as it lies in it, and nothing else; the rest is imported when a test asks for the
+fixture or an error carries changes. Nothing in it can break a run: what goes wrong is told in the report.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -12,13 +14,23 @@ import pytest
 
 __all__: list[str] = []
 
+_TITLE = "tracked changes"
+_LINES = 80  # of one change
+_WIDTH = 400  # characters of a line
+_watching: Any = pytest.StashKey()  # the blocks that the fixture opened for a test
+
+
+def _number(words: str) -> int:
+    if words.isascii() and words.isdecimal():
+        return int(words)
+    raise argparse.ArgumentTypeError(f"a whole number of 0 or more, not {words!r}")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --tracked-changes."""
-    group = parser.getgroup("pydatatracker")
-    group.addoption(
+    parser.getgroup("pydatatracker").addoption(
         "--tracked-changes",
-        type=int,
+        type=_number,
         default=10,
         metavar="N",
         help="show the first N changes of tracked data that made a test fail (default: 10)",
@@ -26,58 +38,90 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def unmodified() -> Iterator[Callable[..., None]]:
+def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
     """Watch tracked containers to the end of the test: ``unmodified(config)``; it fails if they were changed."""
     from contextlib import ExitStack
 
     from pydatatracker.testing import assert_unmodified
 
-    with ExitStack() as watching:
+    watching = request.node.stash[_watching] = ExitStack()
 
-        def watch(*containers: Any) -> None:
-            watching.enter_context(assert_unmodified(*containers))
+    def watch(*containers: Any) -> None:
+        watching.enter_context(assert_unmodified(*containers))
 
-        yield watch
+    yield watch
+    watching.close()  # nothing is left, unless a fixture began it and the test never ran
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """End what `unmodified` watches with the test itself: what fixtures clear away afterwards is not its doing."""
+    __tracebackhide__ = True
+    outcome = yield
+    watching = item.stash.get(_watching, None)
+    if watching is None:
+        return
+    error = None if outcome.excinfo is None else outcome.excinfo[1]
+    try:
+        watching.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__)
+    except BaseException as failure:
+        outcome.force_exception(failure)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Add the section "tracked changes" to the report of a failure that carries changes."""
     outcome = yield
-    if call.excinfo is None:
+    if call.excinfo is None or outcome.excinfo is not None:
         return
-    report = outcome.get_result()
-    limit = item.config.getoption("--tracked-changes")
-    lines: list[str] = []
-    for error in _errors(call.excinfo.value):
-        found = list(zip(error.changes, getattr(error, "stacks", None) or [None] * len(error.changes), strict=False))
-        for change, stack in found[:limit]:
-            lines.append(_told(change, stack))
-        if len(found) > limit:
-            lines.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
-    if lines:
-        report.sections.append(("tracked changes", "\n".join(lines)))
+    try:
+        words = _section(call.excinfo.value, item.config.getoption("tracked_changes"))
+    except Exception as error:  # of a user's object; the report is worth more than the section
+        words = f"they cannot be shown: {type(error).__name__}"
+    if words:
+        outcome.get_result().sections.append((_TITLE, words))
+
+
+def _section(error: BaseException, limit: int) -> str:
+    found: dict[str, tuple[Any, Any]] = {}
+    for each in _errors(error):
+        stacks = list(getattr(each, "stacks", ()) or ())
+        for n, change in enumerate(each.changes):
+            found.setdefault(change.uuid, (change, stacks[n] if n < len(stacks) else None))
+    if not found or not limit:
+        return ""
+    parts = [_told(change, stack) for change, stack in list(found.values())[:limit]]
+    if len(found) > limit:
+        parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
+    # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
+    return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _told(change: Any, stack: Any) -> str:
-    from pydatatracker.testing import guilty
-
-    return guilty(change, stack if stack is not None else change.stack)
+    lines = change.format_detailed().splitlines()
+    if stack and not change.stack:
+        lines += ["stack:", *"".join(stack.format()).splitlines()]
+    if len(lines) > _LINES:  # what was done stands at the top, the guilty line at the end
+        lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]
+    return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines)
 
 
 def _errors(error: BaseException | None) -> list[Any]:
-    """All exceptions behind one that carry changes: causes, contexts and members of groups."""
+    """All exceptions behind one that carry changes: causes, contexts and members of groups, the nearest first."""
     from pydatatracker.change import ChangeLogEntry
 
-    found, seen = [], set()
+    found: list[Any] = []
+    seen: dict[int, None] = {}
     todo = [error]
-    while todo:
-        each = todo.pop()
+    for each in todo:
         if each is None or id(each) in seen:
             continue
-        seen.add(id(each))
-        changes = getattr(each, "changes", None)
-        if isinstance(changes, list) and changes and isinstance(changes[0], ChangeLogEntry):
+        seen[id(each)] = None
+        try:
+            changes = getattr(each, "changes", None)
+        except Exception:  # a property of a user's exception
+            changes = None
+        if isinstance(changes, (list, tuple)) and changes and all(isinstance(one, ChangeLogEntry) for one in changes):
             found.append(each)
         todo += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
     return found
