@@ -53,6 +53,7 @@ class Watch:
     """Collects what happens at or below some containers, with stacks, whoever does it."""
 
     def __init__(self, containers: tuple[Any, ...], name: str) -> None:
+        __tracebackhide__ = True  # pytest shows the line that called
         if not containers:
             raise TypeError(f"{name} needs a tracked container to watch")
         for container in containers:

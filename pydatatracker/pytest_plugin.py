@@ -18,6 +18,7 @@ _TITLE = "tracked changes"
 _LINES = 80  # of one change
 _WIDTH = 400  # characters of a line
 _watching: Any = pytest.StashKey()  # the blocks that the fixture opened for a test
+_failed: Any = pytest.StashKey()  # the error that it made of them
 
 
 def _number(words: str) -> int:
@@ -40,17 +41,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
     """Watch tracked containers to the end of the test: ``unmodified(config)``; it fails if they were changed."""
-    from contextlib import ExitStack
-
+    __tracebackhide__ = True
     from pydatatracker.testing import assert_unmodified
 
-    watching = request.node.stash[_watching] = ExitStack()
+    blocks: list[Any] = []
+    request.node.stash[_watching] = blocks
 
     def watch(*containers: Any) -> None:
-        watching.enter_context(assert_unmodified(*containers))
+        __tracebackhide__ = True
+        blocks.append(assert_unmodified(*containers).__enter__())
 
     yield watch
-    watching.close()  # nothing is left, unless a fixture began it and the test never ran
+    failure = _end(blocks, None)  # none are left, unless a fixture began them and the test never ran
+    if failure is not None:
+        request.node.stash[_failed] = failure
+        raise failure
+
+
+def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None:
+    """End all blocks; return error, or the first failure. Further failures are notes of it."""
+    __tracebackhide__ = True
+    while blocks:
+        try:
+            blocks.pop(0).__exit__(None, error, None)
+        except BaseException as failure:
+            error = failure.with_traceback(None)  # of the library: it shows nobody anything
+    return error
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -58,13 +74,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     """End what `unmodified` watches with the test itself: what fixtures clear away afterwards is not its doing."""
     __tracebackhide__ = True
     outcome = yield
-    watching = item.stash.get(_watching, None)
-    if watching is None:
+    blocks = item.stash.get(_watching, None)
+    if not blocks:
         return
     error = None if outcome.excinfo is None else outcome.excinfo[1]
-    try:
-        watching.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__)
-    except BaseException as failure:
+    failure = _end(blocks, error)
+    if failure is not error:
+        item.stash[_failed] = failure
         outcome.force_exception(failure)
 
 
@@ -74,12 +90,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     outcome = yield
     if call.excinfo is None or outcome.excinfo is not None:
         return
+    error, report = call.excinfo.value, outcome.get_result()
+    if report.failed and error is item.stash.get(_failed, None):
+        report.longrepr = "\n".join([str(error), *getattr(error, "__notes__", ())])  # its traceback is pytest's own
     try:
-        words = _section(call.excinfo.value, item.config.getoption("tracked_changes"))
-    except Exception as error:  # of a user's object; the report is worth more than the section
-        words = f"they cannot be shown: {type(error).__name__}"
+        words = _section(error, item.config.getoption("tracked_changes"))
+    except Exception as failure:  # of a user's object; the report is worth more than the section
+        words = f"they cannot be shown: {type(failure).__name__}"
     if words:
-        outcome.get_result().sections.append((_TITLE, words))
+        report.sections.append((_TITLE, words))
 
 
 def _section(error: BaseException, limit: int) -> str:

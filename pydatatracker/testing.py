@@ -47,6 +47,7 @@ class _Block:
     """What both have in common: a watch for the length of a block."""
 
     def __init__(self, containers: tuple[Any, ...]) -> None:
+        __tracebackhide__ = True
         self._watch = Watch(containers, type(self).__name__)
 
     @property
@@ -101,6 +102,7 @@ class assert_unmodified(_Block):
     """
 
     def __init__(self, *containers: Any) -> None:
+        __tracebackhide__ = True
         super().__init__(containers)
 
     def _judge(self, error: BaseException | None) -> None:
@@ -154,6 +156,7 @@ class expect_changes(_Block):
         *,
         others: Literal["forbid", "allow"] = "forbid",
     ) -> None:
+        __tracebackhide__ = True
         super().__init__((container,))
         if others not in ("forbid", "allow"):
             raise ValueError(f"others= takes 'forbid' or 'allow', not {others!r}")

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pydatatracker.pytest_plugin import pytest_addoption
+
 pytest_plugins = ["pytester"]
 
 # as in our own configuration: an editable install has imported its finder before pytest begins
@@ -109,19 +111,21 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize("body", FAILING.values(), ids=FAILING)
-def test_a_failure_shows_the_guilty_change(run: Any, body: str) -> None:
+def test_a_failure_shows_the_guilty_change(run: Any) -> None:
     """However the error comes: once, in full, with the calls that led to it if they are known."""
-    result = run("def test_it():\n" + textwrap.indent(textwrap.dedent(body), "    "))
-    result.assert_outcomes(failed=1)
-    (shown,) = sections(result)
-    assert 1 == sum(line.startswith("change: ") for line in shown)
-    assert 1 == sum(line.startswith("place:") and "/ports/1 in TrackedList" in line for line in shown)
-    assert 1 == sum(line.startswith("after:") and line.endswith("443") for line in shown)
-    if "else" not in body and "tracking_break" not in body:
-        assert any(line.strip() == 'config["ports"].append(443)' for line in shown)
-        assert any(line.endswith("in spoil") for line in shown)
-        assert not any("_pytest" in line or "pluggy" in line for line in shown)
+    tests = [
+        f"def test_{n}():\n" + textwrap.indent(textwrap.dedent(body), "    ") for n, body in enumerate(FAILING.values())
+    ]
+    result = run("\n".join(tests))
+    result.assert_outcomes(failed=len(FAILING))
+    for name, shown in zip(FAILING, sections(result), strict=True):
+        assert 1 == sum(line.startswith("change: ") for line in shown), name
+        assert 1 == sum(line.startswith("place:") and "/ports/" in line and "in TrackedList" in line for line in shown)
+        assert 1 == sum(line.startswith("after:") and line.endswith("443") for line in shown), name
+        if "refused" not in name and "somebody" not in name:
+            assert any(line.strip() == 'config["ports"].append(443)' for line in shown), name
+            assert any(line.endswith("in spoil") for line in shown), name
+            assert not any("_pytest" in line or "pluggy" in line for line in shown), name
 
 
 def test_what_carries_no_changes_shows_nothing(run: Any) -> None:
@@ -166,19 +170,20 @@ def test_the_number_that_is_shown(run: Any) -> None:
                 for n in range(30):
                     d[n] = n
         """
-    for args, shown in (((), 10), (("--tracked-changes=2",), 2), (("--tracked-changes", "99"), 30)):
-        (lines,) = sections(run(tests, *args))
-        assert shown == sum(line.startswith("change: ") for line in lines)
-        assert (shown < 30) == any(f"and {30 - shown} more; --tracked-changes=30 shows them" in line for line in lines)
+    (lines,) = sections(run(tests))
+    assert 10 == sum(line.startswith("change: ") for line in lines)
+    assert "and 20 more; --tracked-changes=30 shows them" == lines[-1]
     assert [] == sections(run(tests, "--tracked-changes=0"))
 
 
-@pytest.mark.parametrize("number", ["-1", "x", "1.5", "²"])
-def test_a_bad_number_is_a_usage_error(run: Any, number: str) -> None:
-    """That says what is wanted."""
-    result = run("def test_it(): pass", f"--tracked-changes={number}")
-    assert pytest.ExitCode.USAGE_ERROR == result.ret
-    assert "a whole number of 0 or more" in result.stderr.str()
+@pytest.mark.parametrize("number", ["-1", "x", "1.5", "²", ""])
+def test_a_bad_number_is_a_usage_error(number: str) -> None:
+    """That says what is wanted; pytest makes it a usage error."""
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    assert 7 == parser.parse(["--tracked-changes=7"]).tracked_changes
+    with pytest.raises(pytest.UsageError, match="a whole number of 0 or more"):
+        parser.parse([f"--tracked-changes={number}"])
 
 
 def test_a_section_is_bounded(run: Any) -> None:
@@ -190,9 +195,13 @@ def test_a_section_is_bounded(run: Any) -> None:
             with assert_unmodified(d):
                 d["long"] = "x" * 10**6
                 d.update({n: "y" * 10**5 for n in range(1000)})
-        """
+                d["not shown"] = 1
+        """,
+        "--tracked-changes",
+        "2",
     )
     (lines,) = sections(result)
+    assert "and 1 more; --tracked-changes=3 shows them" == lines[-1]
     assert max(map(len, lines)) <= 400
     assert len(lines) < 200
 
@@ -238,7 +247,7 @@ def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
     assert 2 == len(sections(result))
     text = result.stdout.str()
     assert "/before" not in "\n".join(map("\n".join, sections(result)))
-    assert "testing.py:" not in re.sub(r"test_\w*testing\.py", "", text)  # no traceback through the library
+    assert "/testing.py:" not in text  # no traceback through the library
 
 
 def test_the_fixture_used_by_another_fixture(run: Any) -> None:
