@@ -44,6 +44,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(tests: str, *args: str) -> pytest.RunResult:
         pytester.makepyfile(HEAD + textwrap.dedent(tests))
         options = ["-W", "error", "-W", EDITABLE, "--strict-markers", "-p", "no:cacheprovider"]
+        options += ["-p", "no:hypothesispytest", "-p", "no:benchmark"]  # they take longer to load than the rest to run
         return pytester.runpytest_subprocess(*options, *args)
 
     return run
