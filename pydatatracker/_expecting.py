@@ -178,20 +178,28 @@ def wish(wanted: Any) -> str:
 
 
 def touches(change: ChangeLogEntry, place: Segments) -> bool:
-    """Return True if a change stored at place, above it or below it. O(rows of the change)."""
-    return any(each[: len(place)] == place[: len(each)] for each in _touched(change))
-
-
-def _touched(change: ChangeLogEntry) -> Iterator[Segments]:
-    kind, shape = change._node.kind, change._shape
+    """Return True if a change stored at place, above it or below it, or moved it in a list. O(rows of the change)."""
     for base in change._bases:
         start = _of(base)
-        if shape == "slot" and not (kind == "list" and (change.old is MISSING or change.new is MISSING)):
-            yield (*start, *_of(change._step))
-        elif shape != "slot" and kind != "list" and change.changes:
-            yield from ((*start, to_pointer((row[0],))) for row in change.changes)
-        else:  # it moved the items behind it
-            yield start
+        if place[: len(start)] != start[: len(place)]:
+            continue
+        if len(place) <= len(start) or _reaches(change, place[len(start)]):
+            return True
+    return False
+
+
+def _reaches(change: ChangeLogEntry, segment: str) -> bool:
+    """Did it store to, or move, what is at segment of the container that changed?"""
+    shape = change._shape
+    moves = change._node.kind == "list" and (change.old is MISSING or change.new is MISSING)
+    if shape == "slot" and not moves:
+        return _of(change._step) == (segment,)
+    if change.order is not None:
+        return True
+    if change._node.kind != "list":
+        return any(to_pointer((row[0],)) == segment for row in change.changes)
+    first = change.index if shape in ("slot", "splice") else min((row[0] for row in change.changes), default=0)
+    return segment[1:].isdecimal() and int(segment[1:]) >= first
 
 
 def _of(path: tuple[Any, ...]) -> Segments:

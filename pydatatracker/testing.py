@@ -183,10 +183,10 @@ class expect_changes(_Block):
 
     def _judge(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
-        before, after = self._before, snapshot(self._container)
-        self._before = None
+        before, self._before = self._before, None
         if error is not None:
             return
+        after = snapshot(self._container)
         report = _Report(self._watch.guilty(), _shown(self._container, before), _shown(self._container, after))
         for place, (was, now) in self._expected.items():
             old, new = at(before, place), at(after, place)

@@ -72,6 +72,38 @@ def test_every_difference_is_told_with_its_culprit() -> None:
     assert ["/b", "/ports/1"] == [change.pointer for change in caught.value.changes]
 
 
+CULPRITS: list[tuple[Any, str, list[Any], int]] = [
+    # data, place that is not expected to change, what is done, which of it is named: the newest that touched the place
+    ([1, 2], "/0", [lambda x: x.__setitem__(0, 5), lambda x: x.append(3)], 0),
+    ([1, 2], "/1", [lambda x: x.insert(0, 9), lambda x: x.append(3)], 0),
+    ([1, 2, 3], "/0", [lambda x: x.__delitem__(slice(0, 1)), lambda x: x.extend([7, 8])], 0),
+    ([1, 2, 3], "/2", [lambda x: x.__setitem__(0, 9), lambda x: x.reverse(), lambda x: x.__setitem__(0, 8)], 1),
+    ([1, 2, 3], "/2", [lambda x: x.__setitem__(slice(None, None, 2), [8, 9]), lambda x: x.__setitem__(1, 0)], 0),
+    ({"a": 1, "b": 1}, "/a", [lambda x: x.update(a=2, b=2), lambda x: x.update(b=3, c=1)], 0),
+    ({"a": {"x": 1}, "b": 1}, "/a/x", [lambda x: x["a"].update(x=2), lambda x: x.update(b=2)], 0),
+    ({"a": {"x": 1}, "b": 1}, "/a/x", [lambda x: x.update(a=track({"x": 3})), lambda x: x.update(b=2)], 0),
+    ({"a": {"x": 1}}, "/a", [lambda x: x["a"].update(x=2), lambda x: x.pop("a")], 1),
+    ({1, 2}, "/2", [lambda x: x.difference_update({2}), lambda x: x.update({7, 8})], 0),
+]
+
+
+@pytest.mark.parametrize(("data", "place", "acts", "guilty"), CULPRITS)
+def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str, acts: Any, guilty: int) -> None:
+    """In lists also those that moved it."""
+    x = track(data)
+    seqs = []
+
+    def act() -> None:
+        for each in acts:
+            each(x)
+            seqs.append(x.last_change().seq)
+
+    text = message_of(expect_changes(x, {}), act).split(f"\n  {place}: ")[1]
+    named = x.tracking_changes()[1:][guilty]
+    assert seqs[guilty] == named.seq
+    assert f"{named.pointer or 'the whole'}: {named.action} by {named.method}()" in text.splitlines()[1]
+
+
 def test_other_places_may_be_allowed_to_change() -> None:
     """What is named must change all the same."""
     x = track({"a": 1, "l": [1]})
