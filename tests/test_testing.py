@@ -118,8 +118,9 @@ def test_a_rollback_is_two_changes() -> None:
             raise KeyError
 
     assert "modified 2 times, first" in message_of(assert_unmodified(x), fail)
-    with pytest.raises(ModifiedError), tracking_transaction(), assert_unmodified(x):
-        x.append(1)
+    with pytest.raises(ModifiedError) as caught, tracking_transaction(), assert_unmodified(x):
+        guilty_function({"ports": x})
+    assert "guilty_function" == caught.value.stacks[0][-1].name
     assert [] == x
 
 
@@ -255,6 +256,11 @@ def test_other_observers_hide_nothing() -> None:
     with pytest.raises(KeyboardInterrupt) as caught, assert_unmodified(x):
         x["a"].append(2)
     assert "/a/1: add" in caught.value.__notes__[0]
+    with pytest.raises(ModifiedError) as failed, assert_unmodified(x):
+        with pytest.raises(KeyboardInterrupt):
+            x["a"].append(3)
+        x["b"] = 1
+    assert ["/a/2", "/b"] == [change.pointer for change in failed.value.changes]
 
     y, heard = TrackedDict(tracking_observer_errors="raise"), []
 
