@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from pydatatracker import (
     MISSING,
-    TrackedAttr,
     TrackedDict,
     TrackedList,
     TrackedSet,
@@ -35,11 +34,6 @@ def message_of(block: Any, act: Any) -> str:
     with pytest.raises(ModifiedError) as caught, block:
         act()
     return str(caught.value)
-
-
-class Point(TrackedAttr):
-    def __init__(self) -> None:
-        self.x = 1
 
 
 def test_what_only_reads_passes() -> None:
