@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pydatatracker.pytest_plugin import pytest_addoption
+import pydatatracker
+from _pydatatracker_pytest import pytest_addoption
 
 pytest_plugins = ["pytester"]
 
@@ -366,19 +368,42 @@ def test_with_xdist(run: Any) -> None:
     assert 1 == len(sections(result))
 
 
-MODULES = """
-import sys
-import {first}
-before = set(sys.modules)
-import pydatatracker.pytest_plugin
-print("\\n".join(sorted(set(sys.modules) - before)))
-"""
+def test_loading_it_imports_nothing_of_the_package() -> None:
+    """A run that has nothing to do with tracked data does not pay for it."""
+    code = "import sys, _pydatatracker_pytest; print([m for m in sys.modules if m.startswith('pydatatracker')])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
 
 
-def test_loading_it_imports_the_package_and_nothing_else() -> None:
-    """As a submodule it cannot be loaded without its package; all that only a failure or the fixture needs waits."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", MODULES.format(first="pytest, pydatatracker")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert ["pydatatracker.pytest_plugin"] == done.stdout.split()
+def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pytester: pytest.Pytester) -> None:
+    """Also where tests fail."""
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_sessionfinish():
+            sys.stderr.write(f"imported: {[m for m in sys.modules if m.startswith('pydatatracker')]}")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", pytester.makepyfile("def test_it(): assert 0"))
+    result.assert_outcomes(failed=1)
+    assert "imported: []" in result.stderr.str()
+
+
+def test_an_uncompiled_tree_breaks_no_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that do not use the package pass; what asks for the fixture is told what to do."""
+    package = pytester.mkpydir("pydatatracker")
+    source = pathlib.Path(pydatatracker.__file__).with_name("__init__.py").read_text()
+    (package / "__init__.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    # before the finder of an editable install, which would find the compiled core after all
+    pytester.makeconftest(
+        """
+        import sys
+        sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in type(each).__module__]
+        """
+    )
+    file = pytester.makepyfile("def test_fine(): pass\ndef test_it(): assert 0\ndef test_fixture(unmodified): pass")
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", file)
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ImportError: pydatatracker is not compiled here*"])
