@@ -1,9 +1,9 @@
 """The pytest plugin: a failed test shows which tracked data changed, and the stack of each change.
 
-It lies beside the package, as that of hypothesis does, since what lies in it imports it: a run of tests that has nothing
-to do with tracked data would pay for it, and one beside an uncompiled tree would fail. The package is imported when a
-test asks for the fixture, or when an error may carry changes. Nothing in it can break a run: what goes wrong is told
-in the report.
+It lies beside the package, as that of hypothesis does, since what lies in it imports it: a run of tests that has
+nothing to do with tracked data would pay for it, and one beside an uncompiled tree would fail. The package is imported
+when a test asks for the fixture, or when an error may carry changes. Nothing in it can break a run: what goes wrong
+is told in the report.
 """
 
 from __future__ import annotations
