@@ -1,83 +1,56 @@
-"""The pytest plugin: a failed test shows which tracked data changed, and the stack of each change.
-
-Loading it imports the package (some 40 ms) and nothing else; the rest is imported when there is something to show.
-"""
+"""What the pytest plugin shows of an error that carries changes; its hooks are in `_pydatatracker_pytest`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-import pytest
+__all__ = ["section"]
 
-__all__: list[str] = []
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --tracked-changes."""
-    group = parser.getgroup("pydatatracker")
-    group.addoption(
-        "--tracked-changes",
-        type=int,
-        default=10,
-        metavar="N",
-        help="show the first N changes of tracked data that made a test fail (default: 10)",
-    )
+_LINES = 80  # of one change
+_WIDTH = 400  # characters of a line
 
 
-@pytest.fixture
-def unmodified() -> Iterator[Callable[..., None]]:
-    """Watch tracked containers to the end of the test: ``unmodified(config)``; it fails if they were changed."""
-    from contextlib import ExitStack
-
-    from pydatatracker.testing import assert_unmodified
-
-    with ExitStack() as watching:
-
-        def watch(*containers: Any) -> None:
-            watching.enter_context(assert_unmodified(*containers))
-
-        yield watch
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """Add the section "tracked changes" to the report of a failure that carries changes."""
-    outcome = yield
-    if call.excinfo is None:
-        return
-    report = outcome.get_result()
-    limit = item.config.getoption("--tracked-changes")
-    lines: list[str] = []
-    for error in _errors(call.excinfo.value):
-        found = list(zip(error.changes, getattr(error, "stacks", None) or [None] * len(error.changes), strict=False))
-        for change, stack in found[:limit]:
-            lines.append(_told(change, stack))
-        if len(found) > limit:
-            lines.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
-    if lines:
-        report.sections.append(("tracked changes", "\n".join(lines)))
+def section(error: BaseException, limit: int) -> str:
+    """Return words for the first changes behind an error, "" if there are none. O(the words)."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for each in _errors(error):
+        stacks = list(getattr(each, "stacks", ()) or ())
+        for n, change in enumerate(each.changes):
+            found.setdefault(change.uuid, (change, stacks[n] if n < len(stacks) else None))
+    if not found or not limit:
+        return ""
+    parts = [_told(change, stack) for change, stack in list(found.values())[:limit]]
+    if len(found) > limit:
+        parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
+    # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
+    return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _told(change: Any, stack: Any) -> str:
-    from pydatatracker.testing import guilty
-
-    return guilty(change, stack if stack is not None else change.stack)
+    lines = change.format_detailed().splitlines()
+    if stack and not change.stack:
+        lines += ["stack:", *"".join(stack.format()).splitlines()]
+    if len(lines) > _LINES:  # what was done stands at the top, the guilty line at the end
+        lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]
+    return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines)
 
 
 def _errors(error: BaseException | None) -> list[Any]:
-    """All exceptions behind one that carry changes: causes, contexts and members of groups."""
+    """All exceptions behind one that carry changes: causes, contexts and members of groups, the nearest first."""
     from pydatatracker.change import ChangeLogEntry
 
-    found, seen = [], set()
+    found: list[Any] = []
+    seen: dict[int, None] = {}
     todo = [error]
-    while todo:
-        each = todo.pop()
+    for each in todo:
         if each is None or id(each) in seen:
             continue
-        seen.add(id(each))
-        changes = getattr(each, "changes", None)
-        if isinstance(changes, list) and changes and isinstance(changes[0], ChangeLogEntry):
+        seen[id(each)] = None
+        try:
+            changes = getattr(each, "changes", None)
+        except Exception:  # a property of a user's exception
+            changes = None
+        if isinstance(changes, (list, tuple)) and changes and all(isinstance(one, ChangeLogEntry) for one in changes):
             found.append(each)
         todo += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
     return found

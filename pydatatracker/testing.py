@@ -1,116 +1,98 @@
 """For tests: fail when tracked data changes, or changes otherwise than expected, and show the guilty change.
 
-The stack of each change is captured for the duration, whatever the container's own options say.
+The stack of each change is captured for the duration, whatever the container's own options say. It needs no pytest;
+with pytest the plugin adds what it knows to the report.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pydatatracker import _core, stacks
-from pydatatracker._core import MISSING, Observer
+from pydatatracker import _core
+from pydatatracker._expecting import Segments, at, differences, fits, segments, snapshot, touches, wish
+from pydatatracker._watching import Guilty, Watch, name_of, printable, say
 from pydatatracker.change import ChangeLogEntry
-from pydatatracker.history.walk import plain_copy
-from pydatatracker.pointer import parse_pointer
 
 __all__ = ["ModifiedError", "assert_unmodified", "expect_changes"]
 
-_FIRST = -(2**31)
-_FRAMES = 40
-_KEPT = 1000  # changes that are kept for the message; all are counted
-_DATA = frozenset(("add", "update", "remove"))
+_SHOWN = 20  # places of a kind in a message
+_STACKS = 3  # of them with all of their stack
 
 
 class ModifiedError(AssertionError):
     """Tracked data changed though it should not have, or otherwise than expected.
 
-    ``changes`` are the changes, oldest first (the first thousand); ``stacks`` the stack of each, as a StackSummary.
+    ``changes`` are the guilty changes, oldest first (the first thousand); ``stacks`` the calls that led to each, as a
+    StackSummary. Can be pickled.
     """
 
-    def __init__(self, message: str, changes: list[ChangeLogEntry], stacks: list[traceback.StackSummary]) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        changes: Sequence[ChangeLogEntry] = (),
+        stacks: Sequence[traceback.StackSummary] = (),
+    ) -> None:
         super().__init__(message)
-        self.changes = changes
-        self.stacks = stacks
+        self.changes = list(changes)
+        self.stacks = list(stacks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__
 
 
-class _Watch:
-    """Collects what happens at or below some containers, with stacks, whoever does it."""
+class _Block:
+    """What both have in common: a watch for the length of a block."""
 
-    def __init__(self, containers: tuple[Any, ...], name: str) -> None:
-        if not containers:
-            raise TypeError(f"{name} needs a tracked container to watch")
-        for container in containers:
-            if _core.tracker(container) is None:
-                raise TypeError(
-                    f"{name} watches tracked containers, not {type(container).__name__};"
-                    " wrap the data with pydatatracker.track() before it is handed out"
-                )
-        self._containers = containers
-        self._observers: list[tuple[Any, Any]] = []
-        self.changes: list[ChangeLogEntry] = []
-        self.count = 0
-        self._stacks: list[Any] = []
+    def __init__(self, containers: tuple[Any, ...]) -> None:
+        __tracebackhide__ = True
+        self._watch = Watch(containers, type(self).__name__)
 
-    def start(self) -> None:
-        for container in self._containers:
+    @property
+    def changes(self) -> list[ChangeLogEntry]:
+        """What changed so far, oldest first; the first thousand changes."""
+        return self._watch.changes
 
-            def note(change: ChangeLogEntry) -> None:
-                # a container that is watched twice, or below another, tells once
-                if change.action in _DATA and not any(change.seq == known.seq for known in self.changes[-20:]):
-                    self.count += 1
-                    if len(self.changes) < _KEPT:
-                        self.changes.append(change)
-                        self._stacks.append(_core.stack_of_caller(_FRAMES))
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
 
-            self._observers.append((container, note))
-            _core.add_observer(container, Observer(note, _FIRST, None, 0, False, True))
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True  # pytest shows the test, not us
+        self._watch.stop()
+        self._judge(error)
 
-    def stop(self) -> None:
-        for container, note in self._observers:
-            _core.remove_observer(container, note)
-        self._observers.clear()
+    def _judge(self, error: BaseException | None) -> None:
+        raise NotImplementedError
 
-    def stacks(self) -> list[traceback.StackSummary]:
-        return [stacks.summary(stack) for stack in self._stacks]
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
 
-    def error(self, headline: str, details: str = "") -> ModifiedError:
-        """The error that shows the first change with its stack."""
-        found = self.stacks()
-        lines = [headline]
-        if details:
-            lines.append(details)
-        if self.changes:
-            lines += ["the first change:", guilty(self.changes[0], found[0])]
-        return ModifiedError("\n".join(lines), self.changes, found)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        self.__exit__(kind, error, trace)
 
 
-def guilty(change: ChangeLogEntry, stack: traceback.StackSummary | None) -> str:
-    """Return a change and the calls that led to it, in lines of their own. O(stack)."""
-    who = f" by {change.actor}" if change.actor else ""
-    text = f"  {change.pointer or 'the whole'}: {change.action} by {change.method}(){who}"
-    if change.before is not MISSING or change.after is not MISSING:
-        text += f", {_say(change.before)} -> {_say(change.after)}"
-    if stack:
-        text += "\n" + "".join(stack.format()).rstrip("\n")
-    return text
+def _error(lines: list[str], found: list[Guilty]) -> ModifiedError:
+    return ModifiedError("\n".join(lines), [each.change for each in found], [each.stack for each in found])
 
 
-def _say(value: Any) -> str:
-    if value is MISSING:
-        return "nothing"
-    words = _core.words_for(value)
-    return words if len(words) <= 200 else words[:197] + "..."
-
-
-class assert_unmodified:
+class assert_unmodified(_Block):
     """Fail if the data at or below some containers changes in the block; the message shows who did it.
 
-    Also what is changed and set back, or rolled back, fails. Locking is no change of data. If the block raises, its
-    exception goes on, with a note that names the change. Works as ``async with``; sees changes of all threads.
-    Costs a stack (some microseconds) a change. Raises ModifiedError, an AssertionError.
+    Also what is changed and set back, or rolled back, fails. Locking is no change of data, a change that was refused
+    is none. If the block raises, its exception goes on, with a note that names the change. Works as ``async with``;
+    sees changes of all threads and tasks, however few changes the container keeps. Of a change that an observer makes
+    the stack is the one of the statement that the observer was told of, unless tracking_capture_stack is on.
+
+    O(depth of the stack) a change, and O(records since) at the end. Raises ModifiedError, an AssertionError, and
+    TypeError for what is not tracked.
 
     >>> from pydatatracker import track
     >>> config = track({"ports": [80]})
@@ -120,58 +102,44 @@ class assert_unmodified:
     """
 
     def __init__(self, *containers: Any) -> None:
-        self._watch = _Watch(containers, "assert_unmodified")
-        self._containers = containers
+        __tracebackhide__ = True
+        super().__init__(containers)
 
-    def __enter__(self) -> Self:
-        self._watch.start()
-        return self
-
-    @property
-    def changes(self) -> list[ChangeLogEntry]:
-        """What changed so far, oldest first."""
-        return list(self._watch.changes)
-
-    def _failure(self) -> ModifiedError | None:
+    def _judge(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
         watch = self._watch
         if not watch.count:
-            return None
-        names = ", ".join(_name(container) for container in self._containers)
-        times = "once" if watch.count == 1 else f"{watch.count} times"
-        return watch.error(f"{names} was modified {times}, and should not have been")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._watch.stop()
-        failure = self._failure()
-        if failure is None:
             return
+        found = watch.guilty()
+        names = [name_of(container) for container in watch.changed]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        times = "once" if watch.count == 1 else f"{watch.count} times, first"
+        lines = [f"{', '.join(names[:5])}{more} was modified {times}:", *found[0].lines()]
         if error is None:
-            raise failure
-        error.add_note(str(failure))
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
+            raise _error(lines, found)
+        if not (isinstance(error, ModifiedError) and found[0].change in error.changes):  # a block inside has told it
+            _add_note(error, "\n".join(lines))
 
 
-def _name(container: Any) -> str:
-    name: str = container.tracking_name or type(container).__name__
-    return name
+def _add_note(error: BaseException, note: str) -> None:
+    try:
+        error.add_note(note)
+    except Exception:  # an exception class that lets nothing be set: the block's own error matters more
+        pass
 
 
-class expect_changes:
+class expect_changes(_Block):
     """Fail unless exactly these places change in the block, each from the one value to the other.
 
-    ``expected``: {pointer: (before, after)}; MISSING for no value, ``...`` for any, a function of the value that says
-    whether it is right. Compared is the state before the block with the one after it, so what is set and set back is
-    no change. ``others="allow"``: places that are not named may change too. Raises ModifiedError, which lists what
-    is missing, differs or was not expected. O(data), as both states are copied.
+    ``expected``: {pointer: (before, after)}, pointers as in RFC 6901. MISSING stands for no value, ``...`` for any, a
+    function of the value (as plain data) says whether it is right, an object such as ``pytest.approx`` decides by
+    ``==``; of plain data the types count too. Compared is the state before the block with the state after it: what is
+    set and set back is no change, and of a list each index stands for itself. What is below a named place belongs to
+    it. ``others="allow"``: other places may change too. If the block raises, nothing is checked.
+
+    O(data), as both states are copied. Raises ModifiedError, which lists what did not change, what differs and what
+    was not expected, with the newest change that touched each place; ValueError for what is no pointer; TypeError for
+    what is not tracked, and for a class as a value (write a function: ``lambda value: isinstance(value, int)``).
 
     >>> from pydatatracker import MISSING, TrackedDict
     >>> d = TrackedDict(a=1)
@@ -188,103 +156,107 @@ class expect_changes:
         *,
         others: Literal["forbid", "allow"] = "forbid",
     ) -> None:
-        self._watch = _Watch((container,), "expect_changes")
+        __tracebackhide__ = True
+        super().__init__((container,))
         if others not in ("forbid", "allow"):
             raise ValueError(f"others= takes 'forbid' or 'allow', not {others!r}")
+        self._expected: dict[Segments, tuple[Any, Any]] = {}
         for pointer, pair in expected.items():
-            parse_pointer(pointer)
+            place = segments(pointer)
             if not isinstance(pair, tuple) or len(pair) != 2:
-                raise TypeError(f"expected[{pointer!r}] is (before, after), not {pair!r}")
+                raise TypeError(f"expected[{pointer!r}] is (before, after), not {say(pair)}")
+            for wanted in pair:
+                if isinstance(wanted, type):
+                    raise TypeError(
+                        f"expected[{pointer!r}]: is {wanted.__name__} the value or its class? Write"
+                        f" lambda value: value is {wanted.__name__}, or isinstance(value, {wanted.__name__})"
+                    )
+            self._expected[place] = pair
         self._container = container
-        self._expected = dict(expected)
         self._others = others
         self._before: Any = None
 
-    @property
-    def changes(self) -> list[ChangeLogEntry]:
-        """What changed so far, oldest first."""
-        return list(self._watch.changes)
-
     def __enter__(self) -> Self:
-        self._before = plain_copy(self._container)
-        self._watch.start()
-        return self
+        if not self._watch.is_on:  # if it is, start says so
+            self._before = snapshot(self._container)
+        return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._watch.stop()
+    def _judge(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        before, self._before = self._before, None
         if error is not None:
             return
-        before, after = self._before, plain_copy(self._container)
-        wrong = []
-        for pointer, (was, now) in self._expected.items():
-            parts = parse_pointer(pointer)
-            held = _at(before, parts), _at(after, parts)
-            for value, wanted, word in ((held[0], was, "before"), (held[1], now, "after")):
-                if not _fits(value, wanted):
-                    wrong.append(f"  {pointer} {word}: expected {_wish(wanted)}, found {_say(value)}")
+        after = snapshot(self._container)
+        report = _Report(self._watch.guilty(), _shown(self._container, before), _shown(self._container, after))
+        for place, (was, now) in self._expected.items():
+            old, new = at(before, place), at(after, place)
+            wrong = [
+                f"{word} it should have been {wanted}"
+                for word, wanted in (("before", fits(old, was)), ("after", fits(new, now)))
+                if wanted
+            ]
+            if not wrong:
+                continue
+            if next(differences(old, new, set()), None) is None:
+                report.missing.append((place, f", expected {wish(was)} -> {wish(now)}"))
+            else:
+                report.different.append((place, f"; {' and '.join(wrong)}"))
         if self._others == "forbid":
-            named = [parse_pointer(pointer) for pointer in self._expected]
-            for parts, was, now in _differences(before, after, ()):
-                if not any(parts[: len(each)] == each for each in named):
-                    wrong.append(f"  /{'/'.join(parts)}: not expected, {_say(was)} -> {_say(now)}")
-        if wrong:
-            more = [] if len(wrong) <= 20 else [f"  and {len(wrong) - 20} more"]
-            details = "\n".join([*wrong[:20], *more])
-            raise self._watch.error(f"{_name(self._container)} changed otherwise than expected:", details)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
+            opened = {place[:n] for place in self._expected for n in range(len(place))}
+            for place, _, _ in differences(before, after, opened):
+                if not any(place[:n] in self._expected for n in range(len(place) + 1)):
+                    report.unexpected.append((place, ""))
+        if report.missing or report.different or report.unexpected:
+            lines = [f"{name_of(self._container)} changed otherwise than expected", *report.lines()]
+            raise _error(lines, report.guilty or report.found)
 
 
-def _wish(wanted: Any) -> str:
-    return "what fits the function" if _is_test(wanted) else _say(wanted)
+def _shown(container: Any, state: Any) -> Any:
+    """The state as a message may show it: without what tracking_redact withholds."""
+    return _core.redacted_state(container, state)
 
 
-def _is_test(wanted: Any) -> bool:
-    return callable(wanted) and not isinstance(wanted, type) and wanted is not MISSING
+class _Report:
+    """What is wrong, in words, with the change that is guilty of each."""
 
+    def __init__(self, found: list[Guilty], before: Any, after: Any) -> None:
+        self.found = found
+        self.before, self.after = before, after
+        self.missing: list[tuple[Segments, str]] = []
+        self.different: list[tuple[Segments, str]] = []
+        self.unexpected: list[tuple[Segments, str]] = []
+        self._told: dict[int, Guilty] = {}
 
-def _fits(value: Any, wanted: Any) -> bool:
-    if wanted is ...:
-        return True
-    if _is_test(wanted):
-        return bool(wanted(value))
-    if value is MISSING or wanted is MISSING:
-        return value is wanted
-    return type(value) is type(plain_copy(wanted)) and bool(value == plain_copy(wanted))
+    @property
+    def guilty(self) -> list[Guilty]:
+        """The changes that the message names, oldest first."""
+        return [self._told[seq] for seq in sorted(self._told)]
 
+    def lines(self) -> list[str]:
+        """Return the message. O(places that are shown * changes)."""
+        lines = []
+        for headline, rows in (
+            ("did not change:", self.missing),
+            ("changed in another way:", self.different),
+            ("should not have changed:", self.unexpected),
+        ):
+            if rows:
+                lines.append(headline)
+            for place, words in rows[:_SHOWN]:
+                old, new = at(self.before, place), at(self.after, place)
+                states = f"{say(old)} -> {say(new)}" if rows is not self.missing else f"is {say(new)}"
+                lines.append(f"  {printable(''.join(place)) or 'the whole'}: {states}{words}")
+                if rows is not self.missing:
+                    lines += self._who(place)
+            if len(rows) > _SHOWN:
+                lines.append(f"  and {len(rows) - _SHOWN} more places")
+        return lines
 
-def _at(state: Any, parts: tuple[str, ...]) -> Any:
-    for part in parts:
-        if isinstance(state, dict):
-            state = next((state[key] for key in state if (key if type(key) is str else str(key)) == part), MISSING)
-        elif isinstance(state, (list, tuple)):
-            state = state[int(part)] if part.isdecimal() and int(part) < len(state) else MISSING
-        elif isinstance(state, set):
-            state = next((element for element in state if str(element) == part), MISSING)
-        else:
-            return MISSING
-    return state
-
-
-def _differences(a: Any, b: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any, Any]]:
-    """The deepest places where two plain states differ, as the parts of their pointers."""
-    if type(a) is type(b) and isinstance(a, dict):
-        keys = [*a, *(key for key in b if key not in a)]
-        pairs = [(str(key), a.get(key, MISSING), b.get(key, MISSING)) for key in keys]
-    elif type(a) is type(b) and isinstance(a, list):
-        size = max(len(a), len(b))
-        pairs = [(str(n), a[n] if n < len(a) else MISSING, b[n] if n < len(b) else MISSING) for n in range(size)]
-    elif type(a) is type(b) and isinstance(a, set):
-        pairs = [(str(e), e, MISSING) for e in a - b] + [(str(e), MISSING, e) for e in b - a]
-    else:
-        same = a is b or (type(a) is type(b) and a == b)
-        return [] if same else [(path, a, b)]
-    return [found for part, was, now in pairs for found in _differences(was, now, (*path, part))]
+    def _who(self, place: Segments) -> list[str]:
+        for each in reversed(self.found):
+            if touches(each.change, place):
+                seen = each.change.seq in self._told
+                frames = 40 if not seen and len(self._told) < _STACKS else 1
+                self._told[each.change.seq] = each
+                return each.lines("    ", frames)
+        return ["    by no recorded change: it lies in data that is not tracked, or was written round the tracking"]

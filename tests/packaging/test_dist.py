@@ -56,9 +56,11 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
 
 
 def test_wheel_holds_nothing_but_the_package(wheel):
-    """A wheel has no source of the core, no tests, no build leftovers, and one top-level folder beside dist-info."""
+    """A wheel has no source of the core, no tests, no build leftovers, and but the package and its pytest plugin nothing at the top."""
     names = wheel.namelist()
-    assert {"pydatatracker"} == {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert {"pydatatracker", "_pydatatracker_pytest"} == {
+        name.split("/")[0] for name in names if ".dist-info/" not in name
+    }
     assert [] == [name for name in names if name.endswith((".pyx", ".pxd", ".pxi", ".c", ".h", ".html", ".pyc"))]
 
 

@@ -1,0 +1,337 @@
+"""expect_changes: it fails unless exactly what is expected changed, and shows what did."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker import (
+    MISSING,
+    TrackedAttr,
+    TrackedDict,
+    TrackedList,
+    track,
+)
+from pydatatracker._expecting import differences, snapshot
+from pydatatracker.testing import ModifiedError, expect_changes
+
+
+def guilty_function(x: Any) -> None:
+    x["ports"].append(443)
+
+
+def message_of(block: Any, act: Any) -> str:
+    """What the block says about act."""
+    with pytest.raises(ModifiedError) as caught, block:
+        act()
+    return str(caught.value)
+
+
+class Point(TrackedAttr):
+    def __init__(self) -> None:
+        self.x = 1
+
+
+def test_expected_changes_pass() -> None:
+    """Values, anything, a function, nothing; a place that ends as it began is no change."""
+    x = track({"a": 1, "b": {"c": [1, 2]}, "gone": 5, "same": 1})
+    expected = {"/a": (1, 2), "/b/c/1": (2, ...), "/new": (MISSING, lambda v: v > 5), "/gone": (5, MISSING)}
+    with expect_changes(x, expected) as seen:
+        x["a"] = 2
+        x["b"]["c"][1] = "x"
+        x["new"] = 9
+        del x["gone"]
+        x["same"] = 2
+        x["same"] = 1
+    assert 6 == len(seen.changes)
+
+
+def test_every_difference_is_told_with_its_culprit() -> None:
+    """What did not change, what is otherwise, what was not expected; who did the latter two, and from where."""
+    x = track({"a": 1, "b": 1, "ports": [1]})
+
+    def act() -> None:
+        x["b"] = 6
+        guilty_function(x)
+
+    block = expect_changes(x, {"/a": (1, 2), "/b": (1, 5)})
+    with pytest.raises(ModifiedError) as caught, block:
+        act()
+    missing, other = str(caught.value).split("changed in another way:")
+    different, unexpected = other.split("should not have changed:")
+    assert "/a: is 1, expected 1 -> 2" in missing
+    assert "/b: 1 -> 6; after it should have been 5" in different
+    assert 'x["b"] = 6' in different
+    assert "/ports/1: nothing -> 443" in unexpected
+    assert "in guilty_function" in unexpected
+    assert ["/b", "/ports/1"] == [change.pointer for change in caught.value.changes]
+
+
+CULPRITS: list[tuple[Any, str, list[Any], int]] = [
+    # data, place that is not expected to change, what is done, which of it is named: the newest that touched the place
+    ([1, 2], "/0", [lambda x: x.__setitem__(0, 5), lambda x: x.append(3)], 0),
+    ([1, 2], "/1", [lambda x: x.insert(0, 9), lambda x: x.append(3)], 0),
+    ([1, 2, 3], "/0", [lambda x: x.__delitem__(slice(0, 1)), lambda x: x.extend([7, 8])], 0),
+    ([1, 2, 3], "/2", [lambda x: x.__setitem__(0, 9), lambda x: x.reverse(), lambda x: x.__setitem__(0, 8)], 1),
+    ([1, 2, 3], "/2", [lambda x: x.__setitem__(slice(None, None, 2), [8, 9]), lambda x: x.__setitem__(1, 0)], 0),
+    ({"a": 1, "b": 1}, "/a", [lambda x: x.update(a=2, b=2), lambda x: x.update(b=3, c=1)], 0),
+    ({"a": {"x": 1}, "b": 1}, "/a/x", [lambda x: x["a"].update(x=2), lambda x: x.update(b=2)], 0),
+    ({"a": {"x": 1}, "b": 1}, "/a/x", [lambda x: x.update(a=track({"x": 3})), lambda x: x.update(b=2)], 0),
+    ({"a": {"x": 1}}, "/a", [lambda x: x["a"].update(x=2), lambda x: x.pop("a")], 1),
+    ({1, 2}, "/2", [lambda x: x.difference_update({2}), lambda x: x.update({7, 8})], 0),
+]
+
+
+@pytest.mark.parametrize(("data", "place", "acts", "guilty"), CULPRITS)
+def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str, acts: Any, guilty: int) -> None:
+    """In lists also those that moved it."""
+    x = track(data)
+    seqs = []
+
+    def act() -> None:
+        for each in acts:
+            each(x)
+            seqs.append(x.last_change().seq)
+
+    text = message_of(expect_changes(x, {}), act).split(f"\n  {place}: ")[1]
+    named = x.tracking_changes()[1:][guilty]
+    assert seqs[guilty] == named.seq
+    assert f"{named.pointer or 'the whole'}: {named.action} by {named.method}()" in text.splitlines()[1]
+
+
+def test_other_places_may_be_allowed_to_change() -> None:
+    """What is named must change all the same."""
+    x = track({"a": 1, "l": [1]})
+    with expect_changes(x, {"/a": (1, 2)}, others="allow"):
+        x["a"] = 2
+        x["l"].clear()
+    assert "/a: is 2" in message_of(expect_changes(x, {"/a": (2, 3)}, others="allow"), lambda: x["l"].append(1))
+
+
+def test_nothing_expected_is_the_net_twin_of_assert_unmodified() -> None:
+    """What is set back passes."""
+    x = TrackedDict(a=1)
+    with expect_changes(x, {}) as seen:
+        x["a"] = 2
+        x["a"] = 1
+    assert 2 == len(seen.changes)
+    assert "/a: 1 -> 3" in message_of(expect_changes(x, {}), lambda: x.update(a=3))
+
+
+FITTING = [
+    (1, 1, True), (1, True, False), (1, 1.0, False), (True, 1, False), ("1", 1, False),
+    (float("nan"), float("nan"), True), ([1, [2]], [1, [2]], True), ([1, [2]], [1, (2,)], False),
+    ([1], TrackedList([1]), True), ({"a": {1}}, {"a": {1}}, True), ({"a": 1}, {"a": True}, False),
+    (0.1 + 0.2, pytest.approx(0.3), True), ("x", mock.ANY, True), ([1, 2], [1, mock.ANY], True), (None, None, True),
+    (None, MISSING, False), (3, lambda v: v > 2, True), (3, lambda v: v > 3, False), ("x", lambda v: v > 3, False),
+    (len, lambda v: v is len, True), (b"x", "x", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "wanted", "fits"), FITTING)
+def test_what_fits(value: Any, wanted: Any, fits: bool) -> None:
+    """Types count, in depth too; objects that compare in their own way do; a function that raises does not fit."""
+    x = TrackedDict()
+    block = expect_changes(x, {"/a": (MISSING, wanted)})
+    if fits:
+        with block:
+            x["a"] = value
+    else:
+        assert "/a: nothing -> " in message_of(block, lambda: x.__setitem__("a", value))
+
+
+def test_a_function_that_raises_is_told() -> None:
+    """With what it raised."""
+    x = TrackedDict()
+    text = message_of(expect_changes(x, {"/a": (MISSING, lambda v: v["deep"])}), lambda: x.update(a={}))
+    assert "KeyError('deep')" in text
+
+
+class Key:
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def test_places_are_pointers() -> None:
+    """Escaped, of keys that are no str, of lists, sets, tuples and attributes; a star is a key like others."""
+    x = track({"a/b": 1, "~": 1, 3: 1, (1, 2): 1, "": 1, "*": 1, Key("k"): 1, "s": {"e"}, "l": [0], "t": (1,)})
+    x["p"] = Point()
+    expected = {
+        "/a~1b": (1, 2), "/~0": (1, 2), "/3": (1, 2), "/(1, 2)": (1, 2), "/": (1, 2), "/*": (1, 2), "/k": (1, 2),
+        "/s/e": ("e", MISSING), "/s/f": (MISSING, "f"), "/l/0": (0, 1), "/p/x": (1, 2), "/t/0": (1, 5),
+    }  # fmt: skip
+    with expect_changes(x, {**expected, "/t": (..., ...)}):
+        for key in list(x)[:7]:
+            x[key] = 2
+        x["s"].remove("e")
+        x["s"].add("f")
+        x["l"][0] = 1
+        x["p"].x = 2
+        x["t"] = (5,)
+    assert "/a~1b: 2 -> 3" in message_of(expect_changes(x, {}), lambda: x.update({"a/b": 3}))
+
+
+def test_a_container_that_comes_or_goes_is_one_place_unless_its_inside_is_named() -> None:
+    """Then each place in it stands for itself."""
+    x = TrackedDict(old=track({"a": 1}))
+
+    def act() -> None:
+        x["new"] = track({"a": 1, "b": {"c": 2}})
+        del x["old"]
+
+    whole = {"/new": (MISSING, {"a": 1, "b": {"c": 2}}), "/old": ({"a": 1}, MISSING)}
+    inside = {"/new/a": (MISSING, 1), "/new/b/c": (MISSING, 2), "/old/a": (1, MISSING)}
+    for expected in (whole, inside):
+        with expect_changes(x, expected):
+            act()
+        x = TrackedDict(old=track({"a": 1}))
+    text = message_of(expect_changes(x, {"/new/a": (MISSING, 1)}), act)
+    assert "\n  /new/b: nothing -> {'c': 2}\n" in text
+    assert "\n  /new: " not in text
+    assert "\n  /old: {'a': 1} -> nothing\n" in text
+
+
+def test_data_that_is_not_tracked_is_compared_too() -> None:
+    """A plain list inside; the message says that nobody was seen."""
+    x = TrackedDict(tracking_auto_convert=False)
+    x["plain"] = [1]
+    text = message_of(expect_changes(x, {}), lambda: x["plain"].append(2))
+    assert "/plain/1: nothing -> 2" in text
+    assert "by no recorded change" in text
+
+
+def test_the_message_is_bounded() -> None:
+    """However many places changed; of as many as are shown the rest is counted."""
+    x = track({str(n): list(range(20)) for n in range(200)})
+
+    def act() -> None:
+        for each in x.values():
+            each.reverse()
+
+    text = message_of(expect_changes(x, {f"/none{n}": (MISSING, 1) for n in range(50)}), act)
+    assert "and 3980 more places" in text
+    assert "and 30 more places" in text
+    assert len(text) < 30_000
+
+
+def test_what_holds_itself_is_compared() -> None:
+    """Without end, but in finite time."""
+    x = TrackedDict(a=1)
+    x["me"] = x
+    with expect_changes(x, {"/a": (1, 2), "/me": (..., ...)}):
+        x["a"] = 2
+    with expect_changes(x, {}):
+        pass
+
+
+def test_the_blocks_own_exception_is_not_replaced() -> None:
+    """Nothing is checked."""
+    x = TrackedDict()
+    with pytest.raises(KeyError), expect_changes(x, {"/a": (1, 2)}):
+        x["b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "kwargs"),
+    [
+        (ValueError, {"a": (1, 2)}, {}),
+        (TypeError, {1: (1, 2)}, {}),
+        (TypeError, {"/a": 1}, {}),
+        (TypeError, {"/a": [1, 2]}, {}),
+        (TypeError, {"/a": (1, int)}, {}),
+        (ValueError, {}, {"others": "maybe"}),
+    ],
+)
+def test_bad_expectations_are_refused(error: type[Exception], expected: Any, kwargs: Any) -> None:
+    """Before the block runs."""
+    with pytest.raises(error):
+        expect_changes(TrackedDict(), expected, **kwargs)
+
+
+# ---- against a naive oracle
+
+leaves = st.one_of(st.integers(0, 3), st.booleans(), st.none(), st.sampled_from(["", "a", "/", "~1"]))
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(["a", "b", "/", "~", "0", ""]), inner, max_size=4),
+        st.sets(st.integers(0, 4), max_size=3),
+    ),
+    max_leaves=12,
+)
+documents = st.dictionaries(st.sampled_from(["a", "b", "c/d", "~", ""]), trees, max_size=4)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal with types: what Python shows of both is the same, but for the order of dicts and sets."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
+    """State with value at place, or without anything there: how a person would apply one difference."""
+    if not place:
+        return value
+    part = place[0][1:].replace("~1", "/").replace("~0", "~")
+    if isinstance(state, set):
+        element = next(e for e in {*state, *([] if value is MISSING else [value])} if str(e) == part)
+        return state - {element} if value is MISSING else state | {element}
+    if isinstance(state, list):
+        n = int(part)
+        if value is MISSING and len(place) == 1:
+            return state[:n]  # all that follow are missing too, or it were another value
+        return [*state[:n], store(state[n] if n < len(state) else MISSING, place[1:], value), *state[n + 1 :]]
+    new = store(state.get(part, MISSING), place[1:], value)
+    return {key: item for key, item in {**state, part: new}.items() if item is not MISSING}
+
+
+@settings(max_examples=100)
+@given(documents, documents)
+def test_the_differences_lead_from_one_state_to_the_other(old: Any, new: Any) -> None:
+    """Applied one by one by hand; and none is there where nothing differs."""
+    found = list(differences(old, new, set()))
+    state = copy.deepcopy(old)
+    for place, was, now in found:
+        assert not same(was, now)
+        state = store(state, place, now)
+    assert same(state, new)
+    assert same(snapshot(track(old)), old)
+    assert [] == list(differences(old, snapshot(track(old)), set()))
+
+
+@settings(max_examples=60)
+@given(documents, documents, st.data())
+def test_exactly_the_changed_keys_must_be_expected(old: Any, new: Any, data: Any) -> None:
+    """All of them named pass; one left out, one too many or one wrong value fails and is named."""
+    x = track(old)
+    pointer = {key: "/" + key.replace("~", "~0").replace("/", "~1") for key in {*old, *new}}
+    changed = [key for key in pointer if not same(old.get(key, MISSING), new.get(key, MISSING))]
+    expected = {pointer[key]: (old.get(key, MISSING), new.get(key, MISSING)) for key in changed}
+
+    def act() -> None:
+        x.clear()
+        x.update(track(new))
+
+    with expect_changes(x, expected):
+        act()
+    if not changed:
+        return
+    key = pointer[data.draw(st.sampled_from(changed))]
+    x = track(old)
+    text = message_of(expect_changes(x, {name: pair for name, pair in expected.items() if name != key}), act)
+    assert f"\n  {key}" in text
+    x = track(old)
+    text = message_of(expect_changes(x, expected | {key: (expected[key][0], "not this")}), act)
+    assert f"\n  {key}: " in text

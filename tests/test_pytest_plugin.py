@@ -1,0 +1,409 @@
+"""The pytest plugin, in real runs of pytest, each in a process of its own with warnings as errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+import pydatatracker
+from _pydatatracker_pytest import pytest_addoption
+
+pytest_plugins = ["pytester"]
+
+# as in our own configuration: an editable install has imported its finder before pytest begins
+EDITABLE = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+TITLE = re.compile(r"-+ tracked changes -+")
+
+HEAD = """
+import pytest
+from pydatatracker import MISSING, TrackedDict, track
+from pydatatracker.testing import ModifiedError, assert_unmodified, expect_changes
+
+CONFIG = track({"ports": [80]})
+
+def spoil(config):
+    config["ports"].append(443)
+
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run pytest on a file of tests; returns its result."""
+    for name in list(os.environ):
+        if name.startswith(("PYTEST_", "COV_")) or name == "PYDATATRACKER_LOG":
+            monkeypatch.delenv(name)
+
+    def run(tests: str, *args: str) -> pytest.RunResult:
+        pytester.makepyfile(HEAD + textwrap.dedent(tests))
+        options = ["-W", "error", "-W", EDITABLE, "--strict-markers", "-p", "no:cacheprovider"]
+        options += ["-p", "no:hypothesispytest", "-p", "no:benchmark"]  # they take longer to load than the rest to run
+        return pytester.runpytest_subprocess(*options, *args)
+
+    return run
+
+
+def sections(result: pytest.RunResult) -> list[list[str]]:
+    """The lines of each section "tracked changes", up to the next headline."""
+    found: list[list[str]] = []
+    inside = False
+    for line in result.outlines:
+        if TITLE.fullmatch(line):
+            found.append([])
+            inside = True
+        elif re.match(r"[-_=]{3,}.*[-_=]{3,}$", line):
+            inside = False
+        elif inside:
+            found[-1].append(line)
+    return found
+
+
+FAILING = {
+    "directly": """
+        with assert_unmodified(CONFIG):
+            spoil(CONFIG)
+    """,
+    "as the cause": """
+        try:
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        except AssertionError as error:
+            raise RuntimeError("wrapped") from error
+    """,
+    "as the context": """
+        try:
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        finally:
+            raise RuntimeError("another")
+    """,
+    "in a group in a group": """
+        try:
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        except AssertionError as error:
+            raise ExceptionGroup("outer", [ValueError(), ExceptionGroup("inner", [error])])
+    """,
+    "as a refused change": """
+        with CONFIG.tracking_break("/**", do="raise"):
+            spoil(CONFIG)
+    """,
+    "as an unexpected change": """
+        with expect_changes(CONFIG, {"/new": (MISSING, 1)}):
+            CONFIG["new"] = 1
+            spoil(CONFIG)
+    """,
+    "as an exception of somebody else": """
+        class Own(Exception):
+            pass
+        with CONFIG.tracking_break("/**", do=lambda change: None):
+            CONFIG["ports"].append(443)
+        error = Own()
+        error.changes = (CONFIG.last_change(),)
+        raise error
+    """,
+}
+
+
+def test_a_failure_shows_the_guilty_change(run: Any) -> None:
+    """However the error comes: once, in full, with the calls that led to it if they are known."""
+    tests = [
+        f"def test_{n}():\n" + textwrap.indent(textwrap.dedent(body), "    ") for n, body in enumerate(FAILING.values())
+    ]
+    result = run("\n".join(tests))
+    result.assert_outcomes(failed=len(FAILING))
+    for name, shown in zip(FAILING, sections(result), strict=True):
+        assert 1 == sum(line.startswith("change: ") for line in shown), name
+        assert 1 == sum(line.startswith("place:") and "/ports/" in line and "in TrackedList" in line for line in shown)
+        assert 1 == sum(line.startswith("after:") and line.endswith("443") for line in shown), name
+        if "refused" not in name and "somebody" not in name:
+            assert any(line.strip() == 'config["ports"].append(443)' for line in shown), name
+            assert any(line.endswith("in spoil") for line in shown), name
+            assert not any("_pytest" in line or "pluggy" in line for line in shown), name
+
+
+def test_what_carries_no_changes_shows_nothing(run: Any) -> None:
+    """Passed, skipped, failed otherwise; exceptions whose `changes` are no changes, raise, or go round in circles."""
+    result = run(
+        """
+        def test_passes():
+            with assert_unmodified(CONFIG):
+                pass
+
+        def test_skips():
+            pytest.skip("no")
+
+        @pytest.mark.parametrize("changes", [3, "text", [1], [], None, (x for x in ())])
+        def test_fails(changes):
+            error = ValueError()
+            error.changes = changes
+            raise error
+
+        class Bad(Exception):
+            @property
+            def changes(self):
+                raise RuntimeError("bad")
+
+        def test_bad():
+            error = Bad()
+            error.__cause__ = other = ValueError()
+            other.__cause__ = error
+            raise error
+        """
+    )
+    result.assert_outcomes(passed=1, skipped=1, failed=7)
+    assert [] == sections(result)
+
+
+def test_the_number_that_is_shown(run: Any) -> None:
+    """Ten, or as many as --tracked-changes says; the rest is counted, 0 shows none."""
+    tests = """
+        def test_many():
+            d = TrackedDict()
+            with assert_unmodified(d):
+                for n in range(30):
+                    d[n] = n
+        """
+    (lines,) = sections(run(tests))
+    assert 10 == sum(line.startswith("change: ") for line in lines)
+    assert "and 20 more; --tracked-changes=30 shows them" == lines[-1]
+    assert [] == sections(run(tests, "--tracked-changes=0"))
+
+
+@pytest.mark.parametrize("number", ["-1", "x", "1.5", "²", ""])
+def test_a_bad_number_is_a_usage_error(number: str) -> None:
+    """That says what is wanted; pytest makes it a usage error."""
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    assert 7 == parser.parse(["--tracked-changes=7"]).tracked_changes
+    with pytest.raises(pytest.UsageError, match="a whole number of 0 or more"):
+        parser.parse([f"--tracked-changes={number}"])
+
+
+def test_a_section_is_bounded(run: Any) -> None:
+    """A value without end and a bulk change of many rows."""
+    result = run(
+        """
+        def test_long():
+            d = TrackedDict()
+            with assert_unmodified(d):
+                d["long"] = "x" * 10**6
+                d.update({n: "y" * 10**5 for n in range(1000)})
+                d["not shown"] = 1
+        """,
+        "--tracked-changes",
+        "2",
+    )
+    (lines,) = sections(result)
+    assert "and 1 more; --tracked-changes=3 shows them" == lines[-1]
+    assert max(map(len, lines)) <= 400
+    assert len(lines) < 200
+
+
+def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
+    """The test fails, not its teardown; its own failure goes first and has a note; what teardown does is not its own."""
+    result = run(
+        """
+        @pytest.fixture
+        def config():
+            config = track({"ports": [80]})
+            yield config
+            config.clear()
+
+        def test_reads(config, unmodified):
+            unmodified(config)
+            assert config["ports"] == [80]
+
+        def test_writes(config, unmodified):
+            config["before"] = 1
+            unmodified(config)
+            spoil(config)
+
+        def test_fails_itself(config, unmodified):
+            unmodified(config)
+            spoil(config)
+            assert config["ports"] == "its own failure"
+
+        def test_two(config, unmodified):
+            other = TrackedDict(tracking_name="other")
+            unmodified(config)
+            unmodified(other)
+            other["x"] = 1
+
+        def test_plain(unmodified):
+            unmodified({})
+        """
+    )
+    result.assert_outcomes(passed=1, failed=4)
+    result.stdout.fnmatch_lines(["*other was modified once:*"])
+    result.stdout.fnmatch_lines(["*its own failure*"])
+    result.stdout.fnmatch_lines(["*TypeError*wrap the data with*"])
+    assert 2 == len(sections(result))
+    text = result.stdout.str()
+    assert "/before" not in "\n".join(map("\n".join, sections(result)))
+    assert "/testing.py:" not in text  # no traceback through the library
+
+
+def test_the_fixture_used_by_another_fixture(run: Any) -> None:
+    """It watches from then on; a test that never ran fails in its teardown all the same."""
+    result = run(
+        """
+        @pytest.fixture
+        def config(unmodified):
+            unmodified(CONFIG)
+            return CONFIG
+
+        @pytest.fixture
+        def broken(config):
+            spoil(config)
+            raise RuntimeError("setup")
+
+        def test_writes(config):
+            spoil(config)
+
+        def test_never_runs(broken):
+            pass
+
+        import unittest
+        class Old(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def watched(self, unmodified):
+                unmodified(CONFIG)
+            def test_unittest(self):
+                spoil(CONFIG)
+        """
+    )
+    result.assert_outcomes(failed=2, errors=2)
+    assert 3 == len(sections(result))
+
+
+def test_an_expected_failure_is_one(run: Any) -> None:
+    """xfail and pytest.raises go on working."""
+    result = run(
+        """
+        @pytest.mark.xfail(raises=ModifiedError, strict=True)
+        def test_xfail(unmodified):
+            unmodified(CONFIG)
+            spoil(CONFIG)
+
+        def test_raises():
+            with pytest.raises(ModifiedError, match="once"), assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        """
+    )
+    result.assert_outcomes(xfailed=1, passed=1)
+    assert [] == sections(result)
+
+
+def test_without_the_plugin(run: Any) -> None:
+    """-p no:pydatatracker: no section, no option; the error says enough by itself."""
+    tests = """
+        def test_it():
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        """
+    result = run(tests, "-p", "no:pydatatracker")
+    result.assert_outcomes(failed=1)
+    assert [] == sections(result)
+    result.stdout.fnmatch_lines(["*/ports/1: add by append()*"])
+    assert pytest.ExitCode.USAGE_ERROR == run(tests, "-p", "no:pydatatracker", "--tracked-changes=1").ret
+
+
+def test_it_can_be_asked_for_by_name(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where plugins are not loaded by themselves."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    tests = "def test_it(unmodified):\n    unmodified(CONFIG)\n    spoil(CONFIG)"
+    run(tests).assert_outcomes(errors=1)
+    result = run(tests, "-p", "pydatatracker")
+    result.assert_outcomes(failed=1)
+    assert 1 == len(sections(result))
+
+
+HOSTILE = """
+    class Bad:
+        def __repr__(self):
+            raise ValueError("no")
+
+    def test_it(unmodified):
+        d = TrackedDict()
+        unmodified(d)
+        d["\\ud800\\x1b[31m"] = Bad()
+        d["\\x00"] = "\\udfff"
+    """
+
+
+def test_a_report_can_be_sent(run: Any, pytester: pytest.Pytester) -> None:
+    """As xdist and others do: as JSON in UTF-8, whatever the keys are; and JUnit files can be written."""
+    pytester.makeconftest(
+        """
+        import json
+
+        def pytest_runtest_logreport(report):
+            data = report._to_json()
+            with open("reports.jsonl", "ab") as file:
+                file.write(json.dumps(data["sections"], ensure_ascii=False).encode("utf-8") + b"\\n")
+        """
+    )
+    result = run(HOSTILE, "--junitxml=report.xml")
+    result.assert_outcomes(failed=1)
+    sent = [json.loads(line) for line in (pytester.path / "reports.jsonl").read_bytes().splitlines()]
+    assert ["tracked changes"] == [title for each in sent for title, _ in each]
+    assert b"tracked changes" in (pytester.path / "report.xml").read_bytes() or (pytester.path / "report.xml").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed")
+def test_with_xdist(run: Any) -> None:
+    """Workers send the section like the rest."""
+    result = run(HOSTILE + "\n    def test_fine(): pass\n", "-n", "2")
+    result.assert_outcomes(failed=1, passed=1)
+    assert 1 == len(sections(result))
+
+
+def test_loading_it_imports_nothing_of_the_package() -> None:
+    """A run that has nothing to do with tracked data does not pay for it."""
+    code = "import sys, _pydatatracker_pytest; print([m for m in sys.modules if m.startswith('pydatatracker')])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
+
+
+def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pytester: pytest.Pytester) -> None:
+    """Also where tests fail."""
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_sessionfinish():
+            sys.stderr.write(f"imported: {[m for m in sys.modules if m.startswith('pydatatracker')]}")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", pytester.makepyfile("def test_it(): assert 0"))
+    result.assert_outcomes(failed=1)
+    assert "imported: []" in result.stderr.str()
+
+
+def test_an_uncompiled_tree_breaks_no_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that do not use the package pass; what asks for the fixture is told what to do."""
+    package = pytester.mkpydir("pydatatracker")
+    source = pathlib.Path(pydatatracker.__file__).with_name("__init__.py").read_text()
+    (package / "__init__.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    # before the finder of an editable install, which would find the compiled core after all
+    pytester.makeconftest(
+        """
+        import sys
+        sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in type(each).__module__]
+        """
+    )
+    file = pytester.makepyfile("def test_fine(): pass\ndef test_it(): assert 0\ndef test_fixture(unmodified): pass")
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", file)
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ImportError: pydatatracker is not compiled here*"])
