@@ -135,7 +135,8 @@ class changes:
     """Iterate over the changes of a container as they happen: ``async for change in changes(x, path="/users/**"):``.
 
     It listens from where it is made on, and until the loop is left or ``aclose()`` is called. At most
-    ``max_queue`` changes wait; older ones are dropped then and counted in ``dropped``. Changes may come from any thread.
+    ``max_queue`` changes wait; older ones are dropped then and counted in ``dropped``. Changes may come from any
+    thread.
 
     >>> import asyncio
     >>> from pydatatracker import TrackedDict

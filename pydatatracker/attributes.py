@@ -45,7 +45,10 @@ def _choose_setattr(cls: type) -> None:
     )
     if not own:
         for name, fast in _FAST.items():
-            setattr(cls, name, fast)
+            try:
+                setattr(cls, name, fast)
+            except Exception:  # a metaclass that allows no attribute: by look-up then
+                return
         return
     if "__init__" in cls.__dict__:
         cls.__init__ = _linked_after(cls.__init__)  # type: ignore[misc]

@@ -17,7 +17,7 @@ from pydatatracker.observers import log_observer_error
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
 
-    from pydatatracker._core import Redact, TrackingOptions
+    from pydatatracker._core import TrackingOptions, _Redact
 
 __all__ = ["TrackedAttr", "TrackedDict", "TrackedList", "TrackedSet", "track", "tracked"]
 
@@ -58,7 +58,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
-            tracking_redact: Redact | None = None,
+            tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
         @overload
@@ -79,7 +79,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
-            tracking_redact: Redact | None = None,
+            tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # type: ignore[misc]  # of its overloads' self

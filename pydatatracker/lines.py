@@ -9,9 +9,11 @@ from traceback import StackSummary
 from types import MappingProxyType
 from typing import Any
 
+from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.codec import decode, encode
+from pydatatracker.history import state_at
 from pydatatracker.pointer import to_pointer
 
 __all__ = ["ReadChange", "to_dict"]
@@ -24,8 +26,26 @@ def _step(key: Any) -> Any:
     return encode(key)
 
 
+def _as_it_was(value: Any, seq: int) -> Any:
+    """A tracked value as it was just after change seq, if that is still known; anything else as it is."""
+    if _core.tracker(value) is None or not _core.changed_since(value, seq):
+        return value
+    try:
+        return state_at(value, seq)
+    except (LookupError, RecursionError):  # records that are no longer kept, or nested deeper than Python goes
+        return value
+
+
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     """Build what `ChangeLogEntry.to_dict` returns."""
+    seq = change.seq
+    if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
+
+        def encoded(value: Any) -> Any:
+            return encode(_as_it_was(value, seq))
+
+    else:
+        encoded = encode
     line: dict[str, Any] = {
         "v": 1,
         "seq": change.seq,
@@ -44,17 +64,17 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     if change.location is not None:
         line["location"] = _step(change.location)
     if change.before is not MISSING:
-        line["before"] = encode(change.before)
+        line["before"] = encoded(change.before)
     if change.after is not MISSING:
-        line["after"] = encode(change.after)
+        line["after"] = encoded(change.after)
     if change.splice is not None:
         start, removed, inserted = change.splice
-        line["splice"] = [start, [encode(v) for v in removed], [encode(v) for v in inserted]]
+        line["splice"] = [start, [encoded(v) for v in removed], [encoded(v) for v in inserted]]
     if change.order is not None:
         line["order"] = list(change.order)
     rows = change.changes
     if rows:
-        line["changes"] = [[encode(key), encode(before), encode(after)] for key, before, after in rows]
+        line["changes"] = [[encode(key), encoded(before), encoded(after)] for key, before, after in rows]
     line["actor"] = change.actor
     line["context"] = {str(key): encode(value) for key, value in change.context.items()}
     if change.transaction is not None:

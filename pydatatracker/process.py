@@ -80,6 +80,7 @@ class ProcessLog:
         self._lock = threading.Lock()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots that replaying the log gives as they are
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
+        self._left: dict[int, weakref.ref[Any]] = {}  # went into another tree: those come back with an init
         self.lines = 0
 
     def _views(self, change: ChangeLogEntry) -> list[ChangeLogEntry]:
@@ -113,8 +114,10 @@ class ProcessLog:
             place = place.parent
 
     def _forget(self, tracker: _core.Tracker) -> None:
-        if self._known:
-            self._known.pop(id(tracker.container), None)
+        container = tracker.container
+        number = id(container)
+        if self._known.pop(number, None) is not None and container is not None:
+            self._left[number] = weakref.ref(container, _forget_in(self._left, number))
 
     # ---- the state that a root's lines start from
 
@@ -131,7 +134,7 @@ class ProcessLog:
             known = self._known.get(number)
             first = known is None or known() is not root
             if first:
-                self._known[number] = weakref.ref(root, self._gone(number))
+                self._known[number] = weakref.ref(root, _forget_in(self._known, number))
                 self._begins[number] = threading.Event()
         begun = self._begins.get(number)
         if not first:
@@ -156,15 +159,6 @@ class ProcessLog:
         if not late:
             yield
 
-    def _gone(self, number: int) -> Callable[[object], None]:
-        known = self._known
-
-        def forget(reference: object) -> None:
-            if known.get(number) is reference:
-                del known[number]
-
-        return forget
-
     def _state(self, root: Any, seq: int, kept: bool = True) -> Any:
         for _ in range(_ATTEMPTS):
             newest = _core.newest_seq()
@@ -175,7 +169,8 @@ class ProcessLog:
 
     def _write_init(self, change: ChangeLogEntry, seq: int, state: Any) -> None:
         root = change.viewer.container
-        if not state or root is None:
+        came_back = root is not None and self._left.pop(id(root), None) is not None
+        if root is None or not (state or came_back):
             return
         line = _core.state_change(root, _core.redacted_state(root, state)).to_dict()
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # nobody did it
@@ -235,6 +230,14 @@ class ProcessLog:
 
         many = "1 change" if self.lines == 1 else f"{self.lines:,} changes"
         return f"pydatatracker: {many} in {self.shown}; next: pydatatracker show {shlex.quote(self.shown)}"
+
+
+def _forget_in(refs: dict[int, weakref.ref[Any]], number: int) -> Callable[[object], None]:
+    def forget(reference: object) -> None:
+        if refs.get(number) is reference:
+            del refs[number]
+
+    return forget
 
 
 def _as_it_was(change: ChangeLogEntry) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import operator
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from calls import Slow
 from oracle import apply
+from restless import restless
 
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
 
@@ -47,10 +47,8 @@ class Slotted(TrackedAttr):
 
 @pytest.fixture(autouse=True)
 def _switch_often() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with restless():
+        yield
 
 
 def run(work: Callable[[int], None]) -> list[BaseException]:

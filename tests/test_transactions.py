@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-import sys
 import threading
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from gardener import Gardener, alike, plain_copy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from restless import restless
 
 from pydatatracker import (
     ChangeLogEntry,
@@ -231,16 +231,12 @@ def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> Non
         except BaseException as error:
             errors.append(error)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    with restless(1e-5):
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    finally:
-        sys.setswitchinterval(interval)
     assert [] == errors
     assert sorted((k, n) for k in range(6) for n in range(200) if n % 3) == sorted(x["l"])
     x._check()

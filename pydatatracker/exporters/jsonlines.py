@@ -64,10 +64,9 @@ class FileSink:
         self._fd = os.open(self.path, flags, 0o666)
         size = os.fstat(self._fd).st_size
         self._torn = False
-        if size:  # a crash may have torn the last line
-            with open(self.path, "rb") as file:
-                file.seek(-1, os.SEEK_END)
-                self._torn = file.read(1) != b"\n"
+        if size:  # a crash may have torn the last line; asked of this file, as the path may be another one by now
+            os.lseek(self._fd, size - 1, os.SEEK_SET)
+            self._torn = os.read(self._fd, 1) != b"\n"
         self._period = self._now_period(os.fstat(self._fd).st_mtime if size else time.time())
 
     def _now_period(self, now: float) -> int:

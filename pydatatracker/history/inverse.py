@@ -88,12 +88,13 @@ def cancelled(changes: Iterable[Change]) -> set[int]:
     return gone
 
 
-def take_back(change: Change, step: Operation, method: str, whole: bool = True) -> Scope | None:
+def take_back(change: Change, step: Operation, method: str, whole: bool = True, seen: int = 0) -> Scope | None:
     """Do step to the live container of change, recorded as taking it back. None, and nothing done, if it cannot be.
 
     What it returns is the scope of the record.
 
-    ``whole=False``: only some rows of the change are taken back, and the record does not name it.
+    ``whole=False``: only some rows of the change are taken back, and the record does not name it. ``seen``: seq of
+    the newest change that step was worked out from; in a transaction, one that came after it stops the step.
 
     Raises TrackingLockedError if the container is locked.
     """
@@ -110,7 +111,7 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True) 
     token = _core.set_scope(scope)
     try:
         code = _core.M_CODES[method]
-        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code)
+        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen)
         return scope if done else None
     finally:
         _core.reset_scope(token)
@@ -269,6 +270,7 @@ class Unwinding:
         self._newer = newer
         self._method = method
         self._gone = cancelled(changes)
+        self._seen = changes[-1].seq if changes else 0
         self._above: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
         self._by_node: dict[int, list[Change]] = {}
         for change in changes:
@@ -309,9 +311,11 @@ class Unwinding:
         while True:
             try:
                 step = self._step(change, done)
-                scope = None if step is None else take_back(change, step, self._method, whole)
+                scope = None if step is None else take_back(change, step, self._method, whole, self._seen)
             except RedactedError:
                 return False
+            except IndexError:  # the list is of another length than its records say: somebody else is at it
+                scope = None
             before = self._above.get(node, 0)
             self._catch_up(change, scope)
             if scope is not None:
@@ -330,6 +334,7 @@ class Unwinding:
     def _catch_up(self, change: Change, scope: Scope | None) -> None:
         # what was recorded meanwhile: our own step, and what others did
         for new in self._newer():
+            self._seen = max(self._seen, new.seq)
             self._by_node.setdefault(id(new._node), []).append(new)
             if scope is not None and new.scope is scope:
                 self._gone.update((change.seq, new.seq))

@@ -449,7 +449,8 @@ def replay(
 ) -> Any:
     """Return the value that a log describes, as plain data: a dict, list or set; of an object with attributes a dict.
 
-    ``lines``: changes, dicts, JSON lines, or the path of a log (lines that cannot be read are an error). ``at``: the
+    ``lines``: changes, dicts, JSON lines, or the path of a log (lines that cannot be read are an error; they are
+    sorted by seq, as threads write theirs when they come to it). ``at``: the
     state just after that seq, or at that time. What comes twice is applied once. A log of several containers
     needs ``root``, the id of one. O(log). Raises ReplicaError, GapError, LogFormatError.
 
@@ -463,10 +464,16 @@ def replay(
         from pydatatracker.io import read_changes
 
         with read_changes(lines, strict=True) as reader:
-            return _replay(list(reader) if root is None else reader, at, root)
+            return _replay(sorted(reader, key=_seq_of_line), at, root)
     if isinstance(lines, (str, bytes)):
         lines = lines.splitlines()
     return _replay(lines, at, root)
+
+
+def _seq_of_line(line: Any) -> int:
+    if line.is_gap:
+        return line.gap[0] or 0
+    return line.seq or 0
 
 
 def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:

@@ -119,7 +119,7 @@ def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
                 return element, MISSING
         return None
     rows = done.new if done.shape == "rows" else (done.key, done.old, done.new)
-    last = {id(rows[n]): n for n in range(0, len(rows), 3)}
+    last: dict[Any, int] = {rows[n]: n for n in range(0, len(rows), 3)}  # an equal key is the same place
     for n in last.values():
         if not _same(rows[n + 2], state.get(rows[n], MISSING)):
             return rows[n], rows[n + 2]

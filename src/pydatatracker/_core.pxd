@@ -100,6 +100,11 @@ cdef class Rare:            # what few trackers have
     cdef Pending pending                # the bulk call that made the last step, or None
     cdef int bulk_calls                 # how many are going on
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
+    cdef int sorts                      # calls of list.sort that are going on
+    cdef bint quiet_before              # was nothing recorded before the first of them began?
+    cdef tuple sort_before              # what the list held before the first of them
+    cdef bint sort_mixed                # did they overlap, or one of them fail?
+    cdef int32_t sort_net               # and the tracker's net
     cdef tuple guards                   # what refuses changes here and below
     cdef list order                     # a guarded dict's keys before the change that is going on
     cdef public object settings         # for the package: what later layers keep with a container

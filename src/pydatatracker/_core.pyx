@@ -81,6 +81,8 @@ cdef extern from "native.h":
     int pdt_frame_lasti(PyObject *)
 
 cdef extern from "Python.h":
+    int Py_EnterRecursiveCall(const char *) except -1
+    void Py_LeaveRecursiveCall()
     ctypedef struct PyListObject:
         PyObject **ob_item
     PyTypeObject PyDict_Type, PyList_Type, PySet_Type

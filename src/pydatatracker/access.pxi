@@ -384,9 +384,21 @@ cdef bint set_name_lock_as(container, str name, bint locked, int method) except 
     return True
 
 
+cdef void drop_dead_observers(Rare rare) except *:
+    # weak ones whose function is gone; replaced, never changed: somebody may be reading it
+    cdef Observer o
+    if rare.observers is None:
+        return
+    for o in rare.observers:
+        if o.weak and o.call() is None:
+            rare.observers = tuple([o for o in rare.observers if not (o.weak and o.call() is None)]) or None
+            return
+
+
 def add_observer(container, Observer observer):
     """Register; takes effect after a notification that is going on. O(observers)."""
     cdef Rare rare = rare_of(tracker_of(container))
+    drop_dead_observers(rare)
     rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
     bump()
 
@@ -477,9 +489,17 @@ cdef object set_type = None
 cdef object converted(object value, Options options, dict memo):
     """A plain dict, list or set as a tracked one, with what is in it; anything else as it is. O(items)."""
     cdef type cls = type(value)
-    cdef Tracker t
     if cls is not dict and cls is not list and cls is not set:
         return value
+    Py_EnterRecursiveCall(" while nested data was made tracked")
+    try:
+        return converted_one(value, cls, options, memo)
+    finally:
+        Py_LeaveRecursiveCall()
+
+
+cdef object converted_one(object value, type cls, Options options, dict memo):
+    cdef Tracker t
     if memo is None:
         memo = {}
     elif id(value) in memo:
@@ -592,6 +612,35 @@ def children(container):
     if not t.children:
         return []
     return [each for each in contents_of(container) if tracker_of(each) is not None]
+
+
+def changed_since(container, uint64_t seq):
+    """True if a tracked container, or anything below it now, changed after change seq. O(items + changes since)."""
+    cdef Log log
+    cdef Py_ssize_t i, at
+    cdef set trackers = set()
+    cdef list logs = []
+    cdef list todo
+    if last_seq <= seq or tracker_of(container) is None:
+        return False
+    todo = [container]
+    while todo:
+        each = todo.pop()
+        t = tracker_of(each)
+        if t not in trackers:
+            trackers.add(t)
+            for one in logs_of(t):
+                if one not in logs:
+                    logs.append(one)
+            todo.extend(children(each))
+    for log in logs:
+        for i in range(log.count - 1, -1, -1):
+            at = ring_index(log, i)
+            if log.stamps[at].seq <= seq:
+                break
+            if (<Place>log.objects[at * SLOTS]).tracker in trackers:
+                return True
+    return False
 
 
 def is_below(Tracker t, container):

@@ -127,6 +127,44 @@ cdef str words_of_rows(tuple rows, int which):
 
 cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                         object new) except -1:
+    """Ask what guards the place, record, tell observers."""
+    cdef list waiting = None
+    cdef Change change
+    cdef int gc
+    if t.state & T_QUIET:
+        return 0
+    if t.state & T_PENDING and t.kind != K_LIST and waits(t):
+        waiting = flush_first(t)    # steps of a bulk call that came while our key's __eq__ ran
+    if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
+        ask_guards(t, action, method, shape, index, key, old, new)
+        if t.epoch != epoch:
+            refresh(t)
+    gc = pdt_pause_gc()
+    try:
+        change = record_special(t, action, method, shape, index, key, old, new)
+    finally:
+        pdt_resume_gc(gc)
+    if waiting:
+        tell_later(waiting)
+    if change is not None and t.state & T_NOTIFY:
+        notify(t, change)
+    return 0
+
+
+cdef int ask_guards(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                    object new) except -1:
+    cdef Extra extra = None
+    if t.state & T_SEVERAL:
+        extra = Extra.__new__(Extra)
+        extra.places = tuple([p for target in targets_kept(t) for p in <tuple>(<tuple>target)[1]][1:])
+    look_at_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, t.place, key, old, new,
+                                  pdt_scope_object(), extra, t))
+    return 0
+
+
+cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                           object new):
+    """Write the record; the change, if somebody is to be told."""
     global last_seq
     cdef Log log
     cdef Log first
@@ -138,33 +176,18 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     cdef list written = None
     cdef list targets = None
     cdef object scope
-    cdef list waiting = None
     cdef Change change
-    cdef int gc
     cdef tuple given
-    if t.state & T_QUIET:
-        return 0
-    if t.state & T_PENDING and t.kind != K_LIST and waits(t):
-        waiting = flush_first(t)    # steps of a bulk call that came while our key's __eq__ ran
-    if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
-        if t.state & T_SEVERAL:
-            extra = Extra.__new__(Extra)
-            extra.places = tuple([p for target in targets_kept(t) for p in <tuple>(<tuple>target)[1]][1:])
-        look_at_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, place, key, old, new,
-                                      pdt_scope_object(), extra, t))
-        extra = None
     if t.state & T_REDACT and action <= A_REMOVE:
-        gc = pdt_pause_gc()
-        try:
-            given = redacted(t, shape, index, key, old, new)
-        finally:
-            pdt_resume_gc(gc)
+        given = redacted(t, shape, index, key, old, new)
         shape, key, old, new = given
     if t.state & T_NOVALUES:
         if shape == S_SORT:
             new = order_of(old, new)
             old = missing
             shape = S_ORDER
+        elif shape == S_ORDER or shape == S_REVERSE or shape == S_WHOLE:
+            pass                        # they hold no values
         elif shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
             old = old if old is missing else kept_all(old)
             new = kept_all(new)
@@ -207,7 +230,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
                  <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>None)
     if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
         t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
-    # The record stands; what follows may allocate.
+    # The record stands
     if written is None:
         extra = special_extra(t, None, shape, old, new)
         if extra is not None and i >= 0:
@@ -227,15 +250,12 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
         extra = Extra.__new__(Extra)
         extra.places = tuple(everywhere[1:])
         extra = special_extra(t, extra, shape, old, new)
-    if waiting:
-        tell_later(waiting)
     if t.state & (T_NOTIFY | T_JOURNAL):
         change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t)
         if t.state & T_JOURNAL:
             keep_in_journal(t, change)
-        if t.state & T_NOTIFY:
-            notify(t, change)
-    return 0
+        return change
+    return None
 
 
 cdef object scope_for_this():

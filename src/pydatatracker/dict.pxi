@@ -267,8 +267,7 @@ cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int me
         dict.update({}, *args)      # raises
     if not kwargs and args and iterates_as_dict(args[0]) and merge(self, t, args[0], method):
         return 0
-    if kwargs and not args:
-        merge(self, t, kwargs, method)
+    if kwargs and not args and merge(self, t, kwargs, method):
         return 0
     pending = begin_bulk(t, method)
     try:

@@ -137,6 +137,9 @@ cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssi
     cdef Tracker t = enter_list(self)
     cdef tuple rows
     cdef Py_ssize_t n, i, length
+    cdef object index                   # an object, or a new one would be made for each of the two calls below
+    cdef object old
+    cdef object new
     cdef int gc
     if not delete and t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
@@ -349,21 +352,29 @@ cdef class ListHook(list):
     def sort(self, *args, **kwargs):
         """As list.sort; a sort that changes nothing records nothing."""
         cdef Tracker t = enter_list(self)
-        cdef bint quiet = t.state & T_QUIET
-        before = pdt_list_as_tuple(self)
+        cdef Rare rare = rare_of(t)
+        cdef int gc = pdt_pause_gc()
+        if rare.sorts == 0:
+            rare.quiet_before = t.state & T_QUIET
+            rare.sort_before = pdt_list_as_tuple(self)
+            rare.sort_net = t.net
+            rare.sort_mixed = False
+        else:
+            rare.sort_mixed = True
+        rare.sorts += 1
         t.state |= T_QUIET | T_SORTING      # whatever a key function does to the list now, list.sort throws away
+        pdt_resume_gc(gc)
         try:
             list.sort(self, *args, **kwargs)
+        except:                             # what it decreases then may run anything
+            rare.sort_mixed = True
+            raise
         finally:
-            t.state &= ~T_SORTING
-            if not quiet:
-                t.state &= ~T_QUIET
-            if t.children:
-                bump()
-            if PyList_GET_SIZE(self) == len(<tuple>before):
-                reorder(self, t, before)
-            else:
-                splice_record(self, t, before)
+            gc = pdt_pause_gc()
+            try:
+                end_of_sort(self, t, rare)
+            finally:
+                pdt_resume_gc(gc)
 
     def __setitem__(self, key, value):
         cdef Tracker t
@@ -419,6 +430,49 @@ cdef class ListHook(list):
             splice(self, t, start, max(start, stop), (), M_DELITEM)
         else:
             assign_stepped(self, start, stop, step, None, True, M_DELITEM)
+
+
+cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
+    """Record what a sort, or several that overlapped, left: another order, or other items."""
+    cdef Py_ssize_t i
+    cdef tuple before
+    if t.children:
+        bump()
+    rare.sorts -= 1
+    if rare.sorts > 0:                  # the last of them records
+        return 0
+    t.state &= ~T_SORTING
+    if not rare.quiet_before:
+        t.state &= ~T_QUIET
+    t.net = rare.sort_net
+    before = rare.sort_before
+    rare.sort_before = None
+    if not rare.sort_mixed or same_items(self, before):
+        return reorder(self, t, before)
+    for item in before:                 # links were left alone while it went on
+        if pdt_heap_type(item):
+            unlink_child(t, item, None)
+    for i in range(PyList_GET_SIZE(self)):
+        if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
+            link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
+    return splice_record(self, t, before)
+
+
+cdef bint same_items(ListHook self, tuple before) except -1:
+    # the same objects, each as often, in whatever order?
+    cdef Py_ssize_t i
+    cdef dict counts = {}
+    if PyList_GET_SIZE(self) != len(before):
+        return False
+    for item in before:
+        counts[id(item)] = counts.get(id(item), 0) + 1
+    for i in range(PyList_GET_SIZE(self)):
+        held = id(<object>PyList_GET_ITEM(<PyObject *>self, i))
+        n = counts.get(held, 0)
+        if n == 0:
+            return False
+        counts[held] = n - 1
+    return True
 
 
 cdef inline void set_item(ListHook self, Py_ssize_t i, object value):

@@ -154,6 +154,7 @@ cdef Tracker root_of(Place place):
 cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
     cdef Observer observer
     cdef Change seen = None
+    cdef bint dead = False
     for each in observers:
         observer = <Observer>each
         if change.told != W_ALL and observer.immediate != (change.told == W_IMMEDIATE):
@@ -166,6 +167,7 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
         if observer.weak:
             call = call()
             if call is None:
+                dead = True
                 continue
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
@@ -173,6 +175,8 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
             call(seen)
         except Exception as error:
             failed = observer_failed(viewer, seen, call, error, failed)
+    if dead and viewer.rare is not None:
+        drop_dead_observers(viewer.rare)
     return failed
 
 

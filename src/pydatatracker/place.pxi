@@ -101,13 +101,18 @@ cdef int prune(Tracker t) except -1:
 cdef int refresh(Tracker t) except -1:
     """Bring place, log, options and flags of t up to date. O(stale ancestors).
 
-    What is made here can start the collector, which can free another tree and raise the epoch: begin again.
+    The collector waits: a change that is done and not recorded yet may be what asks. What is let go here can free
+    another tree and raise the epoch: begin again.
     """
-    while t.epoch != epoch:
-        if t.link is None:
-            settle(t)
-        else:
-            refresh_from_above(t)
+    cdef int gc = pdt_pause_gc()
+    try:
+        while t.epoch != epoch:
+            if t.link is None:
+                settle(t)
+            else:
+                refresh_from_above(t)
+    finally:
+        pdt_resume_gc(gc)
     return 0
 
 

@@ -95,9 +95,30 @@ cdef int note_oldest(Log log) except -1:
     if lists:
         for i in range(batch):
             note_in_list(log, i)
+    if len(log.last) > 64 or batch < 64:
+        for node in [each for each in log.last if (<Tracker>each).owner == NULL]:
+            del log.last[node]                  # nobody can ask any more
     for node in fresh:
-        if (<Tracker>node).owner == NULL:       # nobody can ask any more
-            del log.last[node]
+        if (<Tracker>node).owner == NULL:
+            log.last.pop(node, None)
+        else:
+            forget_gone(log, node)
+    return 0
+
+
+cdef int forget_gone(Log log, Tracker t) except -1:
+    """Of places that are no longer there not more marks are kept than a thousand, or than there are places."""
+    cdef dict marks = log.last.get(t)
+    cdef Py_ssize_t size
+    cdef set there
+    if marks is None or t.kind == K_ATTR:
+        return 0
+    size = PyDict_Size(<object>t.owner) if t.kind == K_DICT else PySet_GET_SIZE(<object>t.owner)
+    if PyDict_Size(marks) <= 2 * size + 1000:
+        return 0
+    keys = list(dict.keys(<object>t.owner)) if t.kind == K_DICT else list(set.__iter__(<object>t.owner))
+    there = {k if pdt_quiet_key(k) else id(k) for k in keys}
+    log.last[t] = {k: change for k, change in marks.items() if k in there}
     return 0
 
 

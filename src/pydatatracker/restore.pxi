@@ -185,13 +185,28 @@ cdef object held_attribute(AttrHook self, str name):
     return missing
 
 
-def restore(container, str shape, Py_ssize_t index, key, old, new, int method):
+cdef bint journaled_since(Tracker t, uint64_t seq):
+    # did somebody change t after change seq? Known while a transaction is open
+    cdef Py_ssize_t i
+    for i in range(len(journal) - 1, -1, -1):
+        tracker, change = journal[i]
+        if (<Change>change).seq <= seq:
+            return False
+        if tracker is t and (<Change>change).shape != S_WHOLE:
+            return True
+    return False
+
+
+def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0):
     """Bring what a record named from old to new; one record. False, and nothing done, if it is not at old now.
 
-    O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
+    ``seen``, in a transaction: also False if the container changed after change ``seen``, as the index may then be
+    of another item. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
     """
     cdef Tracker t = tracker_of(container)
     cdef int code = SHAPES.index(shape)
+    if seen and journaled_since(t, seen):
+        return False
     if code == S_WHOLE:
         if key is missing:
             return set_lock_as(container, new, method)

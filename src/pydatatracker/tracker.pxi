@@ -206,6 +206,14 @@ cdef bint is_above(Tracker top, Tracker t):
 
 cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
     """Note that a slot of parent holds child, if child is tracked. O(parents of child)."""
+    cdef int gc = pdt_pause_gc()        # the change is done and not recorded yet: nobody comes in between
+    try:
+        return make_link(parent, child, key, hint)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
     global back_links
     cdef Tracker ct = tracker_of(child)
     cdef Link link
@@ -243,10 +251,19 @@ cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) e
 
 cdef int unlink_child(Tracker parent, object child, object key) except -1:
     """Note that one slot of parent no longer holds child."""
-    cdef Tracker ct
-    cdef Link link
+    cdef int gc
     if not parent.children or parent.state & T_SORTING:
         return 0
+    gc = pdt_pause_gc()
+    try:
+        return cut_link(parent, child, key)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef int cut_link(Tracker parent, object child, object key) except -1:
+    cdef Tracker ct
+    cdef Link link
     ct = tracker_of(child)
     if ct is None:
         return 0
