@@ -71,6 +71,10 @@ class tracking_actor:
 
     def __call__(self, function: F) -> F:
         wrapper: Any
+        if isinstance(function, type):
+            raise TypeError(
+                f"@tracking_actor takes a function, not the class {function.__name__}; decorate its methods"
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

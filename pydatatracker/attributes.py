@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -103,7 +104,7 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
         made = type(cls)(cls.__name__, (*bases, base), namespace, **options)
         _mend_super(made, cls)
         return made
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:  # a metaclass has its own ideas, as that of an Enum
         raise TypeError(
             f"@tracked cannot give {cls.__name__} the base TrackedAttr ({error}); let the class inherit from it"
         ) from error
@@ -118,5 +119,6 @@ def _mend_super(made: type, cls: type) -> None:
     for value in made.__dict__.values():
         function = getattr(value, "__func__", getattr(value, "fget", value))
         for cell in getattr(function, "__closure__", None) or ():
-            if cell.cell_contents is cls:
-                cell.cell_contents = made
+            with contextlib.suppress(ValueError):  # a cell that is empty so far
+                if cell.cell_contents is cls:
+                    cell.cell_contents = made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import enum
 import gc
 import os
 import pathlib
@@ -14,7 +15,17 @@ from typing import Any
 import pytest
 from restless import restless
 
-from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, replay, track, tracking_transaction
+from pydatatracker import (
+    TrackedAttr,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    replay,
+    track,
+    tracked,
+    tracking_actor,
+    tracking_transaction,
+)
 from pydatatracker.io import read_changes
 
 
@@ -268,3 +279,41 @@ def test_a_root_that_comes_back_empty_says_so_in_the_log(tmp_path: pathlib.Path)
         text=True,
     )
     assert {"new": 2} == replay([line for line in read_changes(log) if line.root == out.stdout.strip()])
+
+
+def test_an_observer_that_always_changes_what_it_observes_is_stopped() -> None:
+    """A clear error from the statement that began it instead of a program that hangs; everything is recorded."""
+    d = TrackedDict(n=0, tracking_max_changes=10)
+    d.tracking_add_observer(lambda change: d.__setitem__("n", d["n"] + 1))
+    with pytest.raises(RecursionError, match="observers went on changing what they observe"):
+        d["go"] = 1
+    assert d["n"] > 1000
+    assert d["n"] == d.last_change().after
+    assert d.tracking_verify() is None
+
+
+def test_what_cannot_be_decorated_says_so() -> None:
+    """An Enum as tracked and a class as an actor's block: a TypeError that says what to do instead."""
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    with pytest.raises(TypeError, match="cannot give Colour the base TrackedAttr"):
+        tracked(Colour)
+    with pytest.raises(TypeError, match="not the class Colour; decorate its methods"):
+        tracking_actor("me")(Colour)
+
+
+def test_a_slotted_class_with_an_unfilled_cell_can_be_tracked() -> None:
+    """A method may close over a name that its function binds later."""
+
+    class Late:
+        __slots__ = ("x",)
+
+        def f(self) -> int:
+            return later
+
+    made = tracked(Late)()
+    made.x = 1
+    later = 5
+    assert (5, "/x") == (made.f(), made.last_change().pointer)

@@ -76,6 +76,8 @@ cdef int notify(Tracker t, Change change) except -1:
     cdef list failed = None
     cdef list queue
     cdef Py_ssize_t n = 0
+    cdef Py_ssize_t round_end = 0       # what was told up to there changed what follows
+    cdef int rounds = 0
     if i >= 0:
         if tellers[i].queue == NULL:
             queue = []
@@ -90,17 +92,33 @@ cdef int notify(Tracker t, Change change) except -1:
         if i >= 0 and tellers[i].queue != NULL:
             queue = <list>tellers[i].queue
             while n < len(queue):
+                if n >= round_end:
+                    rounds += 1
+                    round_end = len(queue)
+                    if rounds > MAX_ROUNDS:
+                        never_ending(<Change>(<tuple>queue[n])[1])
                 t, change = <tuple>queue[n]
                 n += 1
                 failed = tell_all(t, change, failed)
                 if n == 1000:       # a long chain of changes keeps memory flat
                     del queue[:n]
+                    round_end -= n
                     n = 0
     finally:
         stop_telling(thread)
     if failed is not None:
         raise ExceptionGroup("observers of a tracked container failed", failed)
     return 0
+
+
+cdef enum:
+    MAX_ROUNDS = 100000
+
+cdef int never_ending(Change change) except -1:
+    raise RecursionError(
+        f"observers went on changing what they observe {MAX_ROUNDS:,} times, lastly with {change!r}; nobody was told"
+        " of that one. Give the observer a path or actions that leave out what it does itself"
+    )
 
 
 cdef list tell_all(Tracker t, Change change, list failed):
