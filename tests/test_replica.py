@@ -262,3 +262,11 @@ def test_attributes_of_a_real_object() -> None:
     del source.y  # type: ignore[attr-defined]
     assert {"x": [1, 2]} == plain_copy(copy)
     assert copy.x is not source.x  # type: ignore[attr-defined]
+
+
+def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:
+    """Not an error about something else: from..to and the reason."""
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"v":1,"action":"gap","from":3,"to":7,"reason":"queue full"}\n')
+    with pytest.raises(GapError, match=r"changes 3 to 7 are missing \(queue full\)"):
+        replay(log)

@@ -77,7 +77,7 @@ def _entry_of(line: Any) -> ChangeLogEntry:
     entry = getattr(line, "entry", None)  # a LogLine
     if callable(entry):
         if line.is_gap:
-            raise _gap(line.data())
+            raise _gap(line.data)
         return entry()  # type: ignore[no-any-return]
     data: Any = line
     if isinstance(line, (str, bytes, bytearray)):
