@@ -270,3 +270,18 @@ def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:
     log.write_text('{"v":1,"action":"gap","from":3,"to":7,"reason":"queue full"}\n')
     with pytest.raises(GapError, match=r"changes 3 to 7 are missing \(queue full\)"):
         replay(log)
+
+
+def test_one_container_twice_in_one_value_changes_once() -> None:
+    """The replica holds one object in both places then, as its source does."""
+    x = track({})
+    inner = TrackedDict(x=1)
+    x["l"] = TrackedList([inner, 0, inner])
+    inner["y"] = 2
+    del inner["x"]
+    assert {"l": [{"y": 2}, 0, {"y": 2}]} == replay(x.tracking_changes())
+    l = TrackedList([5])
+    x["m"] = TrackedList([l, l])
+    l.append(6)
+    l.reverse()
+    assert [[6, 5], [6, 5]] == replay(x.tracking_changes())["m"]

@@ -234,7 +234,11 @@ def _apply(container: Any, step: _Step) -> None:
         return
     for target, path in zip(targets, step.paths, strict=True):
         _check(target, path, step)
+    done: set[int] = set()  # one object may sit in several places here too: it changes once
     for n, target in enumerate(targets):
+        if id(target) in done:
+            continue
+        done.add(id(target))
         _do(target, step.paths[n], step, (lambda value: value) if n == 0 else (lambda value: _copied(value, {})))
 
 
