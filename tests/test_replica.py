@@ -280,8 +280,8 @@ def test_one_container_twice_in_one_value_changes_once() -> None:
     inner["y"] = 2
     del inner["x"]
     assert {"l": [{"y": 2}, 0, {"y": 2}]} == replay(x.tracking_changes())
-    l = TrackedList([5])
-    x["m"] = TrackedList([l, l])
-    l.append(6)
-    l.reverse()
+    held = TrackedList([5])
+    x["m"] = TrackedList([held, held])
+    held.append(6)
+    held.reverse()
     assert [[6, 5], [6, 5]] == replay(x.tracking_changes())["m"]
