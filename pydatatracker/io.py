@@ -29,13 +29,14 @@ from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any, Final, Self
 
 from pydatatracker._writing import ChangeWriter, to_line
-from pydatatracker.logline import LogLine, NotAChange, parse
+from pydatatracker.logline import Block, LogLine, NotAChange, SlowBlock, parse, parse_all
 
 __all__ = ["ChangeReader", "ChangeWriter", "LogFormatError", "LogLine", "parse", "read_changes", "schema", "to_line"]
 
 MAX_LINE: Final = 1 << 28  # bytes; what has no newline for longer is not a log
 _BLOCK: Final = 1 << 18  # bytes read at a time
 _BOM: Final = b"\xef\xbb\xbf"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 logger = logging.getLogger("pydatatracker")
 
@@ -51,7 +52,8 @@ class LogFormatError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.name}: line {self.line}, byte {self.offset}: {self.reason}"
+        line = f"line {self.line}, " if self.line else ""  # read from the end they have no number
+        return f"{self.name}: {line}byte {self.offset}: {self.reason}"
 
 
 def schema() -> dict[str, Any]:
@@ -76,7 +78,7 @@ def read_changes(
     Lines that cannot be read are passed over and told to on_error, without which they are warnings of the
     logger ``pydatatracker``; empty lines are no lines.
 
-    :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip is recognised.
+    :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip and zstd are recognised.
     :param strict: raise LogFormatError at the first line that cannot be read.
     :raises OSError: the file cannot be opened.
 
@@ -150,8 +152,9 @@ class ChangeReader:
                 self._own.append(file.detach)  # the file stays the caller's, and open
             if isinstance(file, io.TextIOBase):
                 return _Encoded(file), name
-        if _starts_as_gzip(file):
-            inner = gzip.GzipFile(fileobj=file)
+        start = _start_of(file)
+        if start[:2] == b"\x1f\x8b" or start == _ZSTD:
+            inner: Any = gzip.GzipFile(fileobj=file) if start != _ZSTD else unzstd(file)
             file = io.BufferedReader(inner, _BLOCK)
             self._own.insert(0, file.close)
         return file, name
@@ -176,10 +179,58 @@ class ChangeReader:
                 else:
                     yield line
                 offset += len(raw)
-        except (OSError, EOFError, zlib.error) as error:  # a torn gzip, a disk that fails
+        except Exception as error:  # a torn gzip, a disk that fails
+            if not _is_of_the_file(error):
+                raise
             self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
         finally:
             self._close_own()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the lines, many at a time: for logs of a million lines, in less time. Memory: a block of 256 KB.
+
+        Nothing is shown before a block is full, so it is for files. As iterating otherwise.
+        """
+        number = offset = 0
+        file = self._file
+        try:
+            while block := file.read(_BLOCK) if hasattr(file, "read") else file.readline(MAX_LINE):
+                if block[-1:] != b"\n":
+                    block += file.readline(MAX_LINE)
+                if len(block) >= MAX_LINE and block[-1:] != b"\n":
+                    self._bad(number + 1, offset, f"no newline for {MAX_LINE:,} bytes")
+                    number, offset = number + 1, offset + len(block) + _skip_line(file.readline)
+                    continue
+                raws = block.splitlines(keepends=True) if b"\r" not in block else block.split(b"\n")
+                if b"\r" in block:  # JSON has no bare carriage return, and splitlines would end a line at one
+                    raws = [raw + b"\n" for raw in raws[:-1]] + ([raws[-1]] if raws[-1] else [])
+                yield self._parsed(block, raws, number, offset)
+                number += len(raws)
+                offset += len(block)
+        except Exception as error:
+            if not _is_of_the_file(error):
+                raise
+            self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
+        finally:
+            self._close_own()
+
+    def _parsed(self, block: bytes, raws: list[bytes], number: int, offset: int) -> Block:
+        whole = parse_all(block, raws, number, offset)
+        if whole is not None:
+            return whole
+        found = []
+        for raw in raws:
+            number += 1
+            start = offset
+            offset += len(raw)
+            if start == 0 and raw[:3] == _BOM:
+                raw, start = raw[3:], 3
+            try:
+                found.append(parse(raw, number, start))
+            except NotAChange as error:
+                if raw.strip():
+                    self._bad(number, start, str(error))
+        return SlowBlock(found)
 
     def _bad(self, number: int, offset: int, reason: str) -> None:
         error = LogFormatError(self.name, number, offset, reason)
@@ -213,12 +264,44 @@ class _Encoded:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _starts_as_gzip(file: Any) -> bool:
+def _start_of(file: Any) -> bytes:
     if hasattr(file, "peek"):
-        return bool(file.peek(2)[:2] == b"\x1f\x8b")
+        return bytes(file.peek(4)[:4])
     if hasattr(file, "seekable") and file.seekable():
         here = file.tell()
-        start = file.read(2)
+        start = file.read(4)
         file.seek(here)
-        return bool(start == b"\x1f\x8b")
-    return False
+        return bytes(start)
+    return b""
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    # ZstdError is a plain Exception, of whichever library reads it
+    return isinstance(error, (OSError, EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
+
+
+class _Unreadable(io.RawIOBase):
+    """A stream that only says why it cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise OSError(self._reason)
+
+
+def unzstd(file: Any) -> Any:
+    """Return a raw stream of what a zstd file holds; one that raises OSError if nothing here reads zstd."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
+
+        return zstd.ZstdFile(file)
+    except ImportError:
+        try:
+            import zstandard  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            return _Unreadable('zstd before Python 3.14 needs zstandard: pip install "pydatatracker[cli]"')
+        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,60 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
     if head.v > VERSION:
         raise NotAChange(f"format {head.v} is newer than this version of pydatatracker reads ({VERSION})")
     return LogLine(head, raw, line, offset)
+
+
+class Block:
+    """Some lines of a log: their heads as one list, and a LogLine of whichever is wanted.
+
+    A head has ``action seq time_ns actor pointer method type root transaction pid`` ... as plain attributes.
+    """
+
+    __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
+
+    def __init__(self, heads: list[Any], raws: list[bytes], first: int, offset: int) -> None:
+        self.heads = heads
+        self.raws = raws
+        self._first = first
+        self._offset = offset
+        self._starts: list[int] | None = None
+
+    def line(self, n: int) -> LogLine:
+        """Return the line of heads[n]. O(1), the first time O(lines)."""
+        if self._starts is None:
+            self._starts = list(itertools.accumulate(map(len, self.raws), initial=self._offset))
+        return LogLine(self.heads[n], self.raws[n], self._first + n, self._starts[n])
+
+
+class SlowBlock(Block):
+    """A block in which some lines cannot be read, or are not as this version writes them."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: list[LogLine]) -> None:
+        super().__init__([line._head for line in lines], [line.raw for line in lines], 0, 0)
+        self.lines = lines
+
+    def line(self, n: int) -> LogLine:
+        """Return the line of heads[n]. O(1)."""
+        return self.lines[n]
+
+
+def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Block | None:
+    """Return the lines of block, which are raws, numbered from number + 1; None if one needs `parse`. O(length)."""
+    try:
+        heads = _line_decoder()(block)
+    except Exception:
+        return None
+    if len(heads) != len(raws) or any(head.v > VERSION for head in heads):
+        return None  # an empty line, or one from the future
+    return Block(heads, raws, number + 1, offset)
+
+
+@functools.cache
+def _line_decoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Decoder(_tools()[2]).decode_lines
 
 
 def _other_head(raw: bytes) -> Any:

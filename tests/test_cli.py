@@ -56,7 +56,16 @@ def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [(), ("nonsense",), ("show",), ("show", "a", "b"), ("run",), ("run", "-m"), ("run", "--nonsense"), ("--nonsense",)],
+    [
+        (),
+        ("nonsense",),
+        ("show", "--seq", "x"),
+        ("show", "--since", "noon"),
+        ("run",),
+        ("run", "-m"),
+        ("run", "--nonsense"),
+        ("--nonsense",),
+    ],
 )
 def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
     """Exit status 2, what is wrong and where help is on standard error, nothing on standard output."""

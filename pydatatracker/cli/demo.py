@@ -12,6 +12,7 @@ from typing import IO
 from pydatatracker import process
 from pydatatracker.cli import launch, view
 from pydatatracker.cli.terminal import COLOURS, wants_colour
+from pydatatracker.io import ChangeReader
 
 __all__ = ["play"]
 
@@ -36,8 +37,8 @@ def play(out: IO[str]) -> int:
     if ended.returncode:
         return ended.returncode
     out.write(f"\n{bold}$ pydatatracker show {shlex.quote(log)}{reset}\n\n")
-    with open(log, "rb") as source_log:
-        view.show(source_log, out, print, name=log)
+    with ChangeReader(log, on_error=print) as lines:
+        view.show(lines, out, view.Layout())
     out.write(f"\nThe program is {script}. Next: pydatatracker show {shlex.quote(log)} --json\n")
     out.flush()
     return 0

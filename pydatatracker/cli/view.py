@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from pydatatracker._core import MISSING
 from pydatatracker.cli.terminal import COLOURS, cells, clean, cut, cut_left, pad, plain_columns, short, wants_colour
-from pydatatracker.io import ChangeReader, LogFormatError, LogLine
+from pydatatracker.codec import decode
+from pydatatracker.logline import LogLine
 
-__all__ = ["View", "json_line", "show"]
+__all__ = ["Layout", "View", "json_line", "show", "texts"]
 
 _SAMPLE: Final = 400  # lines of a file that the widths of the columns are taken from
 _ROOTS: Final = 100_000  # that are told apart: memory stays bounded
+_LONG: Final = 400  # of one value where a line is its own
 _VALUE: Final = 60  # characters of one value where there is no terminal to fit
 _COLOUR: Final = {
     "add": "green",
@@ -30,41 +31,43 @@ _COLOUR: Final = {
 _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
-def show(
-    source: IO[bytes],
-    out: IO[str],
-    report: Callable[[LogFormatError], object],
-    *,
-    name: str,
-    as_json: bool = False,
-) -> int:
-    """Print a log to out; return how many lines could not be read. One pass, memory for 400 lines.
-
-    ``name`` stands for the log in what report is given.
-    """
-    with ChangeReader(source, on_error=report) as reader:
-        reader.name = name
-        lines: Iterable[LogLine] = reader
-        at_once = not _is_file(source)  # what may come slowly is shown as it comes
-        if as_json:
-            text: Iterator[str] = map(json_line, lines)
-        else:
-            sample = list(itertools.islice(reader, 0 if at_once else _SAMPLE))
-            view = View(plain_columns(out), wants_colour(out), sample)
-            text = map(view.line, itertools.chain(sample, lines))
-        for line in text:
-            out.write(line + "\n")
-            if at_once:
-                out.flush()
-        out.flush()
-        return reader.passed_over
+def show(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> None:
+    """Print lines to out, one text line a change. One pass, memory for 400 lines; None: flush what there is."""
+    for text in texts(lines, out, how):
+        if text is None:
+            out.flush()
+            continue
+        out.write(text + "\n")
+        if how.at_once:
+            out.flush()
+    out.flush()
 
 
-def _is_file(source: IO[bytes]) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(source.fileno()).st_mode)
-    except (OSError, ValueError):
-        return False
+def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterator[str | None]:
+    """Yield what `show` prints, line by line."""
+    lines = iter(lines)
+    if how.as_json:
+        for line in lines:
+            yield None if line is None else json_line(line)
+        return
+    sample = list(itertools.islice(lines, 0 if how.at_once else _SAMPLE))
+    view = View(plain_columns(out), wants_colour(out), [line for line in sample if line is not None])
+    for line in itertools.chain(sample, lines):
+        if line is None:
+            yield None
+            continue
+        yield view.line(line)
+        if how.verbose:
+            yield from view.details(line)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How lines are shown."""
+
+    as_json: bool = False
+    at_once: bool = False  # what may come slowly is shown as it comes
+    verbose: bool = False
 
 
 def json_line(line: LogLine) -> str:
@@ -112,6 +115,23 @@ class View:
             left = max(0, left - self.action - self.pointer - 5)
         before, after = values_of(line, _VALUE if left is None else max(left, 8))
         return " ".join((*head, self._values(before, after, left))).rstrip()
+
+    def details(self, line: LogLine) -> Iterator[str]:
+        """Yield what ``-v`` adds: the call stack, the context, the snapshots, values in full."""
+        found: list[tuple[str, str]] = []
+        found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
+        if line.transaction:
+            found.append(("transaction", clean(line.transaction)))
+        for frame in line.stack:
+            where = f"{frame.get('filename', '?')}:{frame.get('lineno', '?')} in {frame.get('name', '?')}"
+            code = str(frame.get("line") or "").strip()
+            found.append(("stack", clean(where + (f": {code}" if code else ""))))
+        for name in ("data_pre_change", "data_post_change"):
+            if name in line.extra:
+                found.append((name, short(decode(line.extra[name]), _LONG)))
+        for name, text in found:
+            body = f"{' ' * 4}{name}: {text}"
+            yield self.paint("dim", body if self.columns is None else cut(body, self.columns))
 
     def _values(self, before: str | None, after: str | None, left: int | None) -> str:
         if left is not None and left < 4:

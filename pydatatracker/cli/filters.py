@@ -1,0 +1,232 @@
+"""Which changes are meant: the same options on every command, and what they let through."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import click
+
+from pydatatracker.logline import LogLine
+from pydatatracker.pointer import compile_glob, parse_pointer, to_pointer
+
+__all__ = ["Filter", "filter_options", "moment", "point"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO: Final = re.compile(r"-(\d+(?:\.\d+)?)([smhdw])")
+_RANGE: Final = re.compile(r"(\d*)\.\.(\d*)")
+
+
+class Filter:
+    """Lets lines of a log through; every condition has to hold, of several values of one any.
+
+    >>> from pydatatracker.io import parse
+    >>> Filter(path=["/cfg/**"]).keeps(parse(b'{"action":"add","pointer":"/cfg/port"}'))
+    True
+    """
+
+    def __init__(
+        self,
+        path: Iterable[str] = (),
+        actor: Iterable[str] = (),
+        action: Iterable[str] = (),
+        since: int | None = None,
+        until: int | None = None,
+        seq: tuple[int | None, int | None] = (None, None),
+        grep: re.Pattern[str] | None = None,
+        transaction: Iterable[str] = (),
+    ) -> None:
+        self._patterns = [compile_glob(pattern) for pattern in path]
+        self._actors = frozenset(actor)
+        self._actions = frozenset(action)
+        self._since, self._until = since, until
+        self._first, self._last = seq
+        self._grep = grep
+        self._transactions = frozenset(transaction)
+        self._by_time = since is not None or until is not None
+        self._by_seq = seq != (None, None)
+        self.is_empty = not (
+            *self._patterns, *self._actors, *self._actions, *self._transactions, self._by_time, self._by_seq, grep
+        )  # fmt: skip
+        self._matches = functools.lru_cache(maxsize=65_536)(self._matches_one)
+
+    def wants(self, head: Any) -> bool:
+        """Return False where the head of a line alone rules the line out. O(1), mostly."""
+        action = head.action
+        if action == "gap":
+            return not self._actions or "gap" in self._actions
+        if self._actions and action not in self._actions:
+            return False
+        if self._actors and head.actor not in self._actors:
+            return False
+        if self._transactions and head.transaction not in self._transactions:
+            return False
+        if self._by_seq:
+            seq = head.seq
+            if seq is None or seq < (self._first or 0) or (self._last is not None and seq > self._last):
+                return False
+        if self._by_time and head.time_ns is not None:
+            if self._since is not None and head.time_ns < self._since:
+                return False
+            if self._until is not None and head.time_ns > self._until:
+                return False
+        # where keys stand in the line, the pointer is of the container, and not yet the place
+        return not self._patterns or self._matches(head.pointer) or bool(head.changes or head.splice or head.paths)
+
+    def keeps(self, line: LogLine) -> bool:
+        """Return whether the line is let through. O(line), mostly O(1)."""
+        if not self.wants(line._head):
+            return False
+        if line.is_gap:
+            return True
+        if self._by_time and line.time_ns is None:
+            moment = line.created_time
+            if moment is None:
+                return False
+            ns = int(moment.timestamp() * 1_000_000) * 1000
+            if not (self._since or 0) <= ns <= (ns if self._until is None else self._until):
+                return False
+        if self._patterns and not any(self._matches(pointer) for pointer in places_of(line)):
+            return False
+        return self._grep is None or self._grep.search(line.raw.decode("utf-8", "replace")) is not None
+
+    def _matches_one(self, pointer: str) -> bool:
+        try:
+            steps = parse_pointer(pointer)
+        except ValueError:
+            return False
+        return any(_fits(pattern, 0, steps, 0) for pattern in self._patterns)
+
+
+def places_of(line: LogLine) -> Iterable[str]:
+    """Yield the pointers of what a line changed: the place, and where several items changed those too. O(items)."""
+    yield line.pointer
+    bases = [line.pointer]
+    for path in line.paths[1:]:
+        bases.append(to_pointer(path))
+        yield bases[-1]
+    splice = line.splice
+    keys: Iterable[Any] = ()
+    if splice is not None:
+        keys = range(splice[0], splice[0] + max(len(splice[1]), len(splice[2])))
+    elif line._head.changes:
+        keys = [key for key, _, _ in line.changes]
+    for key in keys:
+        for base in bases:
+            yield base + to_pointer((key,))
+
+
+def _fits(pattern: tuple[Any, ...], p: int, steps: tuple[str, ...], k: int) -> bool:
+    while p < len(pattern):
+        segment = pattern[p]
+        if segment is None:
+            return p + 1 == len(pattern) or any(_fits(pattern, p + 1, steps, n) for n in range(k, len(steps) + 1))
+        if k == len(steps) or not (segment == steps[k] if type(segment) is str else segment(steps[k])):
+            return False
+        p += 1
+        k += 1
+    return k == len(steps)
+
+
+# ---- as options of a command
+
+
+def moment(text: str, now: datetime.datetime | None = None) -> int:
+    """Return a time as nanoseconds since 1970: ``-3h``, ``today``, ``yesterday``, ``now``, or ISO 8601 (local).
+
+    Raises ValueError.
+
+    >>> moment("2026-11-24T00:00:00+00:00")
+    1795478400000000000
+    """
+    now = now or datetime.datetime.now().astimezone()
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        found = now - datetime.timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
+    elif text in ("today", "yesterday"):
+        day = now.date() - datetime.timedelta(days=text == "yesterday")
+        found = datetime.datetime.combine(day, datetime.time()).astimezone()
+    elif text == "now":
+        found = now
+    else:
+        try:
+            found = datetime.datetime.fromisoformat(text).astimezone()
+        except (ValueError, OverflowError, OSError):
+            raise ValueError(
+                f"{text!r} is no time; write -30m, -3h, -2d, today, yesterday, or as 2026-11-24T15:30"
+            ) from None
+    since = found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+
+
+def point(text: str) -> tuple[int | None, int | None]:
+    """Return (seq, None) or (None, nanoseconds) for a number or a time. Raises ValueError."""
+    if text.isascii() and text.isdigit():
+        return int(text), None
+    return None, moment(text)
+
+
+class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
+    """A value that a function makes of the text; its ValueError is a usage error."""
+
+    def __init__(self, name: str, make: Callable[[str], Any]) -> None:
+        self.name = name
+        self._make = make
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._make(value)
+        except (ValueError, re.error) as error:
+            self.fail(str(error), param, ctx)
+
+
+def _seqs(text: str) -> tuple[int | None, int | None]:
+    if text.isascii() and text.isdigit():
+        return int(text), int(text)
+    found = _RANGE.fullmatch(text)
+    if found is None or text == "..":
+        raise ValueError(f"{text!r} is no range of numbers; write 10..20, 10.., ..20 or 10")
+    return int(found[1]) if found[1] else None, int(found[2]) if found[2] else None
+
+
+def _glob(text: str) -> str:
+    compile_glob(text)
+    return text
+
+
+MOMENT: Final = _Parsed("time", moment)
+POINT: Final = _Parsed("point", point)
+
+_OPTIONS: Final = (
+    click.option("--path", multiple=True, metavar="GLOB", type=_Parsed("glob", _glob), help="As '/cfg/**'."),
+    click.option("--actor", multiple=True, metavar="NAME", help="Who did it."),
+    click.option("--action", multiple=True, metavar="ACTION", help="add, update, remove, init, lock, unlock or gap."),
+    click.option("--since", metavar="TIME", type=MOMENT, help="As -3h, today, or 2026-11-24T15:30."),
+    click.option("--until", metavar="TIME", type=MOMENT, help="As --since."),
+    click.option("--seq", metavar="A..B", type=_Parsed("range", _seqs), default="0..", help="Numbers of changes."),
+    click.option("--grep", metavar="REGEX", type=_Parsed("regex", re.compile), help="Searched in the line's JSON."),
+    click.option("--transaction", multiple=True, metavar="ID", help="Changes of a transaction."),
+)  # fmt: skip
+
+
+def filter_options(command: F) -> F:
+    """Give a command the options of a filter; it gets one argument ``wanted`` for them."""
+
+    @functools.wraps(command)
+    def with_filter(*args: Any, **kwargs: Any) -> Any:
+        names = ("path", "actor", "action", "since", "until", "seq", "grep", "transaction")
+        given = {name: kwargs.pop(name) for name in names}
+        if given["seq"] == (0, None):
+            given["seq"] = (None, None)
+        return command(*args, wanted=Filter(**given), **kwargs)
+
+    for option in reversed(_OPTIONS):
+        with_filter = option(with_filter)
+    return with_filter  # type: ignore[return-value]

@@ -1,0 +1,244 @@
+"""Logs as the commands take them: several files as one, the end of a file, a file that grows."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import heapq
+import io
+import os
+import stat
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, Final, Self
+
+from pydatatracker.cli.filters import Filter
+from pydatatracker.io import ChangeReader, LogFormatError
+from pydatatracker.logline import LogLine, NotAChange, parse
+
+__all__ = ["Logs", "follow"]
+
+Report = Callable[[LogFormatError], object]
+_BLOCK: Final = 1 << 18
+_PATIENCE: Final = 0.2  # seconds between two looks at a file that grows
+
+
+class Logs:
+    """Several logs, read as one in the order of time; ``bad`` counts the lines that could not be read.
+
+    ``-`` is standard input. Raises OSError for a file that cannot be opened, before anything is read.
+    """
+
+    def __init__(self, names: Iterable[str], report: Report) -> None:
+        self.readers: list[ChangeReader] = []
+        self.names = list(names) or ["-"]
+        self._report = report
+        try:
+            for name in self.names:
+                self.readers.append(self._open(name))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, name: str) -> ChangeReader:
+        if name != "-":
+            reader = ChangeReader(name, on_error=self._report)
+            reader.name = name
+            return reader
+        if sys.stdin is None:
+            raise FileNotFoundError(2, "there is no standard input", "-")
+        reader = ChangeReader(open(0, "rb", closefd=False), on_error=self._report)  # noqa: SIM115
+        reader.name = "<stdin>"
+        return reader
+
+    @property
+    def bad(self) -> int:
+        """Lines that could not be read, so far."""
+        return sum(reader.passed_over for reader in self.readers)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is one regular file: what may come slowly is shown as it comes."""
+        if len(self.names) != 1:
+            return True
+        try:
+            status = os.fstat(0) if self.names[0] == "-" else os.stat(self.names[0])
+            return stat.S_ISREG(status.st_mode)
+        except OSError:
+            return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self.readers:
+            reader.close()
+
+    def lines(self, wanted: Filter | None = None) -> Iterator[LogLine]:
+        """Yield the lines that are wanted; those of several files by time. Memory: a block a file."""
+        if not self.is_file:
+            for line in self.readers[0]:
+                if wanted is None or wanted.keeps(line):
+                    yield line
+            return
+        sources = [_wanted(reader, wanted) for reader in self.readers]
+        if len(sources) == 1:
+            yield from sources[0]
+            return
+        timed = [_timed(source, n) for n, source in enumerate(sources)]
+        for _, _, line in heapq.merge(*timed, key=lambda each: each[:2]):
+            yield line
+
+    def heads(self, wanted: Filter) -> Iterator[Any]:
+        """Yield the heads of the lines that are wanted, file by file: faster where no value is looked at."""
+        exact = wanted.is_empty
+        for reader in self.readers:
+            for block in reader.blocks():
+                if exact:
+                    yield from block.heads
+                    continue
+                wants = wanted.wants
+                for n, head in enumerate(block.heads):
+                    if wants(head) and wanted.keeps(block.line(n)):
+                        yield head
+
+    def tail(self, count: int, wanted: Filter, end: int | None = None) -> list[LogLine]:
+        """Return the last lines, before byte end, that are wanted. Of one plain file only its end is read."""
+        if len(self.names) == 1 and self.names[0] != "-" and self.is_file:
+            with open(self.names[0], "rb") as file:
+                if file.read(4)[:2] not in (b"\x1f\x8b", b"\x28\xb5"):
+                    return self._tail_of(file, count, wanted, file.seek(0, io.SEEK_END) if end is None else end)
+        return list(deque(self.lines(wanted), maxlen=count)) if count else []
+
+    def _tail_of(self, file: IO[bytes], count: int, wanted: Filter, end: int) -> list[LogLine]:
+        found: deque[LogLine] = deque()
+        rest: list[bytes] = []  # the beginning of a line, in pieces, the last first
+        while end > 0 and len(found) < count:
+            start = max(0, end - _BLOCK)
+            file.seek(start)
+            block = file.read(end - start)
+            end = start
+            first = block.find(b"\n") + 1 if start else 0
+            if start and not first:
+                rest.append(block)
+                continue
+            text = block[first:] + b"".join(reversed(rest))
+            rest = [block[:first]]
+            if not text.endswith(b"\n"):
+                text += b"\n"  # the file's last line, torn
+            offset = start + first + len(text)
+            for raw in reversed(text[:-1].split(b"\n")):
+                offset -= len(raw) + 1
+                if len(found) == count:
+                    break
+                try:
+                    line = parse(raw + b"\n", 0, offset)
+                except NotAChange as error:
+                    if raw.strip():
+                        self.readers[0].passed_over += 1
+                        self._report(LogFormatError(self.names[0], 0, offset, str(error)))
+                    continue
+                if wanted.keeps(line):
+                    found.appendleft(line)
+        return list(found)
+
+
+def _wanted(reader: ChangeReader, wanted: Filter | None) -> Iterator[LogLine]:
+    for block in reader.blocks():
+        if wanted is None or wanted.is_empty:
+            yield from map(block.line, range(len(block.heads)))
+            continue
+        wants, keeps = wanted.wants, wanted.keeps
+        for n, head in enumerate(block.heads):
+            if wants(head) and keeps(line := block.line(n)):
+                yield line
+
+
+def _timed(lines: Iterable[LogLine], number: int) -> Iterator[tuple[int, int, LogLine]]:
+    # a file's own order stays: a clock that was set back must not reorder it
+    now = 0
+    for line in lines:
+        when = line.time_ns
+        if when is None and (moment := line.created_time) is not None:
+            when = int(moment.timestamp() * 1_000_000) * 1000
+        now = max(now, when or 0)
+        yield now, number, line
+
+
+def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -> Iterator[LogLine | None]:
+    """Yield the lines of a file as they are written, for ever; None when there is nothing new at the moment.
+
+    A file that is cut short is read from its start, one that is replaced (rotated) to its end and then the new one. A
+    line is shown when its newline is there. ``tail``: of what is there already only so many lines.
+    """
+    start = 0
+    if tail is not None:
+        with open(name, "rb") as file:
+            start = _end_of_lines(file)
+        with Logs([name], report) as logs:
+            yield from logs.tail(tail, wanted, start)
+    file = open(name, "rb")  # noqa: SIM115
+    number = 0
+    offset = file.seek(start)
+    pending = b""
+    try:
+        while True:
+            more = file.read(_BLOCK)
+            if more:
+                *raws, pending = (pending + more).split(b"\n")
+                for raw in raws:
+                    number += 1
+                    try:
+                        line = parse(raw + b"\n", number, offset)
+                    except NotAChange as error:
+                        if raw.strip():
+                            report(LogFormatError(name, number, offset, str(error)))
+                    else:
+                        if wanted.keeps(line):
+                            yield line
+                    offset += len(raw) + 1
+                continue
+            yield None
+            time.sleep(_PATIENCE)
+            with contextlib.suppress(OSError):  # between rotation and the new file there is none
+                now, mine = os.stat(name), os.fstat(file.fileno())
+                if (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev):
+                    if mine.st_size > file.tell():
+                        continue  # its last lines first
+                    other = open(name, "rb")  # noqa: SIM115
+                    file.close()
+                    file = other
+                elif now.st_size >= file.tell():
+                    continue
+                file.seek(0)
+                number = offset = 0
+                pending = b""
+    finally:
+        file.close()
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    end = file.seek(0, io.SEEK_END)
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
+def expanded(names: Iterable[str]) -> list[str]:
+    """Return names with globs that the shell left alone resolved, in order."""
+    found = []
+    for name in names:
+        matches = sorted(glob.glob(name)) if any(sign in name for sign in "*?[") and not os.path.exists(name) else []
+        found.extend(matches or [name])
+    return found
