@@ -13,8 +13,9 @@ import click
 from pydatatracker.logline import LogLine
 from pydatatracker.pointer import compile_glob, parse_pointer, to_pointer
 
-__all__ = ["Filter", "filter_options", "moment", "point"]
+__all__ = ["MOMENT", "POINT", "Filter", "Point", "filter_options", "moment", "point"]
 
+Point = tuple[int | None, int | None]  # (seq, None) or (None, nanoseconds); neither: the end
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -164,7 +165,7 @@ def moment(text: str, now: datetime.datetime | None = None) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
-def point(text: str) -> tuple[int | None, int | None]:
+def point(text: str) -> Point:
     """Return (seq, None) or (None, nanoseconds) for a number or a time. Raises ValueError."""
     if text.isascii() and text.isdigit():
         return int(text), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
@@ -13,7 +13,7 @@ from pydatatracker.cli.terminal import COLOURS, cells, clean, cut, cut_left, pad
 from pydatatracker.codec import decode
 from pydatatracker.logline import LogLine
 
-__all__ = ["Layout", "View", "json_line", "show", "texts"]
+__all__ = ["Layout", "View", "json_line", "painter", "show", "texts"]
 
 _SAMPLE: Final = 400  # lines of a file that the widths of the columns are taken from
 _ROOTS: Final = 100_000  # that are told apart: memory stays bounded
@@ -86,7 +86,7 @@ class View:
     def __init__(self, columns: int | None, colour: bool, sample: list[LogLine] | None = None) -> None:
         self.roots: dict[tuple[int | None, str], str] = {}
         self.columns = columns = columns and max(columns, 40)
-        self.paint = _painted if colour else _unpainted
+        self.paint = painter(colour)
         self.time, self.clock = (23, "%Y-%m-%d %H:%M:%S") if columns is None or columns >= 100 else (12, "%H:%M:%S")
         if columns is not None and columns < 70:
             self.time = 8  # no milliseconds
@@ -190,6 +190,11 @@ class View:
             pass
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
+
+
+def painter(colour: bool) -> Callable[[str, str], str]:
+    """Return what paints a text in a colour; without colour, the text."""
+    return _painted if colour else _unpainted
 
 
 def _painted(colour: str, text: str) -> str:

@@ -8,6 +8,7 @@ record does not say of itself is a fresh change and empties the redo stack. A co
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
 from typing import Any
 
 from pydatatracker import _core
@@ -19,7 +20,7 @@ from pydatatracker.history.rewind import HistoryLostError
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.pointer import compile_glob
 
-__all__ = ["UndoConflictError", "redo", "revert", "revert_to", "undo"]
+__all__ = ["UndoConflictError", "redo", "revert", "revert_to", "take_back_all", "undo"]
 
 _UNDO = _core.M_CODES["tracking_undo"]
 _ROLLBACK = _core.M_CODES["rollback"]
@@ -287,14 +288,6 @@ def revert(
             wanted.add(change.seq)
     if not wanted:
         return []
-    changes = _histories(container)
-    newest = changes[-1].seq
-
-    def newer() -> list[Change]:
-        nonlocal newest
-        found = _core.changes_of(container, newest)
-        newest = found[-1].seq if found else newest
-        return found
 
     def part(change: Change) -> Operation:
         done = operation(change)
@@ -310,9 +303,30 @@ def revert(
         kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]
         return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]))
 
+    return take_back_all(container, wanted, part)
+
+
+def take_back_all(
+    container: Any, seqs: set[int], part: Callable[[Change], Operation] = operation
+) -> list[ChangeLogEntry]:
+    """Take back the changes with these seqs, newest first, in one transaction; return those that cannot be.
+
+    ``part``: of a change, what is to be taken back of it. O(records).
+    """
+    changes = _histories(container)
+    if not seqs or not changes:
+        return []
+    newest = changes[-1].seq
+
+    def newer() -> list[Change]:
+        nonlocal newest
+        found = _core.changes_of(container, newest)
+        newest = found[-1].seq if found else newest
+        return found
+
     with tracking_transaction():
         _, conflicts = Unwinding(changes, newer, "tracking_revert", part).run(
-            lambda change: change.seq in wanted, lambda change: _core.is_below(change._node, container)
+            lambda change: change.seq in seqs, lambda change: _core.is_below(change._node, container)
         )
     return _seen(conflicts, container)
 

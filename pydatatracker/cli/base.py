@@ -1,0 +1,91 @@
+"""What all commands have in common: the group, their help, how they open logs and how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from pydatatracker.cli.terminal import clean
+
+if TYPE_CHECKING:
+    from pydatatracker.cli.logs import Logs
+
+__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report"]
+
+PROGRAM: Final = "pydatatracker"
+
+
+def fail(message: str) -> NoReturn:
+    """End with one sentence and exit status 2."""
+    click.echo(f"{PROGRAM}: {clean(message)}", err=True)
+    raise click.exceptions.Exit(2)
+
+
+class Command(click.Command):
+    """A command whose help ends with an example, as it is typed."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write(f"  {line}\n")
+
+
+class Commands(click.Group):
+    """The group; its help, too, ends with an example."""
+
+    command_class = Command
+    example = f"{PROGRAM} demo"
+    format_epilog = Command.format_epilog
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from pydatatracker import __version__
+
+        click.echo(f"{PROGRAM} {__version__}")
+        context.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print it and exit."
+)
+def cli() -> None:
+    """Know what happened to the data in a running Python program."""
+
+
+@contextlib.contextmanager
+def logs_of(files: Iterable[str]) -> Iterator[Logs]:
+    """Open the logs; exit status 1 afterwards if lines could not be read."""
+    from pydatatracker.cli.logs import Logs, expanded
+
+    names = expanded(files)
+    if not names:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise click.UsageError("name a log, or - for standard input", click.get_current_context())
+        names = ["-"]
+    try:
+        logs = Logs(names, report)
+    except OSError as error:
+        fail(f"cannot read {error.filename or names[0]}: {error.strerror or error}")
+    with logs:
+        yield logs
+    if logs.bad:
+        raise click.exceptions.Exit(1)
+
+
+def report(error: Any) -> None:
+    """Name a line that cannot be read, on standard error, in its place among what is printed."""
+    sys.stdout.flush()
+    click.echo(f"{PROGRAM}: {clean(str(error))}", err=True)
+
+
+FILES: Final = click.argument("files", metavar="[FILE|-]...", nargs=-1)
