@@ -190,8 +190,7 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
     pending = b""
     try:
         while True:
-            more = file.read(_BLOCK)
-            if more:
+            while more := file.read(_BLOCK):
                 *raws, pending = (pending + more).split(b"\n")
                 for raw in raws:
                     number += 1
@@ -204,7 +203,7 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                         if wanted.keeps(line):
                             yield line
                     offset += len(raw) + 1
-                continue
+            last = _before(file)
             yield None
             time.sleep(_PATIENCE)
             with contextlib.suppress(OSError):  # between rotation and the new file there is none
@@ -215,13 +214,22 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                     other = open(name, "rb")  # noqa: SIM115
                     file.close()
                     file = other
-                elif now.st_size >= file.tell():
+                elif now.st_size >= file.tell() and _before(file) == last:
                     continue
-                file.seek(0)
+                file.seek(0)  # cut short, and perhaps as long again as it was
                 number = offset = 0
                 pending = b""
     finally:
         file.close()
+
+
+def _before(file: IO[bytes]) -> bytes:
+    # what stands in front of where we are: another text is another file
+    here = file.tell()
+    file.seek(max(0, here - 256))
+    found = file.read(here - file.tell())
+    file.seek(here)
+    return found
 
 
 def _end_of_lines(file: IO[bytes]) -> int:
