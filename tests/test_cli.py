@@ -15,7 +15,22 @@ from pydatatracker.io import read_changes, schema
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
-    *("at", "blame", "demo", "diff", "history", "patch", "run", "schema", "show", "stats", "undo-script", "verify"),
+    *(
+        "at",
+        "blame",
+        "convert",
+        "demo",
+        "diff",
+        "history",
+        "patch",
+        "query",
+        "run",
+        "schema",
+        "show",
+        "stats",
+        "undo-script",
+        "verify",
+    ),
 ]
 
 # What a missing package looks like to the import system: a finder that comes first and finds nothing.
