@@ -21,6 +21,8 @@ _log = logging.getLogger("pydatatracker")
 
 def item_of(change: ChangeLogEntry, compact: bool = False) -> Item:
     """Encode a change as it is now. O(size of its values)."""
+    if compact and type(change) is ChangeLogEntry and (line := _core.compact_line(change)) is not None:
+        return Item(line, change.seq, change.root, change.time_ns, change.uuid)
     return Item(to_line(change, compact=compact)[:-1], change.seq, change.root, change.time_ns, change.uuid)
 
 
@@ -40,6 +42,13 @@ class Exporter:
 
     def __call__(self, change: ChangeLogEntry) -> None:
         self._delivery.put(item_of(change, self._compact))
+
+    @property
+    def tracking_feed(self) -> _core.Intake | None:
+        """What the core gives simple changes to, instead of calling this: the queue, if lines are compact."""
+        if not self._compact or type(self).__call__ is not Exporter.__call__:
+            return None
+        return getattr(self._delivery, "intake", None)
 
     def tracking_attached(self, container: Any) -> None:
         """Deliver the state that is found, so that the log is complete in itself."""

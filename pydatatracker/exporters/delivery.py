@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Literal, Self
 
+from pydatatracker import _core
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 
 __all__ = ["Delivery", "OnFull", "Stats"]
@@ -106,6 +107,7 @@ class Delivery:
         self._counts: collections.Counter[str] = collections.Counter()
         self._last_error: str | None = None
         self._closed = False
+        self.intake = _core.Intake(weakref.WeakMethod(self._wake), max_items, max_bytes, batch_items, batch_bytes)
         self._reset()
         _all.add(self)
         if self._spill is not None and self._spill.waiting:
@@ -116,7 +118,7 @@ class Delivery:
         # reentrant: a __del__ or a signal handler may change tracked data while put holds it
         self._changed = threading.Condition(threading.RLock())
         self._queue: collections.deque[Item] = collections.deque()
-        self._bytes = 0
+        self.intake.reset(self._queue)  # counts what is in there, and takes what needs no waiting
         self._gap: list[Any] | None = None  # [first seq, last seq, reason, at the front?]
         self._busy = 0  # items taken out and not yet sent
         self._flushing = 0
@@ -145,13 +147,13 @@ class Delivery:
     def _is_full(self, item: Item) -> bool:
         if not self._queue:
             return False
-        return len(self._queue) >= self._max_items or self._bytes + len(item.line) > self._max_bytes
+        return len(self._queue) >= self._max_items or self.intake.bytes + len(item.line) > self._max_bytes
 
     def _make_room(self, item: Item) -> bool:
         if self._on_full == "drop_oldest":
             while self._queue and self._is_full(item):
                 gone = self._queue.popleft()
-                self._bytes -= len(gone.line)
+                self.intake.taken(len(gone.line))
                 self._drop(gone.seq, "queue full", at_front=True)
             return True
         if self._on_full == "block":
@@ -167,18 +169,22 @@ class Delivery:
 
     def _accept(self, item: Item) -> None:
         if self._gap is not None and not self._gap[3]:
-            self._queue.append(self._gap_item())
-        self._queue.append(item)
-        self._bytes += len(item.line)
-        self._counts["accepted"] += 1
+            self.intake.add(self._gap_item(), False)
+        self.intake.add(item)
         if self._thread is None:
             self._start()
         # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
-        if len(self._queue) == 1 or len(self._queue) >= self._batch_items or self._bytes >= self._batch_bytes:
+        if len(self._queue) == 1 or self._is_batch():
+            self._changed.notify_all()
+        self.intake.open = self._gap is None and (self._spill is None or not self._spill.waiting)
+
+    def _wake(self) -> None:
+        with self._changed:
             self._changed.notify_all()
 
     def _to_spill(self, item: Item) -> bool:
         assert self._spill is not None
+        self.intake.open = False
         try:
             self._spill.append(item)
         except OSError as error:
@@ -192,6 +198,7 @@ class Delivery:
 
     def _drop(self, seq: int, reason: str, at_front: bool = False) -> None:
         self._counts["dropped"] += 1
+        self.intake.open = False
         if self._gap is None:
             self._gap = [seq, seq, reason, at_front]
         else:
@@ -232,6 +239,7 @@ class Delivery:
             if self._closed:
                 return not self._waiting()
             self._closed = True
+            self.intake.open = False
             self._stopping = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
             thread = self._thread
             self._changed.notify_all()
@@ -262,7 +270,7 @@ class Delivery:
             return Stats(
                 queued=len(self._queue) + self._busy,
                 spilled=0 if self._spill is None else self._spill.waiting,
-                accepted=counts["accepted"],
+                accepted=counts["accepted"] + self.intake.accepted,
                 sent=counts["sent"],
                 retried=counts["retried"],
                 dropped=counts["dropped"],
@@ -286,6 +294,7 @@ class Delivery:
             target=_run, args=(weakref.ref(self),), name=f"{self.name}-delivery", daemon=True
         )
         self._thread.start()
+        self.intake.sender = self._thread.ident or 0
 
     def _next_batch(self) -> list[Item] | None:
         """Wait for a batch; None when it is time to end; [] to look again."""
@@ -307,7 +316,7 @@ class Delivery:
                 item = self._queue.popleft()
                 size += len(item.line)
                 batch.append(item)
-            self._bytes -= size
+            self.intake.taken(size)
             if not batch and self._spill is not None:
                 batch = self._spill.read(self._batch_items, self._batch_bytes)
             self._busy = len(batch)
@@ -315,7 +324,7 @@ class Delivery:
             return batch
 
     def _is_batch(self) -> bool:
-        return len(self._queue) >= self._batch_items or self._bytes >= self._batch_bytes
+        return len(self._queue) >= self._batch_items or self.intake.bytes >= self._batch_bytes
 
     def _send(self, batch: list[Item]) -> bool:
         """Send a batch until it is taken; False if it was time to give up."""
