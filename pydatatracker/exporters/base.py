@@ -19,11 +19,12 @@ __all__ = ["ClientSink", "Exporter", "item_of"]
 _log = logging.getLogger("pydatatracker")
 
 
-def item_of(change: ChangeLogEntry, compact: bool = False) -> Item:
+def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.ChangeItem:
     """Encode a change as it is now. O(size of its values)."""
-    if compact and type(change) is ChangeLogEntry and (line := _core.compact_line(change)) is not None:
-        return Item(line, change.seq, change.root, change.time_ns, change.uuid)
-    return Item(to_line(change, compact=compact)[:-1], change.seq, change.root, change.time_ns, change.uuid)
+    line = to_line(change, compact=compact)[:-1]
+    if type(change) is ChangeLogEntry:
+        return _core.item_for(change, line)
+    return Item(line, change.seq, change.root, change.time_ns, change.uuid)
 
 
 class Exporter:
@@ -41,7 +42,9 @@ class Exporter:
         self._compact = compact
 
     def __call__(self, change: ChangeLogEntry) -> None:
-        self._delivery.put(item_of(change, self._compact))
+        delivery = self._delivery
+        if not delivery.refuses(change.seq):
+            delivery.put(item_of(change, self._compact))
 
     @property
     def tracking_feed(self) -> _core.Intake | None:
@@ -101,7 +104,10 @@ class _Direct:
         self._counts: collections.Counter[str] = collections.Counter()
         self._last_error: str | None = None
 
-    def put(self, item: Item) -> bool:
+    def refuses(self, seq: int) -> bool:
+        return False
+
+    def put(self, item: Any) -> bool:
         self._counts["accepted"] += 1
         try:
             self._sink.send([item])

@@ -127,7 +127,7 @@ class Delivery:
 
     # ---- the side of the program
 
-    def put(self, item: Item) -> bool:
+    def put(self, item: Item | _core.ChangeItem) -> bool:
         """Accept an item; False if it was dropped. O(1); waits only with on_full="block", at most block_timeout."""
         mine = self._thread is not None and threading.get_ident() == self._thread.ident
         if mine:  # the sink's client changes tracked data: sending that would never end
@@ -144,12 +144,22 @@ class Delivery:
             self._accept(item)
             return True
 
-    def _is_full(self, item: Item) -> bool:
+    def refuses(self, seq: int) -> bool:
+        """Drop a change that there is no room for before it is even encoded; True if so. O(1)."""
+        if self._on_full != "drop_newest" or len(self._queue) < self._max_items:
+            return False
+        with self._changed:
+            if len(self._queue) < self._max_items or threading.get_ident() == self.intake.sender:
+                return False
+            self._drop(seq, "queue full")
+            return True
+
+    def _is_full(self, item: Item | _core.ChangeItem) -> bool:
         if not self._queue:
             return False
         return len(self._queue) >= self._max_items or self.intake.bytes + len(item.line) > self._max_bytes
 
-    def _make_room(self, item: Item) -> bool:
+    def _make_room(self, item: Item | _core.ChangeItem) -> bool:
         if self._on_full == "drop_oldest":
             while self._queue and self._is_full(item):
                 gone = self._queue.popleft()
@@ -167,7 +177,7 @@ class Delivery:
         self._drop(item.seq, "queue full")
         return False
 
-    def _accept(self, item: Item) -> None:
+    def _accept(self, item: Item | _core.ChangeItem) -> None:
         if self._gap is not None and not self._gap[3]:
             self.intake.add(self._gap_item(), False)
         self.intake.add(item)
@@ -182,7 +192,7 @@ class Delivery:
         with self._changed:
             self._changed.notify_all()
 
-    def _to_spill(self, item: Item) -> bool:
+    def _to_spill(self, item: Item | _core.ChangeItem) -> bool:
         assert self._spill is not None
         self.intake.open = False
         try:
@@ -444,7 +454,7 @@ class _SpillFile:
         except FileNotFoundError:
             return 0
 
-    def append(self, item: Item) -> None:
+    def append(self, item: Item | _core.ChangeItem) -> None:
         if self._file is None:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open
         head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,8 @@ class KafkaSink:
         self._headers = headers
         self._timeout = timeout
         settings = {"enable.idempotence": True, "message.timeout.ms": int(timeout * 1000), **config}
-        self._producer = Producer(settings, logger=None) if "logger" in config else Producer(settings)
+        settings.setdefault("logger", logging.getLogger("pydatatracker.kafka"))  # not standard error
+        self._producer = Producer(settings)
 
     def send(self, items: list[Item]) -> None:
         """Produce a batch and wait for its reports. Raises SinkUnavailable if one of them is an error, or missing."""
