@@ -82,8 +82,9 @@ class KafkaExporter(Exporter):
 
     ``KafkaExporter(topic, config={"bootstrap.servers": ...})``: confluent-kafka, an idempotent producer, from a thread;
     the key is the root's id, so one tree's changes keep their order; headers are ``id`` and ``seq``, ``traceparent``
-    where the change was made in a span of OpenTelemetry, and what ``headers(item)`` gives. A batch counts as sent when all its delivery reports are in; it is
-    tried again otherwise. Options of the delivery runtime go to that. Needs the extra ``kafka``.
+    where the change was made in a span of OpenTelemetry, and what ``headers(item)`` gives. A batch counts as sent when
+    all its delivery reports are in; it is tried again otherwise. Options of the delivery runtime go to that. Needs
+    the extra ``kafka``.
 
     ``KafkaExporter(producer, topic=)`` calls your own ``producer.send(topic, bytes)``, or ``produce`` where it has
     that, then and there, once a change; errors are counted and logged. ``background=True`` puts the runtime under it.

@@ -11,9 +11,10 @@ argument: every request is made once, and its true answer is kept.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -90,7 +91,7 @@ class OtlpSink:
     def _connect(self) -> None:
         self._pid = os.getpid()
         self._session = _session()
-        self._exporter = self._exporter_class(
+        self._exporter: Any = self._exporter_class(
             endpoint=self._url, headers=self._headers, timeout=self._timeout, session=self._session
         )
 
@@ -115,9 +116,7 @@ class OtlpSink:
                 error = raised
         if session.failure is not None:
             raise SinkUnavailable(f"{self._url}: {type(session.failure).__name__}: {session.failure}")
-        if (
-            session.answer is None
-        ):  # nothing was sent, nor would be the next time: it cannot be encoded, or is too large
+        if session.answer is None:  # nothing was sent, now or the next time: it cannot be encoded, or is too large
             raise SinkRejected(f"the OTLP exporter sent nothing to {self._url}: {error or 'see its log'}")
         status, body, retry_after = session.answer
         check_answer(self._url, status, body, retry_after)
@@ -127,12 +126,11 @@ class OtlpSink:
 
     def _check_partial(self, body: bytes, count: int) -> None:
         """A receiver may answer 200 and say how many records it refused, but not which; OTLP forbids another try."""
-        from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
         try:
             partial = ExportLogsServiceResponse.FromString(body).partial_success
-        except DecodeError:  # some answer JSON, or "OK"
+        except Exception:  # DecodeError of protobuf, which has no types: some answer JSON, or "OK"
             return
         if partial.rejected_log_records > 0:
             raise SinkRejected(
@@ -174,19 +172,17 @@ class _NotDelivered(Exception):
     """Of no kind that the OTLP exporter would try again: our runtime does."""
 
 
-class _not_traced:  # noqa: N801 - used as a function
+@contextlib.contextmanager
+def _not_traced() -> Iterator[None]:
     """Instrumented HTTP clients make no spans of what is sent here; the SDK's own processors do the same."""
+    from opentelemetry import context
 
-    def __enter__(self) -> None:
-        from opentelemetry import context
-
-        key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-        self._token = context.attach(context.set_value(key, True))
-
-    def __exit__(self, *error: object) -> None:
-        from opentelemetry import context
-
-        context.detach(self._token)
+    key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+    token = context.attach(context.set_value(key, True))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _logs_url(endpoint: str) -> str:

@@ -58,7 +58,7 @@ def traceparent(line: Mapping[str, Any]) -> str | None:
 
 
 def traceparent_of(item: Item) -> str | None:
-    """Return the W3C traceparent of an item, None if its change was made in no span. O(length) if it was, else a search.
+    """Return the W3C traceparent of an item, None if its change was made in no span. O(length).
 
     >>> traceparent_of(Item(b'{"v":1,"action":"add"}', 1, "r", 0, "id"))
     """
