@@ -27,6 +27,7 @@ from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailab
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import Counter, MeterProvider
+    from opentelemetry.sdk._logs import ReadableLogRecord
 
 __all__ = ["LoggerSink", "OpenTelemetryExporter", "OtlpSink"]
 
@@ -97,14 +98,22 @@ class OtlpSink:
 
     def send(self, items: list[Item]) -> None:
         """Send one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: what stays refused."""
-        from opentelemetry.sdk._logs.export import LogRecordExportResult
-
         if self._pid != os.getpid():  # the connection is the parent's
             self._connect()
-        batch = [
-            self._record(record_of(item, self._value_limit), self._resource, self._scope)  # not bounded by the SDK
-            for item in items
-        ]
+        batch, bad = [], []
+        for item in items:
+            try:
+                batch.append(self._record(record_of(item, self._value_limit), self._resource, self._scope))
+            except Exception:  # no line of ours: a spill file that was torn, or written by somebody else
+                bad.append(item)
+        if batch:
+            self._export(batch)
+        if bad:
+            raise SinkRejected(f"{len(bad)} lines are no changes", bad)
+
+    def _export(self, batch: list[ReadableLogRecord]) -> None:
+        from opentelemetry.sdk._logs.export import LogRecordExportResult
+
         session = self._session
         session.answer = session.failure = None
         error: Exception | None = None
@@ -122,7 +131,7 @@ class OtlpSink:
         check_answer(self._url, status, body, retry_after)
         if result is not LogRecordExportResult.SUCCESS:
             raise SinkUnavailable(f"{self._url}: the OTLP exporter reports a failure: {error or 'see its log'}")
-        self._check_partial(body, len(items))
+        self._check_partial(body, len(batch))
 
     def _check_partial(self, body: bytes, count: int) -> None:
         """A receiver may answer 200 and say how many records it refused, but not which; OTLP forbids another try."""
