@@ -39,7 +39,7 @@ def _tools() -> tuple[Any, Any, Any]:
     fields: list[Any] = [("action", str), ("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
     for name in (
         *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid"),
-        *("transaction", "thread", "reason"),
+        *("transaction", "thread", "reason", "trace_id", "span_id"),
     ):
         fields.append((name, str, ""))
     for name in ("path", "paths", "location", "before", "after", "splice", "order", "changes", "context"):
@@ -295,6 +295,16 @@ class LogLine:
     def thread(self) -> str:
         """Name of the thread that wrote the line."""
         return str(self._head.thread)
+
+    @property
+    def trace_id(self) -> str:
+        """Trace of the OpenTelemetry span in which it was made, 32 hex digits."""
+        return str(self._head.trace_id)
+
+    @property
+    def span_id(self) -> str:
+        """The OpenTelemetry span in which it was made, 16 hex digits."""
+        return str(self._head.span_id)
 
     @property
     def time_ns(self) -> int | None:

@@ -63,13 +63,7 @@ class HttpSink:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
         except Exception as error:
             raise SinkUnavailable(f"{self._url}: {type(error).__name__}: {error}") from error
-        status = answer.status
-        if 200 <= status < 300:
-            return
-        said = f"{self._url} answered {status} {answer.data[:200].decode('utf-8', 'replace')}"
-        if status in (408, 425, 429) or status >= 500:
-            raise SinkUnavailable(said, _retry_after(answer.headers.get("Retry-After")))
-        raise SinkRejected(said)
+        check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
 
     def _encoded(self, item: Item) -> bytes:
         return item.line if self._format == "native" else format_item(item, self._format)
@@ -77,6 +71,16 @@ class HttpSink:
     def close(self) -> None:
         """Close the connection."""
         self._pool.clear()
+
+
+def check_answer(url: str, status: int, data: bytes, retry_after: str | None) -> None:
+    """Return if the status is 2xx. SinkUnavailable: 408, 425, 429, 5xx; SinkRejected: all others."""
+    if 200 <= status < 300:
+        return
+    said = f"{url} answered {status} {data[:200].decode('utf-8', 'replace')}"
+    if status in (408, 425, 429) or status >= 500:
+        raise SinkUnavailable(said, _retry_after(retry_after))
+    raise SinkRejected(said)
 
 
 def _retry_after(value: str | None) -> float | None:
