@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -45,13 +46,18 @@ class HttpSink:
         self._body = body
         self._format = check_format(format)
         self._compress = compress
-        self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout)
-        )
+        self._limits = urllib3.Timeout(connect=timeout, read=timeout)
+        self._connect()
         media = "application/cloudevents-batch+json" if (format, body) == ("cloudevents", "array") else _MEDIA[body]
         self._headers = {"Content-Type": media, "User-Agent": "pydatatracker", **(headers or {})}
         if compress:
             self._headers["Content-Encoding"] = "gzip"
+
+    def _connect(self) -> None:
+        import urllib3
+
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._limits)
+        self._pid = os.getpid()
 
     def send(self, items: list[Item]) -> None:
         """POST one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: other 4xx."""
@@ -59,6 +65,8 @@ class HttpSink:
         data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
         if self._compress:
             data = gzip.compress(data, 5)
+        if self._pid != os.getpid():  # after a fork the connection is the parent's
+            self._connect()
         try:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
         except Exception as error:
