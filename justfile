@@ -56,6 +56,10 @@ cli *args="demo": build
 benchmark *args: build
     python -m pytest benchmarks --benchmark-autosave "$@"
 
+# What delivery costs a change, beside msgspec
+benchmark-delivery *args: build
+    python benchmarks/delivery.py "$@"
+
 # Two saved runs side by side
 benchmark-compare *args: build
     python -m pytest_benchmark compare "$@"

@@ -23,6 +23,7 @@ from pydatatracker.observers import ChangeCollector
 
 if _TYPE_CHECKING:
     from pydatatracker.breaks import TrackedChangeError
+    from pydatatracker.configuration import ConfigurationError, load_observers_from_json
     from pydatatracker.history.applying import PatchError
     from pydatatracker.history.net import NetChange
     from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
@@ -36,6 +37,7 @@ __all__ = [
     "MISSING",
     "ChangeCollector",
     "ChangeLogEntry",
+    "ConfigurationError",
     "GapError",
     "HistoryLostError",
     "NetChange",
@@ -53,6 +55,7 @@ __all__ = [
     "UndoConflictError",
     "__version__",
     "apply_change",
+    "load_observers_from_json",
     "propagate",
     "replay",
     "track",
@@ -63,6 +66,7 @@ __all__ = [
 
 # Imported when first asked for (PEP 562): a program that only records does not pay for them.
 _LATER = {
+    "ConfigurationError": "configuration",
     "GapError": "history.replica",
     "NetChange": "history.net",
     "PatchError": "history.applying",
@@ -73,6 +77,7 @@ _LATER = {
     "TrackedChangeError": "breaks",
     "UndoConflictError": "history.undo",
     "apply_change": "history.replica",
+    "load_observers_from_json": "configuration",
     "replay": "history.replica",
     "tracking_transaction": "history.transaction",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydatatracker import _core
 from pydatatracker.change import ChangeLogEntry, start_of
+from pydatatracker.pointer import compile_glob
 
 if TYPE_CHECKING:
     from pydatatracker.io import ChangeWriter
@@ -99,8 +100,9 @@ def filtered_observer(
     *,
     actions: Iterable[str] | str | None = None,
     actor: str | None = None,
+    path: str | None = None,
 ) -> Callable[[ChangeLogEntry], None]:
-    """Return an observer that passes on what predicate, actions and actor let through. O(1) a change.
+    """Return an observer that passes on what predicate, actions, actor and path (a glob) let through. O(1) a change.
 
     >>> from pydatatracker import TrackedDict
     >>> d, collector = TrackedDict(), ChangeCollector()
@@ -116,10 +118,13 @@ def filtered_observer(
         if action not in _core.ACTIONS:
             raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
 
+    pattern = None if path is None else compile_glob(path)
+
     def told(change: ChangeLogEntry) -> None:
         if (
             (wanted is None or change.action in wanted)
             and (actor is None or change.actor == actor)
+            and (pattern is None or _core.matches(change, pattern, change.viewer.container))
             and (predicate is None or predicate(change))
         ):
             observer(change)
@@ -128,13 +133,13 @@ def filtered_observer(
 
 
 def logging_observer(
-    log: logging.Logger | str | None = None, level: int | str = logging.INFO
+    logger: logging.Logger | str | None = None, level: int | str = logging.INFO
 ) -> Callable[[ChangeLogEntry], None]:
     """Return an observer that logs one line a change; the change is in the record as ``tracked_change``.
 
-    ``log``: a logger or its name, by default ``pydatatracker.changes``. O(1) if the level is off.
+    ``logger``: a logger or its name, by default ``pydatatracker.changes``. O(1) if the level is off.
     """
-    target = log if isinstance(log, logging.Logger) else logging.getLogger(log or "pydatatracker.changes")
+    target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger or "pydatatracker.changes")
     if isinstance(level, str):
         level = logging.getLevelNamesMapping()[level.upper()]
     number = level

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydatatracker.exporters.otel import OpenTelemetryExporter
     from pydatatracker.exporters.s3 import S3Exporter
     from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
+    from pydatatracker.exporters.sql import SqlExporter
     from pydatatracker.exporters.sqlite import SqliteExporter
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Sink",
     "SinkRejected",
     "SinkUnavailable",
+    "SqlExporter",
     "SqliteExporter",
     "Stats",
 ]
@@ -47,6 +49,7 @@ _LATER = {
     "Sink": "sink",
     "SinkRejected": "sink",
     "SinkUnavailable": "sink",
+    "SqlExporter": "sql",
     "SqliteExporter": "sqlite",
     "Stats": "delivery",
 }

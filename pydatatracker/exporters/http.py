@@ -8,6 +8,7 @@ import gzip
 import inspect
 import json
 import os
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class HttpSink:
         try:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
         except Exception as error:
-            raise SinkUnavailable(f"{self._url}: {type(error).__name__}: {error}") from error
+            raise SinkUnavailable(f"{shown(self._url)}: {type(error).__name__}") from error
         check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
 
     def _encoded(self, item: Item) -> bytes:
@@ -81,11 +82,21 @@ class HttpSink:
         self._pool.clear()
 
 
+def shown(url: str) -> str:
+    """Return a url for messages: without user, password and query, where secrets stand. O(length).
+
+    >>> shown("https://me:secret@host:8/audit?token=secret")
+    'https://host:8/audit'
+    """
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def check_answer(url: str, status: int, data: bytes, retry_after: str | None) -> None:
     """Return if the status is 2xx. SinkUnavailable: 408, 425, 429, 5xx; SinkRejected: all others."""
     if 200 <= status < 300:
         return
-    said = f"{url} answered {status} {data[:200].decode('utf-8', 'replace')}"
+    said = f"{shown(url)} answered {status} {data[:200].decode('utf-8', 'replace')}"
     if status in (408, 425, 429) or status >= 500:
         raise SinkUnavailable(said, _retry_after(retry_after))
     raise SinkRejected(said)
@@ -139,7 +150,7 @@ class HttpExporter(Exporter):
                 raise TypeError("HttpExporter(post, url) needs the url to hand to post")
             runtime = {name: options.pop(name) for name in list(options) if background and name in _RUNTIME}
             sink: Sink = ClientSink(_post_with(target, url, options))
-            super().__init__(delivery_for(sink, f"HttpExporter({url!r})", bool(background), runtime))
+            super().__init__(delivery_for(sink, f"HttpExporter({shown(url)!r})", bool(background), runtime))
             return
         if not isinstance(target, str) or url is not None:
             raise TypeError("HttpExporter takes a url, or a function and a url")
@@ -147,7 +158,9 @@ class HttpExporter(Exporter):
             raise ValueError(f"HttpExporter takes an http:// or https:// url, not {target!r}")
         compact = options.pop("compact", False)
         own = {name: options.pop(name) for name in list(options) if name in _OWN}
-        delivery = delivery_for(HttpSink(target, **own), f"HttpExporter({target!r})", background is not False, options)
+        delivery = delivery_for(
+            HttpSink(target, **own), f"HttpExporter({shown(target)!r})", background is not False, options
+        )
         super().__init__(delivery, compact=compact)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.sink import Item, SinkUnavailable
 
-__all__ = ["SqliteExporter", "SqliteSink"]
+__all__ = ["SqliteExporter", "SqliteSink", "row_of"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS changes (
@@ -49,7 +49,7 @@ class SqliteSink:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            rows = [_row(item) for item in items]
+            rows = [row_of(item) for item in items]
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(_INSERT, rows)
@@ -67,7 +67,8 @@ class SqliteSink:
             connection.close()
 
 
-def _row(item: Item) -> tuple[Any, ...]:
+def row_of(item: Item) -> tuple[Any, ...]:
+    """Return the columns of a change: id, seq, root, time_ns ... line, as the table has them. O(size of the line)."""
     line = json.loads(item.line)
     values = (json.dumps(line[name], ensure_ascii=False) if name in line else None for name in ("before", "after"))
     return (

@@ -1,0 +1,144 @@
+"""SQL: the table of SqliteExporter in any database that SQLAlchemy Core speaks to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any
+
+from pydatatracker.exporters.base import Exporter, delivery_for
+from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+from pydatatracker.exporters.sqlite import row_of
+
+__all__ = ["SqlExporter", "SqlSink"]
+
+_JSON = ("before", "after", "line")
+_COLUMNS = ("id", "seq", "root", "time_ns", "action", "method", "type", "pointer", "actor", "transaction_id")
+
+
+class SqlSink:
+    """Puts batches into a table, one transaction each; what comes twice is there once."""
+
+    def __init__(self, target: Any, table: str) -> None:
+        try:
+            import sqlalchemy
+        except ImportError:
+            raise ImportError('SqlExporter needs sqlalchemy: pip install "pydatatracker[sql]"') from None
+        self._sql: Any = sqlalchemy
+        if isinstance(target, str):
+            self._engine: Any = sqlalchemy.create_engine(target, pool_pre_ping=True, pool_size=1, max_overflow=0)
+            self._is_own = True
+        elif hasattr(target, "begin") and hasattr(target, "dialect"):
+            self._engine, self._is_own = target, False
+        else:
+            raise TypeError(f"SqlExporter takes a URL or a SQLAlchemy Engine, not {type(target).__name__}")
+        self.shown = self._engine.url.render_as_string(hide_password=True)
+        self._table = self._make_table(table)
+        self._ready = False
+        self._pid = os.getpid()
+
+    def _make_table(self, name: str) -> Any:
+        sql = self._sql
+        text, big = sql.Text(), sql.BigInteger()
+        data = sql.Text().with_variant(sql.dialects.postgresql.JSONB(), "postgresql")
+        short = sql.String(80)  # what a key is made of has a length in MySQL
+        return sql.Table(
+            name,
+            sql.MetaData(),
+            sql.Column("root", short, primary_key=True),
+            sql.Column("seq", big, primary_key=True, autoincrement=False),
+            sql.Column("id", short, primary_key=True),
+            sql.Column("time_ns", big, nullable=False, index=True),
+            *(sql.Column(column, sql.String(40)) for column in ("action", "method")),
+            sql.Column("type", text),
+            sql.Column("pointer", text),
+            sql.Column("actor", sql.String(255), index=True),
+            sql.Column("transaction_id", short),
+            *(sql.Column(column, data, nullable=column != "line") for column in _JSON),
+        )
+
+    def send(self, items: list[Item]) -> None:
+        """Insert a batch. SinkUnavailable: the database cannot be reached; SinkRejected: rows that it refuses."""
+        if self._pid != os.getpid():  # after a fork the connections are the parent's
+            self._engine.dispose(close=False)
+            self._pid = os.getpid()
+        rows = [self._row(item) for item in items]
+        try:
+            with self._engine.begin() as connection:
+                self._begin(connection)
+                self._insert(connection, rows)
+        except self._sql.exc.DataError as error:
+            self._one_by_one(items, rows, error)
+        except (self._sql.exc.SQLAlchemyError, OSError) as error:
+            raise SinkUnavailable(f"{self.shown}: {_said(error)}") from error
+
+    def _row(self, item: Item) -> dict[str, Any]:
+        found = dict(zip((*_COLUMNS, *_JSON), row_of(item), strict=True))
+        if self._engine.dialect.name == "postgresql":
+            for name in _JSON:
+                text = found[name]
+                # jsonb takes no NUL: it is spelled out
+                found[name] = None if text is None else json.loads(text.replace("\\u0000", "\\\\u0000"))
+        return {key: value.replace("\0", "\\0") if isinstance(value, str) else value for key, value in found.items()}
+
+    def _begin(self, connection: Any) -> None:
+        if not self._ready:
+            self._table.metadata.create_all(connection, checkfirst=True)
+            self._ready = True
+
+    def _insert(self, connection: Any, rows: list[dict[str, Any]]) -> None:
+        # a repeat is passed over, in the words that each database has for it
+        name = self._engine.dialect.name
+        sql = self._sql
+        if name in ("postgresql", "sqlite"):
+            insert = getattr(sql.dialects, name).insert
+            connection.execute(insert(self._table).on_conflict_do_nothing(), rows)
+        elif name in ("mysql", "mariadb"):
+            connection.execute(sql.insert(self._table).prefix_with("IGNORE"), rows)
+        else:
+            keys = [(row["root"], row["seq"], row["id"]) for row in rows]
+            c = self._table.c
+            there = set(connection.execute(sql.select(c.root, c.seq, c.id).where(c.seq.in_([key[1] for key in keys]))))
+            fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in {tuple(t) for t in there}}
+            if fresh:
+                connection.execute(sql.insert(self._table), list(fresh.values()))
+
+    def _one_by_one(self, items: list[Item], rows: list[dict[str, Any]], error: Exception) -> None:
+        refused = []
+        for item, row in zip(items, rows, strict=True):
+            try:
+                with self._engine.begin() as connection:
+                    self._insert(connection, [row])
+            except self._sql.exc.DataError:
+                refused.append(item)
+            except (self._sql.exc.SQLAlchemyError, OSError) as failed:
+                raise SinkUnavailable(f"{self.shown}: {_said(failed)}") from failed
+        if refused:
+            raise SinkRejected(f"{self.shown}: {_said(error)}", refused)
+
+    def close(self) -> None:
+        """Close the connections; an engine of one's own stays."""
+        if self._is_own:
+            with contextlib.suppress(self._sql.exc.SQLAlchemyError):
+                self._engine.dispose()
+
+
+def _said(error: BaseException) -> str:
+    # without the statement and its values
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"
+
+
+class SqlExporter(Exporter):
+    """Put every change into the table ``changes`` of a database, from a thread, in batches.
+
+    ``target`` is a URL that SQLAlchemy takes (``postgresql+psycopg://user@host/db``, ``sqlite:///changes.db``), or an
+    Engine of your own. The table is made if it is not there, with the columns of SqliteExporter; in PostgreSQL before,
+    after and line are jsonb. What is delivered twice is there once. Other options are those of the delivery runtime.
+    Needs the extra ``sql`` and the database's driver.
+    """
+
+    def __init__(self, target: Any, *, table: str = "changes", compact: bool = False, **options: Any) -> None:
+        sink = SqlSink(target, table)
+        super().__init__(delivery_for(sink, f"SqlExporter({sink.shown!r})", True, options), compact=compact)
