@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import pathlib
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from peers import CREDENTIALS, Bucket, brokers, bucket, consumed, free_port
 
 from pydatatracker import TrackedDict, TrackedList, replay, track, tracking_actor
 from pydatatracker.exporters import KafkaExporter, S3Exporter, SqliteExporter
+
+__all__ = ["brokers", "bucket"]
 
 
 def fill(d: Any, exporter: Any, count: int) -> None:
@@ -84,66 +83,6 @@ def test_sqlite_from_several_processes(tmp_path: pathlib.Path) -> None:
 
 # ---- S3
 
-CREDENTIALS = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Bucket:
-    """A moto server with one bucket; down and up again as a test says."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.up()
-        import urllib3
-
-        self.http = urllib3.PoolManager(retries=False)
-        assert 200 == self.http.request("PUT", f"{self.endpoint}/audit").status
-
-    def up(self) -> None:
-        program = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', sys.argv[1]])"
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", program, str(self.port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("moto did not start")
-
-    def down(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def lines(self) -> list[dict[str, Any]]:
-        from obstore.store import S3Store
-
-        store = S3Store("audit", endpoint=self.endpoint, client_options={"allow_http": True}, **CREDENTIALS)  # type: ignore[arg-type]
-        keys = sorted(meta["path"] for page in store.list() for meta in page)
-        found = []
-        for key in keys:
-            raw = bytes(store.get(key).bytes())
-            text = gzip.decompress(raw) if key.endswith(".gz") else raw
-            found += [json.loads(line) for line in text.splitlines()]
-        return found
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
-    pytest.importorskip("obstore", reason="the extra s3 is not installed")
-    pytest.importorskip("moto", reason="moto, the S3 peer, is not installed")
-    found = Bucket()
-    yield found
-    found.down()
-
 
 def test_s3_listing_gives_the_order_and_a_repetition_makes_no_object(bucket: Bucket) -> None:
     """One object a batch; the same batch sent twice is there once."""
@@ -205,30 +144,6 @@ def test_s3_client_of_ones_own() -> None:
 
 
 # ---- Kafka
-
-
-@pytest.fixture(scope="module")
-def brokers() -> Iterator[str]:
-    kafka = pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
-    cluster = kafka.Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "mock"})
-    yield ",".join(str(broker).split("/")[0] for broker in cluster.list_topics(timeout=30).brokers.values())
-    cluster.flush(1)
-
-
-def consumed(brokers: str, topic: str, count: int) -> list[Any]:
-    import confluent_kafka as kafka
-
-    consumer = kafka.Consumer({"bootstrap.servers": brokers, "group.id": "t", "auto.offset.reset": "earliest"})
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    consumer.assign([kafka.TopicPartition(topic, n, kafka.OFFSET_BEGINNING) for n in partitions])
-    found: list[Any] = []
-    end = time.monotonic() + 30
-    while len(found) < count and time.monotonic() < end:
-        message = consumer.poll(0.5)
-        if message is not None and message.error() is None:
-            found.append(message)
-    consumer.close()
-    return found
 
 
 def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:

@@ -66,11 +66,14 @@ class SqlSink:
         rows = [self._row(item) for item in items]
         try:
             with self._engine.begin() as connection:
-                self._begin(connection)
+                if not self._ready:
+                    self._table.metadata.create_all(connection, checkfirst=True)
                 self._insert(connection, rows)
+            self._ready = True  # what was made is committed
         except self._sql.exc.DataError as error:
             self._one_by_one(items, rows, error)
         except (self._sql.exc.SQLAlchemyError, OSError) as error:
+            self._ready = False  # somebody may have dropped the table
             raise SinkUnavailable(f"{self.shown}: {_said(error)}") from error
 
     def _row(self, item: Item) -> dict[str, Any]:
@@ -81,11 +84,6 @@ class SqlSink:
                 # jsonb takes no NUL: it is spelled out
                 found[name] = None if text is None else json.loads(text.replace("\\u0000", "\\\\u0000"))
         return {key: value.replace("\0", "\\0") if isinstance(value, str) else value for key, value in found.items()}
-
-    def _begin(self, connection: Any) -> None:
-        if not self._ready:
-            self._table.metadata.create_all(connection, checkfirst=True)
-            self._ready = True
 
     def _insert(self, connection: Any, rows: list[dict[str, Any]]) -> None:
         # a repeat is passed over, in the words that each database has for it
@@ -109,6 +107,7 @@ class SqlSink:
         for item, row in zip(items, rows, strict=True):
             try:
                 with self._engine.begin() as connection:
+                    self._table.metadata.create_all(connection, checkfirst=True)
                     self._insert(connection, [row])
             except self._sql.exc.DataError:
                 refused.append(item)
