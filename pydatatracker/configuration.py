@@ -190,6 +190,7 @@ class _S3(_Delivery):
     endpoint: str
     config: dict[str, Any]
     format: _Format
+    body: Literal["ndjson", "parquet"]
     compact: bool
 
 

@@ -105,6 +105,28 @@ def test_s3_listing_gives_the_order_and_a_repetition_makes_no_object(bucket: Buc
     assert before + 1 == len(bucket.lines())
 
 
+def test_s3_parquet(bucket: Bucket, tmp_path: pathlib.Path) -> None:
+    """Objects that DuckDB reads as the table of changes, in the order of their names."""
+    pytest.importorskip("duckdb", reason="the extra query is not installed")
+    from obstore.store import S3Store
+
+    from pydatatracker.query import connect
+
+    d = TrackedDict()
+    options: dict[str, Any] = {"endpoint": bucket.endpoint, "config": dict(CREDENTIALS), "batch_items": 10}
+    with S3Exporter("audit", prefix="parquet/", body="parquet", **options) as exporter:
+        fill(d, exporter, 25)
+        assert exporter.flush(60), exporter.stats()
+    store = S3Store("audit", endpoint=bucket.endpoint, client_options={"allow_http": True}, **CREDENTIALS)  # type: ignore[arg-type]
+    keys = sorted(meta["path"] for page in store.list(prefix="parquet/") for meta in page)
+    for n, key in enumerate(keys):
+        (tmp_path / f"{n:03}.parquet").write_bytes(bytes(store.get(key).bytes()))
+    with connect(sorted(tmp_path.glob("*.parquet"))) as table:
+        assert [(str(n),) for n in range(25)] == table.execute("select after from changes order by seq").fetchall()
+    with pytest.raises(ValueError, match="goes with format='native'"):
+        S3Exporter("audit", body="parquet", format="debezium", **options)
+
+
 def test_s3_down_and_back() -> None:
     """Nothing accepted is lost, order holds."""
     pytest.importorskip("obstore", reason="the extra s3 is not installed")
