@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import sys
 import threading
 import weakref
 from typing import IO, Any, Final, Self
@@ -45,8 +46,9 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     >>> to_line({"v": 1, "action": "gap", "from": 1, "to": 2, "pid": 7, "thread": "main"})
     b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\\n'
     """
+    end = _span_of(change)
     if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
-        return fast + b"\n"
+        return fast[:-1] + end
     if isinstance(change, dict):
         line = _compact(change) if compact else change.copy()
     else:
@@ -58,7 +60,18 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         data: bytes = _encoder()(line)
     except UnicodeEncodeError:  # a lone surrogate: what is for reading spells it out, a path stays exact
         data = _encoder()({key: (_exact if key in _PATHS else _readable)(value) for key, value in line.items()})
-    return data + b"\n"
+    return data[:-1] + end
+
+
+def _span_of(change: Any) -> bytes:
+    """Return how the line ends: with the ids of the current span, where OpenTelemetry is loaded and there is one."""
+    if "opentelemetry.trace" in sys.modules and isinstance(change, _core.Change) and change.place is not None:
+        from pydatatracker.exporters.tracing import current_fields
+
+        fields = current_fields()
+        if fields:  # what was read from a log, or is a dict, happened elsewhere
+            return fields + b"\n"
+    return b"}\n"
 
 
 def _compact(line: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import format_item
 from pydatatracker.exporters.tracing import traceparent, traceparent_of
 from pydatatracker.io import parse, read_changes, schema
+from pydatatracker.observers import json_file_observer
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 
@@ -150,11 +151,12 @@ def test_tasks_have_spans_of_their_own() -> None:
     assert 3 == len({mine for _, mine, _ in found}) == len({(name, mine) for name, mine, _ in found})
 
 
-def test_a_file_keeps_the_ids(tmp_path: pathlib.Path) -> None:
-    """Through the JSONL exporter; lines with and without are both read."""
+@pytest.mark.parametrize("make", [JsonLinesExporter, json_file_observer])
+def test_a_file_keeps_the_ids(tmp_path: pathlib.Path, make: Any) -> None:
+    """Through the JSONL exporter and through the observer; lines with and without are both read."""
     path = tmp_path / "changes.jsonl"
     d = TrackedDict()
-    with JsonLinesExporter(path) as exporter:
+    with make(path) as exporter:
         d.tracking_add_observer(exporter)
         with ON.start_as_current_span("s") as span:
             d["a"] = 1

@@ -12,9 +12,7 @@ from pydatatracker import _core
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.exporters.delivery import Delivery, Stats
 from pydatatracker.exporters.sink import Item, Sink
-from pydatatracker.exporters.tracing import current_fields
 from pydatatracker.io import to_line
-from pydatatracker.lines import ReadChange
 
 __all__ = ["ClientSink", "Exporter", "item_of"]
 
@@ -24,9 +22,6 @@ _log = logging.getLogger("pydatatracker")
 def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.ChangeItem:
     """Encode a change as it is now, with the ids of the current span if there is one. O(size of its values)."""
     line = to_line(change, compact=compact)[:-1]
-    fields = current_fields()
-    if fields and not isinstance(change, ReadChange):  # what was read from a log happened elsewhere
-        line = line[:-1] + fields
     if type(change) is ChangeLogEntry:
         return _core.item_for(change, line)
     return Item(line, change.seq, change.root, change.time_ns, change.uuid)
