@@ -293,6 +293,8 @@ class Intake:
     accepted: int
     open: bool
     sender: int
+    compact: bool
+    encode: Callable[[Any], Any] | None
     def __init__(
         self,
         wake: Callable[[], Callable[[], object] | None],

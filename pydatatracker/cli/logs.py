@@ -22,6 +22,7 @@ __all__ = ["Logs", "follow"]
 
 Report = Callable[[LogFormatError], object]
 _BLOCK: Final = 1 << 18
+_KNOWN: Final = 256  # bytes by which a file is known again
 _PATIENCE: Final = 0.2  # seconds between two looks at a file that grows
 
 
@@ -188,9 +189,11 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
     number = 0
     offset = file.seek(start)
     pending = b""
+    last = _before(file)  # the end of what was read: another text in front of us is another file
     try:
         while True:
             while more := file.read(_BLOCK):
+                last = (last + more)[-_KNOWN:]
                 *raws, pending = (pending + more).split(b"\n")
                 for raw in raws:
                     number += 1
@@ -203,7 +206,6 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                         if wanted.keeps(line):
                             yield line
                     offset += len(raw) + 1
-            last = _before(file)
             yield None
             time.sleep(_PATIENCE)
             with contextlib.suppress(OSError):  # between rotation and the new file there is none
@@ -218,15 +220,14 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                     continue
                 file.seek(0)  # cut short, and perhaps as long again as it was
                 number = offset = 0
-                pending = b""
+                pending = last = b""
     finally:
         file.close()
 
 
 def _before(file: IO[bytes]) -> bytes:
-    # what stands in front of where we are: another text is another file
     here = file.tell()
-    file.seek(max(0, here - 256))
+    file.seek(max(0, here - _KNOWN))
     found = file.read(here - file.tell())
     file.seek(here)
     return found

@@ -40,6 +40,10 @@ class Exporter:
     def __init__(self, delivery: Delivery, *, compact: bool = False) -> None:
         self._delivery = delivery
         self._compact = compact
+        intake = getattr(delivery, "intake", None)
+        if intake is not None and intake.encode is None:
+            intake.compact = compact
+            intake.encode = lambda change: to_line(change, compact=compact)[:-1]
 
     def __call__(self, change: ChangeLogEntry) -> None:
         delivery = self._delivery
@@ -48,10 +52,11 @@ class Exporter:
 
     @property
     def tracking_feed(self) -> _core.Intake | None:
-        """What the core gives simple changes to, instead of calling this: the queue, if lines are compact."""
-        if not self._compact or type(self).__call__ is not Exporter.__call__:
+        """What the core gives changes to, instead of calling this: the queue, as long as it takes them at once."""
+        intake: _core.Intake | None = getattr(self._delivery, "intake", None)
+        if intake is None or intake.compact != self._compact or type(self).__call__ is not Exporter.__call__:
             return None
-        return getattr(self._delivery, "intake", None)
+        return intake
 
     def tracking_attached(self, container: Any) -> None:
         """Deliver the state that is found, so that the log is complete in itself."""

@@ -176,7 +176,11 @@ cdef class Intake:          # the way into the queue of a delivery
     cdef Py_ssize_t batch_items
     cdef Py_ssize_t batch_bytes
     cdef object wake                        # weak: called when the first item is there, or a batch is full
+    cdef public bint compact                # are lines compact?
+    cdef public object encode               # change -> bytes, for what is not simple; None: nothing goes this way
     cdef bint accept(self, Change change, Tracker viewer) except -1
+    cdef bint accept_encoded(self, Change change) except -1
+    cdef bint take(self, Change change, bytes line) except -1
 
 
 cdef class DictHook(dict):

@@ -244,17 +244,25 @@ cdef class Intake:
 
     cdef bint accept(self, Change change, Tracker viewer) except -1:
         """Take a change if that is simple; False: the observer has to be called."""
-        cdef ChangeItem item
         cdef bytes line
-        cdef Py_ssize_t n, size
-        cdef bint full
-        if not self.open or PyThread_get_thread_ident() == self.sender or TRACE in modules:
+        if not (self.compact and self.open) or PyThread_get_thread_ident() == self.sender or TRACE in modules:
             return False
         line = line_of(change, viewer)
-        if line is None:
+        return line is not None and self.take(change, line)
+
+    cdef bint accept_encoded(self, Change change) except -1:
+        """Take a change that needs the encoder; False: the observer has to be called. Raises what the encoder raises."""
+        if self.encode is None or not self.open or PyThread_get_thread_ident() == self.sender:
             return False
-        n = len(self.queue)
-        size = len(line)
+        if len(self.queue) >= self.max_items:
+            return False                    # full: before anything is encoded
+        return self.take(change, self.encode(change))
+
+    cdef bint take(self, Change change, bytes line) except -1:
+        cdef ChangeItem item
+        cdef Py_ssize_t n = len(self.queue)
+        cdef Py_ssize_t size = len(line)
+        cdef bint full
         if n >= self.max_items or self.bytes + size > self.max_bytes or not self.open:
             return False
         item = ChangeItem.__new__(ChangeItem)

@@ -193,7 +193,8 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
         try:
-            call(seen)
+            if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
+                call(seen)
         except Exception as error:
             failed = observer_failed(viewer, seen, call, error, failed)
     if dead and viewer.rare is not None:
