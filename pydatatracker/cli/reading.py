@@ -78,9 +78,7 @@ def page(texts: Iterable[str | None]) -> None:
     click.echo_via_pager(itertools.chain(first, lines), color=True)
 
 
-@cli.command(
-    "stats", example=f"{PROGRAM} stats --since today changes.jsonl"
-)
+@cli.command("stats", example=f"{PROGRAM} stats --since today changes.jsonl")
 @FILES
 @filter_options
 @click.option("--top", metavar="N", type=click.IntRange(1), default=10, show_default=True, help="Rows of each table.")

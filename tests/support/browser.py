@@ -27,14 +27,12 @@ _FLAGS = (
     *("--disable-features=Translate,OptimizationHints", "--remote-debugging-pipe", "--window-size=1280,800"),
 )
 # what puts the pipes where the browser looks for them; only the child may do that
-_START = "import os, sys; r, w = map(int, sys.argv[1:3]); r2, w2 = os.dup(r), os.dup(w);" + (
-    "os.dup2(r2, 3); os.dup2(w2, 4); os.set_inheritable(3, True); os.set_inheritable(4, True);"
-    "os.execvp(sys.argv[3], sys.argv[3:])"
+_START = (
+    "import os, sys; r, w = map(int, sys.argv[1:3]); r2, w2 = os.dup(r), os.dup(w); os.dup2(r2, 3); os.dup2(w2, 4);"
+    "os.set_inheritable(3, True); os.set_inheritable(4, True); os.execvp(sys.argv[3], sys.argv[3:])"
 )
-_KEYS = {
-    **{"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Escape": 27, "Tab": 9},
-    **{"Home": 36, "End": 35, "PageUp": 33, "PageDown": 34},
-}
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36}
+_KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 def find() -> str | None:
@@ -178,7 +176,9 @@ class Browser:
             " return [box.left + box.width / 2, box.top + box.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=spot[0], y=spot[1], button="left", buttons=1, clickCount=1)
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=spot[0], y=spot[1], button="left", buttons=1, clickCount=1
+            )
         self.settle()
 
     def text(self, selector: str) -> str:

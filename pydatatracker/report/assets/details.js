@@ -9,7 +9,9 @@ const MANY = 200; // rows
 
 export function showDetails(box, log, world, at) {
   box.replaceChildren(...(at < 0 ? [element("p", "dim", "Before the first change.")] : parts(log, world, at)));
-  box.scrollTop = 0;
+  if (box.classList.contains("scrolled")) box.scrollTop = 0; // only then: it costs a layout
+  box.classList.remove("scrolled");
+  box.onscroll = () => box.classList.add("scrolled");
 }
 
 function* parts(log, world, at) {

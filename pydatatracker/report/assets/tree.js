@@ -13,7 +13,10 @@ const GHOSTS = 50; // of what a change removed are shown
 export class Tree {
   // jump(at): the user asked for the change that wrote a place.
   constructor(box, log, world, colours, jump) {
-    Object.assign(this, { box, log, world, colours, jump, rows: [], open: new Set(), current: "", at: -1, follow: true });
+    Object.assign(this, { box, log, world, colours, jump, rows: [], current: "", at: -1, follow: true });
+    this.open = new Set(); // by the user
+    this.opened = new Set(); // to show the current change
+    this.changed = new Map();
     this.window = new Windowed(box, TREE_ROW, makePlace, (row, index) => this.show(row, index));
     box.addEventListener("click", (event) => this.click(event));
     box.addEventListener("keydown", (event) => this.key(event));
@@ -23,8 +26,10 @@ export class Tree {
   update(at) {
     this.at = at;
     this.changed = at < 0 ? new Map() : marksOf(this.log, at, this.world);
+    this.opened.clear();
     if (at >= 0 && this.follow) for (const path of this.changed.paths.slice(0, 3)) this.openTo(path);
     this.flatten();
+    this.window.resize(this.rows.length);
     if (at >= 0 && this.follow) {
       const first = this.rows.findIndex((row) => row.mark);
       if (first >= 0) {
@@ -39,6 +44,7 @@ export class Tree {
 
   draw() {
     this.window.resize(this.rows.length);
+    this.window.draw();
     const index = this.rows.findIndex((row) => row.id === this.current);
     const shown = this.window.rows.find((row) => !row.hidden && row.index === index);
     if (shown) this.box.setAttribute("aria-activedescendant", shown.id); else this.box.removeAttribute("aria-activedescendant");
@@ -48,16 +54,18 @@ export class Tree {
     let value = this.world.roots[root]?.value, id = rootId(root);
     for (const key of keys) {
       if (!isContainer(value)) return;
-      this.open.add(id);
+      this.opened.add(id);
       if (value.size > BUCKET) {
         const n = value instanceof List ? key : [...value.map.keys()].indexOf(identity(key));
-        if (n >= 0) this.open.add(bucketId(id, Math.floor(n / BUCKET)));
+        if (n >= 0) this.opened.add(bucketId(id, Math.floor(n / BUCKET)));
       }
       id = childId(id, key);
       value = value instanceof List ? value.items[key] : value.map.get(identity(key))?.value;
     }
-    if (isContainer(value)) this.open.add(id);
+    if (isContainer(value)) this.opened.add(id);
   }
+
+  isOpen(id) { return this.open.has(id) || this.opened.has(id); }
 
   flatten() {
     const rows = this.rows = [];
@@ -75,17 +83,17 @@ export class Tree {
     });
   }
 
-  place(rows, id, name, value, by, level, mark) {
+  place(rows, id, name, value, by, level, mark, inherited = false) {
     const inside = isContainer(value) ? value : null;
-    rows.push({ id, name, value, by, level, mark, opens: inside !== null && inside.size > 0, open: this.open.has(id) });
-    if (inside === null || !this.open.has(id)) return;
+    rows.push({ id, name, value, by, level, mark, inherited, opens: inside !== null && inside.size > 0, open: this.isOpen(id) });
+    if (inside === null || !this.isOpen(id)) return;
     const ghosts = this.changed.get(`${id} gone`) ?? [];
     if (inside.size <= BUCKET) this.items(rows, id, inside, by, level + 1, 0, inside.size, ghosts);
     else {
       for (let start = 0; start < inside.size; start += BUCKET) {
         const stop = Math.min(start + BUCKET, inside.size), group = bucketId(id, start / BUCKET);
-        rows.push({ id: group, name: `${start} … ${stop - 1}`, by: -1, level: level + 1, opens: true, open: this.open.has(group), group: true });
-        if (this.open.has(group)) this.items(rows, id, inside, by, level + 2, start, stop, ghosts);
+        rows.push({ id: group, name: `${start} … ${stop - 1}`, by: -1, level: level + 1, opens: true, open: this.isOpen(group), group: true });
+        if (this.isOpen(group)) this.items(rows, id, inside, by, level + 2, start, stop, ghosts);
       }
     }
     for (const ghost of ghosts) if (!ghost.shown) this.ghost(rows, id, ghost, level + 1);
@@ -104,8 +112,7 @@ export class Tree {
       const own = list ? (inside.by ? inside.by[index] : -1) : entry.by;
       const name = typeof key === "string" ? clean(key) : preview(key, 60);
       const shown = inside instanceof PSet ? "∈" : name === "" ? '""' : name;
-      this.place(rows, child, shown, list ? entry : entry.value, own >= 0 ? own : by, level, this.changed.get(child));
-      if (own < 0) rows[rows.length - 1].inherited = true;
+      this.place(rows, child, shown, list ? entry : entry.value, own >= 0 ? own : by, level, this.changed.get(child), own < 0);
     }
   }
 
@@ -150,7 +157,11 @@ export class Tree {
 
   toggle(row, open = !row.open) {
     if (row.opens) {
-      if (open) this.open.add(row.id); else this.open.delete(row.id);
+      if (open) this.open.add(row.id);
+      else {
+        this.open.delete(row.id);
+        this.opened.delete(row.id);
+      }
       this.flatten();
     }
     this.draw();
@@ -230,7 +241,7 @@ export function marksOf(log, at, world) {
     } else if (body.o) body.o.forEach((old, now) => old !== now && touch(now, true, true));
     else for (const [key, before, after] of body.r ?? []) touch(key, !isMissing(before), !isMissing(after), before);
     if (gone.length) marks.set(`${id} gone`, gone);
-    const first = named ? path[path.length - 1] : body.s ? body.s[0] : body.r?.[0]?.[0];
+    const first = named ? ("a" in body ? path[path.length - 1] : undefined) : body.s ? body.s[0] : body.r?.[0]?.[0];
     marks.paths.push({ root, keys: first === undefined || target instanceof PSet ? keys : [...keys, first] });
   }
   return marks;

@@ -1,55 +1,64 @@
 // A list of any length of which only the rows in sight are in the page.
+// Where it is scrolled to and how high it is are remembered: to ask the page in the middle of a step makes it lay out
+// everything anew, which costs more than all the rest.
 
 const TALLEST = 15_000_000; // pixels that browsers still place exactly; beyond, scrolling is in larger steps
 
 export class Windowed {
   // make(): a row element. show(element, index): put row index into it.
   constructor(box, rowHeight, make, show) {
-    Object.assign(this, { box, rowHeight, make, show, count: 0, rows: [], waiting: false });
+    Object.assign(this, { box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight });
     this.inner = document.createElement("div");
     this.inner.className = "inner";
     this.inner.setAttribute("role", "presentation");
     box.append(this.inner);
     box.addEventListener("scroll", () => this.later());
-    new ResizeObserver(() => this.draw()).observe(box);
+    new ResizeObserver(() => {
+      this.height = box.clientHeight;
+      this.draw();
+    }).observe(box);
   }
 
   later() {
-    if (this.waiting) return;
+    if (this.waiting || this.box.scrollTop === this.top) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
+      this.top = this.box.scrollTop;
       this.draw();
     });
   }
 
+  // How many rows there are; draw() shows them.
   resize(count) {
+    if (count === this.count) return;
     this.count = count;
-    this.inner.style.height = `${Math.min(count * this.rowHeight, TALLEST)}px`;
-    this.draw();
+    this.inner.style.height = `${this.tall}px`;
+    this.top = Math.max(0, Math.min(this.top, this.tall - this.height));
   }
 
+  get tall() { return Math.min(this.count * this.rowHeight, TALLEST); }
+
   get factor() { return Math.max(1, (this.count * this.rowHeight) / TALLEST); }
-  get page() { return Math.max(1, Math.floor(this.box.clientHeight / this.rowHeight) - 1); }
+  get page() { return Math.max(1, Math.floor(this.height / this.rowHeight) - 1); }
 
   // Scroll as little as shows row index with some rows around it.
   reveal(index) {
-    const { rowHeight, factor, box } = this;
-    const margin = Math.min(2 * rowHeight, box.clientHeight / 3);
-    const top = (index * rowHeight) / factor;
+    const { rowHeight, factor, height } = this;
     if (factor > 1 && this.rows.some((row) => row.index === index && !row.hidden)) return;
-    if (top < box.scrollTop + margin) box.scrollTop = top - margin;
-    else if (top + rowHeight > box.scrollTop + box.clientHeight - margin) {
-      box.scrollTop = top + rowHeight + margin - box.clientHeight;
-    }
+    const margin = Math.min(2 * rowHeight, height / 3), place = (index * rowHeight) / factor;
+    let top = Math.min(this.top, place - margin);
+    top = Math.max(top, place + rowHeight + margin - height);
+    top = Math.round(Math.max(0, Math.min(top, this.tall - height)));
+    if (top !== this.top) this.box.scrollTop = this.top = top;
   }
 
   draw() {
-    const { box, rowHeight, rows } = this;
-    const first = (box.scrollTop * this.factor) / rowHeight;
+    const { top, rowHeight, rows } = this;
+    const first = (top * this.factor) / rowHeight;
     const base = Math.max(0, Math.floor(first));
-    const start = box.scrollTop - (first - base) * rowHeight;
-    const wanted = Math.min(this.count - base, Math.ceil(box.clientHeight / rowHeight) + 1);
+    const start = top - (first - base) * rowHeight;
+    const wanted = Math.max(0, Math.min(this.count - base, Math.ceil(this.height / rowHeight) + 1));
     while (rows.length < wanted) {
       const row = this.make();
       row.className = "row";
