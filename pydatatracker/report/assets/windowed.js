@@ -7,7 +7,7 @@ const TALLEST = 15_000_000; // pixels that browsers still place exactly; beyond,
 export class Windowed {
   // make(): a row element. show(element, index): put row index into it.
   constructor(box, rowHeight, make, show) {
-    Object.assign(this, { box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight });
+    Object.assign(this, { box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight, revealed: 0 });
     this.inner = document.createElement("div");
     this.inner.className = "inner";
     this.inner.setAttribute("role", "presentation");
@@ -15,6 +15,8 @@ export class Windowed {
     box.addEventListener("scroll", () => this.later());
     new ResizeObserver(() => {
       this.height = box.clientHeight;
+      this.top = box.scrollTop;
+      if (this.revealed < this.count) this.reveal(this.revealed);
       this.draw();
     }).observe(box);
   }
@@ -45,6 +47,7 @@ export class Windowed {
   // Scroll as little as shows row index with some rows around it.
   reveal(index) {
     const { rowHeight, factor, height } = this;
+    this.revealed = index;
     if (factor > 1 && this.rows.some((row) => row.index === index && !row.hidden)) return;
     const margin = Math.min(2 * rowHeight, height / 3), place = (index * rowHeight) / factor;
     let top = Math.min(this.top, place - margin);
