@@ -6,6 +6,7 @@ The scripts are those of the page, fed with the text that the page gets.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,9 +60,11 @@ _ODD = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def scripts(browser: Browser) -> Browser:
-    """A browser that has the page's replay loaded, and no page."""
+    """A browser that has the page's replay loaded, and no page; with a keyframe every other change."""
     browser.open("about:blank")
-    browser.run(script("values", "replay", "log") + SPELLED + "; 0")
+    text = script("values", "replay", "log")
+    browser.run(re.sub(r"const SPACING = \d+;", "const SPACING = 2;", text) + SPELLED + "; 0")
+    assert 2 == browser.run("SPACING")
     return browser
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import Any
@@ -106,9 +105,13 @@ def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
                 server.add(line, listed(line))
             server.follow(lines, listed)
         else:
-            with contextlib.suppress(click.exceptions.Exit), logs_of([file], told) as logs:
-                for line in logs.lines():
-                    server.add(line, listed(line))
+            try:
+                with logs_of([file], told) as logs:
+                    for line in logs.lines():
+                        server.add(line, listed(line))
+            except click.exceptions.Exit as end:
+                if end.exit_code != 1:  # lines that cannot be read were named: the others are shown
+                    raise
         click.echo(f"{server.url}  (Ctrl-C ends it)")
         if opening:
             webbrowser.open(server.url)

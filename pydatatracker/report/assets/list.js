@@ -73,6 +73,7 @@ function makeChange() {
   actor.append(element("i", "dot"), element("span"));
   const where = element("span", "where");
   where.append(element("bdi"));
+  where.firstChild.dir = "ltr";
   row.append(element("span", "seq"), element("span", "when"), actor, element("span", "action"), where, element("span", "values"));
   return row;
 }

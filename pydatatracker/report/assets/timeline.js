@@ -146,16 +146,11 @@ export class Timeline {
   }
 }
 
-// A colour for each actor, the same in every report; told apart by name too, never by colour alone.
+// A colour for each actor, far from that of the one before; told apart by name too, never by colour alone.
 export function actorColours(log) {
   const known = new Map();
   return (actor) => {
-    if (!known.has(actor)) {
-      const name = log.actors[actor] ?? "";
-      let hash = 2166136261;
-      for (const sign of name) hash = Math.imul(hash ^ sign.codePointAt(0), 16777619) >>> 0;
-      known.set(actor, name === "" ? "gray" : `hsl(${hash % 360} ${45 + (hash >>> 9) % 30}% ${45 + (hash >>> 16) % 15}%)`);
-    }
+    if (!known.has(actor)) known.set(actor, log.actors[actor] ? `hsl(${(210 + actor * 137.5) % 360} 60% 52%)` : "gray");
     return known.get(actor);
   };
 }

@@ -33,9 +33,7 @@ export class Tree {
     if (at >= 0 && this.follow) {
       const first = this.rows.findIndex((row) => row.mark);
       if (first >= 0) {
-        const last = this.rows.findLastIndex((row) => row.mark);
-        this.window.reveal(Math.min(last, first + this.window.page - 4));
-        this.window.reveal(first);
+        this.window.reveal(first, 0.4); // what is around it says where it is
         this.current = this.rows[first].id;
       }
     }

@@ -6,8 +6,8 @@ const TALLEST = 15_000_000; // pixels that browsers still place exactly; beyond,
 
 export class Windowed {
   // make(): a row element. show(element, index): put row index into it.
-  constructor(box, rowHeight, make, show) {
-    Object.assign(this, { box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight, revealed: 0 });
+  constructor(box, rowHeight, make, show, part = 0.1) {
+    Object.assign(this, { part, box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight, revealed: 0 });
     this.inner = document.createElement("div");
     this.inner.className = "inner";
     this.inner.setAttribute("role", "presentation");
@@ -44,12 +44,12 @@ export class Windowed {
   get factor() { return Math.max(1, (this.count * this.rowHeight) / TALLEST); }
   get page() { return Math.max(1, Math.floor(this.height / this.rowHeight) - 1); }
 
-  // Scroll as little as shows row index with some rows around it.
-  reveal(index) {
+  // Scroll as little as shows row index with some rows around it: a part of the height above and below.
+  reveal(index, part = this.part) {
     const { rowHeight, factor, height } = this;
     this.revealed = index;
     if (factor > 1 && this.rows.some((row) => row.index === index && !row.hidden)) return;
-    const margin = Math.min(2 * rowHeight, height / 3), place = (index * rowHeight) / factor;
+    const margin = Math.min(part * height, height / 2 - rowHeight), place = (index * rowHeight) / factor;
     let top = Math.min(this.top, place - margin);
     top = Math.max(top, place + rowHeight + margin - height);
     top = Math.round(Math.max(0, Math.min(top, this.tall - height)));
