@@ -130,6 +130,7 @@ class Observer:
     actions: int
     weak: bool
     immediate: bool
+    feed: Intake | None
     def __init__(
         self,
         call: Any,
@@ -138,6 +139,7 @@ class Observer:
         actions: int,
         weak: bool,
         immediate: bool = False,
+        feed: Intake | None = None,
     ) -> None: ...
 
 class Tracker:
@@ -272,6 +274,39 @@ def seen_by(change: Change, container: Any) -> bool: ...
 def matches(change: Change, pattern: Any, container: Any) -> bool: ...
 def matches_at(change: Change, pattern: Any, container: Any, key: Any) -> bool: ...
 def settings(container: Any) -> dict[str, Any]: ...
+
+class ChangeItem:
+    line: bytes
+    @property
+    def seq(self) -> int: ...
+    @property
+    def time_ns(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def root(self) -> str: ...
+
+@final
+class Intake:
+    queue: Any
+    bytes: int
+    accepted: int
+    open: bool
+    sender: int
+    def __init__(
+        self,
+        wake: Callable[[], Callable[[], object] | None],
+        max_items: int,
+        max_bytes: int,
+        batch_items: int,
+        batch_bytes: int,
+    ) -> None: ...
+    def reset(self, queue: Any) -> None: ...
+    def add(self, item: Any, counts: bool = True) -> None: ...
+    def taken(self, size: int) -> None: ...
+
+def item_for(change: Change, line: bytes) -> ChangeItem: ...
+def compact_line(change: Change) -> bytes | None: ...
 def restore(
     container: Any, shape: str, index: int, key: Any, old: Any, new: Any, method: int, seen: int = 0
 ) -> bool: ...

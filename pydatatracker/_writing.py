@@ -18,6 +18,7 @@ import threading
 import weakref
 from typing import IO, Any, Final, Self
 
+from pydatatracker import _core
 from pydatatracker.codec import encode
 
 __all__ = ["ChangeWriter", "to_line"]
@@ -44,6 +45,8 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     >>> to_line({"v": 1, "action": "gap", "from": 1, "to": 2, "pid": 7, "thread": "main"})
     b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\\n'
     """
+    if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
+        return fast + b"\n"
     if isinstance(change, dict):
         line = _compact(change) if compact else change.copy()
     else:

@@ -248,6 +248,7 @@ class TaskObserver:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
                 self._loop = _running()
+                self._asked = False  # of a loop that is gone
             if len(self._waiting) >= self._most:
                 self._waiting.popleft()
                 self.dropped += 1
@@ -255,23 +256,31 @@ class TaskObserver:
             if self._loop is None or self._asked:
                 return  # it waits for the first change that is made in a loop
             self._asked = True
-            self._loop.call_soon_threadsafe(self._begin)
+            try:
+                self._loop.call_soon_threadsafe(self._begin)
+            except RuntimeError:  # it was closed this moment: the next loop takes these along
+                self._asked = False
 
     def _begin(self) -> None:
         assert self._loop is not None
         self._task = self._loop.create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        try:
+            while True:
+                with self._lock:
+                    if not self._waiting:
+                        self._asked = False
+                        return
+                    change = self._waiting.popleft()
+                try:
+                    await self.function(change)
+                except Exception:
+                    _log.exception("an async observer failed: %r, told of %r", self.function, change)
+        except BaseException:  # cancelled, as the loop ends: the next change begins anew
             with self._lock:
-                if not self._waiting:
-                    self._asked = False
-                    return
-                change = self._waiting.popleft()
-            try:
-                await self.function(change)
-            except Exception:
-                _log.exception("an async observer failed: %r, told of %r", self.function, change)
+                self._asked = False
+            raise
 
     async def drain(self) -> None:
         """Wait until every change so far was told."""

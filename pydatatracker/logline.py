@@ -39,7 +39,7 @@ def _tools() -> tuple[Any, Any, Any]:
     fields: list[Any] = [("action", str), ("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
     for name in (
         *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid"),
-        *("transaction", "thread", "reason"),
+        *("transaction", "thread", "reason", "trace_id", "span_id"),
     ):
         fields.append((name, str, ""))
     for name in ("path", "paths", "location", "before", "after", "splice", "order", "changes", "context"):
@@ -72,7 +72,8 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
 class Block:
     """Some lines of a log: their heads as one list, and a LogLine of whichever is wanted.
 
-    A head has ``action seq time_ns actor pointer method type root transaction pid`` ... as plain attributes.
+    A head has ``action seq time_ns actor pointer root transaction`` as attributes, and ``paths splice changes`` as
+    bytes: what filters and counts look at.
     """
 
     __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
@@ -88,7 +89,7 @@ class Block:
         """Return the line of heads[n]. O(1), the first time O(lines)."""
         if self._starts is None:
             self._starts = list(itertools.accumulate(map(len, self.raws), initial=self._offset))
-        return LogLine(self.heads[n], self.raws[n], self._first + n, self._starts[n])
+        return parse(self.raws[n], self._first + n, self._starts[n])
 
 
 class SlowBlock(Block):
@@ -120,7 +121,12 @@ def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Bloc
 def _line_decoder() -> Any:
     import msgspec
 
-    return msgspec.json.Decoder(_tools()[2]).decode_lines
+    raw = msgspec.Raw
+    fields: list[Any] = [("action", str), ("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
+    fields += [(name, str, "") for name in ("pointer", "actor", "root", "transaction")]
+    fields += [(name, raw, raw()) for name in ("paths", "splice", "changes")]
+    light = msgspec.defstruct("LightHead", fields, gc=False)
+    return msgspec.json.Decoder(light).decode_lines
 
 
 def _other_head(raw: bytes) -> Any:
@@ -289,6 +295,16 @@ class LogLine:
     def thread(self) -> str:
         """Name of the thread that wrote the line."""
         return str(self._head.thread)
+
+    @property
+    def trace_id(self) -> str:
+        """Trace of the OpenTelemetry span in which it was made, 32 hex digits."""
+        return str(self._head.trace_id)
+
+    @property
+    def span_id(self) -> str:
+        """The OpenTelemetry span in which it was made, 16 hex digits."""
+        return str(self._head.span_id)
 
     @property
     def time_ns(self) -> int | None:

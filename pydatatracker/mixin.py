@@ -147,7 +147,8 @@ class TrackingMixin(HistoryMixin):
             when = getattr(observer, "tracking_when", "commit")
         if when not in ("commit", "immediate"):
             raise ValueError(f"when= takes 'commit' or 'immediate', not {when!r}")
-        _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate"))
+        feed = None if weak else getattr(observer, "tracking_feed", None)
+        _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate", feed))
         attached = getattr(observer, "tracking_attached", None)
         if attached is not None:
             attached(self)

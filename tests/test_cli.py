@@ -14,7 +14,26 @@ from command import change, environment, run, run_in_terminal
 from pydatatracker.io import read_changes, schema
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("run", "show", "demo", "schema")
+COMMANDS = [
+    *(
+        "at",
+        "blame",
+        "convert",
+        "demo",
+        "diff",
+        "history",
+        "patch",
+        "query",
+        "report",
+        "run",
+        "schema",
+        "show",
+        "stats",
+        "undo-script",
+        "verify",
+        "view",
+    ),
+]
 
 # What a missing package looks like to the import system: a finder that comes first and finds nothing.
 BLOCKER = """
@@ -131,7 +150,7 @@ def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
 def test_the_shell_completes(tmp_path: Path) -> None:
     """click's own completion knows the commands."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
-    assert ["plain,schema", "plain,show"] == sorted(done.stdout.splitlines())
+    assert ["plain,schema", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
 
 
 # ---- the demonstration and the example

@@ -51,9 +51,10 @@ class Filter:
         self._transactions = frozenset(transaction)
         self._by_time = since is not None or until is not None
         self._by_seq = seq != (None, None)
-        self.is_empty = not (
-            *self._patterns, *self._actors, *self._actions, *self._transactions, self._by_time, self._by_seq, grep
-        )  # fmt: skip
+        self.is_empty = not any((
+            self._patterns, self._actors, self._actions, self._transactions, self._by_time, self._by_seq, grep
+        ))  # fmt: skip
+        self.is_of_heads = not (self._patterns or self._by_time or grep)  # `wants` says it all
         self._matches = functools.lru_cache(maxsize=65_536)(self._matches_one)
 
     def wants(self, head: Any) -> bool:

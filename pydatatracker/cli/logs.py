@@ -95,18 +95,17 @@ class Logs:
         for _, _, line in heapq.merge(*timed, key=lambda each: each[:2]):
             yield line
 
-    def heads(self, wanted: Filter) -> Iterator[Any]:
-        """Yield the heads of the lines that are wanted, file by file: faster where no value is looked at."""
-        exact = wanted.is_empty
+    def heads(self, wanted: Filter) -> Iterator[list[Any]]:
+        """Yield the heads of the lines that are wanted, many at a time, file by file: where no value is looked at."""
+        wants, keeps = wanted.wants, wanted.keeps
         for reader in self.readers:
             for block in reader.blocks():
-                if exact:
-                    yield from block.heads
-                    continue
-                wants = wanted.wants
-                for n, head in enumerate(block.heads):
-                    if wants(head) and wanted.keeps(block.line(n)):
-                        yield head
+                if wanted.is_empty:
+                    yield block.heads
+                elif wanted.is_of_heads:
+                    yield [head for head in block.heads if wants(head)]
+                else:
+                    yield [head for n, head in enumerate(block.heads) if wants(head) and keeps(block.line(n))]
 
     def tail(self, count: int, wanted: Filter, end: int | None = None) -> list[LogLine]:
         """Return the last lines, before byte end, that are wanted. Of one plain file only its end is read."""
@@ -150,14 +149,16 @@ class Logs:
 
 
 def _wanted(reader: ChangeReader, wanted: Filter | None) -> Iterator[LogLine]:
+    if wanted is None or wanted.is_empty:
+        yield from reader
+        return
+    wants, keeps, exact = wanted.wants, wanted.keeps, wanted.is_of_heads
     for block in reader.blocks():
-        if wanted is None or wanted.is_empty:
-            yield from map(block.line, range(len(block.heads)))
-            continue
-        wants, keeps = wanted.wants, wanted.keeps
         for n, head in enumerate(block.heads):
-            if wants(head) and keeps(line := block.line(n)):
-                yield line
+            if wants(head):
+                line = block.line(n)
+                if exact or keeps(line):
+                    yield line
 
 
 def _timed(lines: Iterable[LogLine], number: int) -> Iterator[tuple[int, int, LogLine]]:
@@ -189,8 +190,7 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
     pending = b""
     try:
         while True:
-            more = file.read(_BLOCK)
-            if more:
+            while more := file.read(_BLOCK):
                 *raws, pending = (pending + more).split(b"\n")
                 for raw in raws:
                     number += 1
@@ -203,7 +203,7 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                         if wanted.keeps(line):
                             yield line
                     offset += len(raw) + 1
-                continue
+            last = _before(file)
             yield None
             time.sleep(_PATIENCE)
             with contextlib.suppress(OSError):  # between rotation and the new file there is none
@@ -214,13 +214,22 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                     other = open(name, "rb")  # noqa: SIM115
                     file.close()
                     file = other
-                elif now.st_size >= file.tell():
+                elif now.st_size >= file.tell() and _before(file) == last:
                     continue
-                file.seek(0)
+                file.seek(0)  # cut short, and perhaps as long again as it was
                 number = offset = 0
                 pending = b""
     finally:
         file.close()
+
+
+def _before(file: IO[bytes]) -> bytes:
+    # what stands in front of where we are: another text is another file
+    here = file.tell()
+    file.seek(max(0, here - 256))
+    found = file.read(here - file.tell())
+    file.seek(here)
+    return found
 
 
 def _end_of_lines(file: IO[bytes]) -> int:

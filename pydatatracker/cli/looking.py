@@ -73,15 +73,6 @@ def rebuilt(logs: Logs, root: str | None) -> Iterator[tuple[str, Rebuilt]]:
         logs.readers[0].passed_over += roots.bad  # the exit status says that the log is bad
 
 
-def one_rebuilt(logs: Logs, root: str | None) -> Rebuilt:
-    from pydatatracker.cli.rebuilt import Rebuilt
-
-    roots = roots_in(logs)
-    made = Rebuilt(roots, one(roots, root))
-    logs.readers[0].passed_over += roots.bad
-    return made
-
-
 def pointer_of(text: str) -> str:
     from pydatatracker.pointer import parse_pointer
 
@@ -115,6 +106,7 @@ def blame_command(file: str, pointer: str | None, everything: bool, root: str | 
                 rows += [(label + place, each.line_of(found)) for place, found in each.value.tracking_blame().items()]
             elif (found := each.value.tracking_blame(pointer)) is not None:
                 rows.append((label + pointer, each.line_of(found)))
+        rows = [(place, line) for place, line in rows if line is not None]
         if not rows:
             click.echo(f"{PROGRAM}: the log knows of no change at {pointer or 'any place'}", err=True)
         show_places(rows, verbose)
@@ -159,7 +151,7 @@ def history_command(file: str, pointer: str, root: str | None, verbose: bool, as
         for _, each in rebuilt(logs, root):
             for change in each.value.tracking_history(pointer):
                 line = each.line_of(change)
-                if not lines or lines[-1] is not line:
+                if line is not None and (not lines or lines[-1] is not line):
                     lines.append(line)
         if not lines:
             click.echo(f"{PROGRAM}: the log knows of no change at {pointer}", err=True)
@@ -260,10 +252,12 @@ def patch_command(file: str, span: tuple[Point, Point], root: str | None, invers
     from pydatatracker.cli import states
 
     with logs_of([file]) as logs:
+        roots = roots_in(logs)
         try:
-            made = states.operations(one_rebuilt(logs, root), *span, inverse)
+            made = states.operations(roots, one(roots, root), *span, inverse)
         except ValueError as error:
             fail(str(error))
+        logs.readers[0].passed_over += roots.bad
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
@@ -285,7 +279,9 @@ def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None
     from pydatatracker.cli.view import View
 
     with logs_of([file]) as logs:
-        made, stay, count = states.taking_back(one_rebuilt(logs, root), wanted)
+        roots = roots_in(logs)
+        made, stay, count = states.taking_back(roots, one(roots, root), wanted)
+        logs.readers[0].passed_over += roots.bad
         for line in stay:
             text = View(None, False).line(line)
             click.echo(f"{PROGRAM}: cannot be taken back, as its place was changed later: {text}", err=True)

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -75,7 +75,15 @@ def page(texts: Iterable[str | None]) -> None:
         sys.stdout.flush()
         return
     os.environ.setdefault("LESS", "FRX")
-    click.echo_via_pager(itertools.chain(first, lines), color=True)
+    click.echo_via_pager(_joined(itertools.chain(first, lines)), color=True)
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    # the last one without its newline, as click adds one
+    before = ""
+    for line in lines:
+        yield before + line[:-1]
+        before = "\n"
 
 
 @cli.command("stats", example=f"{PROGRAM} stats --since today changes.jsonl")

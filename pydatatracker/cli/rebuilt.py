@@ -6,6 +6,7 @@ What the library can do with a container's own history (blame, patches, taking b
 from __future__ import annotations
 
 import bisect
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -93,7 +94,7 @@ def state_at(roots: Roots, key: tuple[int | None, str], *points: Point) -> list[
     import copy
 
     lines = roots.by_root[key]
-    value = _empty(lines[0])
+    value = _empty(lines)
     follower = _Follower(roots, value)
     states, done = [], 0
     for point in points:
@@ -104,8 +105,12 @@ def state_at(roots: Roots, key: tuple[int | None, str], *points: Point) -> list[
     return states
 
 
-def _empty(line: LogLine) -> Any:
-    return _empty_for(_settled(_entry_of(line)))
+def _empty(lines: list[LogLine]) -> Any:
+    # what the root is, by the first line that says it
+    for line in lines:
+        with contextlib.suppress(ReplicaError):
+            return _empty_for(_settled(_entry_of(line)))
+    return {}
 
 
 class Rebuilt:
@@ -113,7 +118,7 @@ class Rebuilt:
 
     def __init__(self, roots: Roots, key: tuple[int | None, str]) -> None:
         self.lines = roots.by_root[key]
-        empty = _empty(self.lines[0])
+        empty = _empty(self.lines)
         made: Any = TrackedList if type(empty) is list else TrackedSet if type(empty) is set else TrackedDict
         self.value: Any = made(tracking_auto_convert=True, tracking_max_changes=None)
         self.start = _core.newest_seq()
@@ -128,8 +133,10 @@ class Rebuilt:
             self._ends.append(_core.newest_seq())
         self.misfits = follower.misfits
 
-    def line_of(self, change: Any) -> LogLine:
-        """Return the line that made a change of value. O(log lines)."""
+    def line_of(self, change: Any) -> LogLine | None:
+        """Return the line that made a change of value; None for its own birth, before the first. O(log lines)."""
+        if change.seq <= self.start:
+            return None
         return self.lines[min(bisect.bisect_left(self._ends, change.seq), len(self.lines) - 1)]
 
     def seq_at(self, point: Point) -> int:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pydatatracker import _core
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.rebuilt import Point, Rebuilt
+from pydatatracker.cli.rebuilt import Point, Rebuilt, Roots, state_at
 from pydatatracker.cli.terminal import clean, short
 from pydatatracker.codec import encode
 from pydatatracker.history.undo import take_back_all
+from pydatatracker.history.walk import plain_copy
+from pydatatracker.logline import LogLine
 
 __all__ = ["as_json", "changes_between", "json_patch", "merge_patch", "operations", "script", "taking_back"]
 
@@ -84,10 +87,33 @@ def changes_between(old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
         document = jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
 
 
-def operations(root: Rebuilt, first: Point, last: Point, inverse: bool) -> list[dict[str, Any]]:
+def operations(
+    roots: Roots, key: tuple[int | None, str], first: Point, last: Point, inverse: bool
+) -> list[dict[str, Any]]:
     """Return RFC 6902 operations made from the changes, from the state at first to that at last, or back."""
+    root = Rebuilt(roots, key)
     since, until = root.seq_at(first), root.seq_at(last)
-    return [_encoded(each) for each in root.value.tracking_patch(since=since, until=until, inverse=inverse)]
+    old, new = state_at(roots, key, first, last)
+    return _patch(root, since, until, old, new, inverse)
+
+
+def _patch(root: Rebuilt, since: int, until: int, old: Any, new: Any, inverse: bool = False) -> list[dict[str, Any]]:
+    """Make it from the changes; where the data has keys that JSON has not, by comparing the states instead.
+
+    Such a dict is written ``{"$dict": [[key, value], ...]}``, and a pointer into it would lead astray.
+    """
+    import jsonpatch
+
+    made = [_encoded(each) for each in root.value.tracking_patch(since=since, until=until, inverse=inverse)]
+    old, new = encode(old, limit=None), encode(new, limit=None)
+    if inverse:
+        old, new = new, old
+    try:
+        if _same(jsonpatch.apply_patch(old, made), new):
+            return made
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, ValueError, TypeError, LookupError):
+        pass
+    return list(jsonpatch.make_patch(old, new).patch)
 
 
 def _encoded(operation: dict[str, Any]) -> dict[str, Any]:
@@ -96,23 +122,21 @@ def _encoded(operation: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def taking_back(root: Rebuilt, wanted: Filter) -> tuple[list[dict[str, Any]], list[Any], int]:
+def taking_back(
+    roots: Roots, key: tuple[int | None, str], wanted: Filter
+) -> tuple[list[dict[str, Any]], list[LogLine], int]:
     """Return operations that take back what is wanted, the lines that cannot be, and how many were wanted.
 
     Those cannot be whose place a later change, that stays, touched.
     """
+    root = Rebuilt(roots, key)
     seqs = root.seqs_of(wanted.keeps)
-    end = root.value.last_change()
-    before = 0 if end is None else end.seq
+    before = _core.newest_seq()
+    old = plain_copy(root.value)
     stay = take_back_all(root.value, seqs)
-    lines = {id(line): line for line in map(root.line_of, stay)}
-    made = [_encoded(each) for each in root.value.tracking_patch(since=before)]
-    return made, list(lines.values()), len({id(root.line_of(_Seq(seq))) for seq in seqs})
-
-
-class _Seq:
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
+    lines = {id(line): line for line in map(root.line_of, stay) if line is not None}
+    made = _patch(root, before, _core.newest_seq(), old, plain_copy(root.value))
+    return made, list(lines.values()), sum(map(wanted.keeps, root.lines))
 
 
 _SCRIPT = '''"""Takes back {what}.

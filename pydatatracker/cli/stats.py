@@ -21,36 +21,38 @@ class Stats:
     """Counts of what the heads of lines say.
 
     >>> from pydatatracker.logline import parse
-    >>> stats = Stats([parse(b'{"action":"add","pointer":"/a"}')._head])
+    >>> stats = Stats([[parse(b'{"action":"add","pointer":"/a"}')._head]])
     >>> stats.actions
     Counter({'add': 1})
     """
 
-    def __init__(self, heads: Iterable[Any]) -> None:
+    def __init__(self, heads: Iterable[list[Any]]) -> None:
         self.actors: Counter[str] = Counter()
         self.actions: Counter[str] = Counter()
         self.places: Counter[str] = Counter()
         self.seconds: Counter[int] = Counter()
         self.roots: set[str] = set()
         self.rest = 0  # changes of places that came when there were too many
-        self.gaps = 0
-        actors, actions, places, seconds, roots = self.actors, self.actions, self.places, self.seconds, self.roots
-        for head in heads:
-            action = head.action
-            if action == "gap":
-                self.gaps += 1
-                continue
-            actions[action] += 1
-            actors[head.actor] += 1
-            pointer = head.pointer
-            if pointer in places or len(places) < _PLACES:
-                places[pointer] += 1
+        for block in heads:
+            self.actions.update([head.action for head in block])
+            if "gap" in self.actions:
+                block = [head for head in block if head.action != "gap"]
+            self.actors.update([head.actor for head in block])
+            self._count_places([head.pointer for head in block])
+            self.seconds.update([head.time_ns // 1_000_000_000 for head in block if head.time_ns is not None])
+            if len(self.roots) < _PLACES:
+                self.roots.update([head.root for head in block])
+        self.gaps = self.actions.pop("gap", 0)
+
+    def _count_places(self, pointers: list[str]) -> None:
+        if len(self.places) < _PLACES:
+            self.places.update(pointers)
+            return
+        for pointer in pointers:
+            if pointer in self.places:
+                self.places[pointer] += 1
             else:
                 self.rest += 1
-            if head.time_ns is not None:
-                seconds[head.time_ns // 1_000_000_000] += 1
-            if len(roots) < _PLACES:
-                roots.add(head.root)
 
     @property
     def total(self) -> int:

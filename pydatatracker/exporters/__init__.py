@@ -1,4 +1,4 @@
-"""Where changes go: files, HTTP, SQL; all over one delivery runtime.
+"""Where changes go: files, HTTP, S3, Kafka, SQL, OpenTelemetry; all over one delivery runtime.
 
 >>> from pydatatracker.exporters import JsonLinesExporter
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydatatracker.exporters.http import HttpExporter
     from pydatatracker.exporters.jsonlines import JsonLinesExporter
     from pydatatracker.exporters.kafka import KafkaExporter
+    from pydatatracker.exporters.otel import OpenTelemetryExporter
     from pydatatracker.exporters.s3 import S3Exporter
     from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
     from pydatatracker.exporters.sqlite import SqliteExporter
@@ -24,6 +25,7 @@ __all__ = [
     "Item",
     "JsonLinesExporter",
     "KafkaExporter",
+    "OpenTelemetryExporter",
     "S3Exporter",
     "Sink",
     "SinkRejected",
@@ -40,6 +42,7 @@ _LATER = {
     "Item": "sink",
     "JsonLinesExporter": "jsonlines",
     "KafkaExporter": "kafka",
+    "OpenTelemetryExporter": "otel",
     "S3Exporter": "s3",
     "Sink": "sink",
     "SinkRejected": "sink",

@@ -12,16 +12,24 @@ from pydatatracker import _core
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.exporters.delivery import Delivery, Stats
 from pydatatracker.exporters.sink import Item, Sink
+from pydatatracker.exporters.tracing import current_fields
 from pydatatracker.io import to_line
+from pydatatracker.lines import ReadChange
 
 __all__ = ["ClientSink", "Exporter", "item_of"]
 
 _log = logging.getLogger("pydatatracker")
 
 
-def item_of(change: ChangeLogEntry, compact: bool = False) -> Item:
-    """Encode a change as it is now. O(size of its values)."""
-    return Item(to_line(change, compact=compact)[:-1], change.seq, change.root, change.time_ns, change.uuid)
+def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.ChangeItem:
+    """Encode a change as it is now, with the ids of the current span if there is one. O(size of its values)."""
+    line = to_line(change, compact=compact)[:-1]
+    fields = current_fields()
+    if fields and not isinstance(change, ReadChange):  # what was read from a log happened elsewhere
+        line = line[:-1] + fields
+    if type(change) is ChangeLogEntry:
+        return _core.item_for(change, line)
+    return Item(line, change.seq, change.root, change.time_ns, change.uuid)
 
 
 class Exporter:
@@ -39,7 +47,16 @@ class Exporter:
         self._compact = compact
 
     def __call__(self, change: ChangeLogEntry) -> None:
-        self._delivery.put(item_of(change, self._compact))
+        delivery = self._delivery
+        if not delivery.refuses(change.seq):
+            delivery.put(item_of(change, self._compact))
+
+    @property
+    def tracking_feed(self) -> _core.Intake | None:
+        """What the core gives simple changes to, instead of calling this: the queue, if lines are compact."""
+        if not self._compact or type(self).__call__ is not Exporter.__call__:
+            return None
+        return getattr(self._delivery, "intake", None)
 
     def tracking_attached(self, container: Any) -> None:
         """Deliver the state that is found, so that the log is complete in itself."""
@@ -92,7 +109,10 @@ class _Direct:
         self._counts: collections.Counter[str] = collections.Counter()
         self._last_error: str | None = None
 
-    def put(self, item: Item) -> bool:
+    def refuses(self, seq: int) -> bool:
+        return False
+
+    def put(self, item: Any) -> bool:
         self._counts["accepted"] += 1
         try:
             self._sink.send([item])

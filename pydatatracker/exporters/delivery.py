@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Literal, Self
 
+from pydatatracker import _core
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 
 __all__ = ["Delivery", "OnFull", "Stats"]
@@ -106,6 +107,7 @@ class Delivery:
         self._counts: collections.Counter[str] = collections.Counter()
         self._last_error: str | None = None
         self._closed = False
+        self.intake = _core.Intake(weakref.WeakMethod(self._wake), max_items, max_bytes, batch_items, batch_bytes)
         self._reset()
         _all.add(self)
         if self._spill is not None and self._spill.waiting:
@@ -116,7 +118,7 @@ class Delivery:
         # reentrant: a __del__ or a signal handler may change tracked data while put holds it
         self._changed = threading.Condition(threading.RLock())
         self._queue: collections.deque[Item] = collections.deque()
-        self._bytes = 0
+        self.intake.reset(self._queue)  # counts what is in there, and takes what needs no waiting
         self._gap: list[Any] | None = None  # [first seq, last seq, reason, at the front?]
         self._busy = 0  # items taken out and not yet sent
         self._flushing = 0
@@ -125,7 +127,7 @@ class Delivery:
 
     # ---- the side of the program
 
-    def put(self, item: Item) -> bool:
+    def put(self, item: Item | _core.ChangeItem) -> bool:
         """Accept an item; False if it was dropped. O(1); waits only with on_full="block", at most block_timeout."""
         mine = self._thread is not None and threading.get_ident() == self._thread.ident
         if mine:  # the sink's client changes tracked data: sending that would never end
@@ -142,16 +144,26 @@ class Delivery:
             self._accept(item)
             return True
 
-    def _is_full(self, item: Item) -> bool:
+    def refuses(self, seq: int) -> bool:
+        """Drop a change that there is no room for before it is even encoded; True if so. O(1)."""
+        if self._on_full != "drop_newest" or len(self._queue) < self._max_items:
+            return False
+        with self._changed:
+            if len(self._queue) < self._max_items or threading.get_ident() == self.intake.sender:
+                return False
+            self._drop(seq, "queue full")
+            return True
+
+    def _is_full(self, item: Item | _core.ChangeItem) -> bool:
         if not self._queue:
             return False
-        return len(self._queue) >= self._max_items or self._bytes + len(item.line) > self._max_bytes
+        return len(self._queue) >= self._max_items or self.intake.bytes + len(item.line) > self._max_bytes
 
-    def _make_room(self, item: Item) -> bool:
+    def _make_room(self, item: Item | _core.ChangeItem) -> bool:
         if self._on_full == "drop_oldest":
             while self._queue and self._is_full(item):
                 gone = self._queue.popleft()
-                self._bytes -= len(gone.line)
+                self.intake.taken(len(gone.line))
                 self._drop(gone.seq, "queue full", at_front=True)
             return True
         if self._on_full == "block":
@@ -165,20 +177,24 @@ class Delivery:
         self._drop(item.seq, "queue full")
         return False
 
-    def _accept(self, item: Item) -> None:
+    def _accept(self, item: Item | _core.ChangeItem) -> None:
         if self._gap is not None and not self._gap[3]:
-            self._queue.append(self._gap_item())
-        self._queue.append(item)
-        self._bytes += len(item.line)
-        self._counts["accepted"] += 1
+            self.intake.add(self._gap_item(), False)
+        self.intake.add(item)
         if self._thread is None:
             self._start()
         # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
-        if len(self._queue) == 1 or len(self._queue) >= self._batch_items or self._bytes >= self._batch_bytes:
+        if len(self._queue) == 1 or self._is_batch():
+            self._changed.notify_all()
+        self.intake.open = self._gap is None and (self._spill is None or not self._spill.waiting)
+
+    def _wake(self) -> None:
+        with self._changed:
             self._changed.notify_all()
 
-    def _to_spill(self, item: Item) -> bool:
+    def _to_spill(self, item: Item | _core.ChangeItem) -> bool:
         assert self._spill is not None
+        self.intake.open = False
         try:
             self._spill.append(item)
         except OSError as error:
@@ -192,6 +208,7 @@ class Delivery:
 
     def _drop(self, seq: int, reason: str, at_front: bool = False) -> None:
         self._counts["dropped"] += 1
+        self.intake.open = False
         if self._gap is None:
             self._gap = [seq, seq, reason, at_front]
         else:
@@ -232,6 +249,7 @@ class Delivery:
             if self._closed:
                 return not self._waiting()
             self._closed = True
+            self.intake.open = False
             self._stopping = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
             thread = self._thread
             self._changed.notify_all()
@@ -262,7 +280,7 @@ class Delivery:
             return Stats(
                 queued=len(self._queue) + self._busy,
                 spilled=0 if self._spill is None else self._spill.waiting,
-                accepted=counts["accepted"],
+                accepted=counts["accepted"] + self.intake.accepted,
                 sent=counts["sent"],
                 retried=counts["retried"],
                 dropped=counts["dropped"],
@@ -286,6 +304,7 @@ class Delivery:
             target=_run, args=(weakref.ref(self),), name=f"{self.name}-delivery", daemon=True
         )
         self._thread.start()
+        self.intake.sender = self._thread.ident or 0
 
     def _next_batch(self) -> list[Item] | None:
         """Wait for a batch; None when it is time to end; [] to look again."""
@@ -307,7 +326,7 @@ class Delivery:
                 item = self._queue.popleft()
                 size += len(item.line)
                 batch.append(item)
-            self._bytes -= size
+            self.intake.taken(size)
             if not batch and self._spill is not None:
                 batch = self._spill.read(self._batch_items, self._batch_bytes)
             self._busy = len(batch)
@@ -315,7 +334,7 @@ class Delivery:
             return batch
 
     def _is_batch(self) -> bool:
-        return len(self._queue) >= self._batch_items or self._bytes >= self._batch_bytes
+        return len(self._queue) >= self._batch_items or self.intake.bytes >= self._batch_bytes
 
     def _send(self, batch: list[Item]) -> bool:
         """Send a batch until it is taken; False if it was time to give up."""
@@ -435,7 +454,7 @@ class _SpillFile:
         except FileNotFoundError:
             return 0
 
-    def append(self, item: Item) -> None:
+    def append(self, item: Item | _core.ChangeItem) -> None:
         if self._file is None:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open
         head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()

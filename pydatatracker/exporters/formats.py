@@ -2,7 +2,7 @@
 
 - ``native``: the line itself.
 - ``cloudevents``: CloudEvents 1.0, structured JSON. ``id`` is the change's, ``source`` the root container,
-  ``subject`` the pointer, ``data`` the line.
+  ``subject`` the pointer, ``data`` the line; ``traceparent`` (the Distributed Tracing extension) if made in a span.
 - ``debezium``: its change envelope. ``op`` is c, u, d, or r for a first state; ``before`` and ``after`` hold
   ``{pointer: value}`` of every place that the change touched; what is not one place a row stands in ``after`` as
   ``{"splice": [...]}`` or ``{"order": [...]}``.
@@ -20,6 +20,7 @@ from typing import Any, Final
 from pydatatracker import _core
 from pydatatracker.codec import decode
 from pydatatracker.exporters.sink import Item
+from pydatatracker.exporters.tracing import traceparent
 from pydatatracker.pointer import to_pointer
 
 __all__ = ["FORMATS", "check_format", "format_item"]
@@ -59,6 +60,9 @@ def _cloudevents(item: Item, line: dict[str, Any]) -> dict[str, Any]:
         event["subject"] = line["pointer"]
     if line.get("created_time"):
         event["time"] = line["created_time"]
+    parent = traceparent(line)
+    if parent is not None:  # the Distributed Tracing extension of CloudEvents
+        event["traceparent"] = parent
     return event
 
 

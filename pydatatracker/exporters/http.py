@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -45,13 +46,18 @@ class HttpSink:
         self._body = body
         self._format = check_format(format)
         self._compress = compress
-        self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout)
-        )
+        self._limits = urllib3.Timeout(connect=timeout, read=timeout)
+        self._connect()
         media = "application/cloudevents-batch+json" if (format, body) == ("cloudevents", "array") else _MEDIA[body]
         self._headers = {"Content-Type": media, "User-Agent": "pydatatracker", **(headers or {})}
         if compress:
             self._headers["Content-Encoding"] = "gzip"
+
+    def _connect(self) -> None:
+        import urllib3
+
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._limits)
+        self._pid = os.getpid()
 
     def send(self, items: list[Item]) -> None:
         """POST one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: other 4xx."""
@@ -59,17 +65,13 @@ class HttpSink:
         data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
         if self._compress:
             data = gzip.compress(data, 5)
+        if self._pid != os.getpid():  # after a fork the connection is the parent's
+            self._connect()
         try:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
         except Exception as error:
             raise SinkUnavailable(f"{self._url}: {type(error).__name__}: {error}") from error
-        status = answer.status
-        if 200 <= status < 300:
-            return
-        said = f"{self._url} answered {status} {answer.data[:200].decode('utf-8', 'replace')}"
-        if status in (408, 425, 429) or status >= 500:
-            raise SinkUnavailable(said, _retry_after(answer.headers.get("Retry-After")))
-        raise SinkRejected(said)
+        check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
 
     def _encoded(self, item: Item) -> bytes:
         return item.line if self._format == "native" else format_item(item, self._format)
@@ -77,6 +79,16 @@ class HttpSink:
     def close(self) -> None:
         """Close the connection."""
         self._pool.clear()
+
+
+def check_answer(url: str, status: int, data: bytes, retry_after: str | None) -> None:
+    """Return if the status is 2xx. SinkUnavailable: 408, 425, 429, 5xx; SinkRejected: all others."""
+    if 200 <= status < 300:
+        return
+    said = f"{url} answered {status} {data[:200].decode('utf-8', 'replace')}"
+    if status in (408, 425, 429) or status >= 500:
+        raise SinkUnavailable(said, _retry_after(retry_after))
+    raise SinkRejected(said)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
 from pydatatracker.exporters.sink import Item, SinkUnavailable
+from pydatatracker.exporters.tracing import traceparent_of
 
 __all__ = ["KafkaExporter", "KafkaSink"]
 
@@ -30,7 +32,8 @@ class KafkaSink:
         self._headers = headers
         self._timeout = timeout
         settings = {"enable.idempotence": True, "message.timeout.ms": int(timeout * 1000), **config}
-        self._producer = Producer(settings, logger=None) if "logger" in config else Producer(settings)
+        settings.setdefault("logger", logging.getLogger("pydatatracker.kafka"))  # not standard error
+        self._producer = Producer(settings)
 
     def send(self, items: list[Item]) -> None:
         """Produce a batch and wait for its reports. Raises SinkUnavailable if one of them is an error, or missing."""
@@ -46,6 +49,9 @@ class KafkaSink:
         end = time.monotonic() + self._timeout + 1.0
         for item in items:
             headers: dict[str, str | bytes | None] = {"id": item.id, "seq": str(item.seq)}
+            parent = traceparent_of(item)
+            if parent is not None:
+                headers["traceparent"] = parent
             if self._headers is not None:
                 headers.update(self._headers(item))
             while True:
@@ -77,9 +83,10 @@ class KafkaExporter(Exporter):
     """Produce changes to a topic.
 
     ``KafkaExporter(topic, config={"bootstrap.servers": ...})``: confluent-kafka, an idempotent producer, from a thread;
-    the key is the root's id, so one tree's changes keep their order; headers are ``id`` and ``seq``, and what
-    ``headers(item)`` gives (trace context). A batch counts as sent when all its delivery reports are in; it is
-    tried again otherwise. Options of the delivery runtime go to that. Needs the extra ``kafka``.
+    the key is the root's id, so one tree's changes keep their order; headers are ``id`` and ``seq``, ``traceparent``
+    where the change was made in a span of OpenTelemetry, and what ``headers(item)`` gives. A batch counts as sent when
+    all its delivery reports are in; it is tried again otherwise. Options of the delivery runtime go to that. Needs
+    the extra ``kafka``.
 
     ``KafkaExporter(producer, topic=)`` calls your own ``producer.send(topic, bytes)``, or ``produce`` where it has
     that, then and there, once a change; errors are counted and logged. ``background=True`` puts the runtime under it.

@@ -160,7 +160,12 @@ def _copied(value: Any, made: dict[int, Any]) -> Any:
 def _settled(change: ChangeLogEntry) -> _Step:
     """A change with its values as they were just after it."""
     if not _is_live(change):
-        return _step(change, lambda value: value)
+        try:
+            return _step(change, lambda value: value)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ReplicaError(
+                f"not a change: {_short(change.to_dict())} is not as the log has it ({type(error).__name__}: {error})"
+            ) from None
     if change.seq == _core.newest_seq() or not _holds_tracked(change):
         return _step(change, _plain_now)
     return next(_settle_all([change]))
@@ -359,6 +364,9 @@ def _do(target: Any, path: tuple[Any, ...], step: _Step, own: Callable[[Any], An
         start, removed, inserted = step.splice
         target[start : start + len(removed)] = [own(item) for item in inserted]
     elif step.order is not None:
+        if _core.tracker(target) is not None:  # as one change of order, so that its items are the same ones
+            _core.restore(target, "order", -1, MISSING, MISSING, tuple(step.order), _core.M_CODES["sort"])
+            return
         items = list(target)
         target[:] = [items[old] for old in step.order]
     elif step.named:

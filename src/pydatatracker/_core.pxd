@@ -1,6 +1,7 @@
 # The data dictionary of the core: every structure, with the reason for every field.
 # The design is told at the top of _core.pyx, the invariants at the top of each part.
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -70,6 +71,7 @@ cdef class Observer:        # one registration
     cdef readonly unsigned int actions  # bit set of actions; 0: all
     cdef readonly bint weak             # call is a weak reference
     cdef readonly bint immediate        # told of a change in a transaction at once, not after the commit
+    cdef readonly object feed           # an Intake that takes simple changes without a call; or None
 
 
 cdef class Pending:         # a bulk call that is going on while user code runs
@@ -159,6 +161,22 @@ cdef class Change:          # one record, taken out of the ring; base of ChangeL
     cdef int told                       # who is still to be told: W_ALL, or a part while a transaction is open
     cdef public object settled          # answers kept when the record left the ring, or None
     cdef object __weakref__
+
+
+@cython.final
+cdef class Intake:          # the way into the queue of a delivery
+    cdef object append
+    cdef readonly object queue
+    cdef readonly Py_ssize_t bytes          # of the lines in the queue
+    cdef readonly Py_ssize_t accepted
+    cdef public bint open
+    cdef public unsigned long sender        # thread that sends: what changes there is not sent
+    cdef Py_ssize_t max_items
+    cdef Py_ssize_t max_bytes
+    cdef Py_ssize_t batch_items
+    cdef Py_ssize_t batch_bytes
+    cdef object wake                        # weak: called when the first item is there, or a batch is full
+    cdef bint accept(self, Change change, Tracker viewer) except -1
 
 
 cdef class DictHook(dict):

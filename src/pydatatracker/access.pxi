@@ -14,6 +14,8 @@ cdef str uuid_text(uint64_t number, bint container):
 
 
 def _forked():
+    global line_pid
+    line_pid = 0
     process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
     forget_telling()
 

@@ -6,13 +6,14 @@
 cdef class Observer:
     """One registration of an observer."""
 
-    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False):
+    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False, Intake feed=None):
         self.call = call
         self.priority = priority
         self.path = path
         self.actions = actions
         self.weak = weak
         self.immediate = immediate
+        self.feed = feed
 
 
 cdef struct Teller:                 # a thread that is telling observers
@@ -187,6 +188,8 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
             if call is None:
                 dead = True
                 continue
+        if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
+            continue
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
         try:

@@ -1,0 +1,145 @@
+"""A change as an OpenTelemetry log record: attributes in the way of the semantic conventions, made from its line alone.
+
+Values of the change are JSON text, as they stand in the line: ``80`` and ``"80"`` stay distinct, and no backend has to
+know nested attributes. ``log.record.uid`` is the change's id: records with the same one are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pydatatracker.exporters.sink import Item
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LogRecord
+    from opentelemetry.context import Context
+
+__all__ = ["EVENT", "GAP", "attributes_of", "body_of", "record_of"]
+
+EVENT: Final = "pydatatracker.change"
+GAP: Final = "pydatatracker.gap"  # changes that were left out
+_TEXTS: Final = ("action", "method", "type", "root", "actor", "transaction", "undoes", "reason", "from", "to")
+_VALUES: Final = ("path", "paths", "before", "after", "splice", "order", "changes")
+_SHORT: Final = 120  # characters of a value in the body
+_INT64: Final = 1 << 63
+
+
+def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None = None) -> dict[str, str | int | float]:
+    """Return the attributes of a change. O(size of the line); texts of values end with … where they are cut.
+
+    >>> item = Item(b"", 7, "r", 0, "id")
+    >>> attributes = attributes_of(item, {"action": "add", "path": ["a", 0], "pointer": "/a/0", "after": None})
+    >>> [attributes[f"pydatatracker.{name}"] for name in ("seq", "path", "after")]
+    [7, '["a",0]', 'null']
+    """
+    found: dict[str, str | int | float] = {"log.record.uid": item.id, "pydatatracker.seq": item.seq}
+    found.update({f"pydatatracker.{name}": _plain(line[name], value_limit) for name in _TEXTS if line.get(name)})
+    if line.get("action") == "gap":
+        return found
+    found["pydatatracker.pointer"] = str(line.get("pointer", ""))
+    found["pydatatracker.container"] = str(line.get("tracked_item_uuid", ""))
+    found.update({f"pydatatracker.{name}": _cut(_json(line[name]), value_limit) for name in _VALUES if name in line})
+    context = line.get("context")
+    if isinstance(context, dict):
+        found.update({f"pydatatracker.context.{key}": _plain(value, value_limit) for key, value in context.items()})
+    for name, key in (("thread.name", "thread"), ("process.pid", "pid")):
+        if line.get(key):
+            found[name] = line[key]
+    stack = line.get("stack")
+    if isinstance(stack, list) and stack:
+        found.update(_code(stack, value_limit))
+    return found
+
+
+def _code(stack: list[dict[str, Any]], value_limit: int | None) -> dict[str, str | int | float]:
+    """The innermost call, and all of them as a traceback has it."""
+    frames = [
+        traceback.FrameSummary(
+            str(frame.get("filename", "")), frame.get("lineno"), str(frame.get("name", "")), line=frame.get("line")
+        )
+        for frame in stack
+    ]
+    inner = frames[-1]
+    text = "".join(traceback.StackSummary.from_list(frames).format())
+    if value_limit is not None and len(text) > value_limit:  # the innermost calls say most
+        text = "…" + text[-(value_limit - 1) :] if value_limit > 1 else "…"
+    found: dict[str, str | int | float] = {
+        "code.file.path": inner.filename,
+        "code.function.name": inner.name,
+        "code.stacktrace": text,
+    }
+    if inner.lineno is not None:
+        found["code.line.number"] = inner.lineno
+    return found
+
+
+def body_of(line: Mapping[str, Any]) -> str:
+    """Return one short sentence for people. O(size of its values).
+
+    >>> body_of({"action": "update", "pointer": "/port", "before": 80, "after": 8080, "actor": "eve"})
+    'update /port: 80 -> 8080 by eve'
+    """
+    action, pointer = line.get("action", ""), line.get("pointer") or "/"
+    if action == "gap":
+        return f"changes {line.get('from')} to {line.get('to')} are missing: {line.get('reason', '')}"
+    old, new = (_cut(_json(line[name]), _SHORT) if name in line else None for name in ("before", "after"))
+    said = " -> ".join(text for text in (old, new) if text is not None)
+    if not said:
+        said = str(line.get("method", ""))
+    by = f" by {line['actor']}" if line.get("actor") else ""
+    return f"{action} {pointer}{': ' if said else ''}{said}{by}"
+
+
+def _plain(value: Any, limit: int | None) -> str | int | float:
+    """A scalar that OTLP has, as it is; else JSON."""
+    if isinstance(value, str):
+        return _cut(value, limit)
+    if isinstance(value, float) or (isinstance(value, int) and -_INT64 <= value < _INT64):
+        return value
+    return _cut(_json(value), limit)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _cut(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def record_of(item: Item, value_limit: int | None = None) -> LogRecord:
+    """Return the record of a change, in the span in which it was made. O(size of the line). Needs OpenTelemetry."""
+    from opentelemetry._logs import LogRecord, SeverityNumber
+
+    line = json.loads(item.line)
+    is_gap = line.get("action") == "gap"
+    return LogRecord(
+        timestamp=item.time_ns,
+        observed_timestamp=item.time_ns,  # it was seen when it happened; and a batch that is sent again is the same
+        context=_context(line),
+        severity_number=SeverityNumber.WARN if is_gap else SeverityNumber.INFO,
+        severity_text="WARN" if is_gap else "INFO",
+        body=body_of(line),
+        attributes=attributes_of(item, line, value_limit),
+        event_name=GAP if is_gap else EVENT,
+    )
+
+
+def _context(line: Mapping[str, Any]) -> Context:
+    """Return a context with the span of the line: the current one, baggage and all, if that is its span."""
+    from opentelemetry import context, trace
+
+    try:
+        ids = int(line["trace_id"], 16), int(line["span_id"], 16)
+        flags = int(line.get("trace_flags", "00"), 16)
+    except (KeyError, TypeError, ValueError):
+        # never an empty context: LogRecord would look for a current span in the thread that sends
+        return trace.set_span_in_context(trace.INVALID_SPAN, context.Context())
+    now = trace.get_current_span().get_span_context()
+    if (now.trace_id, now.span_id) == ids:
+        return context.get_current()
+    span = trace.SpanContext(*ids, is_remote=False, trace_flags=trace.TraceFlags(flags))
+    return trace.set_span_in_context(trace.NonRecordingSpan(span), context.Context())

@@ -1,0 +1,392 @@
+"""Changes reach asyncio in order, from wherever they are made; nothing blocks a loop, nothing grows without end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import queue
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from restless import restless
+
+from pydatatracker import TrackedDict, TrackedList
+from pydatatracker.async_observers import TaskObserver, async_queue_observer, changes
+
+
+def in_threads(work: Callable[[int], None], count: int = 4) -> list[threading.Thread]:
+    """Start threads."""
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def go(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run with a time limit; a coroutine that was never awaited, or a task that was destroyed, is an error."""
+
+    async def limited() -> Any:
+        return await asyncio.wait_for(main, 60)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = asyncio.run(limited())
+        gc.collect()
+    return found
+
+
+# ---- a queue
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["loop", "thread", "turn"]), max_size=30))
+def test_in_order_from_the_loop_and_from_a_thread(where: list[str]) -> None:
+    """The order in the queue is that of the changes, whoever makes them."""
+
+    async def main() -> list[int]:
+        d = TrackedDict()
+        found: asyncio.Queue[Any] = asyncio.Queue()
+        d.tracking_add_observer(async_queue_observer(found))
+        made = 0
+        for place in where:
+            if place == "turn":
+                await asyncio.sleep(0)
+                continue
+            if place == "loop":
+                d["k"] = made
+            else:
+                thread = threading.Thread(target=d.__setitem__, args=("k", made))
+                thread.start()
+                thread.join()
+            made += 1
+        return [(await found.get())["after"] for _ in range(made)]
+
+    expected = list(range(sum(place != "turn" for place in where)))
+    assert expected == go(main())
+
+
+def test_before_the_loop_runs_and_after_it_ended() -> None:
+    """What happens before a loop is there waits for it; what happens after it is closed is counted, and no error."""
+    d = TrackedDict()
+    kept: list[Any] = []
+
+    async def main() -> list[int]:
+        d["k"] = 3
+        return [(await kept[0].get())["after"] for _ in range(3)]
+
+    kept.append(asyncio.Queue())
+    observer = async_queue_observer(kept[0])
+    d.tracking_add_observer(observer)
+    d["k"] = 1
+    d["k"] = 2
+    assert [1, 2, 3] == go(main())
+    d["k"] = 4
+    assert 1 == observer.dropped
+
+
+def test_a_given_loop_in_another_thread() -> None:
+    """The queue is read in a loop of another thread; several threads change at once."""
+    d = TrackedDict()
+    loop = asyncio.new_event_loop()
+    runner = threading.Thread(target=loop.run_forever)
+    runner.start()
+    found: asyncio.Queue[Any] = asyncio.Queue()
+    d.tracking_add_observer(async_queue_observer(found, loop=loop))
+
+    def work(k: int) -> None:
+        for n in range(200):
+            d[k] = n
+
+    with restless(1e-5):
+        for thread in in_threads(work):
+            thread.join()
+
+    async def read() -> list[tuple[int, int]]:
+        return [(line["path"][0], line["after"]) for line in [await found.get() for _ in range(800)]]
+
+    got = asyncio.run_coroutine_threadsafe(read(), loop).result(60)
+    loop.call_soon_threadsafe(loop.stop)
+    runner.join()
+    loop.close()
+    for k in range(4):
+        assert list(range(200)) == [n for key, n in got if key == k]
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest", "block"])
+def test_a_loop_that_is_busy_and_a_full_queue(on_full: Any) -> None:
+    """However much is changed, only so many wait, and none of the loop's callbacks pile up; all are accounted for."""
+    count = 20_000
+
+    async def main() -> None:
+        d = TrackedList(tracking_max_changes=16)
+        found: asyncio.Queue[Any] = asyncio.Queue(10)
+        observer = async_queue_observer(found, on_full=on_full)
+        d.tracking_add_observer(observer)
+        loop: Any = asyncio.get_running_loop()
+        thread = threading.Thread(target=lambda: [d.append(n) for n in range(count)])
+        thread.start()
+        thread.join()  # the loop cannot turn meanwhile
+        assert len(loop._ready) + len(loop._scheduled) < 10
+        assert len(observer._waiting) <= 10
+        got = []
+        while observer._waiting or not found.empty():
+            if found.empty():
+                await asyncio.sleep(0.001)
+                continue
+            got.append((await found.get())["after"])
+        assert count == len(got) + observer.dropped
+        assert got == sorted(got)
+        assert (got[-1] == count - 1) if on_full == "drop_oldest" else got[0] == 0
+
+    go(main())
+
+
+def test_blocking_in_the_loops_own_thread_does_not_lock_up() -> None:
+    """The loop is never waited for by itself: what there is no room for is counted."""
+
+    async def main() -> int:
+        d = TrackedDict()
+        found: asyncio.Queue[Any] = asyncio.Queue(2)
+        observer = async_queue_observer(found, on_full="block")
+        d.tracking_add_observer(observer)
+        for n in range(10):
+            d["k"] = n
+        got = [(await found.get())["after"] for _ in range(4)]
+        assert [0, 1, 2, 3] == got
+        return observer.dropped
+
+    assert 6 == go(main())
+
+
+@pytest.mark.parametrize(("on_full", "left"), [("drop_oldest", [3, 4]), ("drop_newest", [0, 1]), ("block", [0, 1])])
+def test_a_plain_queue(on_full: Any, left: list[int]) -> None:
+    """queue.Queue follows on_full too; values are as they were when it happened."""
+    d = TrackedDict()
+    found: queue.Queue[Any] = queue.Queue(2)
+    observer = async_queue_observer(found, on_full=on_full, timeout=0.001)
+    d.tracking_add_observer(observer)
+    for n in range(5):
+        value = [n]
+        d["k"] = value
+        value.append("later")
+    assert [[n] for n in left] == [found.get()["after"] for _ in range(2)]
+    assert 3 == observer.dropped
+
+
+def test_what_is_no_queue() -> None:
+    """Says so, and what on_full takes."""
+    with pytest.raises(TypeError, match=r"an asyncio.Queue or a queue.Queue, not list"):
+        async_queue_observer([])
+    with pytest.raises(ValueError, match="'drop_oldest', 'drop_newest' or 'block', not 'spill'"):
+        async_queue_observer(queue.Queue(), on_full="spill")  # type: ignore[arg-type]
+
+
+# ---- an iterator
+
+
+def test_every_change_once_from_any_thread() -> None:
+    """async for sees what matches, in order, from its making on, while threads change the data."""
+
+    async def main() -> None:
+        d = TrackedDict(before=1)
+        async with changes(d, path="/k*", actions=["add", "update"], max_queue=10_000) as found:
+
+            def work(k: int) -> None:
+                for n in range(300):
+                    d[f"k{k}"] = n
+                    d["other"] = n
+
+            threads = in_threads(work)
+            got = []
+            async for change in found:
+                got.append((change.pointer, change.after))
+                if len(got) == 1200:
+                    break
+            for thread in threads:
+                thread.join()
+            assert 0 == found.dropped
+        for k in range(4):
+            assert list(range(300)) == [n for pointer, n in got if pointer == f"/k{k}"]
+
+    with restless(1e-5):
+        go(main())
+
+
+def test_closing_cancelling_and_forgetting() -> None:
+    """aclose ends the loop after what was found; a cancelled wait loses nothing; one that is forgotten stops listening."""
+
+    async def main() -> None:
+        d = TrackedDict()
+        found = changes(d)
+        waiting = asyncio.ensure_future(anext(found))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        d["a"] = 1
+        assert "/a" == (await anext(found)).pointer
+        d["b"] = 2
+        await found.aclose()
+        d["c"] = 3
+        assert ["/b"] == [change.pointer async for change in found]
+        await found.aclose()
+        forgotten = changes(d)
+        del forgotten
+        gc.collect()
+        d["d"] = 4
+        from pydatatracker import _core
+
+        assert [] == list(_core.observers_of(d))
+        waiting = asyncio.ensure_future(anext(second := changes(d)))
+        await asyncio.sleep(0)
+        await second.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+
+    go(main())
+
+
+def test_a_bounded_iterator() -> None:
+    """The newest max_queue wait; how many were dropped is told. Two iterators do not take each other's."""
+
+    async def main() -> None:
+        l = TrackedList()  # noqa: E741
+        few, all_of_them = changes(l, max_queue=3), changes(l)
+        for n in range(10):
+            l.append(n)
+        assert ([7, 8, 9], 7) == ([(await anext(few)).after for _ in range(3)], few.dropped)
+        assert list(range(10)) == [(await anext(all_of_them)).after for _ in range(10)]
+        await few.aclose()
+        await all_of_them.aclose()
+
+    go(main())
+
+
+def test_a_loop_that_is_closed_while_others_change() -> None:
+    """No error in the thread that changes something."""
+    d = TrackedDict()
+    kept = []
+
+    async def main() -> None:
+        kept.append(found := changes(d))
+        waiting = asyncio.ensure_future(anext(found))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    go(main())
+    d["a"] = 1
+    assert "/a" == asyncio.run(anext(kept[0])).pointer  # type: ignore[arg-type]
+
+
+# ---- coroutine functions
+
+
+def test_a_coroutine_function_is_run_for_each_change_in_order() -> None:
+    """One at a time, also when it waits; from the loop and from threads."""
+
+    async def main() -> None:
+        d = TrackedDict()
+        got: list[Any] = []
+        busy = 0
+
+        async def observer(change: Any) -> None:
+            nonlocal busy
+            busy += 1
+            assert busy == 1
+            await asyncio.sleep(0)
+            got.append((change.path[0], change.after))
+            busy -= 1
+
+        d.tracking_add_observer(observer)
+        threads = in_threads(lambda k: [d.__setitem__(k, n) for n in range(100)] and None, 3)
+        for n in range(100):
+            d["loop"] = n
+            await asyncio.sleep(0)
+        while any(thread.is_alive() for thread in threads) or len(got) < 400:
+            await asyncio.sleep(0)
+        for key in (0, 1, 2, "loop"):
+            assert list(range(100)) == [n for k, n in got if k == key]
+        d.tracking_remove_observer(observer)
+        d["loop"] = "unseen"
+        await asyncio.sleep(0)
+        assert 400 == len(got)
+
+    go(main())
+
+
+def test_an_error_in_a_coroutine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """And the next change is told."""
+
+    async def main() -> list[int]:
+        d = TrackedDict()
+        got = []
+
+        async def observer(change: Any) -> None:
+            if change.after == 1:
+                raise ValueError("one")
+            got.append(change.after)
+
+        task = TaskObserver(observer)
+        d.tracking_add_observer(task)
+        for n in range(3):
+            d["k"] = n
+        await task.drain()
+        return got
+
+    with caplog.at_level(logging.ERROR, logger="pydatatracker"):
+        assert [0, 2] == go(main())
+    assert "an async observer failed" in caplog.text
+    assert "ValueError: one" in caplog.text
+
+
+def test_a_coroutine_function_outlives_its_loop() -> None:
+    """Outside any loop changes wait; the next loop takes them along, also after one was left in the middle."""
+    d = TrackedDict()
+    got: list[int] = []
+    never = []
+
+    async def observer(change: Any) -> None:
+        if change.after == "hang":
+            never.append(1)
+            await asyncio.Event().wait()
+        got.append(change.after)
+
+    d.tracking_add_observer(observer)
+    d["k"] = 1
+
+    async def first() -> None:
+        d["k"] = 2
+        d["k"] = "hang"
+        while not never:
+            await asyncio.sleep(0)
+
+    go(first())  # its end cancels what hangs
+    d["k"] = 4
+
+    async def second() -> None:
+        d["k"] = 5
+        while len(got) < 4:
+            await asyncio.sleep(0)
+
+    go(second())
+    assert [1, 2, 4, 5] == got
+
+
+def test_only_so_many_wait_for_a_coroutine() -> None:
+    """Without a loop memory is bounded, and what was dropped is counted."""
+    d = TrackedDict()
+
+    async def observer(change: Any) -> None:
+        """Take it."""
+
+    task = TaskObserver(observer, most=5)
+    d.tracking_add_observer(task)
+    for n in range(12):
+        d["k"] = n
+    assert (5, 7) == (len(task._waiting), task.dropped)

@@ -1,0 +1,295 @@
+"""Filters, several files, the end of a file and files that grow; ``stats``."""
+
+from __future__ import annotations
+
+import collections
+import fnmatch
+import gzip
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+from typing import Any, Self
+
+import pytest
+from command import change, environment, run, run_in_terminal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker.cli.filters import Filter, moment, point
+from pydatatracker.cli.logs import Logs
+from pydatatracker.cli.stats import Stats
+from pydatatracker.io import parse
+
+SEGMENTS = ["a", "b", "users", "x*", "0", "1"]
+LINES = st.builds(
+    lambda seq, actor, action, path, keys, transaction: change(
+        seq=seq,
+        time_ns=1_000_000_000 * seq,
+        actor=actor,
+        action=action,
+        path=path,
+        pointer="".join(f"/{key}" for key in path),
+        **({"changes": [[key, {"$missing": True}, 1] for key in keys]} if keys else {"after": 1}),
+        **({"transaction": transaction} if transaction else {}),
+    ),
+    st.integers(1, 30),
+    st.sampled_from(["", "ann", "bob"]),
+    st.sampled_from(["add", "update", "remove", "init"]),
+    st.lists(st.sampled_from(SEGMENTS), max_size=3),
+    st.lists(st.sampled_from(SEGMENTS), max_size=2),
+    st.sampled_from(["", "t1", "t2"]),
+)
+GLOBS = st.lists(st.sampled_from([*SEGMENTS, "*", "**", "?", "[ab]"]), min_size=1, max_size=3).map(
+    lambda s: "/" + "/".join(s)
+)
+
+
+def fits(glob: list[str], path: list[str]) -> bool:
+    """Match segment by segment, as the documentation says it."""
+    if not glob:
+        return not path
+    if glob[0] == "**":
+        return any(fits(glob[1:], path[n:]) for n in range(len(path) + 1))
+    return bool(path) and fnmatch.fnmatchcase(path[0], glob[0]) and fits(glob[1:], path[1:])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    LINES,
+    st.lists(GLOBS, max_size=2),
+    st.lists(st.sampled_from(["ann", "bob", "eve"]), max_size=2),
+    st.lists(st.sampled_from(["add", "remove", "gap"]), max_size=2),
+    st.none() | st.integers(0, 30),
+    st.none() | st.integers(0, 30),
+    st.none() | st.sampled_from(["t1", "ann", '"x'])
+)  # fmt: skip
+def test_a_filter_lets_through_what_it_says(
+    raw: bytes, globs: list[str], actors: list[str], actions: list[str], first: Any, last: Any, grep: Any
+) -> None:
+    """All conditions, of several values of one any: against a plain reading of the line."""
+    data = json.loads(raw)
+    places = [data["path"], *([*data["path"], key] for key, _, _ in data.get("changes", ()))]
+    expected = (
+        (not actors or data["actor"] in actors)
+        and (not actions or data["action"] in actions)
+        and (first is None or data["seq"] >= first)
+        and (last is None or data["time_ns"] <= last * 1_000_000_000)
+        and (not globs or any(fits(glob[1:].split("/"), path) for glob in globs for path in places))
+        and (grep is None or re.search(grep, raw.decode()) is not None)
+    )
+    wanted = Filter(
+        path=globs,
+        actor=actors,
+        action=actions,
+        seq=(first, None),
+        until=None if last is None else last * 1_000_000_000,
+        grep=None if grep is None else re.compile(grep),
+    )
+    line = parse(raw)
+    assert expected == wanted.keeps(line)
+    assert wanted.wants(line._head) or not expected
+
+
+def silent(error: object) -> None:
+    """Take a report."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(LINES | st.just(b"rubbish\n") | st.just(b"\n"), max_size=30),
+    st.integers(0, 12),
+    st.sampled_from([(), ("ann",)]),
+    st.booleans(),
+)
+def test_the_tail_is_the_end_of_the_whole(raws: list[bytes], count: int, actors: Any, torn: bool) -> None:
+    """``--tail N`` reads the file from its end and shows what the last N of everything would be."""
+    import tempfile
+
+    data = b"".join(raws)
+    path = os.path.join(tempfile.mkdtemp(), "log.jsonl")
+    with open(path, "wb") as file:
+        file.write(data[: -5 if torn else None])
+    wanted = Filter(actor=actors)
+    with Logs([path], silent) as logs:
+        whole = [line.raw.rstrip(b"\n") for line in logs.lines(wanted)]
+    import pydatatracker.cli.logs as module
+
+    before = module._BLOCK
+    try:
+        for block in (7, 100, before):
+            module._BLOCK = block  # type: ignore[misc]
+            with Logs([path], silent) as logs:
+                found = logs.tail(count, wanted)
+            assert whole[max(0, len(whole) - count) :] == [line.raw.rstrip(b"\n") for line in found]
+            for line in found:
+                assert data[line.offset :].startswith(line.raw.rstrip(b"\n"))
+    finally:
+        module._BLOCK = before  # type: ignore[misc]
+
+
+def test_several_logs_are_merged_by_time(tmp_path: pathlib.Path) -> None:
+    """Plain, gzip and zstd; within a file its own order stays, though its clock was set back."""
+    zstandard = pytest.importorskip("zstandard", reason="zstd is in the standard library from 3.14 on")
+    parts = {"a.jsonl": (1, 4, 7), "b.jsonl.gz": (2, 9, 5), "c.jsonl.zst": (3, 6, 8)}
+    for name, times in parts.items():
+        data = b"".join(change(seq=n, time_ns=n * 10**9, pointer=f"/{n}", path=[str(n)], after=n) for n in times)
+        data = (
+            gzip.compress(data) if name.endswith("gz") else zstandard.compress(data) if name.endswith("zst") else data
+        )
+        (tmp_path / name).write_bytes(data)
+    done = run("show", *parts, cwd=tmp_path)
+    assert (0, [1, 2, 3, 4, 6, 7, 8, 9, 5]) == (
+        done.returncode,
+        [int(line.split()[2]) for line in done.stdout.splitlines()],
+    )
+    assert done.stdout == run("show", "?.jsonl*", cwd=tmp_path).stdout  # a glob that no shell expanded
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(LINES, max_size=20), st.sampled_from([{}, {"actor": ["ann"]}, {"path": ["/a/**"]}]))
+def test_stats_count(raws: list[bytes], given: dict[str, Any]) -> None:
+    """The counts are those of a plain count of the lines that are wanted."""
+    import tempfile
+
+    path = os.path.join(tempfile.mkdtemp(), "log.jsonl")
+    with open(path, "wb") as file:
+        file.write(b"".join(raws))
+    wanted = Filter(**given)
+    kept = [json.loads(raw) for raw in raws if wanted.keeps(parse(raw))]
+    with Logs([path], silent) as logs:
+        stats = Stats(logs.heads(wanted))
+    assert collections.Counter(line["actor"] for line in kept) == stats.actors
+    assert collections.Counter(line["action"] for line in kept) == stats.actions
+    assert collections.Counter(line["pointer"] for line in kept) == stats.places
+    step, bars = stats.spans()
+    assert len(kept) == sum(count for _, count in bars)
+    for line in kept:
+        assert any(start <= line["time_ns"] // 10**9 < start + step for start, _ in bars)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_stats_in_a_terminal(tmp_path: pathlib.Path, columns: int) -> None:
+    """Bars fill the terminal and no more; a gap is told."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(
+        b"".join(
+            change(seq=n, time_ns=n * 10**11, actor="ann" * (n % 30), pointer="/x" * (n % 60), path=["x"])
+            for n in range(200)
+        )
+        + b'{"v":1,"action":"gap","from":6,"to":9}\n'
+    )
+    status, shown = run_in_terminal("stats", path, cwd=tmp_path, columns=columns, NO_COLOR="1")
+    assert (0, True) == (status, "1 gaps" in shown)
+    assert columns - 2 <= max(map(len, shown.splitlines())) <= columns
+    assert "200 changes" in shown
+
+
+def test_times() -> None:
+    """Ago, days by name, ISO; and what is none says how to write one."""
+    assert abs(moment("-3h") - moment("now") + 3 * 3600 * 10**9) < 10**9
+    assert 24 * 3600 - 7200 <= (moment("today") - moment("yesterday")) // 10**9 <= 24 * 3600 + 7200
+    assert moment("2026-11-24T12:00:00+01:00") == moment("2026-11-24T11:00:00Z")
+    assert ((5, None), (None, moment("2026-11-24"))) == (point("5"), point("2026-11-24"))
+    with pytest.raises(ValueError, match="write -30m, -3h"):
+        moment("noon")
+
+
+class Following:
+    """``show --follow`` in a process of its own."""
+
+    def __init__(self, path: pathlib.Path, *args: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pydatatracker", "show", "--follow", "--json", *args, str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+        )
+
+    def next(self) -> int:
+        """The number of the next line that is shown."""
+        assert self.process.stdout is not None
+        return int(json.loads(self.process.stdout.readline())["seq"])
+
+    def __enter__(self) -> Self:
+        self._timer = threading.Timer(60, self.process.kill)
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+
+def add(path: pathlib.Path, *seqs: int) -> None:
+    """Append lines."""
+    with open(path, "ab") as file:
+        for seq in seqs:
+            file.write(change(seq=seq, pointer="/x", path=["x"], after=seq))
+
+
+def test_follow_goes_on_through_rotation_and_truncation(tmp_path: pathlib.Path) -> None:
+    """A line is shown when it is whole; the rest of a file that was renamed comes before the new one's."""
+    path = tmp_path / "log.jsonl"
+    add(path, 1, 2)
+    with Following(path) as shown:
+        assert [1, 2] == [shown.next(), shown.next()]
+        line = change(seq=3, pointer="/x", path=["x"], after=3)
+        with open(path, "ab", buffering=0) as file:
+            file.write(line[:20])
+            file.write(line[20:])
+        assert 3 == shown.next()
+        with open(path, "ab", buffering=0) as file:
+            path.rename(tmp_path / "log.1.jsonl")
+            file.write(change(seq=4, pointer="/x", path=["x"], after=4))
+            add(path, 5)
+        assert [4, 5] == [shown.next(), shown.next()]
+        with open(path, "wb"):
+            pass
+        add(path, 6)
+        assert 6 == shown.next()
+
+
+def test_follow_from_the_tail_and_with_a_filter(tmp_path: pathlib.Path) -> None:
+    """The last lines that are wanted first, then what comes."""
+    path = tmp_path / "log.jsonl"
+    add(path, 1, 2, 3, 4)
+    with Following(path, "--tail", "1", "--seq", "..3") as shown:
+        assert 3 == shown.next()
+        add(path, 9, 2)
+        assert 2 == shown.next()
+
+
+def test_a_pager_only_where_it_is_needed(tmp_path: pathlib.Path) -> None:
+    """What does not fit the terminal goes through PAGER; what fits, or --no-pager, does not."""
+    path = tmp_path / "log.jsonl"
+    add(path, *range(1, 100))
+    pager = tmp_path / "pager.py"
+    pager.write_text("import sys\nfor line in sys.stdin: sys.stdout.write('paged ' + line)\n")
+    with_pager = {"PAGER": f"{sys.executable} {pager}"}
+    _, shown = run_in_terminal("show", path, cwd=tmp_path, **with_pager)
+    assert 99 == shown.count("paged ")
+    for args in (("--tail", "5"), ("--no-pager",)):
+        _, shown = run_in_terminal("show", *args, path, cwd=tmp_path, **with_pager)
+        assert (0, True) == (shown.count("paged"), "99" in shown)
+
+
+def test_details(tmp_path: pathlib.Path) -> None:
+    """``-v`` adds who called, why, and the data before and after; nothing of it reaches a terminal as it is."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(
+        change(
+            pointer="/x", path=["x"], after=1, context={"reason": "night\x1b[31mly"}, transaction="t1",
+            stack=[{"filename": "shop.py", "lineno": 7, "name": "buy", "line": "d['x'] = 1"}],
+            extra={"data_pre_change": {}, "data_post_change": {"x": 1}},
+        )
+    )  # fmt: skip
+    shown = run("show", "-v", path, cwd=tmp_path).stdout
+    assert "\x1b" not in shown
+    for text in ("reason = 'night\\x1b[31mly'", "t1", "shop.py:7 in buy: d['x'] = 1", "data_post_change: {'x': 1}"):
+        assert text in shown

@@ -1,0 +1,167 @@
+"""``convert`` and ``query``: the same changes in other forms, read back by those who read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+import sqlite3
+import tempfile
+from typing import Any
+
+import pytest
+from command import change, run, run_in_terminal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker.cli import main
+from pydatatracker.query import connect, write_parquet
+
+duckdb = pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab\n'\"", max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=10)
+
+
+def logged(fields: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+    """Write lines to a file; (path, the lines)."""
+    path = os.path.join(tempfile.mkdtemp(), "it's a log.jsonl")
+    raws = [change(**{**each, "seq": n + 1}) for n, each in enumerate(fields)]
+    with open(path, "wb") as file:
+        file.write(b"".join(raws))
+    return path, [json.loads(raw) for raw in raws]
+
+
+LINES = st.lists(
+    st.fixed_dictionaries({"actor": TEXT, "pointer": TEXT, "after": JSON}, optional={"before": JSON}),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LINES)
+def test_the_table_says_what_the_lines_say(fields: list[dict[str, Any]]) -> None:
+    """By SQL over JSONL, and over the Parquet made of it."""
+    path, lines = logged(fields)
+    parquet = path + ".parquet"
+    with open(path, "rb") as file:
+        write_parquet(file.read(), parquet)
+    for source in (path, parquet):
+        with connect([source]) as connection:
+            rows = connection.execute("select seq, actor, pointer, before, after from changes order by seq").fetchall()
+        assert [(line["seq"], line["actor"], line["pointer"]) for line in lines] == [row[:3] for row in rows]
+        for line, row in zip(lines, rows, strict=True):
+            for name, text in zip(("before", "after"), row[3:], strict=True):
+                if line.get(name) is not None:
+                    assert line[name] == json.loads(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LINES)
+def test_csv_is_read_back(fields: list[dict[str, Any]]) -> None:
+    """By Python's own reader; nothing in it is a formula to a spreadsheet."""
+    path, lines = logged(fields)
+    target = path + ".csv"
+    assert 0 == main(["convert", path, "--to", "csv", "-o", target])
+    with open(target, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for line, row in zip(lines, rows, strict=True):
+        for name in ("actor", "pointer"):
+            assert line[name] in (row[name], row[name].removeprefix("'"))
+            assert row[name][:1] not in ("=", "@", "\t", "\r")
+        text = row["after"] if row["after"][:1] != "'" else row["after"][1:]
+        assert line["after"] == json.loads(text)
+
+
+def test_sqlite_parquet_and_formats(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each form holds every change that the filter lets through, gap lines left out."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(
+        b"".join(
+            change(seq=n, actor="ab"[n % 2], pointer="/x", path=["x"], before=n, after=n + 1, uuid=f"u{n}")
+            for n in range(1, 9)
+        )
+        + b'{"v":1,"action":"gap","from":9,"to":12}\n'
+    )
+    for form, name in (("sqlite", "x.db"), ("parquet", "x.parquet")):
+        assert 0 == main(["convert", str(log), "--to", form, "--actor", "a", "-o", str(tmp_path / name)])
+    connection = sqlite3.connect(tmp_path / "x.db")
+    assert [(2,), (4,), (6,), (8,)] == connection.execute("select seq from changes order by seq").fetchall()
+    connection.close()
+    with connect([tmp_path / "x.parquet"]) as table:
+        assert [(2,), (4,), (6,), (8,)] == table.execute("select seq from changes").fetchall()
+    capfd.readouterr()
+    for form, path in (("cloudevents", ("data", "seq")), ("debezium", ("source", "sequence"))):
+        assert 0 == main(["convert", str(log), "--to", form])
+        found = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+        assert list(range(1, 9)) == [int(each[path[0]][path[1]]) for each in found]
+    assert 2 == main(["convert", str(log), "--to", "sqlite"])
+    assert 2 == main(["convert", str(log), "--to", "csv", "-o", str(tmp_path)])
+
+
+def test_a_chrome_trace(tmp_path: pathlib.Path) -> None:
+    """Valid JSON in Chrome's format: instant events in microseconds, a named track for each actor."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(
+        b"".join(
+            change(seq=n, time_ns=n * 10**9, actor="ab"[n % 2], pointer="/x", path=["x"], after="</script>", pid=7)
+            for n in range(4)
+        )
+    )
+    assert 0 == main(["convert", str(log), "--to", "chrome-trace", "-o", str(tmp_path / "t.json")])
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    names = {(each["pid"], each["tid"]): each["args"]["name"] for each in events if each["ph"] == "M"}
+    instants = [each for each in events if each["ph"] == "i"]
+    assert [0, 1e6, 2e6, 3e6] == [each["ts"] for each in instants]
+    assert ["a", "b", "a", "b"] == [names[each["pid"], each["tid"]] for each in instants]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> None:
+    """A table as wide as the terminal at most, nothing in it reaches it raw; CSV and JSON for programs."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(
+        b"".join(change(seq=n, actor="\x1b[31mred", pointer="/x" * 60, path=["x"], after=n) for n in range(3))
+    )
+    sql = "select seq, actor, pointer, after from changes order by seq"
+    status, shown = run_in_terminal("query", sql, log, cwd=tmp_path, columns=columns)
+    assert (0, False) == (status, "\x1b" in shown)
+    assert columns >= max(map(len, shown.splitlines()))
+    rows = list(csv.reader(io.StringIO(run("query", "--format", "csv", sql, log, cwd=tmp_path).stdout)))
+    assert ["seq", "actor", "pointer", "after"] == rows[0]
+    found = [json.loads(line) for line in run("query", "--format", "json", sql, log, cwd=tmp_path).stdout.splitlines()]
+    assert [0, 1, 2] == [each["seq"] for each in found]
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"), [("selec", "log.jsonl"), ("select 1", "none.jsonl"), ("select nothing from changes", "*.jsonl")]
+)
+def test_a_wrong_query_is_a_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
+    """Status 2, what DuckDB says, no traceback."""
+    (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
+    done = run("query", sql, name, cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("pydatatracker: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_duckdb(tmp_path: pathlib.Path) -> None:
+    """One sentence that names the extra, status 2."""
+    (tmp_path / "duckdb.py").write_text("raise ImportError('no duckdb')\n")
+    (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
+    for args in (("query", "select 1", "log.jsonl"), ("convert", "log.jsonl", "--to", "parquet", "-o", "x")):
+        done = run(*args, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert (2, 'pydatatracker: queries need duckdb: pip install "pydatatracker[query]"\n') == (
+            done.returncode,
+            done.stderr,
+        )
