@@ -52,6 +52,10 @@ demo *json: build
 cli *args="demo": build
     @python -m pydatatracker "$@"
 
+# The pictures of the documentation, made anew from the example: docs/pictures (needs Chromium)
+pictures: build
+    python scripts/pictures.py
+
 # Measure against the builtins and save the run; the table has the goal beside each ratio
 benchmark *args: build
     python -m pytest benchmarks --benchmark-autosave "$@"
@@ -59,6 +63,9 @@ benchmark *args: build
 # What delivery costs a change, beside msgspec
 benchmark-delivery *args: build
     python benchmarks/delivery.py "$@"
+# The page of a log of 100,000 changes in Chromium: opening, the slider, filters
+benchmark-page *args: build
+    python benchmarks/page.py "$@"
 
 # Two saved runs side by side
 benchmark-compare *args: build

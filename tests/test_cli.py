@@ -24,12 +24,14 @@ COMMANDS = [
         "history",
         "patch",
         "query",
+        "report",
         "run",
         "schema",
         "show",
         "stats",
         "undo-script",
         "verify",
+        "view",
     ),
 ]
 

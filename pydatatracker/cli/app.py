@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from pydatatracker.cli import looking, reading, tables
+from pydatatracker.cli import looking, reading, report, tables
 from pydatatracker.cli.base import PROGRAM, cli, fail
 from pydatatracker.cli.terminal import clean
 
-__all__ = ["cli", "looking", "reading", "run", "tables"]
+__all__ = ["cli", "looking", "reading", "report", "run", "tables"]
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -63,8 +63,8 @@ def cli() -> None:
 
 
 @contextlib.contextmanager
-def logs_of(files: Iterable[str]) -> Iterator[Logs]:
-    """Open the logs; exit status 1 afterwards if lines could not be read."""
+def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -> Iterator[Logs]:
+    """Open the logs; exit status 1 afterwards if lines could not be read, each of which is told."""
     from pydatatracker.cli.logs import Logs, expanded
 
     names = expanded(files)
@@ -73,7 +73,7 @@ def logs_of(files: Iterable[str]) -> Iterator[Logs]:
             raise click.UsageError("name a log, or - for standard input", click.get_current_context())
         names = ["-"]
     try:
-        logs = Logs(names, report)
+        logs = Logs(names, told or report)
     except OSError as error:
         fail(f"cannot read {error.filename or names[0]}: {error.strerror or error}")
     with logs:

@@ -39,7 +39,7 @@ def metadata(wheel, name):
 
 
 def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
-    """A wheel has the package, the compiled core, its stub, the marker of a typed package and the schema."""
+    """A wheel has the package, the compiled core, its stub, the marker of a typed package, the schema and the page."""
     names = set(wheel.namelist())
     needed = {
         "__init__.py",
@@ -47,6 +47,9 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
         "_core.pyi",
         "py.typed",
         "schema/change.schema.json",
+        "report/assets/main.js",
+        "report/assets/report.css",
+        "report/assets/report.html",
         "cli/__init__.py",
     }
     assert set() == {f"pydatatracker/{name}" for name in needed} - names

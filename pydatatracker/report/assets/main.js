@@ -1,0 +1,177 @@
+// The page put together: one change is the current one, and everything shows it.
+
+import { clean, preview } from "./values.js";
+import { World } from "./replay.js";
+import { Log, compileGlob } from "./log.js";
+import { actorName, byId, dateAndTime, element, plural } from "./dom.js";
+import { ChangeList } from "./list.js";
+import { Tree } from "./tree.js";
+import { Timeline, actorColours } from "./timeline.js";
+import { showDetails } from "./details.js";
+import { follow } from "./live.js";
+
+const log = new Log();
+const world = new World(log);
+const colours = actorColours(log);
+const slider = byId("slider");
+const list = new ChangeList(byId("list"), log, colours, go);
+const tree = new Tree(byId("tree"), log, world, colours, go);
+const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, colours, go, pick);
+let current = -1; // -1: before the first change
+let shown = [];
+let drawing = false;
+
+// Show change `at`, once before the browser draws again however often the slider has moved.
+function go(at) {
+  current = Math.max(-1, Math.min(at, log.size - 1));
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    draw();
+  });
+}
+
+function draw() {
+  world.seek(current + 1);
+  slider.value = String(current + 1);
+  const words = current < 0 ? "before the first change"
+    : `change ${log.seq[current] ?? "?"}, ${(current + 1).toLocaleString()} of ${log.size.toLocaleString()}`;
+  byId("position").textContent = current < 0 ? words : `${words} · ${dateAndTime(log.time[current])}`;
+  slider.setAttribute("aria-valuetext", current < 0 ? words
+    : `${words}: ${clean(log.action(current))} ${preview(log.where(current), 120).slice(1, -1)} by ${actorName(log.who(current))}`);
+  list.select(current);
+  tree.update(current);
+  timeline.select(current);
+  showDetails(byId("details"), log, world, current);
+}
+
+// Go to the nth change from here among those that the filters let through.
+function step(by) {
+  const here = list.indexOf(current);
+  const next = shown[here] === current || by < 0 ? here + by : here + by - 1;
+  if (by < 0 && next < 0) go(here === 0 && current >= 0 ? -1 : shown[0] ?? -1);
+  else if (shown.length) go(shown[Math.min(next, shown.length - 1)]);
+}
+
+// ---- filters
+
+function wanted() {
+  const glob = byId("glob").value.trim();
+  let complaint = "";
+  try {
+    if (glob) compileGlob(glob);
+  } catch (error) {
+    complaint = error.message;
+  }
+  byId("glob").setAttribute("aria-invalid", String(complaint !== ""));
+  byId("complaint").textContent = complaint;
+  return { actor: byId("actor").value, action: byId("action").value, glob: complaint ? "" : glob, text: byId("text").value };
+}
+
+function filter() {
+  const filters = wanted();
+  const all = Object.values(filters).every((each) => each === "") && !log.unlisted.size;
+  shown = log.select(filters);
+  byId("count").textContent = all ? "" : `${shown.length.toLocaleString()} of ${plural(log.size, "change")}`;
+  list.set(shown);
+  list.select(current);
+  timeline.set(all ? null : shown);
+}
+
+function pick(actor) {
+  const value = `=${log.actors[actor]}`;
+  byId("actor").value = byId("actor").value === value ? "" : value;
+  filter();
+}
+
+function options(select, names, value, say) {
+  const chosen = select.value;
+  const every = element("option", "", "all");
+  every.value = "";
+  select.replaceChildren(every, ...names.map((name) => {
+    const option = element("option", "", say(name));
+    option.value = value(name);
+    return option;
+  }));
+  select.value = chosen;
+}
+
+// ---- the log, and what comes later
+
+function grow(part) {
+  const atEnd = current === log.size - 1;
+  if (part.generation !== log.generation) {
+    log.clear();
+    world.reset();
+  }
+  log.append(part);
+  document.title = `${clean(part.name)} – changes`;
+  byId("name").textContent = clean(part.name);
+  const bad = part.badCount ? ` · ${plural(part.badCount, "line")} could not be read` : "";
+  byId("facts").textContent = `${plural(log.size, "change")} by ${plural(log.actors.length, "actor")}${bad}`;
+  byId("facts").title = part.bad.map(clean).join("\n");
+  slider.max = String(log.size);
+  byId("first-time").textContent = log.size ? dateAndTime(log.time[0]) : "";
+  byId("last-time").textContent = log.size ? dateAndTime(log.time[log.size - 1]) : "";
+  byId("canvas").setAttribute("aria-label", `${plural(log.size, "change")} by ${log.actors.slice(0, 20).map(actorName).join(", ")}`);
+  options(byId("actor"), [...log.actors].sort(), (name) => `=${name}`, actorName);
+  options(byId("action"), [...log.actions].sort(), (name) => name, clean);
+  timeline.grow();
+  filter();
+  current = atEnd ? log.size - 1 : Math.min(current, log.size - 1);
+  draw();
+}
+
+// ---- hands
+
+slider.addEventListener("input", () => go(Number(slider.value) - 1));
+byId("filters").addEventListener("input", filter);
+byId("filters").addEventListener("submit", (event) => event.preventDefault());
+byId("filters").addEventListener("reset", () => setTimeout(filter));
+byId("scale").addEventListener("click", () => {
+  timeline.byTime = !timeline.byTime;
+  byId("scale").setAttribute("aria-pressed", String(timeline.byTime));
+  timeline.draw();
+});
+byId("follow").addEventListener("change", (event) => {
+  tree.follow = event.target.checked;
+  draw();
+});
+byId("help-button").addEventListener("click", () => byId("help").showModal());
+
+const KEYS = {
+  ArrowLeft: () => step(-1), ArrowUp: () => step(-1), k: () => step(-1),
+  ArrowRight: () => step(1), ArrowDown: () => step(1), j: () => step(1),
+  PageUp: () => step(-20), PageDown: () => step(20),
+  Home: () => go(shown[0] ?? -1), End: () => go(shown[shown.length - 1] ?? -1),
+  "/": () => byId("text").focus(), "?": () => byId("help").showModal(),
+  t: () => byId("scale").click(), f: () => byId("follow").click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (byId("help").open) return;
+  const field = event.target.closest("select, input:not([type=range], [type=checkbox]), textarea");
+  if (field) {
+    if (event.key === "Escape") {
+      if (field.value === "" || field.id !== "text") field.blur();
+      else {
+        field.value = "";
+        filter();
+      }
+    }
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(KEYS, event.key)) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+const data = byId("data");
+grow(JSON.parse(data.textContent));
+data.remove(); // twice in memory is once too often
+if (data.dataset.live === "yes") {
+  byId("facts").after(element("p", "live", "following"));
+  const live = document.querySelector(".live");
+  follow(log, grow, (text) => live.textContent = text);
+}

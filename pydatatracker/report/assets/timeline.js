@@ -1,0 +1,156 @@
+// How many changes of whom, when: a lane for each of the busiest actors, one for all others.
+// The bars are drawn once to a canvas of their own; a step of the slider draws that and one line.
+
+import { actionClass, actorName, element } from "./dom.js";
+
+const LANES = 9;
+const LANE = 22;
+const DRAWN = ["add", "update", "remove", "init", "other"];
+
+export class Timeline {
+  // chosen(at): the user pointed at change at. picked(actor): at the name of an actor, or null for the others.
+  constructor(plot, canvas, lanes, log, colours, chosen, picked) {
+    Object.assign(this, { plot, canvas, lanes, log, colours, chosen, picked, byTime: false, current: -1, shown: [] });
+    this.bars = document.createElement("canvas");
+    new ResizeObserver(() => this.draw()).observe(plot);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    const point = (event) => {
+      if (event.buttons & 1) this.chosen(this.changeAt(event.clientX - canvas.getBoundingClientRect().left));
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      point(event);
+    });
+    canvas.addEventListener("pointermove", point);
+  }
+
+  // The log has grown.
+  grow() {
+    const { log } = this, counts = new Array(log.actors.length).fill(0);
+    for (const actor of log.actor) counts[actor]++;
+    const order = counts.map((_, actor) => actor).sort((a, b) => counts[b] - counts[a]);
+    const own = order.slice(0, order.length > LANES + 1 ? LANES : order.length);
+    this.laneOf = new Array(counts.length).fill(own.length);
+    own.forEach((actor, lane) => this.laneOf[actor] = lane);
+    this.names = own;
+    this.count = own.length + (order.length > own.length ? 1 : 0);
+    this.lanes.replaceChildren(...own.map((actor) => {
+      const name = log.actors[actor], button = element("button", "lane");
+      button.type = "button";
+      button.append(element("i", "dot"), element("span", "", actorName(name)), element("small", "", counts[actor].toLocaleString()));
+      button.firstChild.style.background = this.colours(actor);
+      button.title = `only the changes by ${actorName(name)}`;
+      button.addEventListener("click", () => this.picked(actor));
+      return button;
+    }));
+    if (this.count > own.length) this.lanes.append(element("span", "lane", `${order.length - own.length} others`));
+    let [first, last] = [Infinity, -Infinity];
+    for (const time of log.time) if (time !== null) [first, last] = [Math.min(first, time), Math.max(last, time)];
+    Object.assign(this, { first, last });
+    this.draw();
+  }
+
+  // Which changes are not dimmed; null: all.
+  set(shown) {
+    this.shown = shown;
+    this.draw();
+  }
+
+  select(at) {
+    this.current = at;
+    this.cursor();
+  }
+
+  xOf(at) {
+    const wide = this.width - 1, { log } = this;
+    if (this.byTime && this.last > this.first) return ((log.time[at] ?? this.first) - this.first) / (this.last - this.first) * wide;
+    return log.size < 2 ? 0 : at / (log.size - 1) * wide;
+  }
+
+  changeAt(x) {
+    const { log } = this, part = Math.min(1, Math.max(0, x / Math.max(1, this.width - 1)));
+    if (!this.byTime || !(this.last > this.first)) return Math.round(part * (log.size - 1));
+    const time = this.first + part * (this.last - this.first);
+    let low = 0, high = log.size - 1; // clocks go back at times: near enough
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((log.time[middle] ?? this.first) < time) low = middle + 1; else high = middle;
+    }
+    return low > 0 && time - (log.time[low - 1] ?? 0) < (log.time[low] ?? 0) - time ? low - 1 : low;
+  }
+
+  draw() {
+    this.width = this.plot.clientWidth;
+    if (!this.width || !this.laneOf) return;
+    const scale = devicePixelRatio || 1, high = Math.max(1, this.count) * LANE;
+    for (const canvas of [this.canvas, this.bars]) {
+      canvas.width = Math.round(this.width * scale);
+      canvas.height = Math.round(high * scale);
+    }
+    this.canvas.style.height = `${high}px`;
+    const paint = this.bars.getContext("2d");
+    paint.scale(scale, scale);
+    const style = getComputedStyle(document.documentElement);
+    const colour = Object.fromEntries(DRAWN.map((name) => [name, style.getPropertyValue(`--${name}`)]));
+    this.line = style.getPropertyValue("--ink");
+    paint.fillStyle = style.getPropertyValue("--rule");
+    for (let lane = 1; lane <= this.count; lane++) paint.fillRect(0, lane * LANE - 1, this.width, 1);
+    const all = this.bins(null), most = Math.max(1, ...all.map((bins) => bins.reduce((a, b) => Math.max(a, b), 0)));
+    if (this.shown === null) this.paint(paint, all, most, colour, 1);
+    else {
+      this.paint(paint, all, most, colour, 0.2);
+      this.paint(paint, this.bins(this.shown), most, colour, 1);
+    }
+    this.cursor();
+  }
+
+  // Of each kind of action: how many changes, lane by lane and pixel by pixel.
+  bins(shown) {
+    const { log, width } = this;
+    const bins = DRAWN.map(() => new Uint32Array(width * this.count));
+    const kinds = log.actions.map((action) => Math.max(0, DRAWN.indexOf(DRAWN.includes(action) ? action : "other")));
+    const add = (at) => bins[kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + Math.floor(this.xOf(at))]++;
+    if (shown === null) for (let at = 0; at < log.size; at++) add(at);
+    else shown.forEach(add);
+    return bins;
+  }
+
+  paint(paint, bins, most, colour, alpha) {
+    const { width } = this, room = LANE - 5, unit = room / Math.log1p(most);
+    paint.globalAlpha = alpha;
+    for (let place = 0; place < width * this.count; place++) {
+      const total = bins.reduce((sum, kind) => sum + kind[place], 0);
+      if (!total) continue;
+      const x = place % width, high = Math.min(room, Math.max(4, Math.log1p(total) * unit));
+      let y = (Math.floor(place / width) + 1) * LANE - 2;
+      bins.forEach((kind, n) => {
+        if (!kind[place]) return;
+        const part = high * kind[place] / total;
+        paint.fillStyle = colour[DRAWN[n]];
+        paint.fillRect(x, y - part, this.log.size < width / 3 ? 3 : 1, part);
+        y -= part;
+      });
+    }
+    paint.globalAlpha = 1;
+  }
+
+  cursor() {
+    const paint = this.canvas.getContext("2d");
+    paint.setTransform(1, 0, 0, 1, 0, 0);
+    paint.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    if (this.canvas.width && this.bars.width) paint.drawImage(this.bars, 0, 0);
+    if (this.current < 0) return;
+    const scale = devicePixelRatio || 1;
+    paint.fillStyle = this.line;
+    paint.fillRect(Math.round(this.xOf(this.current) * scale), 0, Math.max(1, Math.round(1.5 * scale)), this.canvas.height);
+  }
+}
+
+// A colour for each actor, far from that of the one before; told apart by name too, never by colour alone.
+export function actorColours(log) {
+  const known = new Map();
+  return (actor) => {
+    if (!known.has(actor)) known.set(actor, log.actors[actor] ? `hsl(${(210 + actor * 137.5) % 360} 60% 52%)` : "gray");
+    return known.get(actor);
+  };
+}

@@ -1,0 +1,246 @@
+// The data at a change as a tree: what is open is flattened to rows, of which the windowed list shows those in sight.
+// A container of more than BUCKET items shows them in groups, so that an open one of a million is ten thousand rows.
+
+import { Dict, List, PSet, clean, identity, isContainer, preview } from "./values.js";
+import { isMissing } from "./replay.js";
+import { actionClass, actorName, element, setText } from "./dom.js";
+import { Windowed } from "./windowed.js";
+
+const TREE_ROW = 22;
+const BUCKET = 100;
+const GHOSTS = 50; // of what a change removed are shown
+
+export class Tree {
+  // jump(at): the user asked for the change that wrote a place.
+  constructor(box, log, world, colours, jump) {
+    Object.assign(this, { box, log, world, colours, jump, rows: [], current: "", at: -1, follow: true });
+    this.open = new Set(); // by the user
+    this.opened = new Set(); // to show the current change
+    this.changed = new Map();
+    this.window = new Windowed(box, TREE_ROW, makePlace, (row, index) => this.show(row, index));
+    box.addEventListener("click", (event) => this.click(event));
+    box.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // Show the state that the world is at, just after change at (-1: before the first).
+  update(at) {
+    this.at = at;
+    this.changed = at < 0 ? new Map() : marksOf(this.log, at, this.world);
+    this.opened.clear();
+    if (at >= 0 && this.follow) for (const path of this.changed.paths.slice(0, 3)) this.openTo(path);
+    this.flatten();
+    this.window.resize(this.rows.length);
+    if (at >= 0 && this.follow) {
+      const first = this.rows.findIndex((row) => row.mark);
+      if (first >= 0) {
+        this.window.reveal(first, 0.4); // what is around it says where it is
+        this.current = this.rows[first].id;
+      }
+    }
+    this.draw();
+  }
+
+  draw() {
+    this.window.resize(this.rows.length);
+    this.window.draw();
+    const index = this.rows.findIndex((row) => row.id === this.current);
+    const shown = this.window.rows.find((row) => !row.hidden && row.index === index);
+    if (shown) this.box.setAttribute("aria-activedescendant", shown.id); else this.box.removeAttribute("aria-activedescendant");
+  }
+
+  openTo({ root, keys }) {
+    let value = this.world.roots[root]?.value, id = rootId(root);
+    for (const key of keys) {
+      if (!isContainer(value)) return;
+      this.opened.add(id);
+      if (value.size > BUCKET) {
+        const n = value instanceof List ? key : [...value.map.keys()].indexOf(identity(key));
+        if (n >= 0) this.opened.add(bucketId(id, Math.floor(n / BUCKET)));
+      }
+      id = childId(id, key);
+      value = value instanceof List ? value.items[key] : value.map.get(identity(key))?.value;
+    }
+    if (isContainer(value)) this.opened.add(id);
+  }
+
+  isOpen(id) { return this.open.has(id) || this.opened.has(id); }
+
+  flatten() {
+    const rows = this.rows = [];
+    const several = this.log.roots.length > 1;
+    for (const gone of this.changed.values()) if (Array.isArray(gone)) for (const each of gone) each.shown = false;
+    this.world.roots.forEach((root, number) => {
+      if (!root) return;
+      const id = rootId(number);
+      if (!several && !this.seenRoot) {
+        this.seenRoot = true;
+        this.open.add(id);
+      }
+      const name = several ? `#${number + 1}` : "the data";
+      this.place(rows, id, name, root.value, -1, 0, this.changed.get(id));
+    });
+  }
+
+  place(rows, id, name, value, by, level, mark, inherited = false) {
+    const inside = isContainer(value) ? value : null;
+    rows.push({ id, name, value, by, level, mark, inherited, opens: inside !== null && inside.size > 0, open: this.isOpen(id) });
+    if (inside === null || !this.isOpen(id)) return;
+    const ghosts = this.changed.get(`${id} gone`) ?? [];
+    if (inside.size <= BUCKET) this.items(rows, id, inside, by, level + 1, 0, inside.size, ghosts);
+    else {
+      for (let start = 0; start < inside.size; start += BUCKET) {
+        const stop = Math.min(start + BUCKET, inside.size), group = bucketId(id, start / BUCKET);
+        rows.push({ id: group, name: `${start} … ${stop - 1}`, by: -1, level: level + 1, opens: true, open: this.isOpen(group), group: true });
+        if (this.isOpen(group)) this.items(rows, id, inside, by, level + 2, start, stop, ghosts);
+      }
+    }
+    for (const ghost of ghosts) if (!ghost.shown) this.ghost(rows, id, ghost, level + 1);
+  }
+
+  items(rows, id, inside, by, level, start, stop, ghosts) {
+    let n = 0;
+    const list = inside instanceof List;
+    for (const entry of list ? inside.items.slice(start, stop) : inside.map.values()) {
+      const index = list ? start + n : n;
+      n++;
+      if (!list && index < start) continue;
+      if (index >= stop) break;
+      if (list) for (const ghost of ghosts) if (ghost.key === index && !ghost.shown) this.ghost(rows, id, ghost, level);
+      const key = list ? index : entry.key, child = childId(id, key);
+      const own = list ? (inside.by ? inside.by[index] : -1) : entry.by;
+      const name = typeof key === "string" ? clean(key) : preview(key, 60);
+      const shown = inside instanceof PSet ? "∈" : name === "" ? '""' : name;
+      this.place(rows, child, shown, list ? entry : entry.value, own >= 0 ? own : by, level, this.changed.get(child), own < 0);
+    }
+  }
+
+  ghost(rows, id, ghost, level) {
+    ghost.shown = true;
+    const name = typeof ghost.key === "string" ? clean(ghost.key) : preview(ghost.key, 60);
+    rows.push({ id: `${childId(id, ghost.key)} ghost`, name, value: ghost.value, by: this.at, level, mark: "remove", opens: false });
+  }
+
+  show(row, index) {
+    const { name, value, by, level, mark, opens, open, group, id, inherited } = this.rows[index];
+    const [twist, key, text, writer] = row.children;
+    row.className = `row${mark ? ` changed ${actionClass(mark)}` : ""}${id === this.current ? " current" : ""}${group ? " group" : ""}`;
+    row.style.paddingLeft = `${Math.min(level, 24) * 14 + 4}px`;
+    row.setAttribute("aria-level", level + 1);
+    row.setAttribute("aria-selected", String(id === this.current));
+    if (opens) row.setAttribute("aria-expanded", String(open)); else row.removeAttribute("aria-expanded");
+    setText(twist, opens ? (open ? "▾" : "▸") : "");
+    setText(key.firstChild, name);
+    setText(text, group ? "" : isContainer(value) && (open || value.size > 20) ? `${open ? "" : `${preview(value, 60)} `}${kindOf(value)}` : preview(value, 200));
+    writer.hidden = by < 0;
+    if (by < 0) return;
+    const { log } = this, who = actorName(log.who(by));
+    writer.classList.toggle("inherited", Boolean(inherited));
+    writer.firstChild.style.background = this.colours(log.actor[by]);
+    setText(writer.lastChild, `${who} ${log.seq[by] ?? ""}`);
+    writer.title = `last written by ${who}, change ${log.seq[by] ?? "?"}: go there`;
+    writer.at = by;
+  }
+
+  click(event) {
+    const index = this.window.indexOf(event);
+    if (index < 0) return;
+    const writer = event.target.closest(".writer");
+    if (writer) {
+      this.jump(writer.at);
+      return;
+    }
+    this.current = this.rows[index].id;
+    this.toggle(this.rows[index]);
+  }
+
+  toggle(row, open = !row.open) {
+    if (row.opens) {
+      if (open) this.open.add(row.id);
+      else {
+        this.open.delete(row.id);
+        this.opened.delete(row.id);
+      }
+      this.flatten();
+    }
+    this.draw();
+  }
+
+  key(event) {
+    const index = Math.max(0, this.rows.findIndex((row) => row.id === this.current));
+    const row = this.rows[index];
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    let next = index;
+    if (event.key === "ArrowDown") next = Math.min(index + 1, this.rows.length - 1);
+    else if (event.key === "ArrowUp") next = Math.max(index - 1, 0);
+    else if (event.key === "Home") next = 0;
+    else if (event.key === "End") next = this.rows.length - 1;
+    else if (event.key === "ArrowRight") row.opens && !row.open ? this.toggle(row, true) : (next = Math.min(index + 1, this.rows.length - 1));
+    else if (event.key === "ArrowLeft") {
+      if (row.opens && row.open) this.toggle(row, false);
+      else while (next > 0 && this.rows[next].level >= row.level) next--;
+    } else if (event.key === "Enter") row.by >= 0 ? this.jump(row.by) : this.toggle(row);
+    else if (event.key === " ") this.toggle(row);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (next === index) return;
+    this.current = this.rows[next].id;
+    this.window.reveal(next);
+    this.draw();
+  }
+}
+
+const rootId = (root) => `r${root}`;
+const childId = (id, key) => `${id}/${identity(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+const bucketId = (id, number) => `${id}//${number}`;
+
+let placeNumber = 0;
+
+function makePlace() {
+  const row = element("div");
+  row.id = `place-${++placeNumber}`;
+  row.setAttribute("role", "treeitem");
+  const key = element("span", "key"), writer = element("span", "writer");
+  key.append(element("bdi"));
+  writer.append(element("i", "dot"), element("span"));
+  row.append(element("span", "twist"), key, element("span", "value"), writer);
+  return row;
+}
+
+function kindOf(value) {
+  const kind = value instanceof List ? "list" : value instanceof PSet ? "set" : "dict";
+  return `${kind} of ${value.size.toLocaleString()}`;
+}
+
+// What a change touched: the id of a place -> how it is marked, and of a container, "id gone" -> what left it.
+export function marksOf(log, at, world) {
+  const marks = new Map();
+  marks.paths = [];
+  const root = log.root[at], body = log.body[at];
+  if (root < 0 || world.trouble(at)) return marks;
+  const named = log.action(at) !== "init" && ("b" in body || "a" in body);
+  for (const path of body.p ?? [log.path(at)]) {
+    const keys = named ? path.slice(0, -1) : path;
+    const id = keys.reduce(childId, rootId(root)), gone = [];
+    const touch = (key, was, is, before) => {
+      if (!is) {
+        if (gone.length < GHOSTS) gone.push({ key, value: before });
+      } else marks.set(childId(id, key), was ? "update" : "add");
+    };
+    const target = keys.reduce((value, key) => (value instanceof List ? value.items[key] : value?.map?.get(identity(key))?.value), world.roots[root]?.value);
+    if (log.action(at) === "init") marks.set(id, "init");
+    else if (named) {
+      const element = target instanceof PSet ? ("a" in body ? body.a : body.b) : path[path.length - 1];
+      touch(element, "b" in body, "a" in body, body.b);
+    } else if (body.s) {
+      const [start, removed, inserted] = body.s;
+      inserted.forEach((_, n) => touch(start + n, n < removed.length, true));
+      removed.slice(inserted.length).forEach((item, n) => touch(start + inserted.length + n, true, false, item));
+    } else if (body.o) body.o.forEach((old, now) => old !== now && touch(now, true, true));
+    else for (const [key, before, after] of body.r ?? []) touch(key, !isMissing(before), !isMissing(after), before);
+    if (gone.length) marks.set(`${id} gone`, gone);
+    const first = named ? ("a" in body ? path[path.length - 1] : undefined) : body.s ? body.s[0] : body.r?.[0]?.[0];
+    marks.paths.push({ root, keys: first === undefined || target instanceof PSet ? keys : [...keys, first] });
+  }
+  return marks;
+}

@@ -1,0 +1,307 @@
+"""Lines of a log as the JSON that the page reads: columns of numbers, tables of what the numbers stand for.
+
+What repeats (actors, places, stacks) is written once. Values stay as the log spells them; only numbers that a browser
+would not read as Python does (1.0, integers beyond 2**53, NaN) get a ``$float`` or ``$int`` tag. The text is ASCII and
+has no ``<``, ``>`` or ``&``: wherever it stands in a page, it is text.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydatatracker._core import MISSING
+from pydatatracker.codec import encode
+from pydatatracker.logline import LogLine, _read
+
+__all__ = ["TABLES", "Changes"]
+
+TABLES: Final = ("actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
+                 "roots", "kinds")  # fmt: skip
+_COLUMNS: Final = ("seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction",
+                   "context", "stack")  # fmt: skip
+_SAFE: Final = 1 << 53  # integers up to here are exact in a browser
+_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag; or just text
+_ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+_TOLD: Final = 200  # lines that could not be read and are named
+_SLOTS: Final = (("before", "b"), ("after", "a"))
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def script_safe(data: Any) -> str:
+    """Return JSON that is harmless anywhere in HTML. O(size).
+
+    >>> script_safe("</script>\\u2028<!--")
+    '"\\\\u003c/script\\\\u003e\\\\u2028\\\\u003c!--"'
+    """
+    return _dumps(data).translate(_ESCAPES)
+
+
+class Changes:
+    """The changes of a log, in order, as they go to the page.
+
+    ``generation`` is another one when the order of what was there already has changed.
+
+    >>> from pydatatracker.io import parse
+    >>> changes = Changes("a.jsonl")
+    >>> changes.add(parse(b'{"v":1,"seq":1,"action":"add","root":"r","path":["a"],"pointer":"/a","after":1.0}'))
+    >>> '{"a":{"$float":"1.0"}}' in changes.text()
+    True
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.generation = 1
+        self.bad: list[str] = []
+        self.bad_count = 0
+        self._rows: list[tuple[Any, ...]] = []  # (pid, order, numbers of the columns, body, listed)
+        self._tables: dict[str, dict[Any, int]] = {name: {} for name in TABLES[:-2]}
+        self._entries: dict[str, list[str]] = {name: [] for name in TABLES}  # as JSON
+        self._roots: dict[tuple[Any, str], int] = {}
+        self._first: list[tuple[int, bool]] = []  # of each root the place in order of its first line
+        self._newest: dict[Any, tuple[int, bool]] = {}  # of each process, the order of its last line
+        self._in_order = True
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def actors(self) -> int:
+        """How many actors there are."""
+        return len(self._entries["actors"])
+
+    def tell(self, error: Exception) -> None:
+        """Note a line that cannot be read."""
+        self.bad_count += 1
+        if len(self.bad) < _TOLD:
+            self.bad.append(str(error))
+
+    def add(self, line: LogLine, listed: bool = True) -> None:
+        """Take a line; one that is not listed counts for the state alone. O(line)."""
+        seq = line.gap[0] if line.is_gap else line.seq
+        if seq is not None and not -_SAFE < seq < _SAFE:
+            seq = None
+        newest = self._newest.get(line.pid, (0, True))
+        order = newest if seq is None else (seq, line.action != "init")
+        if order < newest:
+            self._in_order = False
+        else:
+            self._newest[line.pid] = order
+        body = {} if line.is_gap else _body(line)
+        if line.is_gap:
+            body["g"] = [*(n if n is not None and abs(n) < _SAFE else None for n in line.gap), line.reason]
+        head = line._head
+        numbers = (
+            seq if line.seq is not None else None,
+            _micros(line),
+            self._number("actors", line.actor),
+            self._number("actions", line.action),
+            self._number("methods", line.method),
+            self._number("types", line.type),
+            self._root(line, order),
+            self._place(line.pointer, head.path),
+            self._number("threads", line.thread),
+            self._number("transactions", line.transaction),
+            self._data("contexts", dict, head.context),
+            self._data("stacks", list, head.stack),
+        )
+        self._rows.append((line.pid, order, numbers, _text(body), listed))
+
+    def arrange(self) -> None:
+        """Put the changes of each process in order of seq, those of several by time. O(changes) if they are so."""
+        if self._in_order:
+            return
+        by_process: dict[Any, list[tuple[Any, ...]]] = {}
+        for row in self._rows:
+            by_process.setdefault(row[0], []).append(row)
+        for rows in by_process.values():
+            rows.sort(key=lambda row: row[1])
+        self._rows = [row for _, _, row in heapq.merge(*map(_timed, by_process.values(), range(len(by_process))))]
+        self._in_order = True
+        self.generation += 1
+
+    def text(self, known: tuple[int, ...] = ()) -> str:
+        """Return all of it as JSON, or what came since so many rows and table entries were known. O(result)."""
+        self.arrange()
+        start, *marks = known or (0,) * (1 + len(TABLES))
+        rows = self._rows[start:]
+        columns = ",".join(
+            f'"{name}":[{",".join("null" if row[2][n] is None else str(row[2][n]) for row in rows)}]'
+            for n, name in enumerate(_COLUMNS)
+        )
+        tables = ",".join(
+            f'"{name}":[{",".join(self._entries[name][mark:])}]' for name, mark in zip(TABLES, marks, strict=True)
+        )
+        unlisted = [start + n for n, row in enumerate(rows) if not row[4]]
+        head = _dumps({"name": self.name, "generation": self.generation, "bad": self.bad, "badCount": self.bad_count})
+        bodies = ",".join(row[3] for row in rows)
+        text = f'{head[:-1]},"unlisted":{unlisted},"columns":{{{columns},"body":[{bodies}]}},"tables":{{{tables}}}}}'
+        return text.translate(_ESCAPES)
+
+    def since(self, generation: int, known: tuple[int, ...]) -> str:
+        """Return what came since as `text` does; all of it where the order has changed, "null" for nothing."""
+        self.arrange()
+        if generation != self.generation:
+            return self.text()
+        return "null" if known[0] == len(self._rows) else self.text(known)
+
+    # ---- tables
+
+    def _number(self, table: str, value: str | None) -> int:
+        if value is None:
+            return -1
+        known = self._tables[table]
+        number = known.get(value)
+        if number is None:
+            number = known[value] = len(known)
+            self._entries[table].append(_dumps(value))
+        return number
+
+    def _data(self, table: str, kind: type, raw: Any) -> int:
+        known = self._tables[table]
+        key = bytes(raw)
+        number = known.get(key)
+        if number is None:
+            data = _plain(raw)
+            if type(data) is not kind or not data:
+                number = known[key] = -1
+            else:
+                number = known[key] = len(self._entries[table])
+                self._entries[table].append(_text(data))
+        return number
+
+    def _place(self, pointer: str, raw: Any) -> int:
+        known = self._tables["places"]
+        key = pointer, bytes(raw)
+        number = known.get(key)
+        if number is None:
+            number = known[key] = len(known)
+            path = _plain(raw)
+            self._entries["places"].append(_text([pointer, path if type(path) is list else []]))
+        return number
+
+    def _root(self, line: LogLine, order: tuple[int, bool]) -> int:
+        if line.is_gap or line.seq is None or line.v == 0:
+            return -1  # it does not say where it belongs
+        key = line.pid, line.root
+        number = self._roots.get(key)
+        if number is None:
+            number = self._roots[key] = len(self._roots)
+            self._entries["roots"].append(_dumps([line.pid, line.root]))
+            self._entries["kinds"].append(_kind(line))
+            self._first.append(order)
+        elif order < self._first[number]:  # threads write theirs when they come to it
+            self._entries["kinds"][number] = _kind(line)
+            self._first[number] = order
+        return number
+
+
+def _timed(rows: list[tuple[Any, ...]], number: int) -> Iterator[tuple[float, int, tuple[Any, ...]]]:
+    now = 0
+    for row in rows:
+        now = max(now, row[2][1] or 0)
+        yield now, number, row
+
+
+def _kind(line: LogLine) -> str:
+    """What the root was before its first line, as JSON."""
+    from pydatatracker.history.replica import _empty_for, _entry_of, _settled
+
+    try:
+        return _dumps(type(_empty_for(_settled(_entry_of(line)))).__name__)
+    except Exception:  # a line of somebody else's: whatever is wrong with it, the page will say that it does not fit
+        return '"dict"'
+
+
+def _micros(line: LogLine) -> int | None:
+    ns = line.time_ns
+    if ns is None:
+        moment = line.created_time
+        return None if moment is None else int(moment.timestamp() * 1_000_000)
+    return ns // 1000 if abs(ns) < _SAFE * 1000 else None
+
+
+# ---- values
+
+
+def _body(line: LogLine) -> dict[str, Any]:
+    """What a change says of the data: Before, After, Splice, Order, Rows, Places; in the page under one letter each."""
+    head = line._head
+    body: dict[str, Any] = {}
+    if head.v == 0:
+        for name, key in _SLOTS:
+            value = getattr(line, name)
+            if value is not MISSING:
+                body[key] = encode(value)
+        location = line.location
+        body["w"] = location if isinstance(location, str) else "" if location is None else repr(location)
+        return body
+    for name, key in _SLOTS:
+        raw = getattr(head, name)
+        if raw:
+            value = _plain(raw)
+            if type(value) is not dict or "$missing" not in value:
+                body[key] = value
+    splice = _plain(head.splice)
+    if type(splice) is list and len(splice) == 3 and type(splice[0]) is int and _are(splice[1:], list):
+        body["s"] = splice
+    order = _plain(head.order)
+    if type(order) is list and _are(order, int):
+        body["o"] = order
+    rows = _plain(head.changes)
+    if type(rows) is list and _are(rows, list) and all(len(row) == 3 for row in rows):
+        body["r"] = rows
+    paths = _plain(head.paths)
+    if type(paths) is list and _are(paths, list) and paths:
+        body["p"] = paths
+    return body
+
+
+def _are(items: list[Any], kind: type) -> bool:
+    return all(type(item) is kind for item in items)
+
+
+def _plain(raw: Any) -> Any:
+    """Return the JSON in raw with numbers that a browser reads as Python does."""
+    if not raw:
+        return None
+    data = _read(raw)
+    return exact(data) if _SUSPECT.search(bytes(raw)) else data
+
+
+def exact(data: Any) -> Any:
+    """Return JSON data in which every number that a browser would change is a tag. O(size), no recursion.
+
+    >>> exact([1, 1.0, 0.5, 2**60, float("nan")])
+    [1, {'$float': '1.0'}, 0.5, {'$int': '0x1000000000000000'}, {'$float': 'nan'}]
+    """
+    top = [data]
+    todo: list[tuple[Any, Any, Any]] = [(data, top, 0)]
+    while todo:
+        value, holder, slot = todo.pop()
+        cls = type(value)
+        if cls is float:
+            if not math.isfinite(value) or value.is_integer():
+                holder[slot] = {"$float": repr(value)}
+        elif cls is int:
+            if not -_SAFE < value < _SAFE:
+                holder[slot] = {"$int": hex(value)}
+        elif cls is list:
+            made = holder[slot] = list(value)
+            todo += [(item, made, n) for n, item in enumerate(value) if type(item) is not str]
+        elif cls is dict:
+            copied = holder[slot] = dict(value)
+            todo += [(item, copied, key) for key, item in value.items() if type(item) is not str]
+    return top[0]
+
+
+def _text(data: Any) -> str:
+    try:
+        return _dumps(data)
+    except (RecursionError, ValueError):  # json's own depth; nothing of ours comes near it
+        deep = '{"$repr":"nested too deep to be shown","type":"object"}'
+        return f'{{"a":{deep}}}' if type(data) is dict else '["",[]]'

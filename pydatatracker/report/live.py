@@ -1,0 +1,129 @@
+"""The page, served to this machine alone, and what is written to the log while it is open.
+
+Another site's script in the same browser could reach a port of this machine, under a name of its own that it lets
+point here (DNS rebinding). So an address without the token is answered by nothing, a Host that is not this one
+neither, and nothing of an answer may be read from elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from pydatatracker.logline import LogLine
+from pydatatracker.report.data import TABLES, Changes
+from pydatatracker.report.page import page, policy
+
+__all__ = ["Server"]
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": f"{policy(live=True)}; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Server:
+    """Serves the changes on 127.0.0.1 until `close`. ``url`` is the only address that answers.
+
+    :param port: 0: any that is free.
+    :raises OSError: the port is taken.
+    """
+
+    def __init__(self, changes: Changes, port: int = 0) -> None:
+        self._changes = changes
+        self._lock = threading.Lock()
+        token = secrets.token_urlsafe(16)
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", port), _handler(self, f"/{token}/"))
+        self._http.daemon_threads = True
+        self.port = self._http.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/{token}/"
+
+    def add(self, line: LogLine, listed: bool = True) -> None:
+        """Take a line; open pages get it within a second. O(line)."""
+        with self._lock:
+            self._changes.add(line, listed)
+
+    def tell(self, error: Exception) -> None:
+        """Take note of a line that cannot be read."""
+        with self._lock:
+            self._changes.tell(error)
+
+    def follow(self, lines: Iterable[LogLine | None], listed: Callable[[LogLine], bool]) -> None:
+        """Take the lines of a log that grows, in a thread of their own."""
+
+        def run() -> None:
+            with contextlib.suppress(OSError):  # the log is gone: what was read stays
+                for line in lines:
+                    if line is not None:
+                        self.add(line, listed(line))
+
+        threading.Thread(target=run, name="pydatatracker-view", daemon=True).start()
+
+    def serve(self) -> None:
+        """Answer until `close` is called from another thread, or an exception (KeyboardInterrupt) ends it."""
+        self._http.serve_forever(poll_interval=0.2)
+
+    def close(self) -> None:
+        """Close the port."""
+        self._http.server_close()
+
+    def whole(self) -> bytes:
+        """Return the page."""
+        with self._lock:
+            return "".join(page(self._changes, live=True)).encode()
+
+    def since(self, known: str) -> bytes:
+        """Return what came since, as JSON; null for nothing. Raises ValueError for what is no question."""
+        numbers = [int(each) for each in known.split(".")]
+        if len(numbers) != 2 + len(TABLES) or min(numbers) < 0:
+            raise ValueError("that is not what the page asks")
+        with self._lock:
+            return self._changes.since(numbers[0], tuple(numbers[1:])).encode()
+
+
+def _handler(server: Server, home: str) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        server_version = "pydatatracker"
+        sys_version = ""
+        protocol_version = "HTTP/1.1"
+        timeout = 60
+
+        def do_GET(self) -> None:
+            where = urlsplit(self.path)
+            hosts = (f"127.0.0.1:{server.port}", f"localhost:{server.port}")
+            mine = secrets.compare_digest(where.path[: len(home)].encode(), home.encode())
+            if self.headers.get("Host") not in hosts or not mine:
+                self.answer(404, "text/plain", b"Nothing here. Use the whole address that was printed.\n")
+            elif where.path == home:
+                self.answer(200, "text/html; charset=utf-8", server.whole())
+            elif where.path == f"{home}changes":
+                try:
+                    found = server.since(parse_qs(where.query).get("known", [""])[0])
+                except ValueError as error:
+                    self.answer(400, "text/plain", f"{error}\n".encode())
+                else:
+                    self.answer(200, "application/json", found)
+            else:
+                self.answer(404, "text/plain", b"Nothing here.\n")
+
+        def answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # a tab that was closed
+                self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass  # the terminal is the user's
+
+    return Handler

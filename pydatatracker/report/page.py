@@ -1,0 +1,88 @@
+"""One HTML file out of the parts in ``assets/`` and the changes; it needs nothing else and reaches for nothing else.
+
+The scripts are ES modules in files of their own. Here they become one inline module, in an order in which each
+stands after what it imports, since a page that is opened from a disk cannot load a second file. The policy in the
+page names the hash of that script and of the style: nothing else can run, whatever a log has in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import importlib.resources
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pydatatracker.report.data import Changes
+
+__all__ = ["MODULES", "page", "policy", "script"]
+
+MODULES: Final = ("values", "replay", "log", "dom", "windowed", "list", "tree", "timeline", "details", "live", "main")
+_IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
+_MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")
+
+
+def _asset(name: str) -> str:
+    # read as text: a checkout may have other line ends, and the hash is of what a browser makes of them
+    return importlib.resources.files(__package__).joinpath("assets", name).read_text("utf-8").replace("\r\n", "\n")
+
+
+@functools.cache
+def script(*modules: str) -> str:
+    """Return modules, by default all, as the text of one. Reads files of the package, once.
+
+    >>> "export " in script("values")
+    False
+    """
+    parts = [_EXPORT.sub("", _IMPORT.sub("", _asset(f"{name}.js"))) for name in modules or MODULES]
+    return "\n" + "\n".join(parts)
+
+
+@functools.cache
+def _style() -> str:
+    return "\n" + _asset("report.css")
+
+
+@functools.cache
+def policy(live: bool = False) -> str:
+    """Return the Content-Security-Policy: this script, this style; live also the address that the page came from.
+
+    >>> policy().split("; ")[0]
+    "default-src 'none'"
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script(), _style())]
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'sha256-{hashes[0]}'",
+            f"style-src 'sha256-{hashes[1]}'",
+            "connect-src 'self'" if live else "connect-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def page(changes: Changes, *, live: bool = False) -> Iterator[str]:
+    """Yield the page in pieces of text. ``live``: it asks where it came from for what comes later. O(changes).
+
+    >>> "".join(page(Changes("a.jsonl")))[:15]
+    '<!doctype html>'
+    """
+    data = f'<script type="application/json" id="data" data-live="{"yes" if live else "no"}">'
+    parts = {"style": _style(), "policy": policy(live), "script": script()}
+    pieces = _MARK.split(_asset("report.html"))
+    for n, piece in enumerate(pieces):
+        if n % 2 == 0:
+            yield piece
+        elif piece == "data":
+            yield data
+            yield changes.text()
+            yield "</script>"
+        else:
+            yield parts[piece]

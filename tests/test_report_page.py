@@ -1,0 +1,361 @@
+"""The page of `report`, opened from a disk in a real browser: what a person sees, clicks and types."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser, BrowserError
+from chromium import browser
+from command import change, run
+
+from pydatatracker import TrackedDict, tracking_actor
+from pydatatracker.observers import json_file_observer
+
+__all__ = ["browser"]  # the fixture
+
+MANY = 30_000  # changes of the long log
+
+
+def written(folder: Path, log: Path) -> Path:
+    done = run("report", log, "-o", folder / "page.html", cwd=folder)
+    assert ("", 0) == (done.stderr, done.returncode)
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a small log with stacks."""
+    folder = tmp_path_factory.mktemp("shop")
+    data: TrackedDict[str, Any] = TrackedDict(
+        cfg={"ports": [80, 443]}, users=[{"name": "ann"}, {"name": "bob"}], tracking_auto_convert=True,
+        tracking_capture_stack=True,
+    )  # fmt: skip
+    with json_file_observer(folder / "shop.jsonl") as observer:
+        data.tracking_add_observer(observer)
+        with tracking_actor("deploy", reason="rotate"):
+            data["cfg"]["ports"][0] = 8080
+            data["cfg"]["tls"] = True
+        with tracking_actor("cleaner"):
+            del data["users"][0]
+            data["cfg"]["ports"].sort()
+        data["note"] = "last"
+    return written(folder, folder / "shop.jsonl")
+
+
+@pytest.fixture
+def page(browser: Browser, shop: Path) -> Browser:
+    browser.open(shop)
+    browser.until("document.querySelector('#position').textContent")
+    browser.settle()
+    return browser
+
+
+def current(page: Browser) -> str:
+    return re.sub(r" · .*", "", page.text("#position"))
+
+
+def slide(page: Browser, n: int) -> None:
+    """Move the slider, as a hand does: the browser tells the page."""
+    page.run(
+        f"(() => {{ const s = document.querySelector('#slider'); s.value = {n}; s.dispatchEvent(new Event('input')); }})()"
+    )
+    page.settle()
+
+
+def data_rows(page: Browser) -> list[str]:
+    """The tree as it is seen: key and value of each row, in order from above."""
+    found: list[str] = page.run(
+        "[...document.querySelectorAll('#tree .row')].filter(e => !e.hidden)"
+        ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)"
+        ".map(e => e.querySelector('.key').textContent + ' ' + e.querySelector('.value').textContent)"
+    )
+    return found
+
+
+def test_it_opens_offline_without_a_word_of_complaint(page: Browser, shop: Path) -> None:
+    """The page asks for nothing but itself, says nothing on the console, and shows the last change."""
+    assert ([], [shop.resolve().as_uri()]) == (page.trouble, page.requests)
+    assert "shop.jsonl" == page.text("#name")
+    assert "6 changes by 3 actors" == page.text("#facts")
+    assert current(page).endswith("6 of 6")
+    assert 6 == len(page.texts("#list .row"))
+    assert ["(no actor)", "deploy", "cleaner"] == [re.sub(r"\d+$", "", text) for text in page.texts("button.lane")]
+
+
+def test_the_slider_shows_the_state_then(page: Browser) -> None:
+    """Each position of the slider has its own state, and marks what was changed; going back works too."""
+    slide(page, 2)
+    assert current(page).endswith("2 of 6")
+    assert ["the data dict of 2", "cfg dict of 1", "ports list of 2", "0 8080", "1 443"] == data_rows(page)[:5]
+    assert ["0"] == page.texts("#tree .changed .key")
+    slide(page, 1)
+    assert [] == [row for row in data_rows(page) if "8080" in row]
+    slide(page, 4)  # removed: still there, struck out
+    assert ["0"] == page.texts("#tree .changed.is-remove .key")
+    assert "users list of 1" in data_rows(page)
+    slide(page, 0)
+    assert "before the first change" == current(page)
+    assert [] == data_rows(page)
+    assert [] == page.trouble
+
+
+def test_each_place_names_its_last_writer(page: Browser) -> None:
+    """Beside a place stands who wrote it last; pressing it goes to that change."""
+    page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")
+    page.settle()
+    writers = page.run(
+        "Object.fromEntries([...document.querySelectorAll('#tree .row')].filter(e => !e.hidden && !e.querySelector('.writer').hidden)"
+        ".map(e => [e.querySelector('.key').textContent, e.querySelector('.writer').textContent.replace(/ \\d+$/, '')]))"
+    )
+    assert {"tls": "deploy", "note": "(no actor)", "cfg": "(no actor)"}.items() <= writers.items()
+    page.run(
+        "[...document.querySelectorAll('#tree .row')].find(e => e.querySelector('.key').textContent === 'tls').querySelector('.writer').click()"
+    )
+    page.settle()
+    assert current(page).endswith("3 of 6")
+
+
+def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
+    """The change that is pressed is the current one; its details have context, values and the calls that led to it."""
+    page.click("#list .row:nth-child(2)")
+    assert current(page).endswith("2 of 6")
+    details = page.text("#details")
+    assert all(word in details for word in ("deploy", "rotate", "/cfg/ports/0", "__setitem__"))
+    assert ["80", "8080"] == page.texts("#details pre")
+    assert any(re.fullmatch(r".*test_report_page\.py:\d+ in shop.*", frame) for frame in page.texts(".stack li"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "left"),
+    [
+        ("actor", "=cleaner", 2), ("actor", "=", 2), ("action", "add", 2), ("glob", "/cfg/**", 3), ("glob", "/users/*", 1),
+        ("text", "ROTATE", 2), ("text", "nowhere", 0),
+    ],
+)  # fmt: skip
+def test_a_filter_narrows_the_list(page: Browser, field: str, value: str, left: int) -> None:
+    """Each filter lets through what it says, and Reset all of it; the state stays that of all changes."""
+    before = data_rows(page)
+    page.run(
+        f"(() => {{ const e = document.getElementById('{field}'); e.value = {json.dumps(value)};"
+        " e.dispatchEvent(new Event('input', { bubbles: true })); })()"
+    )
+    page.settle()
+    assert (left, f"{left} of 6 changes") == (len(page.texts("#list .row")), page.text("#count"))
+    assert before == data_rows(page)
+    page.click("#reset")
+    page.settle()
+    assert (6, "") == (len(page.texts("#list .row")), page.text("#count"))
+
+
+def test_a_path_that_is_none_is_said_so(page: Browser) -> None:
+    """What cannot be a path filters nothing and is marked."""
+    page.run("document.getElementById('glob').focus()")
+    page.press("x")
+    assert ("true", 6) == (page.run("document.getElementById('glob').ariaInvalid"), len(page.texts("#list .row")))
+    assert "begins with" in page.text("#complaint")
+
+
+def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
+    """Arrows step, / goes to the filter and Escape leaves it, ? explains, and no key of a filter is taken for a step."""
+    page.press("ArrowLeft")
+    assert current(page).endswith("5 of 6")
+    page.press("Home")
+    page.press("ArrowRight")
+    assert current(page).endswith("2 of 6")
+    page.press("ArrowLeft", "ArrowLeft")
+    assert "before the first change" == current(page)
+    page.press("End", "k", "k", "j")
+    assert current(page).endswith("5 of 6")
+    page.press("/")
+    page.press(*"users")
+    assert "users" == page.run("document.getElementById('text').value")
+    page.press("ArrowLeft")
+    assert current(page).endswith("5 of 6")
+    page.press("Escape", "Escape", "ArrowLeft")
+    assert ("", "BODY") == (
+        page.run("document.getElementById('text').value"),
+        page.run("document.activeElement.tagName"),
+    )
+    assert current(page).endswith("4 of 6")
+    page.press("?")
+    assert page.run("document.getElementById('help').open")
+    page.press("ArrowLeft", "Escape")
+    assert (False, True) == (page.run("document.getElementById('help').open"), current(page).endswith("4 of 6"))
+    page.press("t")
+    assert "true" == page.run("document.getElementById('scale').ariaPressed")
+    assert [] == page.trouble
+
+
+def test_filtered_steps_pass_over_what_is_not_listed(page: Browser) -> None:
+    """With a filter the arrows go from one change that is listed to the next."""
+    page.run(
+        "document.getElementById('actor').value = '=deploy'; document.getElementById('filters').dispatchEvent(new Event('input'))"
+    )
+    page.press("ArrowLeft")
+    assert current(page).endswith("3 of 6")
+    page.press("ArrowLeft")
+    assert current(page).endswith("2 of 6")
+    page.press("End")
+    assert current(page).endswith("3 of 6")
+
+
+def test_the_tree_is_a_tree_for_the_keyboard(page: Browser) -> None:
+    """Within the data the arrows move, open and close; Enter goes to the last writer."""
+    page.run("document.getElementById('tree').focus()")
+    page.press("Home", "ArrowLeft")
+    assert ["the data {"] == [row[:10] for row in data_rows(page)]
+    page.press("ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown")
+    assert "note" == page.run("document.querySelector('#tree .row.current .key').textContent")
+    page.press("ArrowUp", "Enter")
+    assert current(page).endswith("1 of 6")
+    assert page.run(
+        "document.getElementById(document.getElementById('tree').getAttribute('aria-activedescendant')) !== null"
+    )
+
+
+def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
+    """What can be reached has a name and a role; the slider says in words what it shows."""
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    wanted = {"slider", "listbox", "option", "tree", "treeitem", "searchbox", "textbox", "combobox", "button", "image"}
+    roles: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node.get("ignored"):
+            roles.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    assert set() == wanted - roles.keys()
+    assert [] == [role for role in wanted if "" in roles[role]]
+    said = page.run("document.getElementById('slider').getAttribute('aria-valuetext')")
+    assert "6 of 6" in said
+    assert "/note" in said
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Path) -> None:
+    """Text and ground follow what the system prefers, and differ enough to be read (WCAG AA, 4.5)."""
+    page.picture(tmp_path / "page.png", dark=dark)
+    colours = page.run("['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])")
+    dim = page.run("getComputedStyle(document.querySelector('#facts')).color")
+    ink, paper, dim = (_luminance(colour) for colour in (*colours, dim))
+    assert dark == (ink > paper)
+    for each in (ink, dim):
+        assert 4.5 <= (max(each, paper) + 0.05) / (min(each, paper) + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+# ---- many
+
+
+def test_a_long_log_has_few_rows_in_the_page(browser: Browser, tmp_path: Path) -> None:
+    """Of tens of thousands of changes and of a list of thousands, only what is in sight is in the page."""
+    lines = [change(seq=1, action="init", path=[], pointer="", after={"n": -1, "long": list(range(5000))})]
+    for n in range(MANY - 1):
+        lines.append(change(seq=n + 2, path=["n"], pointer="/n", before=n - 1, after=n, actor=f"worker-{n % 9}"))
+    (tmp_path / "long.jsonl").write_bytes(b"".join(lines))
+    browser.open(written(tmp_path, tmp_path / "long.jsonl"))
+    browser.until("document.querySelector('#position').textContent")
+    for n in (MANY, 2, MANY // 2, MANY - 1):
+        slide(browser, n)
+        assert f"{n:,} of {MANY:,}" in current(browser)
+        assert f"n {n - 2}" in data_rows(browser)
+        assert str(n) == browser.text("#list .row.current .seq")
+        assert 100 > browser.run("document.querySelectorAll('.row').length")
+    browser.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'long').click()")
+    browser.settle()
+    assert "0 … 99 " in data_rows(browser)
+    browser.run("document.querySelector('#list').scrollTop = 24 * 1000")
+    browser.until("[...document.querySelectorAll('#list .seq')].some(e => e.textContent === '1003')")
+    assert [] == browser.trouble
+
+
+# ---- a log that somebody meant to do harm with
+
+EVIL = [
+    "<img src=x onerror='globalThis.pwned=1'>", "</script><script>globalThis.pwned=1</script>", "<!--<script>", "-->", "]]>",
+    "\u2028globalThis.pwned=1//\u2029", "javascript:globalThis.pwned=1", "'\"><svg onload=globalThis.pwned=1>", "${globalThis.pwned=1}",
+    "__proto__", "constructor", "toString", "$tuple", "\u202egnp.exe", "\ud800", "\x00\x1b[31m", "&lt;b&gt;",
+]  # fmt: skip
+
+
+def hostile() -> bytes:
+    lines = [change(seq=1, action="init", path=[], pointer="", after={"x": 1})]
+    for n, evil in enumerate(EVIL, 2):
+        frame = {"filename": evil, "lineno": evil, "name": evil, "line": evil, "__proto__": evil}
+        lines.append(
+            change(
+                seq=n, action="add", path=[evil], pointer=f"/{evil}", after={evil: [evil, {"$repr": evil, "type": evil}]},
+                actor=evil, method=evil, type=evil, thread=evil, transaction=evil, context={evil: evil}, stack=[frame, evil, 7, None],
+            )
+        )  # fmt: skip
+        lines.append(
+            change(seq=n + 100, action=evil, path=[evil], pointer=evil, root=evil, after={"$dict": [[evil, evil]]})
+        )
+        lines.append(json.dumps({"v": 1, "action": "gap", "from": evil, "to": 1, "reason": evil}).encode() + b"\n")
+        lines.append(json.dumps({"action": "update", "location": evil, "value": evil, "method": evil}).encode() + b"\n")
+    deep = b"[" * 400 + b"]" * 400
+    lines.append(
+        change(seq=300, action="add", path=["deep"], pointer="/deep", after=0).replace(
+            b'"after": 0', b'"after":' + deep
+        )
+    )
+    lines.append(
+        change(
+            seq=301, splice=[0, 1], order="x", changes=[[1]], paths={}, path={}, context=[], stack={}, before=1e308 * 10
+        )
+    )
+    return b"".join(lines)
+
+
+def test_a_hostile_log_is_text_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+    """Markup, scripts and line separators in values, keys, actors, actions and stacks: shown, never run."""
+    log = tmp_path / "a<img src=x onerror=globalThis.pwned=1>.jsonl"
+    log.write_bytes(hostile())
+    path = tmp_path / "page.html"
+    done = run("report", log, "-o", path, cwd=tmp_path)
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stderr
+    browser.open(path)
+    browser.until("document.querySelector('#position').textContent")
+    size = int(browser.run("document.getElementById('slider').max"))
+    assert size >= 4 * len(EVIL)
+    shown = set()
+    for n in range(size + 1):
+        slide(browser, n)
+        shown.update(
+            browser.texts(
+                "#details dd, #details pre, #details li, #tree .key, #list .actor, #list .where, #list .action"
+            )
+        )
+    for evil in EVIL[:5]:
+        assert any(evil in text for text in shown)
+    assert not any(sign in text for text in shown for sign in "\u202e\u2028\x00\x1b\ud800")
+    for actor in browser.run("[...document.querySelectorAll('#actor option')].map(e => e.value)"):
+        browser.run(
+            f"document.getElementById('actor').value = {json.dumps(actor)}; document.getElementById('filters').dispatchEvent(new Event('input'))"
+        )
+    assert [None, None] == browser.run("[globalThis.pwned ?? null, Object.prototype.pwned ?? null]")
+    assert 1 == browser.run("document.scripts.length")  # the data's own element is taken away once it is read
+    assert [] == browser.run("[...document.querySelectorAll('img, svg, iframe, b i')].map(e => e.tagName)")
+    assert ([], [path.resolve().as_uri()]) == (browser.trouble, browser.requests)
+
+
+def test_the_policy_stops_what_would_get_through(browser: Browser, shop: Path) -> None:
+    """Even with markup in the page, a handler, a script, a style or a request of a foreign hand would not run."""
+    browser.open(shop)
+    with pytest.raises(BrowserError, match="TrustedHTML"):
+        browser.run("document.body.innerHTML = '<img src=x onerror=globalThis.pwned=1>'; 0")
+    with pytest.raises(BrowserError, match="TrustedScript"):
+        browser.run(
+            "document.body.append(Object.assign(document.createElement('script'), { text: 'globalThis.pwned = 1' })); 0"
+        )
+    with pytest.raises(BrowserError, match="Failed to fetch"):
+        browser.run("fetch('http://127.0.0.1:9/')")
+    assert None is browser.run("globalThis.pwned ?? null")
+    assert any("Content Security Policy" in text for text in browser.trouble)
