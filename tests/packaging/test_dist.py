@@ -64,7 +64,11 @@ def test_wheel_holds_nothing_but_the_package(wheel):
     assert {"pydatatracker", "_pydatatracker_pytest"} == {
         name.split("/")[0] for name in names if ".dist-info/" not in name
     }
-    assert [] == [name for name in names if name.endswith((".pyx", ".pxd", ".pxi", ".c", ".h", ".html", ".pyc"))]
+    assert [] == [
+        name
+        for name in names
+        if name.endswith((".pyx", ".pxd", ".pxi", ".c", ".h", ".html", ".pyc")) and "/report/assets/" not in name
+    ]
 
 
 def test_wheel_holds_every_python_file_of_the_sdist(wheel, sdist_names):
@@ -86,7 +90,7 @@ def test_wheel_tag_and_metadata(wheel):
 def test_extras_are_the_promised_ones(wheel):
     """The extras are those that error messages and the documentation name."""
     extras = metadata(wheel, "METADATA").get_all("Provides-Extra")
-    assert {"all", "cli", "http", "kafka", "otel", "prometheus", "query", "s3"} == set(extras)
+    assert {"all", "cli", "http", "kafka", "otel", "prometheus", "query", "s3", "sql"} == set(extras)
 
 
 def test_wheel_has_the_console_script(wheel):
