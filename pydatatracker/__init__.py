@@ -1,34 +1,35 @@
-"""Knowing what happened to the data in a running Python program."""
+"""Knowing what happened to the data in a running Python program.
+
+Every name is imported when it is first asked for (PEP 562): a program that only records does not pay for the rest, and
+``pydatatracker --help`` for none of it.
+"""
 
 from __future__ import annotations
 
-try:
-    from pydatatracker import _core  # noqa: F401 - only to see whether it is there
-except ImportError as error:
-    if getattr(error, "name", None) not in (None, "pydatatracker", "pydatatracker._core") and "_core" not in str(error):
-        raise
+import sys as _sys
+
+if not any(_find and _find("pydatatracker._core", __path__) for _find in
+           [getattr(_finder, "find_spec", None) for _finder in _sys.meta_path]):  # fmt: skip
     raise ImportError(
         "pydatatracker is not compiled here: run `sh scripts/just build` in the source tree, "
         "or install a wheel and start Python elsewhere"
-    ) from error
+    )
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-
-from pydatatracker._core import MISSING, TrackingLockedError
-from pydatatracker.actors import propagate, tracking_actor
-from pydatatracker.change import ChangeLogEntry
-from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
-from pydatatracker.history import HistoryLostError
-from pydatatracker.observers import ChangeCollector
-
-if _TYPE_CHECKING:
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
+if TYPE_CHECKING:
+    from pydatatracker._core import MISSING, TrackingLockedError
+    from pydatatracker.actors import propagate, tracking_actor
     from pydatatracker.breaks import TrackedChangeError
+    from pydatatracker.change import ChangeLogEntry
     from pydatatracker.configuration import ConfigurationError, load_observers_from_json
+    from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
+    from pydatatracker.history import HistoryLostError
     from pydatatracker.history.applying import PatchError
     from pydatatracker.history.net import NetChange
     from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
     from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
     from pydatatracker.history.undo import UndoConflictError
+    from pydatatracker.observers import ChangeCollector
     from pydatatracker.redact import RedactedError
 
 __version__ = "0.2.0"
@@ -64,37 +65,52 @@ __all__ = [
     "tracking_transaction",
 ]
 
-# Imported when first asked for (PEP 562): a program that only records does not pay for them.
-_LATER = {
+_HOMES = {
+    "MISSING": "_core",
+    "ChangeCollector": "observers",
+    "ChangeLogEntry": "change",
     "ConfigurationError": "configuration",
     "GapError": "history.replica",
+    "HistoryLostError": "history",
     "NetChange": "history.net",
     "PatchError": "history.applying",
     "RedactedError": "redact",
     "Replica": "history.replica",
     "ReplicaError": "history.replica",
     "RollbackConflictError": "history.transaction",
+    "TrackedAttr": "containers",
     "TrackedChangeError": "breaks",
+    "TrackedDict": "containers",
+    "TrackedList": "containers",
+    "TrackedSet": "containers",
+    "TrackingLockedError": "_core",
     "UndoConflictError": "history.undo",
     "apply_change": "history.replica",
     "load_observers_from_json": "configuration",
+    "propagate": "actors",
     "replay": "history.replica",
+    "track": "containers",
+    "tracked": "containers",
+    "tracking_actor": "actors",
     "tracking_transaction": "history.transaction",
 }
+_MODULES = ("actors", "change", "containers", "history", "observers")  # as attributes after `import pydatatracker`
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module 'pydatatracker' has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(f"pydatatracker.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"pydatatracker.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pydatatracker' has no attribute {name!r}")
+    value: object = getattr(import_module(f"pydatatracker.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_HOMES, *_MODULES} - {"TYPE_CHECKING"})
 
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):

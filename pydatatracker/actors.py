@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
@@ -70,6 +69,8 @@ class tracking_actor:
         return tracking_actor(self._actor, **self._context)
 
     def __call__(self, function: F) -> F:
+        import inspect  # a third of what the library costs to import
+
         wrapper: Any
         if isinstance(function, type):
             raise TypeError(
@@ -153,6 +154,8 @@ def propagate(function: F) -> F:
     'importer'
     """
     scope = scope_variable.get()
+    import inspect
+
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

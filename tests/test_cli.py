@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,29 +12,12 @@ from pathlib import Path
 import pytest
 from command import change, environment, run, run_in_terminal
 
+import pydatatracker.cli
+from pydatatracker.cli import catalog
 from pydatatracker.io import read_changes, schema
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = [
-    *(
-        "at",
-        "blame",
-        "convert",
-        "demo",
-        "diff",
-        "history",
-        "patch",
-        "query",
-        "report",
-        "run",
-        "schema",
-        "show",
-        "stats",
-        "undo-script",
-        "verify",
-        "view",
-    ),
-]
+COMMANDS = sorted(catalog.COMMANDS)
 
 # What a missing package looks like to the import system: a finder that comes first and finds nothing.
 BLOCKER = """
@@ -59,9 +43,13 @@ def test_help_has_an_example(tmp_path: Path, command: str, option: str) -> None:
 
 
 def test_the_help_names_every_command(tmp_path: Path) -> None:
-    """And nothing that is not there."""
-    text = run("--help", cwd=tmp_path).stdout.split("Commands:\n")[1].split("\n\n")[0]
-    assert sorted(COMMANDS) == sorted(line.split()[0] for line in text.splitlines())
+    """And nothing that is not there: the help is written down, the commands are defined, and both are the same."""
+    text = run("--help", cwd=tmp_path).stdout
+    assert COMMANDS == sorted(re.findall(r"^  ([a-z][a-z-]+)  ", text, re.MULTILINE))
+    folder = Path(pydatatracker.cli.__file__).parent
+    defined = [(name, path.stem) for path in folder.glob("*.py")
+               for name in re.findall(r'@cli\.command\(\s*"([a-z-]+)"', path.read_text())]  # fmt: skip
+    assert sorted((name, module) for name, (module, _) in catalog.COMMANDS.items()) == sorted(defined)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
@@ -95,7 +83,7 @@ def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("args", [(), ("--help",), ("demo",), ("show", "x.jsonl"), ("run", "x.py")])
+@pytest.mark.parametrize("args", [(), ("show", "--help"), ("demo",), ("show", "x.jsonl"), ("run", "x.py")])
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, args: tuple[str, ...]) -> None:
     """Where click is not installed: what to install, and exit status 2."""
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
@@ -116,18 +104,19 @@ def test_the_library_needs_no_extra(tmp_path: Path) -> None:
 
 
 def test_help_imports_little(tmp_path: Path) -> None:
-    """``--help`` needs no JSON library and nothing of the commands."""
+    """``--help`` imports its own two modules, not the core, no click, and nothing of the heavy ones of Python."""
     program = (
-        "import sys, pydatatracker.cli; pydatatracker.cli.main(['--help']);"
-        "print([name for name in ('msgspec', 'pydatatracker.io', 'pydatatracker.cli.view') if name in sys.modules])"
+        "import sys; before = set(sys.modules); import pydatatracker.cli; pydatatracker.cli.main(['--help']);"
+        "print(*sorted(set(sys.modules) - before))"
     )
-    assert "[]" == run("-c", program, cwd=tmp_path, python=()).stdout.splitlines()[-1]
+    found = set(run("-c", program, cwd=tmp_path, python=()).stdout.splitlines()[-1].split())
+    own = {name for name in found if name.startswith("pydatatracker")}
+    assert {"pydatatracker", "pydatatracker.cli", "pydatatracker.cli.catalog"} == own
+    assert set() == found & {"click", "msgspec", "typing", "re", "inspect", "dataclasses", "logging", "shutil"}
 
 
 def test_version(tmp_path: Path) -> None:
     """The version of the package."""
-    import pydatatracker
-
     assert f"pydatatracker {pydatatracker.__version__}\n" == run("--version", cwd=tmp_path).stdout
 
 
@@ -151,6 +140,37 @@ def test_the_shell_completes(tmp_path: Path) -> None:
     """click's own completion knows the commands."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
     assert ["plain,schema", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) -> None:
+    """The shell itself takes it, where there is one."""
+    script = tmp_path / "script"
+    script.write_text(run("completion", shell, cwd=tmp_path).stdout)
+    assert "_PYDATATRACKER_COMPLETE" in script.read_text()
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", script], check=True)
+
+
+def test_bash_completes(tmp_path: Path) -> None:
+    """A real bash that has loaded the script knows commands, their options and the choices of an option."""
+    if not shutil.which("bash"):
+        pytest.skip("there is no bash here")
+    starter = tmp_path / "pydatatracker"
+    starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pydatatracker "$@"\n')
+    starter.chmod(0o755)
+    program = """
+    eval "$(pydatatracker completion bash)"
+    for words in "s" "show --fol" "convert --to p"; do
+        COMP_WORDS=(pydatatracker $words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
+        _pydatatracker_completion pydatatracker; echo "${COMPREPLY[@]}"
+    done
+    """
+    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=tmp_path, env=environment(PATH=path), capture_output=True, check=True
+    )
+    assert ["schema show stats", "--follow", "parquet"] == done.stdout.decode().splitlines()
 
 
 # ---- the demonstration and the example

@@ -1,14 +1,20 @@
 """The command line: ``pydatatracker``, also ``python -m pydatatracker`` and ``scripts/cli.py`` (extra ``cli``).
 
-Built on click, and on click alone: typer is click with 24 MB more, and rich lays out a line in a millisecond where a
-log has a million of them; a line of a log needs five columns and four colours (terminal.py). Everything but this
-file is imported when a command needs it.
+Commands are click's (typer is click with 24 MB more), progress bars are rich's. A line of a log is laid out by
+terminal.py: rich takes a millisecond for one, and a log has a million. Whatever a command needs is imported when it
+runs, and ``--help`` needs nothing but catalog.py.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+
+from pydatatracker.cli.catalog import PROGRAM, overview
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -23,11 +29,34 @@ def main(args: Sequence[str] | None = None) -> int:
     ...
     0
     """
+    words = list(sys.argv[1:] if args is None else args)
+    if words in (["--help"], ["-h"]) and sys.stdout is not None and not completing():
+        try:
+            sys.stdout.write(overview())
+            sys.stdout.flush()
+        except OSError as error:
+            return lost_output(error)
+        return 0
     try:
         from pydatatracker.cli.app import run
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "click":
             raise
-        print('The command line of pydatatracker needs click: pip install "pydatatracker[cli]"', file=sys.stderr)
+        print(f'The command line of {PROGRAM} needs click: pip install "{PROGRAM}[cli]"', file=sys.stderr)
         return 2
-    return run(args)
+    return run(words)
+
+
+def completing() -> bool:
+    """Return whether a shell asks what could come next."""
+    return f"_{PROGRAM.upper()}_COMPLETE" in os.environ
+
+
+def lost_output(error: OSError) -> int:
+    """Return the exit status after standard output failed: nobody reads on, or the disk is full."""
+    # what is left in the buffer must not raise again at the end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 0
+    print(f"{PROGRAM}: {error.strerror or error}", file=sys.stderr)
+    return 2

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from pydatatracker.cli.catalog import COMMANDS, PROGRAM, overview
 from pydatatracker.cli.terminal import clean
 
 if TYPE_CHECKING:
     from pydatatracker.cli.logs import Logs
 
 __all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report"]
-
-PROGRAM: Final = "pydatatracker"
 
 
 def fail(message: str) -> NoReturn:
@@ -39,11 +39,20 @@ class Command(click.Command):
 
 
 class Commands(click.Group):
-    """The group; its help, too, ends with an example."""
+    """The group: a command's module is imported when the command is asked for."""
 
     command_class = Command
-    example = f"{PROGRAM} demo"
-    format_epilog = Command.format_epilog
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            importlib.import_module(f"pydatatracker.cli.{COMMANDS[cmd_name][0]}")
+        return super().get_command(ctx, cmd_name)
+
+    def get_help(self, ctx: click.Context) -> str:
+        return overview().rstrip("\n")
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

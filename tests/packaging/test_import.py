@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pydatatracker
 
 PACKAGE = Path(pydatatracker.__file__).parent
@@ -38,6 +40,38 @@ def test_the_uncompiled_tree_says_what_to_do(tmp_path):
     said = result.stderr.splitlines()[-1]
     assert said.startswith("ImportError: pydatatracker is not compiled here: ")
     assert "just build" in said
+
+
+def test_a_plain_import_brings_the_usual_modules():
+    """After `import pydatatracker` alone they are there as attributes, and `dir()` names what there is."""
+    names = "[pydatatracker.observers.ChangeCollector, pydatatracker.containers, pydatatracker.actors, pydatatracker.history]"
+    result = python(
+        "-c", f"import pydatatracker; print(len({names}), sorted(set(pydatatracker.__all__) - set(dir(pydatatracker))))"
+    )
+    assert ("4 []", "") == (result.stdout.strip(), result.stderr)
+    result = python("-c", "import pydatatracker; pydatatracker.nonsense")
+    assert result.stderr.endswith("AttributeError: module 'pydatatracker' has no attribute 'nonsense'\n")
+
+
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__main__.py"
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_can_be_the_first_one(module):
+    """None of them needs another one to have been imported before it."""
+    result = python("-c", f"import {module}")
+    said = result.stderr.splitlines()[-1:]
+    if (
+        said
+        and said[0].startswith(("ModuleNotFoundError", "ImportError"))
+        and "pydatatracker" not in said[0].split(";")[0].split("pip")[0]
+    ):
+        pytest.skip(said[0])  # an extra that is not installed
+    assert [] == said
 
 
 def test_importing_costs_no_third_party_package_and_no_thread():
