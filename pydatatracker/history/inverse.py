@@ -7,6 +7,7 @@ by tokens, one for each item, that go back through the later records.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,23 +137,6 @@ def _keys(done: Operation) -> list[Any]:
     return [] if done.shape == "whole" else [done.key]
 
 
-def fitted(change: Change, done: Operation, later: Sequence[Change], gone: set[int]) -> Operation | None:
-    """What takes back done, the change or a part of it, below later changes; None if they touched the same place.
-
-    ``later``: all of them, oldest first; ``gone``: seqs of those that amount to nothing. O(later), in a list
-    O(items + later).
-    """
-    kind = change._node.kind
-    others = [each for each in later if each.seq not in gone and each._shape != "whole"]
-    if not others or done.shape == "whole":
-        return inverse(done, kind, change.action_code)
-    if kind != "list":
-        touched = {key for each in others for key in _keys(operation(each))}
-        return None if any(key in touched for key in _keys(done)) else inverse(done, kind)
-    container = change._node.container
-    return None if container is None else _fitted_in_list(done, list.__len__(container), later, gone)
-
-
 class _Tokens:
     """The items of a list on their way back: those that it holds now are numbered, others are negative."""
 
@@ -216,6 +200,11 @@ class _Tokens:
 
 
 def _fitted_in_list(done: Operation, size: int, later: Sequence[Change], gone: set[int]) -> Operation | None:
+    """What takes back done, a change of a list or a part of it, below later changes; None if they touched its items.
+
+    ``size``: items that the list holds now; ``later``: all later changes of it, oldest first; ``gone``: seqs of those
+    that amount to nothing. O(size + later).
+    """
     if done.shape == "order":
         return None  # it touched every place
     tokens = _Tokens(size)
@@ -255,7 +244,7 @@ class Unwinding:
     """Takes back some of many changes, newest first, and leaves alone what others touched since.
 
     ``changes``: all changes of the containers concerned, oldest first; ``newer`` gives those recorded since it
-    was last asked. Cost: O(changes), and O(items + changes) for a change of a list that others changed since.
+    was last asked. Cost: O(changes), and O(items + changes) more for each change of a list that others changed since.
     """
 
     def __init__(
@@ -272,6 +261,7 @@ class Unwinding:
         self._gone = cancelled(changes)
         self._seen = changes[-1].seq if changes else 0
         self._above: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
+        self._touched: dict[int, set[Any]] = {}  # id of tracker, but for lists -> the keys that those touched
         self._by_node: dict[int, list[Change]] = {}
         for change in changes:
             self._by_node.setdefault(id(change._node), []).append(change)
@@ -302,6 +292,8 @@ class Unwinding:
         if change._shape != "whole":
             node = id(change._node)
             self._above[node] = self._above.get(node, 0) + 1
+            if change._node.kind != "list":
+                self._touched.setdefault(node, set()).update(_keys(operation(change)))
 
     def _one(self, change: Change) -> bool:
         done = self._part(change)
@@ -325,11 +317,17 @@ class Unwinding:
             # somebody changed the container between the look and the step: look again
 
     def _step(self, change: Change, done: Operation) -> Operation | None:
-        if not self._above.get(id(change._node)):
-            return inverse(done, change._node.kind, change.action_code)
-        history = self._by_node[id(change._node)]
-        later = history[next(n for n, each in enumerate(history) if each.seq == change.seq) + 1 :]
-        return fitted(change, done, later, self._gone)
+        node = id(change._node)
+        kind = change._node.kind
+        if not self._above.get(node) or done.shape == "whole":
+            return inverse(done, kind, change.action_code)
+        if kind != "list":
+            touched = self._touched[node]
+            return None if any(key in touched for key in _keys(done)) else inverse(done, kind)
+        history = self._by_node[node]
+        later = history[bisect.bisect_right(history, change.seq, key=lambda each: each.seq) :]
+        container = change._node.container
+        return None if container is None else _fitted_in_list(done, list.__len__(container), later, self._gone)
 
     def _catch_up(self, change: Change, scope: Scope | None) -> None:
         # what was recorded meanwhile: our own step, and what others did
