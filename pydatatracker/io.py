@@ -23,6 +23,7 @@ import io
 import json
 import logging
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
@@ -111,6 +112,7 @@ class ChangeReader:
         self._strict = strict
         self._on_error = on_error
         self._own: list[Callable[[], object]] = []  # what close() has to call, outermost first
+        self._outer: Any = None  # the file as it was given, compressed or not
         self._file, self.name = self._open(source)
         self._lines = self._run()
 
@@ -135,6 +137,23 @@ class ChangeReader:
         while self._own:
             self._own.pop(0)()
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file, compressed if it is; None for what is none. O(1)."""
+        try:
+            status = os.fstat(self._outer.fileno())
+        except (OSError, ValueError, AttributeError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    @property
+    def position(self) -> int:
+        """Bytes of it that have been read so far; 0 where that is not known. O(1)."""
+        try:
+            return int(self._outer.tell())
+        except (OSError, ValueError, AttributeError):
+            return self.size or 0
+
     def _open(self, source: Any) -> tuple[Any, str]:
         """Return (something with readline() that gives bytes, name for messages)."""
         if isinstance(source, (str, os.PathLike)):
@@ -152,6 +171,7 @@ class ChangeReader:
                 self._own.append(file.detach)  # the file stays the caller's, and open
             if isinstance(file, io.TextIOBase):
                 return _Encoded(file), name
+        self._outer = file
         start = _start_of(file)
         if start[:2] == b"\x1f\x8b" or start == _ZSTD:
             inner: Any = gzip.GzipFile(fileobj=file) if start != _ZSTD else unzstd(file)

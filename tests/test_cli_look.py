@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from pydatatracker import _core, track, tracking_actor
 from pydatatracker.cli import main
-from pydatatracker.cli.rebuilt import Rebuilt, roots_of
+from pydatatracker.cli.logs import Logs
+from pydatatracker.cli.rebuilt import Rebuilt, Roots
 from pydatatracker.codec import decode, encode
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import read_changes
@@ -109,11 +110,22 @@ def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> No
         for who, what, where, value in steps:
             with tracking_actor("abc"[who]):
                 act(x, what, where, value)
-    with read_changes(path) as reader:
-        roots = roots_of(reader, path, lambda error: pytest.fail(str(error)))
-    rebuilt = Rebuilt(roots, next(iter(roots.by_root)))
+    with Logs([path], fail) as logs, Roots(logs, fail) as roots:
+        key = next(iter(roots.by_root))
+        compare_blame(x, Rebuilt(roots, key), Rebuilt(roots, key, remember=True))
+
+
+def fail(error: Exception) -> None:
+    """A line that is not as it should be."""
+    pytest.fail(str(error))
+
+
+def compare_blame(x: Any, rebuilt: Rebuilt, remembered: Rebuilt) -> None:
+    """Compare the answers of a container, of its log, and of its log with the last change of each place alone."""
     theirs = x.tracking_blame()
     ours = rebuilt.value.tracking_blame()
+    whole, short = ({place: line.seq for place, line in each.blame(None)} for each in (rebuilt, remembered))
+    assert whole == short
     for place, each in theirs.items():
         assert each.seq == line_seq(rebuilt, ours[place])
         history = dict.fromkeys(line_seq(rebuilt, change) for change in rebuilt.value.tracking_history(place))

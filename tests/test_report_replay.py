@@ -17,10 +17,11 @@ from command import change
 from gardening import STEPS, Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loglines import roots_of
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, _core, tracking_actor
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.rebuilt import Rebuilt, roots_of, state_at
+from pydatatracker.cli.rebuilt import Rebuilt, state_at
 from pydatatracker.codec import encode
 from pydatatracker.history.replica import replay
 from pydatatracker.history.walk import plain_copy
@@ -175,10 +176,10 @@ def test_the_last_writers_are_those_of_blame(scripts: Browser, steps: Any) -> No
     lines = garden(steps, odd_keys=False)
     # the replica that blame is asked of sorts by writing every item anew: sorts have a test of their own
     lines = lines[: next((n for n, line in enumerate(lines) if line.order is not None), len(lines))]
-    (key,) = (roots := roots_of(lines, "log", print)).by_root
-    rebuilt = Rebuilt(roots, key)
-    line_of = {id(line): n for n, line in enumerate(lines)}
-    blamed = {pointer: line_of[id(rebuilt.line_of(by))] for pointer, by in rebuilt.value.tracking_blame().items()}
+    with roots_of((line.raw for line in lines), lambda error: pytest.fail(str(error))) as roots:
+        (key,) = roots.by_root
+        rebuilt = Rebuilt(roots, key)
+        blamed = {pointer: rebuilt.number_of(by) for pointer, by in rebuilt.value.tracking_blame().items()}
     there = set(places(plain_copy(rebuilt.value)))  # blame also knows who took something away
     blamed = {pointer: by for pointer, by in blamed.items() if pointer in there}
     scripts.run(f"globalThis.world = fed({json.dumps(text_of(lines))}); world.seek({len(lines)}); 0")
@@ -256,10 +257,10 @@ def test_what_does_not_fit_is_passed_over_as_by_the_commands(scripts: Browser) -
     """Lines that contradict the log before them change nothing and are named; the others count, as in `at`."""
     lines = [parse(raw) for raw in odd_lines()]
     told: list[Any] = []
-    roots = roots_of(lines, "log", told.append)
-    (key,) = roots.by_root
     points = [(line.seq, None) for line in lines]
-    expected = [spelled(state) for state in state_at(roots, key, *points)]
+    with roots_of((line.raw for line in lines), told.append) as roots:
+        (key,) = roots.by_root
+        expected = [spelled(state) for state in state_at(roots, key, *points)]
     assert expected[3:] == states(scripts, text_of(lines), list(range(1, len(lines) + 1)))[3:]
     assert [2, 3, 5, 6, 8, 9, 10, 16] == [lines[n].seq for n in scripts.run("[...world.reasons.keys()]")]
     assert scripts.run("world.trouble(4)").startswith("This line came before")

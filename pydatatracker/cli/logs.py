@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, Self
 
 from pydatatracker.cli.filters import Filter
+from pydatatracker.cli.progress import Bar
 from pydatatracker.io import ChangeReader, LogFormatError
 from pydatatracker.logline import LogLine, NotAChange, parse
 
@@ -27,7 +28,7 @@ _PATIENCE: Final = 0.2  # seconds between two looks at a file that grows
 
 
 class Logs:
-    """Several logs, read as one in the order of time; ``bad`` counts the lines that could not be read.
+    """Several logs, read as one in the order of time; ``bad`` counts the lines that could not be read or used.
 
     ``-`` is standard input. Raises OSError for a file that cannot be opened, before anything is read.
     """
@@ -35,7 +36,9 @@ class Logs:
     def __init__(self, names: Iterable[str], report: Report) -> None:
         self.readers: list[ChangeReader] = []
         self.names = list(names) or ["-"]
-        self._report = report
+        self.bar = Bar()
+        self.faults = 0  # lines that were read, and could not be used
+        self._told = report
         try:
             for name in self.names:
                 self.readers.append(self._open(name))
@@ -54,10 +57,14 @@ class Logs:
         reader.name = "<stdin>"
         return reader
 
+    def _report(self, error: LogFormatError) -> None:
+        self.bar.hide()
+        self._told(error)
+
     @property
     def bad(self) -> int:
-        """Lines that could not be read, so far."""
-        return sum(reader.passed_over for reader in self.readers)
+        """Lines that could not be read or used, so far."""
+        return self.faults + sum(reader.passed_over for reader in self.readers)
 
     @property
     def is_file(self) -> bool:
@@ -78,35 +85,67 @@ class Logs:
 
     def close(self) -> None:
         """Close the files."""
+        self.bar.hide()
         for reader in self.readers:
             reader.close()
 
     def lines(self, wanted: Filter | None = None) -> Iterator[LogLine]:
         """Yield the lines that are wanted; those of several files by time. Memory: a block a file."""
+        return (line for _, line in self.numbered(wanted))
+
+    def numbered(self, wanted: Filter | None = None) -> Iterator[tuple[int, LogLine]]:
+        """Yield (which log, line) as `lines` does."""
+        self._begin()
         if not self.is_file:
             for line in self.readers[0]:
                 if wanted is None or wanted.keeps(line):
-                    yield line
-            return
-        sources = [_wanted(reader, wanted) for reader in self.readers]
-        if len(sources) == 1:
-            yield from sources[0]
-            return
-        timed = [_timed(source, n) for n, source in enumerate(sources)]
-        for _, _, line in heapq.merge(*timed, key=lambda each: each[:2]):
-            yield line
+                    yield 0, line
+        elif len(self.readers) == 1:
+            for line in self._wanted(self.readers[0], wanted):
+                yield 0, line
+        else:
+            timed = [_timed(self._wanted(reader, wanted), n) for n, reader in enumerate(self.readers)]
+            for _, number, line in heapq.merge(*timed, key=lambda each: each[:2]):
+                yield number, line
+        self.bar.hide()
 
     def heads(self, wanted: Filter) -> Iterator[list[Any]]:
         """Yield the heads of the lines that are wanted, many at a time, file by file: where no value is looked at."""
         wants, keeps = wanted.wants, wanted.keeps
+        self._begin()
         for reader in self.readers:
             for block in reader.blocks():
+                self.bar.update(self._position())
                 if wanted.is_empty:
                     yield block.heads
                 elif wanted.is_of_heads:
                     yield [head for head in block.heads if wants(head)]
                 else:
                     yield [head for n, head in enumerate(block.heads) if wants(head) and keeps(block.line(n))]
+        self.bar.hide()
+
+    def _begin(self) -> None:
+        sizes = [reader.size for reader in self.readers]
+        self.bar.start("reading", None if None in sizes else sum(filter(None, sizes)))
+
+    def _position(self) -> int:
+        return sum(reader.position for reader in self.readers)
+
+    def _wanted(self, reader: ChangeReader, wanted: Filter | None) -> Iterator[LogLine]:
+        if wanted is None or wanted.is_empty:
+            for n, line in enumerate(reader):
+                if not n & 127:
+                    self.bar.update(self._position())
+                yield line
+            return
+        wants, keeps, exact = wanted.wants, wanted.keeps, wanted.is_of_heads
+        for block in reader.blocks():
+            self.bar.update(self._position())
+            for n, head in enumerate(block.heads):
+                if wants(head):
+                    line = block.line(n)
+                    if exact or keeps(line):
+                        yield line
 
     def tail(self, count: int, wanted: Filter, end: int | None = None) -> list[LogLine]:
         """Return the last lines, before byte end, that are wanted. Of one plain file only its end is read."""
@@ -147,19 +186,6 @@ class Logs:
                 if wanted.keeps(line):
                     found.appendleft(line)
         return list(found)
-
-
-def _wanted(reader: ChangeReader, wanted: Filter | None) -> Iterator[LogLine]:
-    if wanted is None or wanted.is_empty:
-        yield from reader
-        return
-    wants, keeps, exact = wanted.wants, wanted.keeps, wanted.is_of_heads
-    for block in reader.blocks():
-        for n, head in enumerate(block.heads):
-            if wants(head):
-                line = block.line(n)
-                if exact or keeps(line):
-                    yield line
 
 
 def _timed(lines: Iterable[LogLine], number: int) -> Iterator[tuple[int, int, LogLine]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -15,8 +16,8 @@ from pydatatracker.cli.filters import POINT, Filter, Point, filter_options, poin
 from pydatatracker.cli.terminal import COLOURS, plain_columns, wants_colour
 
 if TYPE_CHECKING:
-    from pydatatracker.cli.logs import Logs
-    from pydatatracker.cli.rebuilt import Rebuilt, Roots
+    from pydatatracker.cli.rebuilt import Key, Roots
+    from pydatatracker.cli.states import Taken
 
 __all__ = ["at_command", "blame_command", "diff_command", "history_command", "patch_command", "undo_command"]
 
@@ -24,13 +25,16 @@ LOG: Final = click.argument("file", metavar="LOG")
 ROOT: Final = click.option("--root", metavar="#N|ID", help="Which container of the log, as `show` numbers them.")
 
 
-def roots_in(logs: Logs) -> Roots:
-    from pydatatracker.cli.rebuilt import roots_of
+@contextlib.contextmanager
+def roots_of(file: str) -> Iterator[Roots]:
+    """Open a log, and read what is in it."""
+    from pydatatracker.cli.rebuilt import Roots
 
-    return roots_of(logs.lines(), ", ".join(logs.names), report)
+    with logs_of([file]) as logs, Roots(logs, report) as roots:
+        yield roots
 
 
-def chosen(roots: Roots, root: str | None) -> list[tuple[str, tuple[int | None, str]]]:
+def chosen(roots: Roots, root: str | None) -> list[tuple[str, Key]]:
     """Return the (label, key) of the roots that are meant."""
     found = list(zip(roots.labels(), roots.by_root, strict=True))
     if root is not None:
@@ -46,7 +50,7 @@ def chosen(roots: Roots, root: str | None) -> list[tuple[str, tuple[int | None, 
     return found
 
 
-def one(roots: Roots, root: str | None) -> tuple[int | None, str]:
+def one(roots: Roots, root: str | None) -> Key:
     """Return the key of the one root that is meant."""
     found = chosen(roots, root)
     if len(found) > 1:
@@ -63,14 +67,14 @@ def fail_with(message: str, lines: list[str]) -> None:
     raise click.exceptions.Exit(2)
 
 
-def rebuilt(logs: Logs, root: str | None) -> Iterator[tuple[str, Rebuilt]]:
-    from pydatatracker.cli.rebuilt import Rebuilt
+def name_those_that_stay(taken: Taken) -> None:
+    """Say on standard error which changes could not be taken back."""
+    from pydatatracker.cli.view import View
 
-    roots = roots_in(logs)
-    for label, key in chosen(roots, root):
-        yield label, Rebuilt(roots, key)
-    if roots.bad:
-        logs.readers[0].passed_over += roots.bad  # the exit status says that the log is bad
+    view = View(None, False)
+    for line in taken.stay:
+        text = f"cannot be taken back, as its place was changed later: {view.line(line)}"
+        click.echo(f"{PROGRAM}: {text}", err=True)
 
 
 def pointer_of(text: str) -> str:
@@ -88,27 +92,29 @@ def pointer_of(text: str) -> str:
 @click.argument("pointer", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every place that the log knows.")
 @ROOT
+@filter_options
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
-def blame_command(file: str, pointer: str | None, everything: bool, root: str | None, verbose: bool) -> None:
-    """Show the last change of a place, or of every place.
+def blame_command(
+    file: str, pointer: str | None, everything: bool, root: str | None, wanted: Filter, verbose: bool
+) -> None:
+    """Show the last change of a place, or of every place; with filters, the last of those that they select.
 
     An item of a list is followed through insertions, removals and sorts; what is shown in front of the line is where
     it is now.
     """
+    from pydatatracker.cli.rebuilt import Rebuilt
+
     if (pointer is None) == (not everything):
         raise click.UsageError("give a pointer as /users/0/email, or --all", click.get_current_context())
     if pointer is not None:
         pointer_of(pointer)
     rows: list[tuple[str, Any]] = []
-    with logs_of([file]) as logs:
-        for label, each in rebuilt(logs, root):
-            if pointer is None:
-                rows += [(label + place, each.line_of(found)) for place, found in each.value.tracking_blame().items()]
-            elif (found := each.value.tracking_blame(pointer)) is not None:
-                rows.append((label + pointer, each.line_of(found)))
-        rows = [(place, line) for place, line in rows if line is not None]
+    with roots_of(file) as roots:
+        for label, key in chosen(roots, root):
+            each = Rebuilt(roots, key, wanted=wanted, remember=wanted.is_empty)
+            rows += [(label + place, line) for place, line in each.blame(pointer)]
         if not rows:
-            click.echo(f"{PROGRAM}: the log knows of no change at {pointer or 'any place'}", err=True)
+            click.echo(f"{PROGRAM}: the log knows of no such change at {pointer or 'any place'}", err=True)
         show_places(rows, verbose)
 
 
@@ -139,22 +145,21 @@ def show_places(rows: list[tuple[str, Any]], verbose: bool) -> None:
 @LOG
 @click.argument("pointer")
 @ROOT
+@filter_options
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines themselves.")
-def history_command(file: str, pointer: str, root: str | None, verbose: bool, as_json: bool) -> None:
+def history_command(file: str, pointer: str, root: str | None, wanted: Filter, verbose: bool, as_json: bool) -> None:
     """Show all changes of a place, oldest first; an item of a list is followed through shifts and sorts."""
     from pydatatracker.cli import view
+    from pydatatracker.cli.rebuilt import Rebuilt
 
     pointer_of(pointer)
     lines: list[Any] = []
-    with logs_of([file]) as logs:
-        for _, each in rebuilt(logs, root):
-            for change in each.value.tracking_history(pointer):
-                line = each.line_of(change)
-                if line is not None and (not lines or lines[-1] is not line):
-                    lines.append(line)
+    with roots_of(file) as roots:
+        for _, key in chosen(roots, root):
+            lines += Rebuilt(roots, key, wanted=wanted).history(pointer)
         if not lines:
-            click.echo(f"{PROGRAM}: the log knows of no change at {pointer}", err=True)
+            click.echo(f"{PROGRAM}: the log knows of no such change at {pointer}", err=True)
         view.show(lines, sys.stdout, view.Layout(as_json, False, verbose))
 
 
@@ -162,20 +167,28 @@ def history_command(file: str, pointer: str, root: str | None, verbose: bool, as
 @LOG
 @click.argument("when", metavar="N|TIME", type=POINT)
 @ROOT
+@filter_options
 @click.option("--compact", is_flag=True, help="On one line.")
-def at_command(file: str, when: Point, root: str | None, compact: bool) -> None:
+def at_command(file: str, when: Point, root: str | None, wanted: Filter, compact: bool) -> None:
     """Print the data as it was just after change N, or at a time, as JSON.
+
+    With filters, as it would have been with the changes alone that they select, from what the log begins with: the
+    others are taken back, but for those whose place a selected one touched later, which are named.
 
     What JSON does not have is spelled as in a log: {"$tuple": [1, 2]}. A time: -3h, today, now, 2026-11-24T15:30.
     """
     from pydatatracker.cli.rebuilt import state_at
-    from pydatatracker.cli.states import as_json
+    from pydatatracker.cli.states import as_json, taken_back
 
-    with logs_of([file]) as logs:
-        roots = roots_in(logs)
-        state = state_at(roots, one(roots, root), when)[0]
+    with roots_of(file) as roots:
+        key = one(roots, root)
+        if wanted.is_empty:
+            state = state_at(roots, key, when)[0]
+        else:
+            taken = taken_back(roots, key, wanted, when)
+            name_those_that_stay(taken)
+            state = taken.after
         click.echo(as_json(state, None if compact else 2))
-        logs.readers[0].passed_over += roots.bad
 
 
 def _span(text: str) -> tuple[Point, Point]:
@@ -203,21 +216,27 @@ SPAN: Final = click.argument("span", metavar="A..B", type=_Span())
 @LOG
 @SPAN
 @ROOT
+@filter_options
 @click.option(
     "--format", "form", type=click.Choice(["text", "json-patch", "merge-patch"]), default="text", show_default=True
 )
-def diff_command(file: str, span: tuple[Point, Point], root: str | None, form: str) -> None:
+def diff_command(file: str, span: tuple[Point, Point], root: str | None, wanted: Filter, form: str) -> None:
     """Compare the data after change A with that after change B.
 
     + was added, - removed, ~ replaced, > moved. What happened in between and was set back is not seen; `patch` is
-    made from the changes themselves.
+    made from the changes themselves. With filters: what the changes that they select have done to the data after B.
     """
     from pydatatracker.cli import states
     from pydatatracker.cli.rebuilt import state_at
 
-    with logs_of([file]) as logs:
-        roots = roots_in(logs)
-        old, new = state_at(roots, one(roots, root), *span)
+    with roots_of(file) as roots:
+        key = one(roots, root)
+        if wanted.is_empty:
+            old, new = state_at(roots, key, *span)
+        else:
+            taken = states.without(roots, key, wanted, *span)
+            name_those_that_stay(taken)
+            old, new = taken.after, taken.before
         if form == "json-patch":
             click.echo(json.dumps(states.json_patch(old, new), indent=2, ensure_ascii=False))
         elif form == "merge-patch":
@@ -227,7 +246,6 @@ def diff_command(file: str, span: tuple[Point, Point], root: str | None, form: s
                 fail(str(error))
         else:
             _show_differences(states.changes_between(old, new))
-        logs.readers[0].passed_over += roots.bad
 
 
 def _show_differences(found: Iterator[tuple[str, str, str]]) -> None:
@@ -246,18 +264,26 @@ def _show_differences(found: Iterator[tuple[str, str, str]]) -> None:
 @LOG
 @SPAN
 @ROOT
+@filter_options
 @click.option("--inverse", is_flag=True, help="The way back, from B to A.")
-def patch_command(file: str, span: tuple[Point, Point], root: str | None, inverse: bool) -> None:
-    """Print a JSON Patch (RFC 6902) made from the changes after A up to B; applied to `at A` it gives `at B`."""
+def patch_command(file: str, span: tuple[Point, Point], root: str | None, wanted: Filter, inverse: bool) -> None:
+    """Print a JSON Patch (RFC 6902) made from the changes after A up to B; applied to `at A` it gives `at B`.
+
+    With filters: from the data after B without the changes that they select to the data after B.
+    """
     from pydatatracker.cli import states
 
-    with logs_of([file]) as logs:
-        roots = roots_in(logs)
+    with roots_of(file) as roots:
+        key = one(roots, root)
         try:
-            made = states.operations(roots, one(roots, root), *span, inverse)
+            if wanted.is_empty:
+                made = states.operations(roots, key, *span, inverse)
+            else:
+                taken = states.without(roots, key, wanted, *span)
+                name_those_that_stay(taken)
+                made = states.undoing(taken) if inverse else states.json_patch(taken.after, taken.before)
         except ValueError as error:
             fail(str(error))
-        logs.readers[0].passed_over += roots.bad
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
@@ -276,18 +302,13 @@ def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None
     taken back: those are named on standard error.
     """
     from pydatatracker.cli import states
-    from pydatatracker.cli.view import View
 
-    with logs_of([file]) as logs:
-        roots = roots_in(logs)
-        made, stay, count = states.taking_back(roots, one(roots, root), wanted)
-        logs.readers[0].passed_over += roots.bad
-        for line in stay:
-            text = View(None, False).line(line)
-            click.echo(f"{PROGRAM}: cannot be taken back, as its place was changed later: {text}", err=True)
-        done = count - len(stay)
+    with roots_of(file) as roots:
+        taken = states.without(roots, one(roots, root), wanted)
+        name_those_that_stay(taken)
+        made = states.undoing(taken)
         if form == "python":
-            what = f"{done:,} {'change' if done == 1 else 'changes'} of {file}"
+            what = f"{taken.done:,} {'change' if taken.done == 1 else 'changes'} of {file}"
             click.echo(states.script(made, what), nl=False)
         else:
             click.echo(json.dumps(made, indent=2, ensure_ascii=False))

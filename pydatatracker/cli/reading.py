@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report
 from pydatatracker.cli.filters import Filter, filter_options
+
+if TYPE_CHECKING:
+    from pydatatracker.cli.progress import Bar
 
 __all__ = ["show_command", "stats_command", "verify_command"]
 
@@ -59,16 +62,19 @@ def show_command(
         lines = logs.lines(wanted) if tail is None else logs.tail(tail, wanted)
         how = view.Layout(as_json, not logs.is_file and tail is None, verbose)
         if sys.stdout.isatty() and pager is not False and (pager or not how.at_once):
-            page(view.texts(lines, sys.stdout, how))
+            page(view.texts(lines, sys.stdout, how), logs.bar)
         else:
-            view.show(lines, sys.stdout, how)
+            view.show(lines, sys.stdout, how, logs.bar.hide)
 
 
-def page(texts: Iterable[str | None]) -> None:
+def page(texts: Iterable[str | None], bar: Bar) -> None:
     """Print lines through the user's pager; at once if they fit the screen, or there is no pager."""
+    import shutil
+
     height = shutil.get_terminal_size().lines
     lines = (f"{text}\n" for text in texts if text is not None)
     first = list(itertools.islice(lines, height - 1))
+    bar.end()
     if len(first) < height - 1 or not (os.environ.get("PAGER") or shutil.which("less")):
         for text in itertools.chain(first, lines):
             sys.stdout.write(text)

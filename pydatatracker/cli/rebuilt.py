@@ -7,158 +7,251 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from array import array
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 from pydatatracker import _core
 from pydatatracker._core import Scope
-from pydatatracker.cli.filters import Point
+from pydatatracker.cli.filters import Filter, Point
+from pydatatracker.cli.kept import Kept, Source
+from pydatatracker.cli.logs import Logs
 from pydatatracker.containers import TrackedDict, TrackedList, TrackedSet
+from pydatatracker.history.blame import blame_all, history_of
 from pydatatracker.history.replica import Replica, ReplicaError, _empty_for, _entry_of, _settled
 from pydatatracker.io import LogFormatError
 from pydatatracker.logline import LogLine
 
-__all__ = ["Point", "Rebuilt", "Roots", "rebuild", "roots_of", "state_at"]
+__all__ = ["Point", "Rebuilt", "Roots", "state_at"]
 
 Report = Callable[[LogFormatError], object]
+Key = tuple[int | None, str]  # process and id of a root
+Told = Callable[["Roots", int, LogLine], object]
+_BIRTH = 2  # an init that is not wanted: it is neither a change that is, nor one to leave out
 
 
 class Roots:
-    """The lines of a log by their root, in the order of ``seq``; and what is wrong with it, told once each."""
+    """The lines of logs by their root, in the order of ``seq``; and what is wrong with them, told once each.
 
-    def __init__(self, lines: Iterable[LogLine], name: str, report: Report) -> None:
-        self.by_root: dict[tuple[int | None, str], list[LogLine]] = {}
-        self.name = name
-        self.bad = 0
-        self.gaps: list[LogLine] = []
-        self.foreign: list[LogLine] = []
+    O(lines) time, 40 bytes a line. Closes its files as a context manager.
+
+    :param foreign: called with (roots, which log, line) for each line that cannot be put in order, as it says of no
+        seq. Without it the first is told.
+    :param gap: called so for each line that says that changes are missing.
+    """
+
+    def __init__(self, logs: Logs, report: Report, foreign: Told | None = None, gap: Told | None = None) -> None:
+        self.by_root: dict[Key, Kept] = {}
+        self.bar = logs.bar
+        self._logs = logs
         self._report = report
-        for line in lines:
-            if line.is_gap:
-                self.gaps.append(line)
-            elif line.seq is None or line.v == 0:
-                self.foreign.append(line)
-            else:
-                self.by_root.setdefault((line.pid, line.root), []).append(line)
-        for found in self.by_root.values():
-            found.sort(key=lambda line: (line.seq or 0, line.action != "init"))
+        self._sources: list[Source] = []
+        try:
+            self._sources += map(Source, logs.names)
+            self._read(foreign, gap)
+        except BaseException:
+            self.close()
+            raise
+        for kept in self.by_root.values():
+            kept.arrange()
 
-    def tell(self, line: LogLine, reason: str) -> None:
-        """Report what is wrong with a line."""
-        self.bad += 1
-        self._report(LogFormatError(self.name, line.line, line.offset, reason))
+    def _read(self, foreign: Told | None, gap: Told | None) -> None:
+        first: tuple[int, LogLine] | None = None
+        others = 0
+        for number, line in self._logs.numbered():
+            if line.is_gap:
+                if gap is not None:
+                    gap(self, number, line)
+                continue
+            if line.v != 0:
+                kept = self.by_root.get((line.pid, line.root))
+                if kept is None:
+                    kept = Kept(self._sources)
+                if kept.add(number, line):
+                    self.by_root[line.pid, line.root] = kept
+                    continue
+            if foreign is not None:
+                foreign(self, number, line)
+            elif first is None:
+                first = number, line
+            else:
+                others += 1
+        if first is not None:
+            more = f", and {others:,} more like it" if others else ""
+            self.tell(*first, f"has no seq, so it cannot be put in order (written by version 0.1.0?){more}")
+
+    def tell(self, source: int, line: LogLine, reason: str) -> None:
+        """Report what is wrong with a line of a log."""
+        self._logs.faults += 1
+        self.bar.hide()
+        self._report(LogFormatError(self._sources[source].name, line.line, line.offset, reason))
+
+    def misfit(self, kept: Kept, n: int, error: Exception) -> None:
+        """Report that line n of a root does not fit what the log says before it."""
+        self._logs.faults += 1
+        self.bar.hide()
+        line, name = kept[n], kept.source(n).name
+        reason = f"does not fit what the log says before it: {error}"
+        self._report(LogFormatError(name, line.line, line.offset, reason))
 
     def labels(self) -> list[str]:
         """Return how the roots are called: "" for the first, then #2, #3, as `show` has it."""
         return ["" if n == 0 else f"#{n + 1}" for n in range(len(self.by_root))]
 
+    def __enter__(self) -> Self:
+        return self
 
-def roots_of(lines: Iterable[LogLine], name: str, report: Report) -> Roots:
-    """Return the lines by root; lines of 0.1.0 are named, as they do not say where they belong. O(lines)."""
-    roots = Roots(lines, name, report)
-    if roots.foreign:
-        first = roots.foreign[0]
-        more = f", and {len(roots.foreign) - 1:,} more like it" if len(roots.foreign) > 1 else ""
-        roots.tell(first, f"has no seq, so it cannot be put in order (written by version 0.1.0?){more}")
-    return roots
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
-
-def _past(line: LogLine, point: Point) -> bool:
-    seq, ns = point
-    if seq is not None:
-        return (line.seq or 0) > seq
-    return ns is not None and (line.time_ns or 0) > ns
+    def close(self) -> None:
+        """Close the files."""
+        for source in self._sources:
+            source.close()
 
 
 class _Follower:
     """Applies the lines of one root, and tells the first that does not fit."""
 
-    def __init__(self, roots: Roots, value: Any) -> None:
+    def __init__(self, roots: Roots, kept: Kept, value: Any) -> None:
         self._roots = roots
+        self._kept = kept
         self._replica = Replica(value)
         self.misfits = 0
 
-    def apply(self, line: LogLine) -> bool:
+    def lines(self, start: int, stop: int) -> Iterator[tuple[int, LogLine]]:
+        """Yield the lines from start up to stop with their numbers, and show how far it is."""
+        bar = self._roots.bar
+        bar.start("replaying", len(self._kept))
+        for n in range(start, stop):
+            if not n & 63:
+                bar.update(n)
+            yield n, self._kept[n]
+        bar.hide()
+
+    def apply(self, n: int, line: LogLine) -> None:
         try:
             self._replica.apply(_entry_of(line))
         except (ReplicaError, RecursionError, TypeError, ValueError, LookupError) as error:
             self.misfits += 1
             if self.misfits == 1:
-                self._roots.tell(line, f"does not fit what the log says before it: {error}")
-            return False
-        return True
+                self._roots.misfit(self._kept, n, error)
 
 
-def state_at(roots: Roots, key: tuple[int | None, str], *points: Point) -> list[Any]:
+def state_at(roots: Roots, key: Key, *points: Point) -> list[Any]:
     """Return the plain states of a root at points, which are in order. O(lines + sizes of the states)."""
     import copy
 
-    lines = roots.by_root[key]
-    value = _empty(lines)
-    follower = _Follower(roots, value)
+    kept = roots.by_root[key]
+    value = _empty(kept)
+    follower = _Follower(roots, kept, value)
     states, done = [], 0
     for point in points:
-        while done < len(lines) and not _past(lines[done], point):
-            follower.apply(lines[done])
-            done += 1
+        stop = max(done, kept.upto(point))
+        for n, line in follower.lines(done, stop):
+            follower.apply(n, line)
+        done = stop
         states.append(copy.deepcopy(value))
     return states
 
 
-def _empty(lines: list[LogLine]) -> Any:
+def _empty(kept: Kept) -> Any:
     # what the root is, by the first line that says it
-    for line in lines:
+    for line in kept:
         with contextlib.suppress(ReplicaError):
             return _empty_for(_settled(_entry_of(line)))
     return {}
 
 
 class Rebuilt:
-    """One root: ``value`` is a tracked container; its changes belong to lines of the log."""
+    """One root: ``value`` is a tracked container; its changes belong to lines of the log. O(lines) time and records.
 
-    def __init__(self, roots: Roots, key: tuple[int | None, str]) -> None:
+    :param until: the last point; by default the end.
+    :param wanted: which lines `is_wanted` shall be true of; by default all.
+    :param remember: keep the last change of every place alone, and not all: O(places) of memory.
+    """
+
+    def __init__(
+        self,
+        roots: Roots,
+        key: Key,
+        until: Point = (None, None),
+        wanted: Filter | None = None,
+        remember: bool = False,
+    ) -> None:
         self.lines = roots.by_root[key]
         empty = _empty(self.lines)
         made: Any = TrackedList if type(empty) is list else TrackedSet if type(empty) is set else TrackedDict
-        self.value: Any = made(tracking_auto_convert=True, tracking_max_changes=None)
+        kept: dict[str, Any] = {"tracking_max_changes": 64, "tracking_remember_last": True} if remember else {
+            "tracking_max_changes": None
+        }  # fmt: skip
+        self.value: Any = made(tracking_auto_convert=True, **kept)
         self.start = _core.newest_seq()
-        self._ends: list[int] = []  # newest change of ours after each line
-        follower = _Follower(roots, self.value)
-        for line in self.lines:
+        self._ends = array("q")  # newest change of ours after each line
+        self._wanted = bytearray()
+        follower = _Follower(roots, self.lines, self.value)
+        for n, line in follower.lines(0, self.lines.upto(until)):
             token = _core.set_scope(Scope(line.actor, None, None, 0))
             try:
-                follower.apply(line)
+                follower.apply(n, line)
             finally:
                 _core.reset_scope(token)
             self._ends.append(_core.newest_seq())
+            self._wanted.append(1 if wanted is None or wanted.keeps(line) else _BIRTH if line.action == "init" else 0)
         self.misfits = follower.misfits
 
-    def line_of(self, change: Any) -> LogLine | None:
-        """Return the line that made a change of value; None for its own birth, before the first. O(log lines)."""
-        if change.seq <= self.start:
+    def number_of(self, change: Any) -> int | None:
+        """Return which line made a change of value; None for its own birth, before the first. O(log lines)."""
+        if change.seq <= self.start or not self._ends:
             return None
-        return self.lines[min(bisect.bisect_left(self._ends, change.seq), len(self.lines) - 1)]
+        return min(bisect.bisect_left(self._ends, change.seq), len(self._ends) - 1)
+
+    def line_of(self, change: Any) -> LogLine | None:
+        """Return the line that made a change of value. O(line)."""
+        n = self.number_of(change)
+        line: LogLine | None = None if n is None else self.lines[n]
+        return line
+
+    def is_wanted(self, change: Any) -> bool:
+        """Return whether the line that made a change of value is wanted. O(log lines)."""
+        n = self.number_of(change)
+        return n is not None and self._wanted[n] == 1
+
+    def blame(self, pointer: str | None) -> Iterator[tuple[str, LogLine]]:
+        """Yield (place, line) for the last change that is wanted of a place, or of every place. O(records)."""
+        if pointer is None:
+            places = blame_all(self.value, self.is_wanted)
+        else:
+            found = next(filter(self.is_wanted, history_of(self.value, pointer)), None)
+            places = {} if found is None else {pointer: found}
+        for place, change in places.items():
+            line = self.line_of(change)
+            if line is not None:
+                yield place, line
+
+    def history(self, pointer: str) -> Iterator[LogLine]:
+        """Yield the lines of the changes of a place that are wanted, oldest first. O(records)."""
+        numbers = map(self.number_of, filter(self.is_wanted, self.value.tracking_history(pointer)))
+        for n in dict.fromkeys(numbers):
+            if n is not None:
+                yield self.lines[n]
 
     def seq_at(self, point: Point) -> int:
-        """Return the number of our change that a point of the log comes to. O(lines)."""
-        seq = self.start
-        for line, end in zip(self.lines, self._ends, strict=True):
-            if _past(line, point):
-                break
-            seq = end
-        return seq
+        """Return the number of our change that a point of the log comes to. O(log lines)."""
+        n = min(self.lines.upto(point), len(self._ends))
+        return self._ends[n - 1] if n else self.start
 
-    def seqs_of(self, wanted: Callable[[LogLine], bool]) -> set[int]:
-        """Return the numbers of our changes that come from lines that are wanted. O(lines)."""
+    def seqs(self, wanted: bool = True, after: Point = (-1, None)) -> set[int]:
+        """Return the numbers of our changes that come from lines that are wanted, or are not. O(lines).
+
+        What a root began with is no change that is not wanted. ``after``: only lines after a point.
+        """
         found: set[int] = set()
-        before = self.start
-        for line, end in zip(self.lines, self._ends, strict=True):
-            if end > before and wanted(line):
-                found.update(range(before + 1, end + 1))
-            before = end
+        for n in range(self.lines.upto(after), len(self._ends)):
+            if self._wanted[n] == wanted:
+                found.update(range((self._ends[n - 1] if n else self.start) + 1, self._ends[n] + 1))
         return found
 
-
-def rebuild(roots: Roots) -> dict[str, Rebuilt]:
-    """Return every root of the log by its label. O(lines)."""
-    return {label: Rebuilt(roots, key) for label, key in zip(roots.labels(), roots.by_root, strict=True)}
+    def count(self, after: Point = (-1, None)) -> int:
+        """Return how many lines are wanted. O(lines)."""
+        return sum(each == 1 for each in self._wanted[self.lines.upto(after) :])

@@ -1,21 +1,29 @@
-"""States of a log and what leads from one to the other: ``at``, ``diff``, ``patch``, ``undo-script``."""
+"""States of a log and what leads from one to the other: ``at``, ``diff``, ``patch``, ``undo-script``.
+
+With filters all four stand on one thing: the log up to a point, and from there some changes taken back. ``at`` takes
+back those that the filters leave out; the others compare what is with what would be without those that they select.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydatatracker import _core
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.rebuilt import Point, Rebuilt, Roots, state_at
+from pydatatracker.cli.rebuilt import Key, Point, Rebuilt, Roots, state_at
 from pydatatracker.cli.terminal import clean, short
 from pydatatracker.codec import encode
 from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.logline import LogLine
 
-__all__ = ["as_json", "changes_between", "json_patch", "merge_patch", "operations", "script", "taking_back"]
+__all__ = [
+    "Taken", "as_json", "changes_between", "json_patch", "merge_patch", "operations", "script", "taken_back", "undoing",
+    "without",
+]  # fmt: skip
 
 _VALUE = 60
 
@@ -87,11 +95,9 @@ def changes_between(old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
         document = jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
 
 
-def operations(
-    roots: Roots, key: tuple[int | None, str], first: Point, last: Point, inverse: bool
-) -> list[dict[str, Any]]:
+def operations(roots: Roots, key: Key, first: Point, last: Point, inverse: bool) -> list[dict[str, Any]]:
     """Return RFC 6902 operations made from the changes, from the state at first to that at last, or back."""
-    root = Rebuilt(roots, key)
+    root = Rebuilt(roots, key, until=last)
     since, until = root.seq_at(first), root.seq_at(last)
     old, new = state_at(roots, key, first, last)
     return _patch(root, since, until, old, new, inverse)
@@ -122,21 +128,44 @@ def _encoded(operation: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def taking_back(
-    roots: Roots, key: tuple[int | None, str], wanted: Filter
-) -> tuple[list[dict[str, Any]], list[LogLine], int]:
-    """Return operations that take back what is wanted, the lines that cannot be, and how many were wanted.
+@dataclass
+class Taken:
+    """A root from which changes were taken back."""
 
-    Those cannot be whose place a later change, that stays, touched.
-    """
-    root = Rebuilt(roots, key)
-    seqs = root.seqs_of(wanted.keeps)
-    before = _core.newest_seq()
-    old = plain_copy(root.value)
-    stay = take_back_all(root.value, seqs)
-    lines = {id(line): line for line in map(root.line_of, stay) if line is not None}
-    made = _patch(root, before, _core.newest_seq(), old, plain_copy(root.value))
-    return made, list(lines.values()), sum(map(wanted.keeps, root.lines))
+    root: Rebuilt
+    before: Any  # the state with them
+    after: Any  # the state without them
+    stay: list[LogLine]  # those that could not be: a later change, that stays, touched their place
+    count: int  # of the changes that were to be taken back
+
+    @property
+    def done(self) -> int:
+        """How many were taken back."""
+        return self.count - len(self.stay)
+
+
+def without(roots: Roots, key: Key, wanted: Filter, after: Point = (-1, None), until: Point = (None, None)) -> Taken:
+    """Take back the changes that are wanted, of those after a point, from the state at another. O(lines)."""
+    root = Rebuilt(roots, key, until, wanted)
+    return _taken(root, root.seqs(True, after), root.count(after))
+
+
+def taken_back(roots: Roots, key: Key, wanted: Filter, until: Point) -> Taken:
+    """Take back the changes that are not wanted from the state at a point. O(lines)."""
+    root = Rebuilt(roots, key, until, wanted)
+    return _taken(root, root.seqs(False), len(root.lines) - root.count())
+
+
+def _taken(root: Rebuilt, seqs: set[int], count: int) -> Taken:
+    before = plain_copy(root.value)
+    stay = dict.fromkeys(root.number_of(change) for change in take_back_all(root.value, seqs))
+    lines = [root.lines[n] for n in stay if n is not None]
+    return Taken(root, before, plain_copy(root.value), lines, count)
+
+
+def undoing(taken: Taken) -> list[dict[str, Any]]:
+    """Return RFC 6902 operations made from the changes that took back what was taken back."""
+    return _patch(taken.root, taken.root.seq_at((None, None)), _core.newest_seq(), taken.before, taken.after)
 
 
 _SCRIPT = '''"""Takes back {what}.

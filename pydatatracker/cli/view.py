@@ -31,12 +31,21 @@ _COLOUR: Final = {
 _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
-def show(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> None:
-    """Print lines to out, one text line a change. One pass, memory for 400 lines; None: flush what there is."""
+def show(
+    lines: Iterable[LogLine | None], out: IO[str], how: Layout, before: Callable[[], object] | None = None
+) -> None:
+    """Print lines to out, one text line a change. One pass, memory for 400 lines; None: flush what there is.
+
+    ``before`` is called before each line that goes to a terminal.
+    """
+    if before is not None and plain_columns(out) is None:
+        before = None
     for text in texts(lines, out, how):
         if text is None:
             out.flush()
             continue
+        if before is not None:
+            before()
         out.write(text + "\n")
         if how.at_once:
             out.flush()

@@ -6,7 +6,7 @@ that held its path before. What left the ring is asked of `tracking_remember_las
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydatatracker import _core
@@ -239,8 +239,11 @@ def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
 # ---- all places at once
 
 
-def blame_all(container: Any) -> dict[str, ChangeLogEntry]:
-    """The last change of every place that the records know, by pointer. O(records + items of the lists concerned)."""
+def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) -> dict[str, ChangeLogEntry]:
+    """The last change of every place that the records know, by pointer. O(records + items of the lists concerned).
+
+    ``wanted``: the last of those that it is true of; of places whose records are gone only the very last is known.
+    """
     viewer: Any = _core.tracker(container)
     paths = _paths(container)
     found: dict[tuple[Any, ...], Change] = {}
@@ -252,19 +255,20 @@ def blame_all(container: Any) -> dict[str, ChangeLogEntry]:
             continue
         done = operation(change)
         path = paths[node]
+        counts = wanted is None or wanted(change)
         if node.kind != "list":
-            for key in _touched(done):
+            for key in _touched(done) if counts else ():
                 found.setdefault((*path, _shown(key)), change)
             continue
         now = items.setdefault(node, list(range(list.__len__(node.container))))
         for index in _back(now, done):
-            if index >= 0:
+            if index >= 0 and counts:
                 found.setdefault((*path, index), change)
     for log in _core.logs(container):
         for node, marks in (_core.remembered(log)[0] or {}).items():
             if node in paths:
                 _add_remembered(found, node, paths[node], marks, items.get(node))
-    pointers = {to_pointer(path): change for path, change in found.items()}
+    pointers = {to_pointer(path): change for path, change in found.items() if wanted is None or wanted(change)}
     return {pointer: pointers[pointer]._seen_from(viewer) for pointer in sorted(pointers, key=_reading_order)}
 
 

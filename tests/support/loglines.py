@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pydatatracker.cli.logs import Logs
+from pydatatracker.cli.rebuilt import Roots
 from pydatatracker.io import LogFormatError, LogLine, read_changes
 
 LINE: dict[str, Any] = {
@@ -62,3 +68,13 @@ class Errors(list[LogFormatError]):
 def read(data: bytes, **options: Any) -> tuple[list[LogLine], Errors]:
     errors = Errors()
     return list(read_changes(io.BytesIO(data), on_error=errors, **options)), errors
+
+
+@contextlib.contextmanager
+def roots_of(raws: Iterable[bytes], told: Callable[[LogFormatError], object]) -> Iterator[Roots]:
+    """The roots of a log that is a file of these lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(raw.rstrip(b"\n") + b"\n" for raw in raws))
+        with Logs([str(path)], told) as logs, Roots(logs, told) as roots:
+            yield roots
