@@ -63,6 +63,11 @@ benchmark *args: build
 # What delivery costs a change, beside msgspec
 benchmark-delivery *args: build
     python benchmarks/delivery.py "$@"
+
+# What the commands cost on a log of 1,000,000 lines, beside a Python start and beside msgspec
+benchmark-cli *args: build
+    python benchmarks/command_line.py "$@"
+
 # The page of a log of 100,000 changes in Chromium: opening, the slider, filters
 benchmark-page *args: build
     python benchmarks/page.py "$@"

@@ -7,10 +7,8 @@ closed; tuples, sets and the other tags are made on the way back up, from comple
 
 from __future__ import annotations
 
-import base64
 import datetime
-import decimal
-import pathlib
+import importlib
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -136,8 +134,15 @@ def _read_text(inner: Any, source: dict[str, Any]) -> str:
 
 
 def _read_bytes(inner: Any, source: dict[str, Any]) -> bytes | bytearray:
+    import base64
+
     raw = base64.b64decode(inner, validate=True)
     return bytearray(raw) if source.get("type") == "bytearray" else raw
+
+
+def _made(module: str, name: str, text: str) -> Any:
+    # these two are imported when a log has one: most have none, and `show` starts sooner
+    return getattr(importlib.import_module(module), name)(text)
 
 
 def _read_timedelta(inner: Any, source: dict[str, Any]) -> datetime.timedelta:
@@ -157,9 +162,9 @@ _READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
     "$date": lambda v, _: datetime.date.fromisoformat(v),
     "$time": lambda v, _: datetime.time.fromisoformat(v),
     "$timedelta": _read_timedelta,
-    "$decimal": lambda v, _: decimal.Decimal(_read_text(v, _)),
+    "$decimal": lambda v, _: _made("decimal", "Decimal", _read_text(v, _)),
     "$uuid": lambda v, _: uuid.UUID(_read_text(v, _)),
-    "$path": lambda v, _: pathlib.Path(_read_text(v, _)),
+    "$path": lambda v, _: _made("pathlib", "Path", _read_text(v, _)),
     "$complex": lambda v, _: complex(_read_text(v, _)),
     "$float": lambda v, _: float(_read_text(v, _)),
     "$str": lambda v, _: v.encode("ascii").decode("unicode_escape"),

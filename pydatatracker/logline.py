@@ -14,8 +14,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker._core import MISSING
+from pydatatracker._decoding import decode
 from pydatatracker._standins import Repr
-from pydatatracker.codec import decode
 
 if TYPE_CHECKING:
     from pydatatracker.change import ChangeLogEntry

@@ -23,8 +23,9 @@ from pydatatracker.cli import main
 from pydatatracker.cli.logs import Logs
 from pydatatracker.cli.rebuilt import Rebuilt, Roots
 from pydatatracker.codec import decode, encode
+from pydatatracker.history import replica
 from pydatatracker.history.walk import plain_copy
-from pydatatracker.io import read_changes
+from pydatatracker.io import parse
 from pydatatracker.observers import json_file_observer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -59,6 +60,31 @@ def logged(steps: Any, path: str, **options: Any) -> Session:
 def fresh() -> str:
     """Return the path of a new log."""
     return os.path.join(tempfile.mkdtemp(), "log.jsonl")
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.data())
+def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) -> None:
+    """Of a line of a log, also of one with a field that is of a wrong type, it makes the same step or none."""
+    path = fresh()
+    logged(steps, path)
+    with open(path, "rb") as file:
+        raws = file.readlines()
+    quick = 0
+    for raw in raws:
+        fields = json.loads(raw)
+        name = data.draw(st.sampled_from(["order", "changes", "splice", "paths", "before", "after", "path"]))
+        wrong = {**fields, name: data.draw(st.sampled_from([None, 0, "", "x", [], [1], {}, True, [[1, 2, 3]]]))}
+        for each in (raw, json.dumps(wrong).encode()):
+            line = parse(each)
+            step = replica._quick(line)
+            if step is not None:
+                slow = replica._settled(replica._entry_of(line))
+                step.top = slow.top  # what the root is, which only the first line of a log is asked
+                assert repr(slow) == repr(step)
+                quick += each is raw
+    one_place = [line for line in map(parse, raws) if line.action in ("add", "update", "remove")]
+    assert quick == sum(bool(line._head.before or line._head.after) and not line._head.paths for line in one_place)
 
 
 @settings(max_examples=40, deadline=None)

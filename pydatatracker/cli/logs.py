@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import heapq
 import io
 import os
@@ -14,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, Self
 
+from pydatatracker._reading import ChangeReader, LogFormatError
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.progress import Bar
-from pydatatracker.io import ChangeReader, LogFormatError
 from pydatatracker.logline import LogLine, NotAChange, parse
 
 __all__ = ["Logs", "follow"]
@@ -273,6 +272,8 @@ def _end_of_lines(file: IO[bytes]) -> int:
 
 def expanded(names: Iterable[str]) -> list[str]:
     """Return names with globs that the shell left alone resolved, in order."""
+    import glob
+
     found = []
     for name in names:
         matches = sorted(glob.glob(name)) if any(sign in name for sign in "*?[") and not os.path.exists(name) else []

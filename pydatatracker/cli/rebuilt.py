@@ -13,13 +13,13 @@ from typing import Any, Self
 
 from pydatatracker import _core
 from pydatatracker._core import Scope
+from pydatatracker._reading import LogFormatError
 from pydatatracker.cli.filters import Filter, Point
 from pydatatracker.cli.kept import Kept, Source
 from pydatatracker.cli.logs import Logs
 from pydatatracker.containers import TrackedDict, TrackedList, TrackedSet
 from pydatatracker.history.blame import blame_all, history_of
 from pydatatracker.history.replica import Replica, ReplicaError, _empty_for, _entry_of, _settled
-from pydatatracker.io import LogFormatError
 from pydatatracker.logline import LogLine
 
 __all__ = ["Point", "Rebuilt", "Roots", "state_at"]
@@ -131,7 +131,7 @@ class _Follower:
 
     def apply(self, n: int, line: LogLine) -> None:
         try:
-            self._replica.apply(_entry_of(line))
+            self._replica.apply(line)
         except (ReplicaError, RecursionError, TypeError, ValueError, LookupError) as error:
             self.misfits += 1
             if self.misfits == 1:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from pydatatracker._core import MISSING
+from pydatatracker._decoding import decode
 from pydatatracker.cli.terminal import COLOURS, cells, clean, cut, cut_left, pad, plain_columns, short, wants_colour
-from pydatatracker.codec import decode
 from pydatatracker.logline import LogLine
 
 __all__ = ["Layout", "View", "json_line", "painter", "show", "texts"]
@@ -70,8 +69,7 @@ def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterato
             yield from view.details(line)
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """How lines are shown."""
 
     as_json: bool = False

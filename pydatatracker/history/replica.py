@@ -22,11 +22,12 @@ from pydatatracker.change import ChangeLogEntry
 from pydatatracker.codec import encode
 from pydatatracker.history.points import micros
 from pydatatracker.history.rewind import Rewind
+from pydatatracker.logline import LogLine
 from pydatatracker.pointer import to_pointer
 
 __all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "replay"]
 
-Line = ChangeLogEntry | Mapping[str, Any] | str | bytes
+Line = ChangeLogEntry | LogLine | Mapping[str, Any] | str | bytes
 _ADVICE = (
     "Lines are missing or came in another order, or the replica was changed by somebody else;"
     " start again from an init line, or from a copy of the source"
@@ -74,11 +75,10 @@ class _Step:
 def _entry_of(line: Any) -> ChangeLogEntry:
     if isinstance(line, ChangeLogEntry):
         return line
-    entry = getattr(line, "entry", None)  # a LogLine
-    if callable(entry):
+    if isinstance(line, LogLine):
         if line.is_gap:
             raise _gap(line.data)
-        return entry()  # type: ignore[no-any-return]
+        return line.entry()
     data: Any = line
     if isinstance(line, (str, bytes, bytearray)):
         try:
@@ -123,6 +123,36 @@ def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> _Step:
         change.order,
         tuple((key, plain(before), plain(after)) for key, before, after in rows),
         tree[0]["type"] if tree else change.type,
+    )
+
+
+_ONE_PLACE = frozenset(("add", "update", "remove"))
+
+
+def _quick(line: Any) -> _Step | None:
+    """The step of a line of a log that changes one place, from its head; None for others. A third of the time."""
+    head = line._head
+    if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
+        return None
+    if head.splice or head.order or head.changes or head.paths or not head.path:
+        return None
+    path = line.path
+    if not path:
+        return None
+    return _Step(
+        seq=head.seq,
+        root=head.root,
+        action=head.action,
+        method=head.method,
+        type=head.type,
+        time_ns=head.time_ns,
+        paths=(path,),
+        before=line.before,
+        after=line.after,
+        splice=None,
+        order=None,
+        rows=(),
+        top=head.type,
     )
 
 
@@ -430,7 +460,8 @@ class Replica:
 
     def apply(self, change: Line) -> bool:
         """Apply one change; False if it was applied before. As apply_change."""
-        return self._apply(_settled(_entry_of(change)))
+        step = _quick(change) if isinstance(change, LogLine) else None
+        return self._apply(step or _settled(_entry_of(change)))
 
     def _apply(self, step: _Step) -> bool:
         if self.root and step.root and step.root != self.root:
