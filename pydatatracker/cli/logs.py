@@ -96,7 +96,9 @@ class Logs:
         """Yield (which log, line) as `lines` does."""
         self._begin()
         if not self.is_file:
-            for line in self.readers[0]:
+            for n, line in enumerate(self.readers[0]):  # line by line: what comes slowly is shown as it comes
+                if not n & 127:
+                    self.bar.update(self._position())
                 if wanted is None or wanted.keeps(line):
                     yield 0, line
         elif len(self.readers) == 1:
