@@ -24,6 +24,7 @@ from pydatatracker.cli.logs import Logs
 from pydatatracker.cli.rebuilt import Rebuilt, Roots
 from pydatatracker.codec import decode, encode
 from pydatatracker.history import replica
+from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse
 from pydatatracker.observers import json_file_observer
@@ -183,6 +184,76 @@ def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
     assert status == 0
     x.tracking_revert(actor="b")
     assert encode(plain_copy(x)) == jsonpatch.apply_patch(before, json.loads(out))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
+def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
+    """``blame``, ``history``, ``at``, ``diff`` and ``patch`` of one actor are what the live container says of them."""
+    path = fresh()
+    x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
+    with json_file_observer(path) as observer:
+        observer(x.tracking_changes()[0])
+        x.tracking_add_observer(observer)
+        for who, what, where, value in steps:
+            with tracking_actor("abc"[who]):
+                act(x, what, where, value)
+        x.tracking_remove_observer(observer)
+    theirs = {}
+    for place in x.tracking_blame():
+        theirs[place] = [change.seq for change in x.tracking_history(place) if change.actor == "b"]
+    for place, seqs in theirs.items():
+        _, out = into(path, "history", path, place, "--actor", "b", "--json")
+        assert seqs == [json.loads(line)["seq"] for line in out.splitlines()]
+        _, out = into(path, "blame", path, place, "--actor", "b")
+        assert [str(seq) for seq in seqs[-1:]] == [words(place, line)[0] for line in out.splitlines()]
+    _, out = into(path, "blame", path, "--all", "--actor", "b")
+    found = dict(line.split("  ", 1) for line in out.splitlines())
+    for place, seqs in theirs.items():
+        assert [str(seq) for seq in seqs[-1:]] == ([words("", found[place])[0]] if place in found else [])
+    now = encode(plain_copy(x))
+    end = _core.newest_seq()
+    mine = {change.seq for change in x.tracking_changes() if change.actor == "b"}
+    others = {change.seq for change in x.tracking_changes() if change.actor in ("a", "c")}
+    span = f"0..{end}"
+    back = json.loads(into(path, "patch", path, span, "--actor", "b", "--inverse")[1])
+    forth = json.loads(into(path, "patch", path, span, "--actor", "b")[1])
+    shown = json.loads(into(path, "diff", path, span, "--actor", "b", "--format", "json-patch")[1])
+    alone = json.loads(into(path, "at", path, end, "--actor", "b", "--compact")[1])
+    take_back_all(x, mine)
+    without = encode(plain_copy(x))
+    assert without == jsonpatch.apply_patch(now, back)
+    assert now == jsonpatch.apply_patch(without, forth) == jsonpatch.apply_patch(without, shown)
+    x.tracking_revert_to(end)
+    take_back_all(x, others)
+    assert encode(plain_copy(x)) == alone
+
+
+def words(place: str, line: str) -> list[str]:
+    """Number, actor, action and place of a line of `show` or `blame`."""
+    return line.removeprefix(place).split()[2:]
+
+
+def test_filters_and_the_span_go_together(tmp_path: pathlib.Path, say: Run) -> None:
+    """Each actor's keys alone; the filters of time, number and place too; what cannot be left out is named."""
+    path = tmp_path / "log.jsonl"
+    lines = []
+    for n in range(1, 7):
+        key = f"{'ab'[n % 2]}{n}"
+        lines.append(change(seq=n, action="add", pointer=f"/{key}", path=[key], after=n, actor="ab"[n % 2]))
+    lines.append(change(seq=7, pointer="/a2", path=["a2"], before=2, after=20, actor="b"))
+    path.write_bytes(b"".join(lines))
+    assert {"b1": 1, "b3": 3, "b5": 5} == json.loads(say("at", path, 6, "--actor", "b")[1])
+    assert {"b3": 3, "a4": 4} == json.loads(say("at", path, 6, "--seq", "3..4")[1])
+    assert {"b1": 1} == json.loads(say("at", path, 6, "--path", "/b1")[1])
+    status, out, told = say("at", path, 7, "--actor", "b")
+    assert (0, {"b1": 1, "b3": 3, "b5": 5, "a2": 20}) == (status, json.loads(out))
+    assert "cannot be taken back, as its place was changed later" in told
+    assert "/a2" in told
+    status, out, told = say("diff", path, "2..7", "--actor", "a")
+    assert (0, "+ /a4: 4\n+ /a6: 6\n", "") == (status, out, told)
+    assert "" == say("diff", path, "2..7", "--actor", "nobody")[1]
+    assert [{"op": "replace", "path": "/a2", "value": 20}] == json.loads(say("patch", path, "6..", "--actor", "b")[1])
 
 
 def act(x: Any, what: int, where: int, value: int) -> None:
