@@ -188,8 +188,9 @@ def test_the_demonstration_traces_an_error_to_its_line(tmp_path: Path) -> None:
     command = shlex.split(done.stdout.splitlines()[-1].split("Next: ")[1])
     assert "pydatatracker" == command[0]
     then = run(*command[1:], cwd=tmp_path)
-    (log,) = tmp_path.glob("*/changes.jsonl")
-    assert (0, log.read_text()) == (then.returncode, then.stdout)
+    assert (0, "") == (then.returncode, then.stderr)
+    assert "pricing update /products/cup/price 9.0 -> '8.10'" in then.stdout
+    assert f":{cause[1]} in start_sale: {cause[2].partition('  #')[0]}" in then.stdout
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

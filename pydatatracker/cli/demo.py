@@ -39,6 +39,7 @@ def play(out: IO[str]) -> int:
     out.write(f"\n{bold}$ pydatatracker show {shlex.quote(log)}{reset}\n\n")
     with ChangeReader(log, on_error=print) as lines:
         view.show(lines, out, view.Layout())
-    out.write(f"\nThe program is {script}. Next: pydatatracker show {shlex.quote(log)} --json\n")
+    out.write(f"\nThe program is {script}. The log alone knows who wrote that price, and where.\n")
+    out.write(f"Next: pydatatracker blame {shlex.quote(log)} /products/cup/price -v\n")
     out.flush()
     return 0
