@@ -448,3 +448,11 @@ def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, obje
         text = View(columns, False, sample).line(line)
         assert columns >= cells(text) - max(0, len(str(line.seq or "")) - 9)
         assert text.isprintable()
+
+
+def test_no_action_is_cut_that_came_late(tmp_path: Path) -> None:
+    """The columns are fitted to the first lines; what comes after them is not cut for it."""
+    lines = [change(seq=n, action="add", pointer=f"/{n}", after=n) for n in range(1, 500)]
+    (tmp_path / "log").write_bytes(b"".join(lines) + change(seq=500, pointer="/1", before=1, after=2))
+    status, shown = run_in_terminal("show", "--no-pager", "log", cwd=tmp_path, NO_COLOR="1")
+    assert (0, ["500", "update", "/1", "1", "->", "2"]) == (status, shown.splitlines()[-1].split()[1:])
