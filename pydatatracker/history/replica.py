@@ -11,6 +11,7 @@ import copy
 import datetime
 import json
 import os
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ _ADVICE = (
     "Lines are missing or came in another order, or the replica was changed by somebody else;"
     " start again from an init line, or from a copy of the source"
 )
+_TYPES = {"seq": int, "root": str, "action": str, "method": str, "type": str, "top": str}
+_PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # no data
 _NO_DATA = frozenset(("lock", "unlock"))
 
 
@@ -191,14 +194,27 @@ def _settled(change: ChangeLogEntry) -> _Step:
     """A change with its values as they were just after it."""
     if not _is_live(change):
         try:
-            return _step(change, lambda value: value)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            step = _step(change, lambda value: value)
+            _check_types(step)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ReplicaError(
                 f"not a change: {_short(change.to_dict())} is not as the log has it ({type(error).__name__}: {error})"
             ) from None
+        return step
     if change.seq == _core.newest_seq() or not _holds_tracked(change):
         return _step(change, _plain_now)
     return next(_settle_all([change]))
+
+
+def _check_types(step: _Step) -> None:
+    # what a reader of the log put there may be anything
+    for name, kind in _TYPES.items():
+        if type(getattr(step, name)) is not kind:
+            raise TypeError(f"{name} is a {type(getattr(step, name)).__name__}, not a {kind.__name__}")
+    if not step.paths:
+        raise ValueError("paths is empty")
+    if step.splice is not None and (type(step.splice[0]) is not int or step.splice[0] < 0):
+        raise ValueError("splice begins with no position")
 
 
 def _holds_tracked(change: ChangeLogEntry) -> bool:
@@ -280,12 +296,35 @@ def _apply(container: Any, step: _Step) -> None:
 def _walk(container: Any, path: tuple[Any, ...], step: _Step) -> Any:
     for n, key in enumerate(path):
         try:
-            container = container[key] if isinstance(container, (dict, list)) else getattr(container, key)
+            container = container[key] if isinstance(container, (dict, list)) else _attribute(container, key)
         except (LookupError, TypeError, AttributeError):
             raise ReplicaError(
                 f"{step} does not fit: there is nothing at {to_pointer(path[: n + 1])}. " + _ADVICE
             ) from None
     return container
+
+
+def _attribute(target: Any, name: Any) -> Any:
+    """Return an attribute that is the object's own. Raises LookupError for all others.
+
+    A log may come from anywhere. By ``__class__``, or by a method and its ``__globals__``, a path would lead out of the
+    data and into the program.
+    """
+    if _may_hold(target, name):
+        held = getattr(target, "__dict__", {})
+        if name in held:
+            return held[name]
+        if hasattr(type(getattr(type(target), name, None)), "__set__"):  # a slot, or a property
+            return getattr(target, name)
+    raise LookupError(name)
+
+
+def _may_hold(target: Any, name: Any) -> bool:
+    """Return whether a log may say that target has an attribute of that name."""
+    if type(name) is not str or name.startswith("__") or isinstance(target, _PROGRAM):
+        return False
+    kind = getattr(type(target), name, None)
+    return hasattr(type(kind), "__set__") or (hasattr(target, "__dict__") and not callable(kind))
 
 
 def _fill(target: Any, state: Any, path: tuple[Any, ...], step: _Step) -> None:
@@ -298,6 +337,8 @@ def _fill(target: Any, state: Any, path: tuple[Any, ...], step: _Step) -> None:
         target.clear()
         target.update(state)
     elif isinstance(state, dict) and not isinstance(target, (dict, list, set)):
+        for key in state:
+            _check_attribute(target, key, path, step)
         for key, value in state.items():
             setattr(target, key, value)
     else:
@@ -314,11 +355,17 @@ def _held(target: Any, key: Any) -> Any:
         return target[key] if isinstance(key, int) and 0 <= key < len(target) else MISSING
     if isinstance(target, set):
         return key if key in target else MISSING
-    return vars(target).get(key, MISSING) if hasattr(target, "__dict__") else getattr(target, key, MISSING)
+    try:
+        return _attribute(target, key)
+    except (LookupError, AttributeError):
+        return MISSING
 
 
 def _check(target: Any, path: tuple[Any, ...], step: _Step) -> None:
     wanted: list[tuple[Any, Any]] = []
+    if not isinstance(target, (dict, list, set)):
+        for key in (path[-1],) if step.named else [row[0] for row in step.rows]:
+            _check_attribute(target, key, path, step)
     if step.splice is not None:
         start, removed, _ = step.splice
         if not isinstance(target, list) or start > len(target):
@@ -345,6 +392,14 @@ def _check(target: Any, path: tuple[Any, ...], step: _Step) -> None:
         held = _held(target, key)
         if not _alike(held, before):
             raise _unfit(step, (*path[:-1], key) if step.named else (*path, key), before, held)
+
+
+def _check_attribute(target: Any, name: Any, path: tuple[Any, ...], step: _Step) -> None:
+    if not _may_hold(target, name):
+        raise ReplicaError(
+            f"{step} does not fit: at {to_pointer(path[:-1] if step.named else path) or 'the root'} is a"
+            f" {type(target).__name__}, which cannot have an attribute {_short(name)} of a log"
+        )
 
 
 def _element(before: Any, after: Any) -> Any:
