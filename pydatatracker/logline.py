@@ -108,7 +108,13 @@ class SlowBlock(Block):
 
 def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Block | None:
     """Return the lines of block, which are raws, numbered from number + 1; None if one needs `parse`. O(length)."""
+    # msgspec takes any white space between two values, none too, and does not look into the text that it passes over:
+    # so that every line is one value, and one that `parse` takes, the rest is seen to here
+    if block[:1] != b"{" or block.count(b"}\n{") != len(raws) - 1 or not block.endswith((b"}\n", b"}")):
+        return None
     try:
+        if not block.isascii():
+            block.decode()
         heads = _line_decoder()(block)
     except Exception:
         return None
@@ -134,7 +140,7 @@ def _other_head(raw: bytes) -> Any:
     try:
         data = _loads(raw)
     except UnicodeDecodeError as error:
-        raise NotAChange(f"not UTF-8 (byte {error.start} of the line)") from None
+        raise NotAChange(f"not UTF-8 (byte {_not_utf8(raw, error.start)} of the line)") from None
     except RecursionError:
         raise NotAChange("JSON that is nested too deep") from None
     except ValueError as error:
@@ -163,6 +169,14 @@ def _other_head(raw: bytes) -> Any:
         elif key in data or value is not None:
             setattr(head, name, type(now)(json.dumps(value).encode()))
     return head
+
+
+def _not_utf8(raw: bytes, otherwise: int) -> int:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:  # msgspec counts from the beginning of the text that it is in
+        return error.start
+    return otherwise
 
 
 def _loads(raw: bytes) -> Any:
