@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import click
 
 from pydatatracker.cli.base import PROGRAM, cli, fail, logs_of, report
 from pydatatracker.cli.filters import POINT, Filter, Point, filter_options, point
-from pydatatracker.cli.terminal import COLOURS, plain_columns, wants_colour
+from pydatatracker.cli.terminal import COLOURS, json_text, plain_columns, wants_colour
 
 if TYPE_CHECKING:
     from pydatatracker.cli.rebuilt import Key, Roots
@@ -238,10 +237,10 @@ def diff_command(file: str, span: tuple[Point, Point], root: str | None, wanted:
             name_those_that_stay(taken)
             old, new = taken.after, taken.before
         if form == "json-patch":
-            click.echo(json.dumps(states.json_patch(old, new), indent=2, ensure_ascii=False))
+            click.echo(json_text(states.json_patch(old, new), 2))
         elif form == "merge-patch":
             try:
-                click.echo(json.dumps(states.merge_patch(old, new), indent=2, ensure_ascii=False))
+                click.echo(json_text(states.merge_patch(old, new), 2))
             except ValueError as error:
                 fail(str(error))
         else:
@@ -284,7 +283,7 @@ def patch_command(file: str, span: tuple[Point, Point], root: str | None, wanted
                 made = states.undoing(taken) if inverse else states.json_patch(taken.after, taken.before)
         except ValueError as error:
             fail(str(error))
-        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+        click.echo(json_text(made, 2))
 
 
 @cli.command(
@@ -304,11 +303,14 @@ def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None
     from pydatatracker.cli import states
 
     with roots_of(file) as roots:
-        taken = states.without(roots, one(roots, root), wanted)
+        try:
+            taken = states.without(roots, one(roots, root), wanted)
+            made = states.undoing(taken)
+        except ValueError as error:  # the data holds itself
+            fail(str(error))
         name_those_that_stay(taken)
-        made = states.undoing(taken)
         if form == "python":
             what = f"{taken.done:,} {'change' if taken.done == 1 else 'changes'} of {file}"
             click.echo(states.script(made, what), nl=False)
         else:
-            click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+            click.echo(json_text(made, 2))

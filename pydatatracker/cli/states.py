@@ -14,7 +14,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.rebuilt import Key, Point, Rebuilt, Roots, state_at
-from pydatatracker.cli.terminal import clean, short
+from pydatatracker.cli.terminal import clean, escaped, short
 from pydatatracker.codec import encode
 from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
@@ -30,7 +30,7 @@ _VALUE = 60
 
 def as_json(value: Any, indent: int | None = 2) -> str:
     """Return a value as JSON text, types spelled out as in a log (``{"$tuple": [...]}``). O(size)."""
-    return json.dumps(encode(value, limit=None), indent=indent, ensure_ascii=False)
+    return escaped(json.dumps(encode(value, limit=None), indent=indent, ensure_ascii=False))
 
 
 def json_patch(old: Any, new: Any) -> list[dict[str, Any]]:

@@ -84,7 +84,8 @@ def show(stats: Stats, out: IO[str], top: int) -> None:
         return
     named = [(clean(actor) or "(nobody)", count) for actor, count in stats.actors.most_common(top)]
     _table("actor", named, len(stats.actors), columns, paint, out, top)
-    _table("action", stats.actions.most_common(top), len(stats.actions), columns, paint, out, top)
+    named = [(clean(action), count) for action, count in stats.actions.most_common(top)]
+    _table("action", named, len(stats.actions), columns, paint, out, top)
     places = [(clean(place) or "(root)", count) for place, count in stats.places.most_common(top)]
     _table("place", places, len(stats.places), columns, paint, out, top)
     if stats.rest:
@@ -92,8 +93,15 @@ def show(stats: Stats, out: IO[str], top: int) -> None:
     step, bars = stats.spans()
     if bars:
         form = "%Y-%m-%d" if step >= 86_400 else "%m-%d %H:%M" if step >= 60 else "%H:%M:%S"
-        rows = [(datetime.datetime.fromtimestamp(second).strftime(form), count) for second, count in bars]
+        rows = [(_time(second, form), count) for second, count in bars]
         _table("time", rows, len(rows), columns, paint, out, len(rows))
+
+
+def _time(second: int, form: str) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(second).strftime(form)
+    except (OverflowError, ValueError, OSError):  # no year that there is
+        return f"{second:,} s"
 
 
 def _many(count: int) -> str:

@@ -6,11 +6,25 @@ spells out the rest (control characters, escape sequences, what turns the direct
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import unicodedata
 from typing import IO, Any, Final
 
-__all__ = ["COLOURS", "cells", "clean", "cut", "cut_left", "pad", "plain_columns", "short", "wants_colour"]
+__all__ = [
+    "COLOURS",
+    "cells",
+    "clean",
+    "cut",
+    "cut_left",
+    "escaped",
+    "json_text",
+    "pad",
+    "plain_columns",
+    "short",
+    "wants_colour",
+]
 
 COLOURS: Final = {
     "red": "\x1b[31m",
@@ -23,6 +37,7 @@ COLOURS: Final = {
     "bold": "\x1b[1m",
     "reset": "\x1b[0m",
 }
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DEPTH: Final = 4  # of containers inside a value that is shown on one line
 
 
@@ -35,6 +50,22 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def escaped(text: str) -> str:
+    r"""Return JSON text with the control characters (but tab and newline) and lone surrogates in it escaped. O(length).
+
+    JSON lets some of them stand as they are, and a terminal obeys them.
+
+    >>> escaped('"\x9b31m"')
+    '"\\u009b31m"'
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Return data as JSON text that may be printed. O(size)."""
+    return escaped(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 def cells(text: str) -> int:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, NamedTuple
 
 from pydatatracker._core import MISSING
 from pydatatracker._decoding import decode
-from pydatatracker.cli.terminal import COLOURS, cells, clean, cut, cut_left, pad, plain_columns, short, wants_colour
+from pydatatracker.cli.terminal import (
+    COLOURS,
+    cells,
+    clean,
+    cut,
+    cut_left,
+    escaped,
+    pad,
+    plain_columns,
+    short,
+    wants_colour,
+)
 from pydatatracker.logline import LogLine
 
 __all__ = ["Layout", "View", "json_line", "painter", "show", "texts"]
@@ -27,7 +37,6 @@ _COLOUR: Final = {
     "unlock": "magenta",
     "gap": "red",
 }
-_CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def show(
@@ -80,7 +89,7 @@ class Layout(NamedTuple):
 def json_line(line: LogLine) -> str:
     """Return the line as it stands in the log, without its newline; control characters are escaped as JSON has it."""
     text = line.raw.strip(b"\r\n").decode("utf-8", "replace")
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escaped(text.replace("\r", " "))  # between two values; inside of text JSON has none
 
 
 class View:
@@ -130,6 +139,9 @@ class View:
         if line.transaction:
             found.append(("transaction", clean(line.transaction)))
         for frame in line.stack:
+            if type(frame) is not dict:  # 0.1.0 wrote text
+                found.append(("stack", clean(frame.strip()) if type(frame) is str else short(frame, _LONG)))
+                continue
             where = f"{frame.get('filename', '?')}:{frame.get('lineno', '?')} in {frame.get('name', '?')}"
             code = str(frame.get("line") or "").strip()
             found.append(("stack", clean(where + (f": {code}" if code else ""))))
