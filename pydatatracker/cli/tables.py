@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report
 from pydatatracker.cli.filters import Filter, filter_options
+from pydatatracker.io import LogFormatError
+from pydatatracker.logline import LogLine
 
 __all__ = ["convert_command", "query_command"]
 
@@ -35,20 +37,28 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
         raise click.UsageError(f"--to {form} needs -o FILE", click.get_current_context())
     with logs_of(files) as logs:
         lines = (line for line in logs.lines(wanted) if not line.is_gap)
+
+        def tell(line: LogLine, reason: str) -> None:
+            logs.readers[0].passed_over += 1  # the exit status says that the log is bad
+            report(LogFormatError(", ".join(logs.names), line.line, line.offset, reason))
+
         try:
             if form == "sqlite":
-                convert.to_sqlite(lines, str(output))
+                convert.to_sqlite(lines, str(output), tell)
             elif form == "parquet":
-                convert.to_parquet(lines, str(output))
+                convert.to_parquet(lines, str(output), tell)
             elif form in ("csv", "chrome-trace"):
                 with convert.text_file(output, sys.stdout) as out:
-                    (convert.to_csv if form == "csv" else convert.to_trace)(lines, out)
+                    if form == "csv":
+                        convert.to_csv(lines, out, tell, printable=output is None)
+                    else:
+                        convert.to_trace(lines, out, tell)
             elif output is None:
-                convert.to_format(lines, sys.stdout.buffer, form)
+                convert.to_format(lines, sys.stdout.buffer, form, tell)
                 sys.stdout.buffer.flush()
             else:
                 with open(output, "wb") as file:
-                    convert.to_format(lines, file, form)
+                    convert.to_format(lines, file, form, tell)
         except ImportError as error:
             fail(str(error))
         except OSError as error:
