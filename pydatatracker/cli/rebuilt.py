@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from pydatatracker import _core
-from pydatatracker._core import Scope
 from pydatatracker._reading import LogFormatError
 from pydatatracker.cli.filters import Filter, Point
 from pydatatracker.cli.kept import Kept, Source
@@ -191,11 +190,7 @@ class Rebuilt:
         self._wanted = bytearray()
         follower = _Follower(roots, self.lines, self.value)
         for n, line in follower.lines(0, self.lines.upto(until)):
-            token = _core.set_scope(Scope(line.actor, None, None, 0))
-            try:
-                follower.apply(n, line)
-            finally:
-                _core.reset_scope(token)
+            follower.apply(n, line)
             self._ends.append(_core.newest_seq())
             self._wanted.append(1 if wanted is None or wanted.keeps(line) else _BIRTH if line.action == "init" else 0)
         self.misfits = follower.misfits
