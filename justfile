@@ -52,7 +52,7 @@ demo *json: build
 cli *args="demo": build
     @python -m pydatatracker "$@"
 
-# The pictures of the documentation, made anew from the example: docs/pictures (needs Chromium)
+# The pictures of the documentation, made anew from the demonstration's shop: docs/pictures (needs Chromium)
 pictures: build
     python scripts/pictures.py
 

@@ -1,12 +1,14 @@
-"""Make the pictures of the documentation: the example is run, its log becomes a page, Chromium shows it.
+"""Make the pictures of the documentation, all from programs that are run for it.
 
-Written is docs/pictures/report.png. Chromium is what the tests use too: the one that is installed
-(Debian: apt-get install chromium), or the one that PYDATATRACKER_BROWSER names.
+docs/pictures/*.svg: commands on the log of the demonstration's shop, under a pseudo-terminal. docs/pictures/report.png:
+the page of that log in Chromium, the one that the tests use too: what is installed (Debian: apt-get install chromium),
+or what PYDATATRACKER_BROWSER names.
 """
 
-import subprocess
 import sys
 from pathlib import Path
+
+from terminal_picture import draw
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "pictures"
@@ -14,40 +16,59 @@ PICTURES = ROOT / "docs" / "pictures"
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from browser import Browser, find  # noqa: E402
+from command import run  # noqa: E402
+from story import COLUMNS, TIME, play, typed  # noqa: E402
+
+LOG = "changes.jsonl"
+SHOW = f"pydatatracker show {LOG}"
+BLAME = f"pydatatracker blame -v {LOG} /products/cup/price"
+TERMINALS = {
+    "session": ("Who wrote that price?", [SHOW, BLAME]),
+    "show": ("pydatatracker show", [SHOW]),
+    "blame": ("pydatatracker blame", [BLAME]),
+    "diff": ("pydatatracker diff", [f"pydatatracker diff {LOG} 1..7"]),
+}
 
 
-def report() -> Path:
-    """Run the example and return the page of its log."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    log, page = WORK / "inventory.jsonl", WORK / "report.html"
-    log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pydatatracker"]
-    subprocess.run([*command, "run", "--stack", "--log", str(log), str(ROOT / "examples" / "inventory.py")], check=True)
-    log.write_text(log.read_text("utf-8").replace(f"{ROOT}/", ""), "utf-8")  # no path of this machine in a picture
-    subprocess.run([*command, "report", str(log), "-o", str(page)], check=True)
-    return page
+def write(path: Path, picture: str) -> None:
+    """Write a picture; one in which only times are new stays as it is."""
+    if not path.exists() or TIME.sub("", path.read_text("utf-8")) != TIME.sub("", picture):
+        path.write_text(picture, "utf-8")
+    print(path.relative_to(ROOT))
+
+
+def terminals() -> None:
+    """Type the commands and draw what they show."""
+    for name, (title, commands) in TERMINALS.items():
+        session = [(command, typed(command, WORK)) for command in commands]
+        write(PICTURES / f"{name}.svg", draw(name, title, session, COLUMNS))
+
+
+def report() -> None:
+    """Make the page of the log and let Chromium show the change that broke the shop."""
+    program = find()
+    if program is None:
+        sys.exit("there is no Chromium; install one, or name it in PYDATATRACKER_BROWSER")
+    page = WORK / "report.html"
+    run("report", LOG, "-o", page.name, cwd=WORK).check_returncode()
+    with Browser(program) as browser:
+        browser.open(page)
+        browser.until("document.querySelector('#position').textContent")
+        browser.run("document.getElementById('slider').focus()")
+        for _ in range(3):
+            browser.press("ArrowLeft")
+        browser.run("document.activeElement.blur()")
+        browser.picture(PICTURES / "report.png", width=1280, height=690, scale=2)
+    print((PICTURES / "report.png").relative_to(ROOT))
 
 
 def main() -> None:
     """Make the pictures."""
-    program = find()
-    if program is None:
-        sys.exit("there is no Chromium; install one, or name it in PYDATATRACKER_BROWSER")
-    page = report()
+    WORK.mkdir(parents=True, exist_ok=True)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with Browser(program) as browser:
-        browser.open(page)
-        browser.until("document.querySelector('#position').textContent")
-        # a change that says much: somebody has put a new key into an object
-        browser.run("document.getElementById('slider').focus()")
-        for _ in range(30):
-            if browser.text("#list .row.current .action").endswith("add"):
-                break
-            browser.press("ArrowLeft")
-        browser.press("ArrowLeft")
-        browser.run("document.activeElement.blur()")
-        browser.picture(PICTURES / "report.png", width=1400, height=860)
-        print(PICTURES.relative_to(ROOT) / "report.png")
+    play(WORK)
+    terminals()
+    report()
 
 
 if __name__ == "__main__":

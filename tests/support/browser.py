@@ -192,11 +192,11 @@ class Browser:
         )
         return found
 
-    def picture(self, path: Path, *, dark: bool = False, width: int = 1280, height: int = 800) -> None:
-        """Write what is seen as PNG."""
+    def picture(self, path: Path, *, dark: bool = False, width: int = 1280, height: int = 800, scale: int = 1) -> None:
+        """Write what is seen as PNG, scale pixels for each of the page's."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=theme)
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.settle()
         self.settle()
