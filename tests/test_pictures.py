@@ -1,0 +1,65 @@
+"""The pictures of README and docs: all there and all shown, safe to show anywhere, and what the commands print today."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from story import TIME, play, typed
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHOWN = [
+    (page, alt, page.parent / target)
+    for page in PAGES
+    for alt, target in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", page.read_text("utf-8"))
+]
+PICTURES = sorted((ROOT / "docs" / "pictures").iterdir())
+DRAWN = [path for path in PICTURES if path.suffix == ".svg"]
+SVG = "{http://www.w3.org/2000/svg}"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+of_each = pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
+
+
+def lines(path: Path) -> list[str]:
+    """Return what the terminal in a picture shows, line by line."""
+    rows: dict[float, str] = defaultdict(str)
+    for text in ElementTree.parse(path).iterfind(f".//{SVG}g/{SVG}text"):
+        said = (text.text or "").replace("\N{NO-BREAK SPACE}", " ")
+        column = round(float(text.attrib["x"]) * len(said) / float(text.attrib["textLength"]))
+        row = float(text.attrib["y"])
+        rows[row] = rows[row].ljust(column) + said
+    return [rows[row].rstrip() for row in sorted(rows)]
+
+
+def test_every_picture_is_shown_and_every_picture_shown_is_there() -> None:
+    """No page has a picture that is missing, without words for those who do not see it, or from elsewhere."""
+    assert set(PICTURES) == {path.resolve() for _, _, path in SHOWN}
+    assert [] == [page.name for page, alt, _ in SHOWN if len(alt.split()) < 5]
+
+
+@of_each
+def test_a_drawn_picture_needs_nothing_from_elsewhere(path: Path) -> None:
+    """An SVG is XML, and names no host, no script and no folder of the machine that made it."""
+    text = path.read_text("utf-8")
+    assert f"{SVG}svg" == ElementTree.fromstring(text).tag
+    assert {'"http://www.w3.org/2000/svg"'} == set(re.findall(r"[\"'][a-z]+://[^\s\"']*[\"']|[a-z]+://\S*", text))
+    assert [] == re.findall(r"url\(|href|@import|@font-face|<script|<image|<foreignObject", text)
+    assert [] == re.findall(r"/(?:tmp|home|root|usr|work|opt|Users|private)/|[A-Z]:\\", text)
+
+
+@of_each
+def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Path) -> None:
+    """The commands in a picture, typed again, print what stands under them, other times of day aside.
+
+    Where they print something new, and shall: `just pictures`.
+    """
+    play(tmp_path)
+    shown = lines(path)
+    commands = [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
+    printed = [f"$ {command}\n{COLOUR.sub('', typed(command, tmp_path))}" for command in commands]
+    again = [line.rstrip() for line in "".join(printed).splitlines() if line.strip()]
+    assert [TIME.sub("", line) for line in again] == [TIME.sub("", line) for line in shown], "just pictures"
