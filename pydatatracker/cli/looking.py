@@ -135,7 +135,7 @@ def show_places(rows: list[tuple[str, Any]], verbose: bool) -> None:
         place = place if columns is None else cut_left(place, width)
         sys.stdout.write(f"{paint('bold', pad(place, width))}  {view.line(line)}".rstrip() + "\n")
         if verbose:
-            for text in view.details(line):
+            for text in view.details(line, columns):
                 sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

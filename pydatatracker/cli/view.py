@@ -75,7 +75,7 @@ def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterato
             continue
         yield view.line(line)
         if how.verbose:
-            yield from view.details(line)
+            yield from view.details(line, view.columns)
 
 
 class Layout(NamedTuple):
@@ -132,8 +132,8 @@ class View:
         before, after = values_of(line, _VALUE if left is None else max(left, 8))
         return " ".join((*head, self._values(before, after, left))).rstrip()
 
-    def details(self, line: LogLine) -> Iterator[str]:
-        """Yield what ``-v`` adds: the call stack, the context, the snapshots, values in full."""
+    def details(self, line: LogLine, columns: int | None) -> Iterator[str]:
+        """Yield what ``-v`` adds, in lines of so many columns: call stack, context, snapshots, values in full."""
         found: list[tuple[str, str]] = []
         found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
         if line.transaction:
@@ -150,7 +150,7 @@ class View:
                 found.append((name, short(decode(line.extra[name]), _LONG)))
         for name, text in found:
             body = f"{' ' * 4}{name}: {text}"
-            yield self.paint("dim", body if self.columns is None else cut(body, self.columns))
+            yield self.paint("dim", body if columns is None else cut(body, columns))
 
     def _values(self, before: str | None, after: str | None, left: int | None) -> str:
         if left is not None and left < 4:
