@@ -26,7 +26,8 @@ def decode(data: Any) -> Any:
 
     O(size of data), which is left as it is. What cannot be brought back comes as `Repr`, `Cut`,
     `Ref` or `REDACTED`; a tag that is unknown or wrong in itself comes as the plain dict it is, so
-    that the logs of later versions can be read. Cycles through lists and dicts are closed again.
+    that the logs of later versions can be read. Cycles through lists and dicts are closed again; what is
+    named by a ``$ref`` and is not around it stays a `Ref`.
     Never raises for JSON data.
 
     >>> decode({"$dict": [["when", {"$tuple": [1, 2.5]}], [7, {"$set": [1, 3]}]]})
@@ -47,7 +48,7 @@ class _Decoder:
         self.todo: list[tuple[Any, Any, Any]] = []
         self.tagged: list[tuple[str, Any, dict[str, Any], Any, Any]] = []
         self.made: dict[int, Any] = {}  # id of JSON -> list or dict, as long as there are cycles
-        self.refs: list[tuple[str, Any, Any]] = []
+        self.refs: list[tuple[dict[str, Any], Any, Any]] = []
 
     def run(self, data: Any) -> Any:
         root: list[Any] = [None]
@@ -56,10 +57,8 @@ class _Decoder:
         while todo:
             source, holder, slot = todo.pop()
             holder[slot] = self.open(source, holder, slot)
-        for pointer, holder, slot in self.refs:
-            target = self.made.get(id(_resolve(data, pointer)))
-            if target is not None:
-                holder[slot] = target
+        if self.refs:
+            self.close_cycles(data)
         for tag, box, source, holder, slot in reversed(self.tagged):
             try:
                 holder[slot] = self.close(tag, box[0], source)
@@ -77,7 +76,7 @@ class _Decoder:
             return out
         tag = next((key for key in source if key[:1] == "$"), None) if len(source) <= 3 else None
         if tag == _REF and type(source[_REF]) is str:
-            self.refs.append((source[_REF], holder, slot))
+            self.refs.append((source, holder, slot))
             return Ref(source[_REF])
         if tag is not None and tag in _READERS:
             inner = source.get("start") if tag == "$cut" else source[tag]
@@ -93,6 +92,32 @@ class _Decoder:
         self.made[id(source)] = out
         self.todo += [(v, out, k) for k, v in source.items() if type(v) in _JSON]
         return out
+
+    def close_cycles(self, data: Any) -> None:
+        """Put the container itself where ``$ref`` names one that is around it, as encode writes no others.
+
+        By others, each named twice by the next, a line of a hundred bytes would become a value without end.
+        """
+        above: dict[int, Any] = {}
+        todo = [data]
+        while todo:
+            each = todo.pop()
+            for part in each.values() if type(each) is dict else each:
+                if type(part) in _JSON:
+                    above[id(part)] = each
+                    todo.append(part)
+        parent: Any = None
+        around: set[int] = set()
+        for source, holder, slot in self.refs:
+            if parent is not above.get(id(source)):
+                parent, around = above.get(id(source)), set()
+                each = parent
+                while each is not None:
+                    around.add(id(each))
+                    each = above.get(id(each))
+            target = _resolve(data, source[_REF])
+            if id(target) in around and id(target) in self.made:
+                holder[slot] = self.made[id(target)]
 
     def close(self, tag: str, inner: Any, source: dict[str, Any]) -> Any:
         """Return the value of one tag whose inner value is complete."""
