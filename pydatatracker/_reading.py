@@ -79,6 +79,7 @@ class ChangeReader:
         self.passed_over = 0  # lines that could not be read, so far
         self._strict = strict
         self._on_error = on_error
+        self._packed = False
         self._own: list[Callable[[], object]] = []  # what close() has to call, outermost first
         self._outer: Any = None  # the file as it was given, compressed or not
         self._file, self.name = self._open(source)
@@ -143,8 +144,9 @@ class ChangeReader:
         start = _start_of(file)
         if start[:2] == b"\x1f\x8b" or start == _ZSTD:
             inner: Any = _ungzip(file) if start != _ZSTD else unzstd(file)
-            file = io.BufferedReader(inner, _BLOCK)
+            file = io.BufferedReader(_Pieces(inner), _BLOCK)
             self._own.insert(0, file.close)
+            self._packed = True
         return file, name
 
     def _run(self) -> Generator[LogLine, None, None]:
@@ -159,13 +161,13 @@ class ChangeReader:
                     self._bad(number, offset, f"no newline for {MAX_LINE:,} bytes")
                     offset += len(raw) + _skip_line(readline)
                     continue
-                try:
-                    line = parse(raw, number, offset)
-                except NotAChange as error:
-                    if raw.strip():
+                if raw and not raw.isspace():  # a file may be nothing but a BOM
+                    try:
+                        line = parse(raw, number, offset)
+                    except NotAChange as error:
                         self._bad(number, offset, str(error))
-                else:
-                    yield line
+                    else:
+                        yield line
                 offset += len(raw)
         except Exception as error:  # a torn gzip, a disk that fails
             if not _is_of_the_file(error):
@@ -181,10 +183,18 @@ class ChangeReader:
         """
         number = offset = 0
         file = self._file
+        read, size = (file.read, _BLOCK) if hasattr(file, "read") else (file.readline, MAX_LINE)
+        if self._packed:
+            read = file.read1  # what was read of a torn file before the error is not lost
+        stopped: Exception | None = None
         try:
-            while block := file.read(_BLOCK) if hasattr(file, "read") else file.readline(MAX_LINE):
+            while stopped is None and (block := read(size)):
                 if block[-1:] != b"\n":
-                    block += file.readline(MAX_LINE)
+                    try:
+                        block += file.readline(MAX_LINE)
+                    except Exception as error:
+                        stopped = error
+                        block = block[: block.rfind(b"\n") + 1]
                 if len(block) >= MAX_LINE and block[-1:] != b"\n":
                     self._bad(number + 1, offset, f"no newline for {MAX_LINE:,} bytes")
                     number, offset = number + 1, offset + len(block) + _skip_line(file.readline)
@@ -195,6 +205,8 @@ class ChangeReader:
                 yield self._parsed(block, raws, number, offset)
                 number += len(raws)
                 offset += len(block)
+            if stopped is not None:
+                raise stopped
         except Exception as error:
             if not _is_of_the_file(error):
                 raise
@@ -213,11 +225,12 @@ class ChangeReader:
             offset += len(raw)
             if start == 0 and raw[:3] == _BOM:
                 raw, start = raw[3:], 3
+            if raw.isspace() or not raw:
+                continue
             try:
                 found.append(parse(raw, number, start))
             except NotAChange as error:
-                if raw.strip():
-                    self._bad(number, start, str(error))
+                self._bad(number, start, str(error))
         return SlowBlock(found)
 
     def _bad(self, number: int, offset: int, reason: str) -> None:
@@ -268,6 +281,27 @@ def _start_of(file: Any) -> bytes:
 def _is_of_the_file(error: Exception) -> bool:
     # ZstdError is a plain Exception, of whichever library reads it
     return isinstance(error, (OSError, EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
+
+
+class _Pieces(io.RawIOBase):
+    """What a decompressor gives, as it comes: of a torn file it would drop all that a larger read had so far."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._read = getattr(file, "read1", file.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 class _Unreadable(io.RawIOBase):

@@ -177,12 +177,15 @@ class Logs:
                 offset -= len(raw) + 1
                 if len(found) == count:
                     break
+                if offset == 0 and raw[:3] == b"\xef\xbb\xbf":
+                    raw, offset = raw[3:], 3
+                if not raw.strip():
+                    continue
                 try:
                     line = parse(raw + b"\n", 0, offset)
                 except NotAChange as error:
-                    if raw.strip():
-                        self.readers[0].passed_over += 1
-                        self._report(LogFormatError(self.names[0], 0, offset, str(error)))
+                    self.readers[0].passed_over += 1
+                    self._report(LogFormatError(self.names[0], 0, offset, str(error)))
                     continue
                 if wanted.keeps(line):
                     found.appendleft(line)
