@@ -163,12 +163,23 @@ def _is_of_a_set(line: dict[str, Any]) -> bool:
 
 
 def _moves(place: str, order: list[int]) -> list[dict[str, Any]]:
-    now = list(range(len(order)))
+    # an item that is not moved yet stands behind those that are, and behind the others from before it: those are
+    # counted by a Fenwick tree, as a list of a million items would take hours otherwise
+    size = len(order)
+    if sorted(order) != list(range(size)):
+        raise ValueError("order is no order")
+    waiting = [n & -n for n in range(size + 1)]
     found = []
     for new, old in enumerate(order):
-        at = now.index(old)
+        at, n = new, old
+        while n:
+            at += waiting[n]
+            n &= n - 1
+        n = old + 1
+        while n <= size:
+            waiting[n] -= 1
+            n += n & -n
         if at != new:
-            now.insert(new, now.pop(at))
             found.append({"op": "move", "from": f"{place}/{at}", "path": f"{place}/{new}"})
     return found
 
