@@ -35,4 +35,7 @@ def run(words: list[str]) -> int:
         return lost_output(error)
     except (KeyboardInterrupt, click.Abort):
         return 130
+    except RecursionError:  # json and copy walk by it; logs of ours nest 256 levels a value
+        click.echo(f"{PROGRAM}: the log has data that is nested deeper than Python goes", err=True)
+        return 2
     return 0

@@ -150,7 +150,7 @@ def state_at(roots: Roots, key: Key, *points: Point) -> list[Any]:
         for n, line in follower.lines(done, stop):
             follower.apply(n, line)
         done = stop
-        states.append(copy.deepcopy(value))
+        states.append(value if len(states) + 1 == len(points) else copy.deepcopy(value))  # nothing comes after the last
     return states
 
 
