@@ -144,7 +144,8 @@ def state_at(roots: Roots, key: Key, *points: Point) -> list[Any]:
     kept = roots.by_root[key]
     value = _empty(kept)
     follower = _Follower(roots, kept, value)
-    states, done = [], 0
+    states: list[Any] = []
+    done = 0
     for point in points:
         stop = max(done, kept.upto(point))
         for n, line in follower.lines(done, stop):
