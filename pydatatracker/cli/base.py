@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -16,7 +17,7 @@ from pydatatracker.cli.terminal import clean
 if TYPE_CHECKING:
     from pydatatracker.cli.logs import Logs
 
-__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report"]
+__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report", "written"]
 
 
 def fail(message: str) -> NoReturn:
@@ -89,6 +90,45 @@ def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -
         yield logs
     if logs.bad:
         raise click.exceptions.Exit(1)
+
+
+@contextlib.contextmanager
+def written(output: str, logs: Iterable[str]) -> Iterator[str]:
+    """Yield the name of a new file beside output, which takes its place when all is written, and goes if that fails.
+
+    So a file is never half of what was there before and half of what comes. What cannot be replaced (a pipe, a device)
+    is yielded itself. One of the logs as output, and what cannot be written, end the command with a sentence.
+    """
+    import secrets
+    import shutil
+
+    try:
+        for name in logs:
+            if name != "-" and os.path.exists(output) and os.path.samefile(name, output):
+                fail(f"{output} is the log; name another file with -o")
+        is_there = os.path.exists(output)
+        if is_there and not os.path.isfile(output):
+            yield output
+            return
+        target = os.path.realpath(output)  # of a link, what it points to
+        if is_there and not os.access(target, os.W_OK):
+            raise PermissionError(13, "Permission denied", output)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        part = os.path.join(os.path.dirname(target), f".{PROGRAM}-{secrets.token_hex(6)}")
+        try:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            if is_there:
+                shutil.copymode(target, part)
+            yield part
+            if is_there:
+                shutil.copymode(target, part)  # DuckDB makes the file anew
+            os.replace(part, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(part)
+            raise
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror or error}")
 
 
 def report(error: Any) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report
+from pydatatracker._reading import LogFormatError
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report, written
 from pydatatracker.cli.filters import Filter, filter_options
-from pydatatracker.io import LogFormatError
 from pydatatracker.logline import LogLine
 
 __all__ = ["convert_command", "query_command"]
 
+T = TypeVar("T")
 _FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
+_BATCH: Final = 1000  # rows of an answer in memory
 
 
 @cli.command(
@@ -29,42 +33,31 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
     """Write logs in another form.
 
     csv has a row a change; parquet (extra query) and sqlite a table; cloudevents, debezium and json-patch what the
-    exporters send; a chrome-trace opens in ui.perfetto.dev, a track for each actor.
+    exporters send; a chrome-trace opens in ui.perfetto.dev, a track for each actor. FILE is complete or as it was
+    before; an SQLite database that is there gets the changes added.
     """
     from pydatatracker.cli import convert
 
     if output is None and not convert.is_text(form):
         raise click.UsageError(f"--to {form} needs -o FILE", click.get_current_context())
     with logs_of(files) as logs:
-        lines = (line for line in logs.lines(wanted) if not line.is_gap)
 
-        def tell(line: LogLine, reason: str) -> None:
-            logs.readers[0].passed_over += 1  # the exit status says that the log is bad
+        def told(line: LogLine, reason: str) -> None:
+            logs.faults += 1  # the exit status says that the log is bad
+            logs.bar.hide()
             report(LogFormatError(", ".join(logs.names), line.line, line.offset, reason))
 
+        lines = (line for line in logs.lines(wanted) if not line.is_gap)
         try:
-            if form == "sqlite":
-                convert.to_sqlite(lines, str(output), tell)
-            elif form == "parquet":
-                convert.to_parquet(lines, str(output), tell)
-            elif form in ("csv", "chrome-trace"):
-                with convert.text_file(output, sys.stdout) as out:
-                    if form == "csv":
-                        convert.to_csv(lines, out, tell, printable=output is None)
-                    else:
-                        convert.to_trace(lines, out, tell)
-            elif output is None:
-                convert.to_format(lines, sys.stdout.buffer, form, tell)
-                sys.stdout.buffer.flush()
-            else:
-                with open(output, "wb") as file:
-                    convert.to_format(lines, file, form, tell)
-        except ImportError as error:
-            fail(str(error))
-        except OSError as error:
             if output is None:
-                raise
-            fail(f"cannot write {output}: {error.strerror or error}")
+                convert.to_stream(lines, sys.stdout, form, told)
+            elif form == "sqlite" and convert.is_database(output):
+                convert.into_sqlite(lines, output, told)
+            else:
+                with written(output, logs.names) as name:
+                    convert.to_file(lines, name, form, told)
+        except (ImportError, convert.Refused) as error:
+            fail(str(error))
 
 
 @cli.command(
@@ -76,37 +69,79 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
 def query_command(sql: str, files: tuple[str, ...], form: str) -> None:
     """Ask logs in SQL, by DuckDB (extra query): the table is called changes.
 
-    Files are JSONL, also .gz and .zst, or Parquet, globs of them, and s3://. Columns: seq time actor action pointer
-    before after method type transaction root context path splice order changes uuid pid thread stack, and time_ns.
-    before and after are JSON: after->>'$.price' is text of it. Lines that cannot be read are passed over.
+    Files are JSONL, also .gz and .zst, or Parquet, globs of them, and s3:// (extra s3; AWS_ENDPOINT_URL,
+    AWS_ACCESS_KEY_ID and so on say where and who). Columns: seq time actor action pointer before after method type
+    transaction root context path splice order changes uuid pid thread stack, and time_ns. before and after are JSON:
+    after->>'$.price' is text of it. Lines that cannot be read are passed over.
     """
     from pydatatracker.cli import convert
     from pydatatracker.cli.terminal import plain_columns
 
+    batches = _answer(sql, files)
     try:
-        from pydatatracker.query import connect
+        columns = [name for name, *_ in next(batches)]
+        if form == "table":
+            convert.write_table(columns, batches, sys.stdout, plain_columns(sys.stdout))
+        else:
+            convert.write_rows(columns, batches, sys.stdout, form)
+        sys.stdout.flush()
+    finally:
+        batches.close()
 
-        connection = connect(files)
+
+def _answer(sql: str, files: tuple[str, ...]) -> Any:
+    """Yield the description of the columns, then the rows, some at a time; what goes wrong ends the command."""
+    try:
+        from pydatatracker.query import LONGEST, connect
+
+        try:
+            yield from _rows(_waited(None, lambda: connect(files)), sql)
+        except _LineTooLong:
+            yield from _rows(_waited(None, lambda: connect(files, longest=LONGEST)), sql)
     except ImportError as error:
         fail(str(error))
+    except OSError as error:
+        _refuse(error)
     except Exception as error:  # duckdb has its own
-        fail(_first_line(error))
+        if type(error).__module__.partition(".")[0] not in ("duckdb", "_duckdb"):
+            raise
+        _refuse(error)
+
+
+class _LineTooLong(Exception):
+    """Nothing is said yet: it can be asked again with more room."""
+
+
+def _rows(connection: Any, sql: str) -> Iterator[Any]:
+    said = False
     try:
-        answer = connection.execute(sql)
-        columns = [each[0] for each in answer.description or []]
-        rows: list[tuple[Any, ...]] = answer.fetchall() if columns else []
-    except KeyboardInterrupt:
-        raise
+        answer = _waited(connection, lambda: connection.execute(sql))
+        description = _waited(connection, lambda: answer.description) or []
+        batch = _waited(connection, lambda: answer.fetchmany(_BATCH)) if description else []
+        yield description
+        while batch:
+            said = True
+            yield batch
+            batch = _waited(connection, lambda: answer.fetchmany(_BATCH))
     except Exception as error:
-        fail(_first_line(error))
+        if not said and '"maximum_object_size"' in str(error):
+            raise _LineTooLong from error
+        raise
     finally:
         connection.close()
-    if form == "table":
-        convert.write_table(columns, rows, sys.stdout, plain_columns(sys.stdout))
-    else:
-        convert.write_rows(columns, rows, sys.stdout, form)
-    sys.stdout.flush()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n\n")[0]
+def _waited(connection: Any, work: Callable[[], T]) -> T:
+    from pydatatracker.query import StillRunning, patiently
+
+    try:
+        return patiently(connection, work)
+    except StillRunning:  # its threads wait for a disk or a bucket, and so would the end of the process
+        os._exit(130)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    text = str(error).partition("\n\nLINE ")[0]
+    if text.startswith("Traceback"):  # of a bucket's filesystem: what it raised is the last line that begins one
+        text = next(line for line in reversed(text.splitlines()) if line and not line[0].isspace()).partition(": ")[2]
+    fail(text.partition("\n\n")[0])

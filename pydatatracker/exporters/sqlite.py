@@ -10,16 +10,16 @@ from typing import Any
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.sink import Item, SinkUnavailable
 
-__all__ = ["SqliteExporter", "SqliteSink", "row_of"]
+__all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "row_of"]
 
-_TABLE = """
+TABLE = """
 CREATE TABLE IF NOT EXISTS changes (
     id TEXT NOT NULL, seq INTEGER NOT NULL, root TEXT NOT NULL, time_ns INTEGER NOT NULL, action TEXT, method TEXT,
     type TEXT, pointer TEXT, actor TEXT, transaction_id TEXT, before TEXT, after TEXT, line TEXT NOT NULL,
     PRIMARY KEY (root, seq, id)
 ) WITHOUT ROWID"""
-_INDEXES = ("pointer", "actor", "time_ns")
-_INSERT = "INSERT OR IGNORE INTO changes VALUES (" + ", ".join("?" * 13) + ")"
+INDEXES = ("pointer", "actor", "time_ns")
+INSERT = "INSERT OR IGNORE INTO changes VALUES (" + ", ".join("?" * 13) + ")"
 
 
 class SqliteSink:
@@ -39,8 +39,8 @@ class SqliteSink:
         connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(_TABLE)
-        for column in _INDEXES:
+        connection.execute(TABLE)
+        for column in INDEXES:
             connection.execute(f"CREATE INDEX IF NOT EXISTS changes_{column} ON changes ({column})")
         return connection
 
@@ -52,7 +52,7 @@ class SqliteSink:
             rows = [row_of(item) for item in items]
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany(_INSERT, rows)
+                self._connection.executemany(INSERT, rows)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")

@@ -1,0 +1,212 @@
+"""S3 as DuckDB reads it: a filesystem of fsspec's over obstore, the client of `S3Exporter` (extras ``query``, ``s3``).
+
+DuckDB's own way, the extension httpfs, is downloaded when it is first used, which a closed network does not allow, and
+has settings of its own. Here the bucket is found as every AWS client finds it, by the variables ``AWS_ENDPOINT_URL``,
+``AWS_REGION``, ``AWS_ACCESS_KEY_ID`` and so on; ``http://`` in the endpoint is consent to it. obstore's own
+filesystem is not used: it makes a request a folder, and a glob with ``s3://`` in front finds nothing in 0.12.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import obstore
+from fsspec import AbstractFileSystem  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from fsspec.utils import glob_translate  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from obstore.store import S3Store
+
+__all__ = ["Buckets"]
+
+_BLOCK: Final = 8 << 20  # bytes of one request: a batch of S3Exporter is there with one
+_KEPT: Final = 4  # blocks of a file that is open
+_MAGIC: Final = re.compile(r"[*?\[]")
+_ONCE: Final = threading.Lock()  # a large object is fetched as a whole by one thread
+_RETRY: Final[Any] = {"max_retries": 2, "retry_timeout": datetime.timedelta(seconds=10)}
+_CLIENT: Final[Any] = {"connect_timeout": "5s", "timeout": "30s"}
+
+
+class Buckets(AbstractFileSystem):  # type: ignore[misc, unused-ignore]
+    """All buckets, to be read. What is not there, or not allowed, raises an OSError whose message is a sentence."""
+
+    protocol = "s3"  # what DuckDB asks for
+    cachable = False  # the environment may change
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stores: dict[str, Any] = {}
+        self._whole: dict[str, bytes] = {}
+        self._found: dict[str, Any] = {}  # path -> what a listing said of it: no request for it again
+
+    def _store(self, bucket: str) -> Any:
+        if bucket not in self._stores:
+            options: Any = dict(_CLIENT)
+            config: dict[str, Any] = {}
+            endpoint = _endpoint()
+            if endpoint:
+                if not re.match(r"https?://[^/]", endpoint):
+                    raise OSError(f"AWS_ENDPOINT_URL is {endpoint!r}, which is no address: http:// or https://")
+                config["endpoint"] = endpoint
+                options["allow_http"] = endpoint.startswith("http:")
+            with _told(f"s3://{bucket}"):
+                self._stores[bucket] = S3Store(bucket, client_options=options, retry_config=_RETRY, **config)
+        return self._stores[bucket]
+
+    def _split(self, path: str) -> tuple[str, str]:
+        bucket, _, key = path.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise FileNotFoundError(f"s3://{path.removeprefix('s3://')}: there is no bucket in this name")
+        return bucket, key
+
+    def _about(self, path: str) -> Any:
+        path = path.removeprefix("s3://")
+        if path not in self._found:
+            bucket, key = self._split(path)
+            with _told(f"s3://{path}"):
+                self._found[path] = obstore.head(self._store(bucket), key)
+        return self._found[path]
+
+    # ---- what DuckDB calls
+
+    def glob(self, path: str, maxdepth: int | None = None, **_: Any) -> list[str]:
+        """Return the objects whose names match, in order; a name without a sign of a pattern is looked for itself."""
+        path = path.removeprefix("s3://")
+        bucket, pattern = self._split(path)
+        magic = _MAGIC.search(pattern)
+        if path in self._found or magic is None:
+            self._about(path)
+            return [path]
+        matches = re.compile(glob_translate(pattern)).match
+        folder = pattern[: magic.start()].rpartition("/")[0]
+        with _told(f"s3://{bucket}"):
+            for page in self._store(bucket).list(folder or None):
+                self._found.update((f"{bucket}/{each['path']}", each) for each in page if matches(each["path"]))
+        return sorted(name for name in self._found if name.startswith(f"{bucket}/") and matches(self._split(name)[1]))
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """Return name, size and type, as fsspec has it."""
+        return {"name": path.removeprefix("s3://"), "size": self._about(path)["size"], "type": "file"}
+
+    def modified(self, path: str) -> Any:
+        """Return when an object was written."""
+        return self._about(path)["last_modified"]
+
+    def open(self, path: str, mode: str = "rb", **_: Any) -> _Object:
+        """Open an object for reading."""
+        if mode != "rb":
+            raise PermissionError(f"s3://{path.removeprefix('s3://')}: buckets are only read here")
+        bucket, key = self._split(path)
+        return _Object(self._store(bucket), key, self._about(path)["size"], f"s3://{bucket}/{key}", self._whole)
+
+
+class _Object:
+    """An object as a file, for several threads: it comes in blocks, the last few of which are kept.
+
+    DuckDB reads at a place by a seek and a read, between which another thread may do the same: what a thread has
+    sought is its own. Without a seek, reading goes on where it ended, whichever thread that was.
+    """
+
+    def __init__(self, store: Any, key: str, size: int, name: str, whole: dict[str, bytes]) -> None:
+        self._store = store
+        self._key = key
+        self._size = size
+        self._name = name
+        self._at = 0
+        self._sought: dict[int, int] = {}  # by thread
+        self._blocks: dict[int, bytes] = {}
+        self._whole = whole  # objects of a server that knows no ranges, by name
+
+    def read(self, length: int = -1) -> bytes:
+        at = self._sought.pop(threading.get_ident(), self._at)
+        end = self._size if length < 0 else min(at + length, self._size)
+        parts = []
+        while at < end:
+            number, offset = divmod(at, _BLOCK)
+            part = self._block(number)[offset : offset + end - at]
+            if not part:
+                raise OSError(f"{self._name}: it is shorter than the bucket says")
+            parts.append(part)
+            at += len(part)
+        self._at = at
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _block(self, number: int) -> bytes:
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._blocks[number] = self._fetched(number * _BLOCK, min((number + 1) * _BLOCK, self._size))
+            for old in list(self._blocks)[:-_KEPT]:
+                self._blocks.pop(old, None)
+        return block
+
+    def _fetched(self, start: int, end: int) -> bytes:
+        if (start or end < self._size) and self._name not in self._whole:
+            try:
+                with _told(self._name):
+                    return obstore.get_range(self._store, self._key, start=start, end=end).to_bytes()
+            except OSError as error:
+                if "non-partial" not in str(error.__cause__):  # rclone serve s3 1.75 sends the whole
+                    raise
+        if end - start == self._size:
+            return self._all()
+        with _ONCE:
+            if self._name not in self._whole:
+                self._whole[self._name] = self._all()
+        return self._whole[self._name][start:end]
+
+    def _all(self) -> bytes:
+        with _told(self._name):
+            return obstore.get(self._store, self._key).bytes().to_bytes()
+
+    def seek(self, place: int) -> int:
+        self._sought[threading.get_ident()] = self._at = place
+        return place
+
+    def tell(self) -> int:
+        return self._sought.get(threading.get_ident(), self._at)
+
+    def close(self) -> None:
+        self._blocks.clear()
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+_STATUS: Final = re.compile(r"non-2xx status code: (\d+ ?[A-Za-z ]*)")
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Raise what obstore raises as an OSError in a sentence."""
+    wrong = obstore.exceptions
+    try:
+        yield
+    except (wrong.PermissionDeniedError, wrong.UnauthenticatedError) as error:
+        raise _denied(name) from error
+    except (FileNotFoundError, wrong.NotFoundError) as error:
+        raise FileNotFoundError(f"{name}: there is no such object") from error
+    except wrong.BaseError as error:
+        text = str(error)
+        status = _STATUS.search(text)
+        if "NoSuchBucket" in text:
+            raise FileNotFoundError(f"{name}: there is no such bucket") from error
+        if "169.254.169.254" in text or "169.254.170.2" in text:  # where a machine of Amazon's finds its own
+            raise PermissionError(
+                f"{name}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true"
+            ) from error
+        if status is None:
+            raise OSError(f"{name}: no answer from {_endpoint() or 'S3'}") from error
+        if status[1][:3] in ("401", "403"):
+            raise _denied(name) from error
+        raise OSError(f"{name}: {_endpoint() or 'S3'} answers {status[1].strip()}") from error
+
+
+def _denied(name: str) -> PermissionError:
+    return PermissionError(
+        f"{name}: access denied; are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION those of this bucket?"
+    )

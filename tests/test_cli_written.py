@@ -1,0 +1,320 @@
+"""What ``convert`` and ``query`` leave behind: whole files or none, memory that does not grow, an end to Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from command import change, environment, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydatatracker.cli import main
+from pydatatracker.exporters.sqlite import SqliteSink, row_of
+from pydatatracker.logline import parse
+
+FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links of POSIX")
+
+
+def form_is_there(form: str) -> None:
+    if form == "parquet":
+        pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+
+
+def lines(count: int) -> bytes:
+    return b"".join(
+        change(seq=n, pointer=f"/k{n % 9}", path=[f"k{n % 9}"], after=n, uuid=f"{n:032x}") for n in range(1, count + 1)
+    )
+
+
+def interrupted(*args: object, cwd: pathlib.Path, after: float) -> tuple[int, float, bytes]:
+    """Start a command, press Ctrl-C after some seconds; (exit status, seconds until the end, standard error)."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pydatatracker", *map(str, args)],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(after)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, time.monotonic() - start, errors
+
+
+# ---- whole files or none
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_log_itself_is_not_written_over(tmp_path: pathlib.Path, form: str) -> None:
+    """By its name, by a link or by a second name: status 2, a sentence, and the log is as it was."""
+    form_is_there(form)
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(lines(3))
+    names = ["log.jsonl", "./log.jsonl"]
+    if sys.platform != "win32":
+        os.symlink(log, tmp_path / "link")
+        os.link(log, tmp_path / "twin")
+        names += ["link", "twin"]
+    for name in names:
+        done = run("convert", log, "--to", form, "-o", name, cwd=tmp_path)
+        assert (2, f"pydatatracker: {name} is the log; name another file with -o\n") == (done.returncode, done.stderr)
+    assert lines(3) == log.read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: str) -> None:
+    """Nothing else is left in the folder; a folder that is not there is made; permissions of the old file stay."""
+    form_is_there(form)
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(lines(3))
+    target = tmp_path / "new" / "folder" / "out"
+    assert 0 == main(["convert", str(log), "--to", form, "-o", str(target)])
+    first = target.read_bytes()
+    if form != "sqlite":
+        target.write_bytes(b"old" * 1_000_000)
+        target.chmod(0o640)
+    assert 0 == main(["convert", str(log), "--to", form, "-o", str(target)])
+    assert ["out"] == os.listdir(target.parent)
+    if form != "sqlite":
+        assert len(first) == target.stat().st_size
+        assert sys.platform == "win32" or target.stat().st_mode & 0o777 == 0o640
+
+
+@POSIX
+@pytest.mark.parametrize("form", FORMS)
+def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
+    """Status 130, the file that was there is as it was, and no other is left."""
+    form_is_there(form)
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(lines(20_000) * 20)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").write_bytes(b"old")
+    status, seconds, errors = interrupted("convert", log, "--to", form, "-o", folder / "old", cwd=tmp_path, after=0.7)
+    assert (130, b"") == (status, errors)
+    assert seconds < 5
+    assert ["old"] == os.listdir(folder)
+    assert b"old" == (folder / "old").read_bytes()
+
+
+@POSIX
+def test_what_cannot_be_replaced_is_written_to(tmp_path: pathlib.Path) -> None:
+    """A link stays a link, a device gets the text; a file that may not be written is refused."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(lines(2))
+    (tmp_path / "real").write_bytes(b"old")
+    os.symlink("real", tmp_path / "link")
+    assert 0 == run("convert", log, "--to", "csv", "-o", "link", cwd=tmp_path).returncode
+    assert (tmp_path / "link").is_symlink()
+    assert 3 == len((tmp_path / "real").read_text().splitlines())
+    done = run("convert", log, "--to", "csv", "-o", "/dev/stdout", cwd=tmp_path)
+    assert (0, 3) == (done.returncode, len(done.stdout.splitlines()))
+    if os.geteuid():
+        (tmp_path / "real").chmod(0o400)
+        done = run("convert", log, "--to", "csv", "-o", "link", cwd=tmp_path)
+        assert (2, "pydatatracker: cannot write link: Permission denied\n") == (done.returncode, done.stderr)
+    done = run("convert", log, "--to", "csv", "-o", log / "x", cwd=tmp_path)
+    assert (2, True) == (done.returncode, done.stderr.startswith("pydatatracker: cannot write "))
+
+
+# ---- SQLite
+
+
+def test_a_database_gets_the_changes_added(tmp_path: pathlib.Path) -> None:
+    """Tables of others stay; what is there twice is there once; what has another table of that name is refused."""
+    (tmp_path / "log.jsonl").write_bytes(lines(3))
+    (tmp_path / "more.jsonl").write_bytes(lines(5))
+    with sqlite3.connect(tmp_path / "app.db") as app:
+        app.execute("CREATE TABLE mine (x)")
+    app.close()
+    for log, count in (("log.jsonl", 3), ("more.jsonl", 5)):
+        assert 0 == run("convert", log, "--to", "sqlite", "-o", "app.db", cwd=tmp_path).returncode
+        app = sqlite3.connect(tmp_path / "app.db")
+        assert [(count,)] == app.execute("SELECT count(*) FROM changes").fetchall()
+        assert [] == app.execute("SELECT * FROM mine").fetchall()
+        app.close()
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE changes (x)")
+    other.close()
+    before = (tmp_path / "other.db").read_bytes()
+    done = run("convert", "log.jsonl", "--to", "sqlite", "-o", "other.db", cwd=tmp_path)
+    assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert done.stderr.startswith("pydatatracker: cannot write other.db: ")
+    assert before == (tmp_path / "other.db").read_bytes()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.fixed_dictionaries({}, optional={"actor": JSON, "before": JSON, "after": JSON, "seq": JSON,
+    "transaction": JSON, "changes": JSON, "path": JSON, "pid": JSON, "time_ns": JSON, "stack": JSON}), max_size=4))  # fmt: skip
+def test_no_line_stops_a_conversion(tmp_path_factory: pytest.TempPathFactory, fields: list[dict[str, object]]) -> None:
+    """Whatever stands in a line, each form is written: status 0, or 1 where a change could not be said in it."""
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "log.jsonl").write_bytes(b"".join(change(**{"uuid": f"u{n}", **each}) for n, each in enumerate(fields)))
+    for form in FORMS:
+        if form != "parquet":
+            assert main(["convert", str(folder / "log.jsonl"), "--to", form, "-o", str(folder / form)]) in (0, 1)
+    connection = sqlite3.connect(folder / "sqlite")
+    assert [(len(fields),)] == connection.execute("SELECT count(*) FROM changes").fetchall()
+    connection.close()
+    json.loads((folder / "chrome-trace").read_bytes())
+    for form in ("cloudevents", "debezium", "json-patch"):
+        for line in (folder / form).read_bytes().splitlines():
+            json.loads(line)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.fixed_dictionaries({"after": JSON}, optional={"before": JSON, "actor": st.text("aé", max_size=3)})))
+def test_rows_are_those_of_the_exporter(
+    tmp_path_factory: pytest.TempPathFactory, fields: list[dict[str, object]]
+) -> None:
+    """The table that ``convert`` writes is the one that SqliteExporter would have written."""
+    from pydatatracker.exporters.sink import Item
+
+    folder = tmp_path_factory.mktemp("rows")
+    raws = [change(**{**each, "seq": n, "uuid": f"u{n}"}) for n, each in enumerate(fields, 1)]
+    (folder / "log.jsonl").write_bytes(b"".join(raws))
+    assert 0 == main(["convert", str(folder / "log.jsonl"), "--to", "sqlite", "-o", str(folder / "ours.db")])
+    heads = [parse(raw) for raw in raws]
+    items = [Item(h.raw.strip(), h.seq or 0, h.root, h.time_ns or 0, h.uuid) for h in heads]
+    sink = SqliteSink(folder / "theirs.db", 1)
+    sink.send(items)
+    sink.close()
+    found = []
+    for name in ("ours.db", "theirs.db"):
+        connection = sqlite3.connect(folder / name)
+        found.append(connection.execute("SELECT * FROM changes ORDER BY seq").fetchall())
+        found.append(sorted(connection.execute("SELECT name, sql FROM sqlite_master").fetchall(), key=str))
+        connection.close()
+    assert found[:2] == found[2:]
+    assert [row_of(item) for item in items] == found[0]
+
+
+# ---- to a terminal
+
+
+def test_a_terminal_gets_nothing_but_letters(tmp_path: pathlib.Path) -> None:
+    """Also of the forms that programs read: escape sequences in a log are spelled out."""
+    from command import run_in_terminal
+
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    (tmp_path / "log.jsonl").write_bytes(change(actor="\x1b[31m\x9b31mred", pointer="/x", path=["x"], after="\x9b1m"))
+    sql = ("query", "select actor, after->>'$' from changes", "log.jsonl", "--format")
+    for args in [("convert", "log.jsonl", "--to", form) for form in ("csv", "debezium", "chrome-trace")] + [
+        (*sql, "csv"),
+        (*sql, "json"),
+    ]:
+        status, shown = run_in_terminal(*args, cwd=tmp_path, columns=500)
+        assert 0 == status
+        assert "red" in shown
+        assert {letter for letter in shown if not letter.isprintable()} <= {"\n"}, args
+
+
+# ---- long queries
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from range(10000000) a, range(10000000) b where a.range + b.range = 7",
+        "select * from changes a, changes b, changes c, changes d order by 1",
+        "select * from range(10000000000)",
+    ],
+)
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> None:
+    """Whether it computes, sorts or prints: status 130, soon, and nothing is said."""
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    (tmp_path / "log.jsonl").write_bytes(lines(200))
+    status, seconds, errors = interrupted("query", "--format", form, sql, "log.jsonl", cwd=tmp_path, after=1.5)
+    assert (130, b"") == (status, errors)
+    assert seconds < 5
+
+
+def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
+    """``| head`` gets its lines, and the rest is not computed."""
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    (tmp_path / "log.jsonl").write_bytes(lines(2))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pydatatracker", "query", "--format", "csv", "select * from range(10000000000)",
+         "log.jsonl"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert b"range\r\n" == process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert b"" == process.stderr.read()
+    process.stderr.close()
+    assert 0 == process.wait(60)
+
+
+def test_rows_of_many_batches_are_all_there(tmp_path: pathlib.Path) -> None:
+    """In order, each once, in every form; a table's columns become wider where they have to."""
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    (tmp_path / "log.jsonl").write_bytes(lines(2))
+    sql = "select range as n, repeat('x', (range / 700)::int) as x from range(3501)"
+    csv = run("query", "--format", "csv", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
+    rows = [
+        json.loads(line)
+        for line in run("query", "--format", "json", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
+    ]
+    table = run("query", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
+    assert [row["n"] for row in rows] == list(range(3501))
+    assert [f"{row['n']},{row['x']}" for row in rows] == csv[1:]
+    assert [[str(row["n"]), *([row["x"]] if row["x"] else [])] for row in rows] == [line.split() for line in table[1:]]
+    assert ["n"] == run("query", "select 1 as n where false", "log.jsonl", cwd=tmp_path).stdout.splitlines()
+
+
+def test_a_line_of_any_length(tmp_path: pathlib.Path) -> None:
+    """Longer than DuckDB's buffers: it is asked again with more room."""
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    (tmp_path / "log.jsonl").write_bytes(lines(2) + change(seq=3, after="x" * 40_000_000))
+    done = run("query", "--format", "csv", "select seq, length(after) from changes", "log.jsonl", cwd=tmp_path)
+    assert ["1,1", "2,1", "3,40000002"] == done.stdout.splitlines()[1:]
+    assert 0 == run("convert", "log.jsonl", "--to", "parquet", "-o", "x.parquet", cwd=tmp_path).returncode
+    done = run("query", "--format", "csv", "select seq, length(after) from changes", "x.parquet", cwd=tmp_path)
+    assert ["1,1", "2,1", "3,40000002"] == done.stdout.splitlines()[1:]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")
+@pytest.mark.parametrize("form", [*FORMS, "query"])
+def test_memory_does_not_grow_with_the_log(tmp_path: pathlib.Path, form: str) -> None:
+    """A log of 120 MB: 60 MB for what is text, 300 MB where DuckDB works."""
+    if form == "query":
+        pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    form_is_there(form)
+    log = tmp_path / "log.jsonl"
+    block = change(pointer="/k", path=["k"], after="x" * 800) * 1000
+    with open(log, "wb") as file:
+        for _ in range(120):
+            file.write(block)
+    args = ["convert", str(log), "--to", form, "-o", str(tmp_path / "out")]
+    if form == "query":
+        args = ["query", "--format", "csv", "select * from changes", str(log)]
+    # a process' figure begins with that of the process that made it: here a small one
+    program = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-S", "-c", program, sys.executable, "-m", "pydatatracker", *args]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, timeout=120, check=True)
+    assert int(done.stdout) / 1024 < (300 if form in ("parquet", "query") else 60)
