@@ -165,3 +165,18 @@ def test_without_duckdb(tmp_path: pathlib.Path) -> None:
             done.returncode,
             done.stderr,
         )
+
+
+def test_query_takes_the_filters(tmp_path: pathlib.Path) -> None:
+    """They choose the rows; the lines that cannot be read are named; for what is no file of lines SQL has its own."""
+    lines = [change(seq=n, actor="ab"[n % 2], pointer=f"/k/{n}", path=["k", n], after=n) for n in range(10)]
+    (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + b"nonsense\n")
+    sql = "select count(*) as n, min(seq) as first from changes"
+    done = run("query", sql, "log.jsonl", "--actor", "b", "--seq", "4..", "--format", "csv", cwd=tmp_path)
+    assert (1, ["n,first", "3,5"]) == (done.returncode, done.stdout.splitlines())
+    assert "log.jsonl: line 11, byte" in done.stderr
+    done = run("query", sql, "log.jsonl", "--path", "/k/7", "--format", "json", cwd=tmp_path)
+    assert '{"n": 1, "first": 7}\n' == done.stdout
+    done = run("query", sql, "x.parquet", "--actor", "b", cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "where actor = 'ann'" in done.stderr

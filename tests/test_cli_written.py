@@ -74,11 +74,15 @@ def test_the_log_itself_is_not_written_over(tmp_path: pathlib.Path, form: str) -
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: str) -> None:
-    """Nothing else is left in the folder; a folder that is not there is made; permissions of the old file stay."""
+    """Nothing else is left in the folder; a folder that is not there is named, not made; permissions of the old file stay."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(3))
-    target = tmp_path / "new" / "folder" / "out"
+    done = run("convert", log, "--to", form, "-o", tmp_path / "new" / "out", cwd=tmp_path)
+    assert (2, True) == (done.returncode, "No such file or directory" in done.stderr)
+    assert not (tmp_path / "new").exists()
+    target = tmp_path / "folder" / "out"
+    target.parent.mkdir()
     assert 0 == main(["convert", str(log), "--to", form, "-o", str(target)])
     first = target.read_bytes()
     if form != "sqlite":

@@ -113,7 +113,6 @@ def written(output: str, logs: Iterable[str]) -> Iterator[str]:
         target = os.path.realpath(output)  # of a link, what it points to
         if is_there and not os.access(target, os.W_OK):
             raise PermissionError(13, "Permission denied", output)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
         part = os.path.join(os.path.dirname(target), f".{PROGRAM}-{secrets.token_hex(6)}")
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

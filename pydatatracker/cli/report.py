@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report, written
 from pydatatracker.cli.filters import Filter, filter_options
 from pydatatracker.cli.terminal import clean
 
@@ -43,23 +43,22 @@ def report_command(files: tuple[str, ...], wanted: Filter, output: str) -> None:
         bad.append(error)
         report(error)
 
-    with logs_of(files, told) as logs:
-        for name in logs.names:
-            if output != "-" and name != "-" and os.path.exists(output) and os.path.samefile(name, output):
-                fail(f"{output} is the log; name another file with -o")
+    def read(logs: Any) -> Changes:
         changes = Changes(", ".join(map(_title, logs.names)))
         for line in logs.lines():
             changes.add(line, wanted.is_empty or wanted.keeps(line))
         for error in bad:
             changes.tell(error)
+        return changes
+
+    with logs_of(files, told) as logs:
         if output == "-":  # as bytes: the page is UTF-8 whatever the terminal is
-            sys.stdout.buffer.writelines(piece.encode() for piece in page(changes))
+            sys.stdout.buffer.writelines(piece.encode() for piece in page(read(logs)))
             return
-        try:
-            with open(output, "w", encoding="utf-8", newline="\n") as file:
+        with written(output, logs.names) as name:
+            changes = read(logs)
+            with open(name, "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(page(changes))
-        except OSError as error:
-            fail(f"cannot write {output}: {error.strerror}")
         size = os.path.getsize(output) / 1e6
         click.echo(f"{clean(output)}: {len(changes):,} changes, {size:.1f} MB; open it in a browser")
 

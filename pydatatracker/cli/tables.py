@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -65,28 +66,49 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
 )
 @click.argument("sql", metavar="SQL")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@filter_options
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-def query_command(sql: str, files: tuple[str, ...], form: str) -> None:
+def query_command(sql: str, files: tuple[str, ...], wanted: Filter, form: str) -> None:
     """Ask logs in SQL, by DuckDB (extra query): the table is called changes.
 
     Files are JSONL, also .gz and .zst, or Parquet, globs of them, and s3:// (extra s3; AWS_ENDPOINT_URL,
     AWS_ACCESS_KEY_ID and so on say where and who). Columns: seq time actor action pointer before after method type
     transaction root context path splice order changes uuid pid thread stack, and time_ns. before and after are JSON:
-    after->>'$.price' is text of it. Lines that cannot be read are passed over.
+    after->>'$.price' is text of it. Lines that cannot be read are passed over; with filters, which are for files of
+    lines, they are named.
     """
     from pydatatracker.cli import convert
     from pydatatracker.cli.terminal import plain_columns
 
-    batches = _answer(sql, files)
-    try:
-        columns = [name for name, *_ in next(batches)]
-        if form == "table":
-            convert.write_table(columns, batches, sys.stdout, plain_columns(sys.stdout))
-        else:
-            convert.write_rows(columns, batches, sys.stdout, form)
-        sys.stdout.flush()
-    finally:
-        batches.close()
+    with _filtered(files, wanted) as sources:
+        batches = _answer(sql, sources)
+        try:
+            columns = [name for name, *_ in next(batches)]
+            if form == "table":
+                convert.write_table(columns, batches, sys.stdout, plain_columns(sys.stdout))
+            else:
+                convert.write_rows(columns, batches, sys.stdout, form)
+            sys.stdout.flush()
+        finally:
+            batches.close()
+
+
+@contextlib.contextmanager
+def _filtered(files: tuple[str, ...], wanted: Filter) -> Iterator[tuple[str, ...]]:
+    """Yield the files or, with filters, a temporary one of the lines that they let through."""
+    if wanted.is_empty:
+        yield files
+        return
+    other = next((name for name in files if name.startswith("s3://") or name.endswith(".parquet")), None)
+    if other is not None:
+        fail(f"the filters read files of lines, not {other}; say it in SQL, as: where actor = 'ann'")
+    import tempfile
+
+    with logs_of(files) as logs, tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "changes.jsonl")
+        with open(name, "wb") as file:
+            file.writelines(line.raw.strip() + b"\n" for line in logs.lines(wanted) if not line.is_gap)
+        yield (name,)
 
 
 def _answer(sql: str, files: tuple[str, ...]) -> Any:
