@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydatatracker._core import MISSING
 from pydatatracker._decoding import decode
 from pydatatracker._standins import Repr
+from pydatatracker.pointer import key_text
 
 if TYPE_CHECKING:
     from pydatatracker.change import ChangeLogEntry
@@ -210,7 +211,7 @@ class LogLine:
         self.offset = offset  # of its first byte in the file
 
     def __repr__(self) -> str:
-        return f"<LogLine {self.line}: {self.action} {self.pointer or self.location or ''}>"
+        return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
 
     # ---- what the line is
 

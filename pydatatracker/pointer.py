@@ -9,7 +9,7 @@ from typing import Any
 
 from pydatatracker import _core
 
-__all__ = ["action_bits", "compile_glob", "parse_pointer", "to_pointer"]
+__all__ = ["action_bits", "compile_glob", "key_text", "parse_pointer", "to_pointer"]
 
 Segment = str | Callable[[str], Any] | None
 
@@ -41,12 +41,19 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
 
 
 def _segment(key: object) -> str:
-    if not isinstance(key, str):
-        try:
-            key = str(key)
-        except Exception as error:  # a user's __str__
-            key = f"<{type(key).__name__}: __str__ raised {type(error).__name__}>"
-    return key.replace("~", "~0").replace("/", "~1")
+    return (key if isinstance(key, str) else key_text(key)).replace("~", "~0").replace("/", "~1")
+
+
+def key_text(key: object) -> str:
+    """Return a key as text, whatever it is: an int of more than 4300 digits has none, a user's __str__ may fail.
+
+    >>> key_text(7)
+    '7'
+    """
+    try:
+        return str(key)
+    except Exception as error:
+        return f"<{type(key).__name__}: __str__ raised {type(error).__name__}>"
 
 
 def compile_glob(pattern: str) -> tuple[Segment, ...]:

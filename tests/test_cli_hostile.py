@@ -55,6 +55,7 @@ SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read
     "json5.jsonl": (3, 4, 5),
     "large-numbers.jsonl": (),
     "lone-surrogates.jsonl": (),
+    "long-integer-as-a-place.jsonl": (),
     "long-integer.jsonl": (5,),
     "markup.jsonl": (),
     "misfits.jsonl": (),
@@ -90,8 +91,8 @@ SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read
 }
 TORN = ("torn.jsonl.gz", "wrong-checksum.jsonl.gz")  # three lines, and then what cannot be unpacked
 STATELESS = frozenset((  # there is no state in them in which /good is 2
-    "all-binary.bin", "byte-order-mark-only.jsonl", "empty.jsonl", "not-json-lines.jsonl", "only-carriage-returns.jsonl",
-    "patch-cannot-say.jsonl", "utf-16.jsonl", "version-0-1-0.jsonl",
+    "all-binary.bin", "byte-order-mark-only.jsonl", "empty.jsonl", "long-integer-as-a-place.jsonl", "not-json-lines.jsonl",
+    "only-carriage-returns.jsonl", "patch-cannot-say.jsonl", "utf-16.jsonl", "version-0-1-0.jsonl",
 ))  # fmt: skip
 EXAMPLES = int(os.environ.get("PYDATATRACKER_EXAMPLES", "60"))
 

@@ -13,7 +13,7 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.change import ChangeLogEntry
 from pydatatracker.history.inverse import Operation, operation
-from pydatatracker.pointer import parse_pointer, to_pointer
+from pydatatracker.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["blame_all", "history_of"]
 
@@ -61,7 +61,7 @@ class _Gone:
         tracker = _core.tracker(key)
         if tracker is not None:
             return tracker.uuid == self.text
-        return (key if type(key) is str else str(key)) == self.text if _core.is_quiet(key) else False
+        return (key if type(key) is str else key_text(key)) == self.text if _core.is_quiet(key) else False
 
 
 def step_into(container: Any, part: str) -> tuple[Any, Any]:
@@ -74,14 +74,14 @@ def step_into(container: Any, part: str) -> tuple[Any, Any]:
     if kind == "set":
         for element in set.__iter__(container):
             tracker = _core.tracker(element)
-            if part == (tracker.uuid if tracker is not None else str(element)):
+            if part == (tracker.uuid if tracker is not None else key_text(element)):
                 return element, element
         return _Gone(part), MISSING
     held = _core.plain(container)
     if part in held:
         return part, held[part]
     for key, value in held.items():
-        if type(key) is not str and str(key) == part:
+        if type(key) is not str and key_text(key) == part:
             return key, value
     return _Gone(part), MISSING
 
@@ -291,7 +291,9 @@ def _shown(key: Any) -> Any:
 
 
 def _reading_order(pointer: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pointer.split("/")]
+    # numbers by their digits: int() takes no more than 4300
+    parts = [(part, part.lstrip("0")) for part in pointer.split("/")]
+    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
 
 
 def _touched(done: Operation) -> list[Any]:

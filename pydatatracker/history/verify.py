@@ -10,7 +10,7 @@ from pydatatracker._core import MISSING, Change, Words
 from pydatatracker._standins import is_redacted
 from pydatatracker.history.inverse import Operation, operation
 from pydatatracker.history.rewind import collect, take_back_plain
-from pydatatracker.pointer import to_pointer
+from pydatatracker.pointer import key_text, to_pointer
 
 __all__ = ["Difference", "verify"]
 
@@ -31,7 +31,7 @@ class Difference:
 def verify(container: Any) -> Difference | None:
     """Do what `tracking_verify` says."""
     nodes, changes = collect(container)
-    for path, each in sorted(nodes.values(), key=lambda item: [str(key) for key in item[0]]):
+    for path, each in sorted(nodes.values(), key=lambda item: [key_text(key) for key in item[0]]):
         tracker = _core.tracker(each)
         found = _one(each, changes.get(id(tracker), []))
         if found is not None:

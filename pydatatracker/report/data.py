@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydatatracker._core import MISSING
 from pydatatracker.codec import encode
 from pydatatracker.logline import LogLine, _read
+from pydatatracker.pointer import key_text
 
 __all__ = ["TABLES", "Changes"]
 
@@ -238,7 +239,7 @@ def _body(line: LogLine) -> dict[str, Any]:
             if value is not MISSING:
                 body[key] = encode(value)
         location = line.location
-        body["w"] = location if isinstance(location, str) else "" if location is None else repr(location)
+        body["w"] = location if isinstance(location, str) else "" if location is None else key_text(location)
         return body
     for name, key in _SLOTS:
         raw = getattr(head, name)

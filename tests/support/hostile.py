@@ -160,8 +160,11 @@ def _shown(said: Said, log: Expected, made: Path | None) -> None:
 def _shown_as_json(said: Said, log: Expected, made: Path | None) -> None:
     _shown(said, log, made)
     for raw, line in zip(log.good, said.out.split("\n")[:-1], strict=True):
-        with contextlib.suppress(UnicodeDecodeError):
-            assert repr(_loads(raw.decode())) == repr(_loads(line))  # NaN is not itself
+        try:
+            known = repr(_loads(raw.decode()))  # NaN is not itself
+        except ValueError:  # not UTF-8 inside of text, or an int of 4,301 digits
+            continue
+        assert known == repr(_loads(line))
 
 
 def _loads(text: str) -> Any:
