@@ -109,6 +109,37 @@ def test_sqlite_parquet_and_formats(tmp_path: pathlib.Path, capfd: pytest.Captur
     assert 2 == main(["convert", str(log), "--to", "csv", "-o", str(tmp_path)])
 
 
+def test_cloudevents_are_read_by_their_sdk(tmp_path: pathlib.Path) -> None:
+    """Each line of a session of its own is a CloudEvent 1.0 to the SDK, with an id of its own."""
+    pytest.importorskip("cloudevents.core", reason="the SDK of CloudEvents is not installed")
+    from cloudevents.core.formats.json import JSONFormat
+    from cloudevents.core.v1.event import CloudEvent
+
+    from pydatatracker import TrackedDict, track, tracking_actor
+    from pydatatracker.observers import json_file_observer
+
+    value = track({"cfg": {"ports": [3, 1, 2]}, "tags": {"a"}})
+    assert isinstance(value, TrackedDict)
+    with json_file_observer(str(tmp_path / "log.jsonl")) as observer, tracking_actor("ann", reason="é\u2028"):
+        value.tracking_add_observer(observer)
+        value["cfg"]["ports"].sort()
+        value["cfg"]["ports"][1:] = [b"x", (1, float("inf"))]
+        value["tags"] |= {"b", "c"}
+        value["a/b~"] = None
+        value.update(x=1, y={})
+        del value["x"]
+        value.clear()
+    assert 0 == main(["convert", str(tmp_path / "log.jsonl"), "--to", "cloudevents", "-o", str(tmp_path / "events")])
+    events = [JSONFormat().read(CloudEvent, line) for line in (tmp_path / "events").read_bytes().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_bytes().splitlines()]
+    assert lines == [event.get_data() for event in events]
+    assert [line["time_ns"] // 1000 for line in lines] == [
+        int(event.get_time().timestamp()) * 1_000_000 + event.get_time().microsecond  # type: ignore[union-attr]
+        for event in events
+    ]
+    assert len(lines) == len({event.get_id() for event in events})
+
+
 def test_a_chrome_trace(tmp_path: pathlib.Path) -> None:
     """Valid JSON in Chrome's format: instant events in microseconds, a named track for each actor."""
     log = tmp_path / "log.jsonl"
