@@ -288,7 +288,7 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._read = getattr(file, "read1", file.read)
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
 
     def readable(self) -> bool:
         return True
@@ -302,6 +302,38 @@ class _Pieces(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
+
+
+class _Frames(io.RawIOBase):
+    """What the zstd frames of a file hold. zstandard's own reader takes a torn frame for the end of the file."""
+
+    def __init__(self, file: Any, frame: Callable[[], Any]) -> None:
+        self._file = file
+        self._new = frame
+        self._frame: Any = None  # the one that is being read
+        self._given = b""  # of the file, and not read yet
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            given, self._given = self._given or self._file.read(4096), b""  # little: it may hold very much
+            if not given:
+                torn, self._frame = self._frame, None
+                if torn is not None:
+                    raise EOFError("the last zstd frame is cut off")
+                return 0
+            if self._frame is None:
+                self._frame = self._new()
+            self._ready = self._frame.decompress(given)
+            if self._frame.eof:
+                self._given, self._frame = self._frame.unused_data, None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 class _Unreadable(io.RawIOBase):
@@ -334,4 +366,4 @@ def unzstd(file: Any) -> Any:
             import zstandard  # type: ignore[import-not-found,unused-ignore]
         except ImportError:
             return _Unreadable('zstd before Python 3.14 needs zstandard: pip install "pydatatracker[cli]"')
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        return _Frames(file, zstandard.ZstdDecompressor().decompressobj)

@@ -137,6 +137,8 @@ class ReadChange(ChangeLogEntry):
     def _time_ns(self) -> int:
         if "time_ns" in self._line:
             return int(self._line["time_ns"])
+        if "created_time" not in self._line:
+            return 0  # not said
         moment = datetime.datetime.fromisoformat(self._line["created_time"])
         return int(moment.timestamp() * 1_000_000) * 1000
 

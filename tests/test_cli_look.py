@@ -142,6 +142,21 @@ def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> No
         compare_blame(x, Rebuilt(roots, key), Rebuilt(roots, key, remember=True))
 
 
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
+    """Of any session, also with containers that move and keys that are tuples: ``blame --all`` keeps no other change."""
+    path = fresh()
+    logged(steps, path)
+    with Logs([path], fail) as logs, Roots(logs, fail) as roots:
+        for key in roots.by_root:
+            both = Rebuilt(roots, key), Rebuilt(roots, key, remember=True)
+            whole, short = ({place: line.seq for place, line in each.blame(None)} for each in both)
+            assert whole == short
+            for place in whole:
+                assert [whole[place]] == [line.seq for _, line in both[1].blame(place)]
+
+
 def fail(error: Exception) -> None:
     """A line that is not as it should be."""
     pytest.fail(str(error))
@@ -152,6 +167,8 @@ def compare_blame(x: Any, rebuilt: Rebuilt, remembered: Rebuilt) -> None:
     theirs = x.tracking_blame()
     ours = rebuilt.value.tracking_blame()
     whole, short = ({place: line.seq for place, line in each.blame(None)} for each in (rebuilt, remembered))
+    for place in whole:
+        assert [(place, whole[place])] == [(place, line.seq) for _, line in remembered.blame(place)]
     assert whole == short
     for place, each in theirs.items():
         assert each.seq == line_seq(rebuilt, ours[place])

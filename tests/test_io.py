@@ -362,3 +362,24 @@ def test_lines_come_as_they_are_written() -> None:
         assert 2 == next(reader).seq
         os.close(put)
         assert [] == list(reader)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python's own zstd")
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_torn_zstd_gives_its_whole_lines_and_says_so(tmp_path: pathlib.Path, frames: int) -> None:
+    """However much of its end is missing: what stands before the tear is read, and the tear is named."""
+    zstandard = pytest.importorskip("zstandard")
+    lines = b"".join(line_of(seq=n, actor=hex(n * 7919)) for n in range(400))
+    whole = b"".join(zstandard.compress(lines) for _ in range(frames))
+    path = tmp_path / "log.zst"
+    path.write_bytes(whole)
+    errors = Errors()
+    assert 400 * frames == len(list(read_changes(path, on_error=errors)))
+    assert [] == errors
+    for missing in (1, 3, 100, len(whole) // frames - 8):
+        path.write_bytes(whole[:-missing])
+        errors = Errors()
+        found = list(read_changes(path, on_error=errors))
+        assert len(found) >= 400 * (frames - 1)
+        assert "reading stopped" in errors[-1].reason
+        assert [n % 400 for n in range(len(found))] == [line.seq for line in found]

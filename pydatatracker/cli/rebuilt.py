@@ -182,7 +182,7 @@ class Rebuilt:
         self.lines = roots.by_root[key]
         empty = _empty(self.lines)
         made: Any = TrackedList if type(empty) is list else TrackedSet if type(empty) is set else TrackedDict
-        kept: dict[str, Any] = {"tracking_max_changes": 64, "tracking_remember_last": True} if remember else {
+        kept: dict[str, Any] = {"tracking_max_changes": 8, "tracking_remember_last": True} if remember else {
             "tracking_max_changes": None
         }  # fmt: skip
         self.value: Any = made(tracking_auto_convert=True, **kept)

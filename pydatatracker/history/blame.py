@@ -162,7 +162,7 @@ class _Trail:
 
 
 def remembered(container: Any, node: Any, key: Any) -> Change | None:
-    """The last change of a place among those that left the ring, if they are kept. O(1)."""
+    """The last change of a place among those that left the ring, if they are kept. O(1), a tuple as key O(places)."""
     best: Change | None = None
     for log in _core.logs(container):
         last = _core.remembered(log)[0]
@@ -173,8 +173,11 @@ def remembered(container: Any, node: Any, key: Any) -> Change | None:
             change = marks[key] if type(key) is int and key < len(marks) else None
         elif type(key) is _Gone:
             change = next((marks[each] for each in marks if key.names(each)), None)
-        else:
-            change = marks.get(key if _core.is_quiet(key) else id(key))
+        elif _core.is_quiet(key):
+            change = marks.get(key)
+        else:  # marked by the id of the key that was given: an equal one may have been given since
+            equal = (each for each in marks.values() if any(_same(item, key) for item in _touched(operation(each))))
+            change = max(equal, key=lambda each: each.seq, default=None)
         if change is not None and (best is None or change.seq > best.seq):
             best = change
     return best
@@ -279,7 +282,7 @@ def _add_remembered(found: dict[Any, Change], node: Any, path: Any, marks: Any, 
             if change is not None and index >= 0:
                 found.setdefault((*path, index), change)
     else:
-        for change in set(marks.values()):
+        for change in sorted(set(marks.values()), key=lambda each: -each.seq):  # of equal keys the newest counts
             for key in _touched(operation(change)):
                 if change is marks.get(key if _core.is_quiet(key) else id(key)):
                     found.setdefault((*path, _shown(key)), change)
