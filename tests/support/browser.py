@@ -134,6 +134,8 @@ class Browser:
 
     def open(self, address: str | Path) -> None:
         """Go to an address, or a file, and wait until it is loaded."""
+        self.call("Page.navigate", url="about:blank")  # the page that was there has troubles of its own till it goes
+        self.until("document.readyState === 'complete' && location.href === 'about:blank'")
         self.trouble.clear()
         self.requests.clear()
         url = address.resolve().as_uri() if isinstance(address, Path) else address
