@@ -103,6 +103,71 @@ def test_the_slider_shows_the_state_then(page: Browser) -> None:
     assert [] == page.trouble
 
 
+def middle(page: Browser, selector: str) -> float:
+    box = page.run(
+        f"(({{ left, width }}) => [left, width])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+    )
+    return float(box[0] + box[1] / 2)
+
+
+def press_at(page: Browser, x: float, selector: str) -> None:
+    """Press the mouse at x, in the middle of the height of an element."""
+    y = page.run(
+        f"(({{ top, height }}) => top + height / 2)(document.querySelector('{selector}').getBoundingClientRect())"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+    page.settle()
+
+
+PAINTED = """(() => {  // the columns of pixels in which ticks are
+  const canvas = document.querySelector('#canvas'), scale = canvas.width / canvas.clientWidth;
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const left = canvas.getBoundingClientRect().left;
+  return [...Array(canvas.width).keys()].filter(n => [0, 1, 2].some(lane =>
+    data[(Math.round((lane * 22 + 15) * scale) * canvas.width + n) * 4 + 3])).map(n => left + (n + 0.5) / scale);
+})()"""
+
+
+def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
+    """At every position the cursor is on the change's tick, and where it is pressed is that change again; none is cut."""
+    painted = page.run(PAINTED)
+    left, right = page.run(
+        "(({ left, right }) => [left, right])(document.querySelector('#canvas').getBoundingClientRect())"
+    )
+    assert 6 * 3 == len(painted)  # each tick is three pixels wide
+    assert left + 2 < painted[0]
+    assert right - 2 > painted[-1]
+    for n in range(1, 7):
+        slide(page, n)
+        assert painted[n * 3 - 2] == pytest.approx(middle(page, "#tick"), abs=0.01)
+        assert painted[n * 3 - 2] == pytest.approx(middle(page, "#cursor") + 0.5, abs=0.01)
+    for selector in ("#rail", "#canvas"):
+        for n in range(7):
+            slide(page, n)
+            x = middle(page, "#cursor")
+            slide(page, 6 - n)
+            press_at(page, x, selector)
+            assert n == int(page.run("document.querySelector('#slider').value"))
+            assert x == middle(page, "#cursor")
+    assert "slider" == page.run("document.activeElement.id")
+
+
+def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> None:
+    """The current change's tick stands out in the colour of its action, beside its actor's name; before all there is none."""
+    actors = [re.sub(r"\d+$", "", text) for text in page.texts("button.lane")]
+    for n, actor, action in ((1, "(no actor)", "init"), (3, "deploy", "add"), (4, "cleaner", "remove")):
+        slide(page, n)
+        name = f"#lanes > :nth-child({actors.index(actor) + 1})"
+        tops = page.run(
+            f"['#tick', {json.dumps(name)}].map(e => document.querySelector(e).getBoundingClientRect().top)"
+        )
+        assert 3 == pytest.approx(tops[0] - tops[1])
+        assert f"is-{action}" == page.run("document.querySelector('#tick').className")
+    slide(page, 0)
+    assert page.run("document.querySelector('#tick').hidden")
+
+
 def test_each_place_names_its_last_writer(page: Browser) -> None:
     """Beside a place stands who wrote it last; pressing it goes to that change."""
     page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")

@@ -1,27 +1,34 @@
 // How many changes of whom, when: a lane for each of the busiest actors, one for all others.
-// The bars are drawn once to a canvas of their own; a step of the slider draws that and one line.
+// The ticks are drawn once; a step of the slider moves the cursor, which is one element with the slider's thumb at its
+// foot, so that the two cannot disagree.
 
-import { actionClass, actorName, element } from "./dom.js";
+import { actionClass, actorName, byId, element } from "./dom.js";
 
 const LANES = 9;
 const LANE = 22;
+const EDGE = 9; // pixels at both ends, for half a tick and half a thumb
+const START = EDGE + 14; // the first change; what was before it is at the edge
 const DRAWN = ["add", "update", "remove", "init", "other"];
 
 export class Timeline {
   // chosen(at): the user pointed at change at. picked(actor): at the name of an actor, or null for the others.
   constructor(plot, canvas, lanes, log, colours, chosen, picked) {
     Object.assign(this, { plot, canvas, lanes, log, colours, chosen, picked, byTime: false, current: -1, shown: [] });
-    this.bars = document.createElement("canvas");
+    [this.slider, this.mark, this.tick] = ["slider", "cursor", "tick"].map(byId);
     new ResizeObserver(() => this.draw()).observe(plot);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     const point = (event) => {
-      if (event.buttons & 1) this.chosen(this.changeAt(event.clientX - canvas.getBoundingClientRect().left));
+      if (event.buttons & 1) this.chosen(this.changeAt(event.clientX - plot.getBoundingClientRect().left));
     };
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
+    plot.addEventListener("pointerdown", (event) => {
+      plot.setPointerCapture(event.pointerId);
       point(event);
     });
-    canvas.addEventListener("pointermove", point);
+    plot.addEventListener("pointermove", point);
+    plot.addEventListener("mousedown", (event) => {
+      event.preventDefault(); // which would take the focus away again
+      this.slider.focus();
+    });
   }
 
   // The log has grown.
@@ -61,15 +68,21 @@ export class Timeline {
     this.cursor();
   }
 
+  get wide() { return Math.max(1, this.width - 1 - EDGE - START); }
+  get timed() { return this.byTime && this.last > this.first; }
+
+  // The column of pixels of change at; -1: before the first.
   xOf(at) {
-    const wide = this.width - 1, { log } = this;
-    if (this.byTime && this.last > this.first) return ((log.time[at] ?? this.first) - this.first) / (this.last - this.first) * wide;
-    return log.size < 2 ? 0 : at / (log.size - 1) * wide;
+    const { log } = this;
+    if (at < 0) return EDGE;
+    const part = this.timed ? ((log.time[at] ?? this.first) - this.first) / (this.last - this.first) : at / Math.max(1, log.size - 1);
+    return START + Math.floor(part * this.wide);
   }
 
   changeAt(x) {
-    const { log } = this, part = Math.min(1, Math.max(0, x / Math.max(1, this.width - 1)));
-    if (!this.byTime || !(this.last > this.first)) return Math.round(part * (log.size - 1));
+    const { log } = this, part = Math.min(1, Math.max(0, (x - 0.5 - START) / this.wide));
+    if (x < (EDGE + START) / 2) return -1;
+    if (!this.timed) return Math.round(part * (log.size - 1));
     const time = this.first + part * (this.last - this.first);
     let low = 0, high = log.size - 1; // clocks go back at times: near enough
     while (low < high) {
@@ -83,16 +96,13 @@ export class Timeline {
     this.width = this.plot.clientWidth;
     if (!this.width || !this.laneOf) return;
     const scale = devicePixelRatio || 1, high = Math.max(1, this.count) * LANE;
-    for (const canvas of [this.canvas, this.bars]) {
-      canvas.width = Math.round(this.width * scale);
-      canvas.height = Math.round(high * scale);
-    }
+    this.canvas.width = Math.round(this.width * scale);
+    this.canvas.height = Math.round(high * scale);
     this.canvas.style.height = `${high}px`;
-    const paint = this.bars.getContext("2d");
+    const paint = this.canvas.getContext("2d");
     paint.scale(scale, scale);
     const style = getComputedStyle(document.documentElement);
     const colour = Object.fromEntries(DRAWN.map((name) => [name, style.getPropertyValue(`--${name}`)]));
-    this.line = style.getPropertyValue("--ink");
     paint.fillStyle = style.getPropertyValue("--rule");
     for (let lane = 1; lane <= this.count; lane++) paint.fillRect(0, lane * LANE - 1, this.width, 1);
     const all = this.bins(null), most = Math.max(1, ...all.map((bins) => bins.reduce((a, b) => Math.max(a, b), 0)));
@@ -109,14 +119,14 @@ export class Timeline {
     const { log, width } = this;
     const bins = DRAWN.map(() => new Uint32Array(width * this.count));
     const kinds = log.actions.map((action) => Math.max(0, DRAWN.indexOf(DRAWN.includes(action) ? action : "other")));
-    const add = (at) => bins[kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + Math.floor(this.xOf(at))]++;
+    const add = (at) => bins[kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + this.xOf(at)]++;
     if (shown === null) for (let at = 0; at < log.size; at++) add(at);
     else shown.forEach(add);
     return bins;
   }
 
   paint(paint, bins, most, colour, alpha) {
-    const { width } = this, room = LANE - 5, unit = room / Math.log1p(most);
+    const { width } = this, room = LANE - 5, unit = room / Math.log1p(most), broad = this.log.size < width / 3 ? 1 : 0;
     paint.globalAlpha = alpha;
     for (let place = 0; place < width * this.count; place++) {
       const total = bins.reduce((sum, kind) => sum + kind[place], 0);
@@ -127,7 +137,7 @@ export class Timeline {
         if (!kind[place]) return;
         const part = high * kind[place] / total;
         paint.fillStyle = colour[DRAWN[n]];
-        paint.fillRect(x, y - part, this.log.size < width / 3 ? 3 : 1, part);
+        paint.fillRect(x - broad, y - part, 1 + 2 * broad, part);
         y -= part;
       });
     }
@@ -135,14 +145,12 @@ export class Timeline {
   }
 
   cursor() {
-    const paint = this.canvas.getContext("2d");
-    paint.setTransform(1, 0, 0, 1, 0, 0);
-    paint.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    if (this.canvas.width && this.bars.width) paint.drawImage(this.bars, 0, 0);
-    if (this.current < 0) return;
-    const scale = devicePixelRatio || 1;
-    paint.fillStyle = this.line;
-    paint.fillRect(Math.round(this.xOf(this.current) * scale), 0, Math.max(1, Math.round(1.5 * scale)), this.canvas.height);
+    const at = Math.min(this.current, this.log.size - 1), lane = at < 0 ? -1 : this.laneOf[this.log.actor[at]];
+    this.mark.style.transform = `translateX(${this.xOf(at)}px)`;
+    this.tick.hidden = at < 0;
+    if (at < 0) return;
+    this.tick.className = actionClass(this.log.action(at));
+    this.tick.style.transform = `translateY(${lane * LANE}px)`;
   }
 }
 
