@@ -142,14 +142,15 @@ def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
         slide(page, n)
         assert painted[n * 3 - 2] == pytest.approx(middle(page, "#tick"), abs=0.01)
         assert painted[n * 3 - 2] == pytest.approx(middle(page, "#cursor") + 0.5, abs=0.01)
-    for selector in ("#rail", "#canvas"):
+    for scale, selector in (("by-number", "#rail"), ("by-time", "#rail"), ("by-number", "#canvas")):
+        page.click(f"#{scale}")
         for n in range(7):
             slide(page, n)
             x = middle(page, "#cursor")
             slide(page, 6 - n)
             press_at(page, x, selector)
-            assert n == int(page.run("document.querySelector('#slider').value"))
             assert x == middle(page, "#cursor")
+            assert scale == "by-time" or n == int(page.run("document.querySelector('#slider').value"))
     assert "slider" == page.run("document.activeElement.id")
 
 
@@ -250,8 +251,12 @@ def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
     assert page.run("document.getElementById('help').open")
     page.press("ArrowLeft", "Escape")
     assert (False, True) == (page.run("document.getElementById('help').open"), current(page).endswith("4 of 6"))
+    pressed = "['by-number', 'by-time'].map(id => document.getElementById(id).ariaPressed)"
+    assert ["true", "false"] == page.run(pressed)
     page.press("t")
-    assert "true" == page.run("document.getElementById('scale').ariaPressed")
+    assert ["false", "true"] == page.run(pressed)
+    page.click("#by-number")
+    assert ["true", "false"] == page.run(pressed)
     assert [] == page.trouble
 
 

@@ -123,17 +123,21 @@ function grow(part) {
   draw();
 }
 
+function scale(byTime) {
+  timeline.byTime = byTime;
+  byId("by-number").setAttribute("aria-pressed", String(!byTime));
+  byId("by-time").setAttribute("aria-pressed", String(byTime));
+  timeline.draw();
+}
+
 // ---- hands
 
 slider.addEventListener("input", () => go(Number(slider.value) - 1));
 byId("filters").addEventListener("input", filter);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("reset", () => setTimeout(filter));
-byId("scale").addEventListener("click", () => {
-  timeline.byTime = !timeline.byTime;
-  byId("scale").setAttribute("aria-pressed", String(timeline.byTime));
-  timeline.draw();
-});
+byId("by-number").addEventListener("click", () => scale(false));
+byId("by-time").addEventListener("click", () => scale(true));
 byId("follow").addEventListener("change", (event) => {
   tree.follow = event.target.checked;
   draw();
@@ -146,7 +150,7 @@ const KEYS = {
   PageUp: () => step(-20), PageDown: () => step(20),
   Home: () => go(shown[0] ?? -1), End: () => go(shown[shown.length - 1] ?? -1),
   "/": () => byId("text").focus(), "?": () => byId("help").showModal(),
-  t: () => byId("scale").click(), f: () => byId("follow").click(),
+  t: () => scale(!timeline.byTime), f: () => byId("follow").click(),
 };
 
 document.addEventListener("keydown", (event) => {
