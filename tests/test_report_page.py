@@ -169,6 +169,37 @@ def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> No
     assert page.run("document.querySelector('#tick').hidden")
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bool, tmp_path: Path) -> None:
+    """Ticks, the legend and the words of the list have the colours of the actions; nothing that names an actor has a hue."""
+    page.picture(tmp_path / "page.png", dark=dark)
+    assert ["add", "update", "remove", "init"] == page.texts("#legend span")
+    legend = page.run(
+        "[...document.querySelectorAll('#legend span')].map(e => getComputedStyle(e, '::before').backgroundColor)"
+    )
+    of = dict(zip(page.texts("#legend span"), legend, strict=True))
+    assert 4 == len(set(legend))
+    words = page.run(
+        "[...document.querySelectorAll('#list .action')].map(e => [e.textContent.slice(2), getComputedStyle(e).color])"
+    )
+    assert {(action, of[action]) for action in of} == set(map(tuple, words))
+    ticks = set()
+    for n in range(1, 7):
+        slide(page, n)
+        ticks.add(
+            tuple(
+                page.run(
+                    "(e => [e.className.slice(3), getComputedStyle(e).backgroundColor])(document.querySelector('#tick'))"
+                )
+            )
+        )
+    assert set(of.items()) == ticks
+    named = page.run(
+        "[...document.querySelectorAll('button.lane span, #list .actor, #tree .writer')].flatMap(e => ['color', 'backgroundColor'].map(k => getComputedStyle(e)[k]))"
+    )
+    assert set(legend).isdisjoint(named)
+
+
 def test_each_place_names_its_last_writer(page: Browser) -> None:
     """Beside a place stands who wrote it last; pressing it goes to that change."""
     page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")

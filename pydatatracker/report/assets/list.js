@@ -8,8 +8,8 @@ const ROW = 24;
 
 export class ChangeList {
   // chosen(at): the user picked change at.
-  constructor(box, log, colours, chosen) {
-    Object.assign(this, { box, log, colours, shown: [], current: -1 });
+  constructor(box, log, chosen) {
+    Object.assign(this, { box, log, shown: [], current: -1 });
     this.rows = new Windowed(box, ROW, makeChange, (row, index) => this.show(row, index));
     box.addEventListener("click", (event) => {
       const index = this.rows.indexOf(event);
@@ -52,8 +52,7 @@ export class ChangeList {
     setText(seq, log.seq[at] === null ? "" : String(log.seq[at]));
     setText(time, timeOf(log.time[at]));
     time.title = dateAndTime(log.time[at]);
-    setText(actor.lastChild, actorName(log.who(at)));
-    actor.firstChild.style.background = this.colours(log.actor[at]);
+    setText(actor, actorName(log.who(at)));
     action.className = `action ${actionClass(does)}`;
     setText(action, Object.hasOwn(ACTION_SIGNS, does) ? `${ACTION_SIGNS[does]} ${does}` : preview(does).slice(1, -1));
     const place = preview(log.where(at), 400).slice(1, -1);
@@ -69,12 +68,10 @@ function makeChange() {
   const row = element("div");
   row.id = `change-${++rowNumber}`;
   row.setAttribute("role", "option");
-  const actor = element("span", "actor");
-  actor.append(element("i", "dot"), element("span"));
   const where = element("span", "where");
   where.append(element("bdi"));
   where.firstChild.dir = "ltr";
-  row.append(element("span", "seq"), element("span", "when"), actor, element("span", "action"), where, element("span", "values"));
+  row.append(element("span", "seq"), element("span", "when"), element("span", "actor"), element("span", "action"), where, element("span", "values"));
   return row;
 }
 

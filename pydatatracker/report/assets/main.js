@@ -6,17 +6,16 @@ import { Log, compileGlob } from "./log.js";
 import { actorName, byId, dateAndTime, element, plural } from "./dom.js";
 import { ChangeList } from "./list.js";
 import { Tree } from "./tree.js";
-import { Timeline, actorColours } from "./timeline.js";
+import { Timeline } from "./timeline.js";
 import { showDetails } from "./details.js";
 import { follow } from "./live.js";
 
 const log = new Log();
 const world = new World(log);
-const colours = actorColours(log);
 const slider = byId("slider");
-const list = new ChangeList(byId("list"), log, colours, go);
-const tree = new Tree(byId("tree"), log, world, colours, go);
-const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, colours, go, pick);
+const list = new ChangeList(byId("list"), log, go);
+const tree = new Tree(byId("tree"), log, world, go);
+const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, go, pick);
 let current = -1; // -1: before the first change
 let shown = [];
 let drawing = false;

@@ -2,6 +2,7 @@
 // The ticks are drawn once; a step of the slider moves the cursor, which is one element with the slider's thumb at its
 // foot, so that the two cannot disagree.
 
+import { clean } from "./values.js";
 import { actionClass, actorName, byId, element } from "./dom.js";
 
 const LANES = 9;
@@ -12,8 +13,8 @@ const DRAWN = ["add", "update", "remove", "init", "other"];
 
 export class Timeline {
   // chosen(at): the user pointed at change at. picked(actor): at the name of an actor, or null for the others.
-  constructor(plot, canvas, lanes, log, colours, chosen, picked) {
-    Object.assign(this, { plot, canvas, lanes, log, colours, chosen, picked, byTime: false, current: -1, shown: [] });
+  constructor(plot, canvas, lanes, log, chosen, picked) {
+    Object.assign(this, { plot, canvas, lanes, log, chosen, picked, byTime: false, current: -1, shown: [] });
     [this.slider, this.mark, this.tick] = ["slider", "cursor", "tick"].map(byId);
     new ResizeObserver(() => this.draw()).observe(plot);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -44,17 +45,30 @@ export class Timeline {
     this.lanes.replaceChildren(...own.map((actor) => {
       const name = log.actors[actor], button = element("button", "lane");
       button.type = "button";
-      button.append(element("i", "dot"), element("span", "", actorName(name)), element("small", "", counts[actor].toLocaleString()));
-      button.firstChild.style.background = this.colours(actor);
+      button.append(element("span", "", actorName(name)), element("small", "", counts[actor].toLocaleString()));
       button.title = `only the changes by ${actorName(name)}`;
       button.addEventListener("click", () => this.picked(actor));
       return button;
     }));
     if (this.count > own.length) this.lanes.append(element("span", "lane", `${order.length - own.length} others`));
+    this.kinds = log.actions.map((action) => DRAWN.indexOf(DRAWN.includes(action) ? action : "other"));
+    byId("legend").replaceChildren(...this.legend());
     let [first, last] = [Infinity, -Infinity];
     for (const time of log.time) if (time !== null) [first, last] = [Math.min(first, time), Math.max(last, time)];
     Object.assign(this, { first, last });
     this.draw();
+  }
+
+  // What the colours mean, of those that the log has.
+  *legend() {
+    for (const [kind, name] of DRAWN.entries()) {
+      const actions = this.log.actions.filter((_, n) => this.kinds[n] === kind);
+      if (!actions.length) continue;
+      const item = element("span", `is-${name}`, actions.every((each) => each === "lock" || each === "unlock") ? "lock" : name);
+      item.setAttribute("role", "listitem");
+      item.title = actions.slice(0, 20).map(clean).join(", ");
+      yield item;
+    }
   }
 
   // Which changes are not dimmed; null: all.
@@ -118,8 +132,7 @@ export class Timeline {
   bins(shown) {
     const { log, width } = this;
     const bins = DRAWN.map(() => new Uint32Array(width * this.count));
-    const kinds = log.actions.map((action) => Math.max(0, DRAWN.indexOf(DRAWN.includes(action) ? action : "other")));
-    const add = (at) => bins[kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + this.xOf(at)]++;
+    const add = (at) => bins[this.kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + this.xOf(at)]++;
     if (shown === null) for (let at = 0; at < log.size; at++) add(at);
     else shown.forEach(add);
     return bins;
@@ -148,17 +161,9 @@ export class Timeline {
     const at = Math.min(this.current, this.log.size - 1), lane = at < 0 ? -1 : this.laneOf[this.log.actor[at]];
     this.mark.style.transform = `translateX(${this.xOf(at)}px)`;
     this.tick.hidden = at < 0;
+    for (const [n, each] of [...this.lanes.children].entries()) each.classList.toggle("current", n === lane);
     if (at < 0) return;
     this.tick.className = actionClass(this.log.action(at));
     this.tick.style.transform = `translateY(${lane * LANE}px)`;
   }
-}
-
-// A colour for each actor, far from that of the one before; told apart by name too, never by colour alone.
-export function actorColours(log) {
-  const known = new Map();
-  return (actor) => {
-    if (!known.has(actor)) known.set(actor, log.actors[actor] ? `hsl(${(210 + actor * 137.5) % 360} 60% 52%)` : "gray");
-    return known.get(actor);
-  };
 }

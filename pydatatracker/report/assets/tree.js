@@ -12,8 +12,8 @@ const GHOSTS = 50; // of what a change removed are shown
 
 export class Tree {
   // jump(at): the user asked for the change that wrote a place.
-  constructor(box, log, world, colours, jump) {
-    Object.assign(this, { box, log, world, colours, jump, rows: [], current: "", at: -1, follow: true });
+  constructor(box, log, world, jump) {
+    Object.assign(this, { box, log, world, jump, rows: [], current: "", at: -1, follow: true });
     this.open = new Set(); // by the user
     this.opened = new Set(); // to show the current change
     this.changed = new Map();
@@ -135,8 +135,7 @@ export class Tree {
     if (by < 0) return;
     const { log } = this, who = actorName(log.who(by));
     writer.classList.toggle("inherited", Boolean(inherited));
-    writer.firstChild.style.background = this.colours(log.actor[by]);
-    setText(writer.lastChild, `${who} ${log.seq[by] ?? ""}`);
+    setText(writer, `${who} ${log.seq[by] ?? ""}`);
     writer.title = `last written by ${who}, change ${log.seq[by] ?? "?"}: go there`;
     writer.at = by;
   }
@@ -200,10 +199,9 @@ function makePlace() {
   const row = element("div");
   row.id = `place-${++placeNumber}`;
   row.setAttribute("role", "treeitem");
-  const key = element("span", "key"), writer = element("span", "writer");
+  const key = element("span", "key");
   key.append(element("bdi"));
-  writer.append(element("i", "dot"), element("span"));
-  row.append(element("span", "twist"), key, element("span", "value"), writer);
+  row.append(element("span", "twist"), key, element("span", "value"), element("span", "writer"));
   return row;
 }
 
