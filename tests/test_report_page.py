@@ -226,6 +226,39 @@ def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
     assert any(re.fullmatch(r".*test_report_page\.py:\d+ in shop.*", frame) for frame in page.texts(".stack li"))
 
 
+@pytest.mark.parametrize("width", [1400, 1000, 920])
+def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    """Pointers begin at one edge, cut or whole; what has no room is behind an ellipsis, and still there to be read."""
+    pointers = [f"/products/\U0001f375{'x' * n}/price" for n in range(40)]
+    lines = [
+        change(seq=n, action="add", path=pointer.split("/")[1:], pointer=pointer, after=n)
+        for n, pointer in enumerate(pointers)
+    ]
+    (tmp_path / "long.jsonl").write_bytes(b"".join(lines))
+    browser.open(written(tmp_path, tmp_path / "long.jsonl"))
+    browser.until("document.querySelector('#position').textContent")
+    browser.picture(tmp_path / "page.png", width=width, height=1400)
+    assert pointers == browser.texts("#list .where")
+    seen = browser.run(
+        "[...document.querySelectorAll('#list .row:not([hidden]) .where')].map(e => { const [off, dots, end] = e.children, box = e.getBoundingClientRect();"
+        " return [off.textContent, dots.getBoundingClientRect().left - box.left, box.right - end.getBoundingClientRect().right]; })"
+    )
+    assert {0} == {round(left, 3) for _, left, _ in seen}
+    assert all(room >= -0.5 for _, _, room in seen)
+    cut = [(off, room) for off, _, room in seen if off]
+    assert cut
+    assert all(room < 25 for _, room in cut)  # as much is seen as has room, but for one sign
+    assert not any("\ud800" <= off[-1] <= "\udfff" for off, _ in cut)
+    names = [
+        node["name"]["value"]
+        for node in browser.call("Accessibility.getFullAXTree")["nodes"]
+        if node.get("role", {}).get("value") == "option" and not node.get("ignored")
+    ]
+    assert set(pointers) <= {word for name in names for word in name.split()}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "left"),
     [

@@ -10,11 +10,23 @@ export class ChangeList {
   // chosen(at): the user picked change at.
   constructor(box, log, chosen) {
     Object.assign(this, { box, log, shown: [], current: -1 });
-    this.rows = new Windowed(box, ROW, makeChange, (row, index) => this.show(row, index));
+    this.pencil = document.createElement("canvas").getContext("2d");
+    this.cuts = new Map(); // of a pointer: how much of its beginning has no room
+    this.room = Infinity;
+    this.rows = new Windowed(box, ROW, () => this.make(), (row, index) => this.show(row, index));
     box.addEventListener("click", (event) => {
       const index = this.rows.indexOf(event);
       if (index >= 0) chosen(this.shown[index]);
     });
+  }
+
+  // The log has grown: columns are as wide as what is in them, and the pointer has the rest.
+  grow() {
+    const { log, box } = this;
+    const longest = (texts, least, most) => Math.min(most, texts.reduce((a, text) => Math.max(a, text.length), least));
+    box.style.setProperty("--seq", longest(log.seq.map((seq) => String(seq ?? "")), 2, 12));
+    box.style.setProperty("--actor", longest(log.actors.map(actorName), 6, 13));
+    box.style.setProperty("--where", longest(log.places.map(([pointer]) => pointer), 8, 40) + (log.roots.length > 1 ? 3 : 0));
   }
 
   set(shown) {
@@ -56,9 +68,45 @@ export class ChangeList {
     action.className = `action ${actionClass(does)}`;
     setText(action, Object.hasOwn(ACTION_SIGNS, does) ? `${ACTION_SIGNS[does]} ${does}` : preview(does).slice(1, -1));
     const place = preview(log.where(at), 400).slice(1, -1);
-    setText(where.firstChild, place);
+    const cut = this.cutOf(place);
+    setText(where.firstChild, place.slice(0, cut));
+    setText(where.lastChild, place.slice(cut));
     where.title = place;
     setText(values, summary(log.body[at]));
+  }
+
+  // How many letters of a pointer's beginning have no room: the end says more.
+  cutOf(place) {
+    const known = this.cuts.get(place);
+    if (known !== undefined) return known;
+    const { pencil, room } = this;
+    let low = 0, high = place.length;
+    if (pencil.measureText(place).width > room) {
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (pencil.measureText(`…${place.slice(middle)}`).width > room) low = middle + 1; else high = middle;
+      }
+      if (/[\udc00-\udfff]/.test(place[low] ?? "")) low++; // half a sign
+    }
+    if (this.cuts.size > 5000) this.cuts.clear();
+    this.cuts.set(place, low);
+    return low;
+  }
+
+  make() {
+    const row = makeChange();
+    if (!this.rows.rows.length) { // all are as wide as the first
+      const where = row.querySelector(".where");
+      new ResizeObserver(([{ contentRect }]) => {
+        if (!contentRect.width || contentRect.width === this.room) return;
+        this.room = contentRect.width;
+        const { fontWeight, fontSize, fontFamily } = getComputedStyle(where);
+        this.pencil.font = `${fontWeight} ${fontSize} ${fontFamily}`;
+        this.cuts.clear();
+        this.rows.draw();
+      }).observe(where);
+    }
+    return row;
   }
 }
 
@@ -69,8 +117,9 @@ function makeChange() {
   row.id = `change-${++rowNumber}`;
   row.setAttribute("role", "option");
   const where = element("span", "where");
-  where.append(element("bdi"));
-  where.firstChild.dir = "ltr";
+  where.append(element("span", "off"), element("i"), element("bdi"));
+  where.children[1].setAttribute("aria-hidden", "true");
+  where.lastChild.dir = "ltr";
   row.append(element("span", "seq"), element("span", "when"), element("span", "actor"), element("span", "action"), where, element("span", "values"));
   return row;
 }

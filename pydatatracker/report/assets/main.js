@@ -116,6 +116,7 @@ function grow(part) {
   byId("canvas").setAttribute("aria-label", `${plural(log.size, "change")} by ${log.actors.slice(0, 20).map(actorName).join(", ")}`);
   options(byId("actor"), [...log.actors].sort(), (name) => `=${name}`, actorName);
   options(byId("action"), [...log.actions].sort(), (name) => name, clean);
+  list.grow();
   timeline.grow();
   filter();
   current = atEnd ? log.size - 1 : Math.min(current, log.size - 1);
