@@ -366,6 +366,18 @@ def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
     assert "/note" in said
 
 
+def test_the_heads_of_the_three_parts_are_in_one_line(page: Browser) -> None:
+    """The box in the middle one makes it no higher, and stands in the middle of its own label."""
+    heads = page.run(
+        "[...document.querySelectorAll('main h2')].map(e => e.getBoundingClientRect()).map(e => [e.top, e.height])"
+    )
+    assert [heads[0]] * 3 == heads
+    box, label = page.run(
+        "['#follow', 'h2 label'].map(e => document.querySelector(e).getBoundingClientRect()).map(e => e.top + e.height / 2)"
+    )
+    assert label == pytest.approx(box, abs=1)
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Path) -> None:
     """Text and ground follow what the system prefers, and differ enough to be read (WCAG AA, 4.5)."""
