@@ -89,7 +89,8 @@ def test_it_opens_offline_without_a_word_of_complaint(page: Browser, shop: Path)
 def test_the_slider_shows_the_state_then(page: Browser) -> None:
     """Each position of the slider has its own state, and marks what was changed; going back works too."""
     slide(page, 2)
-    assert current(page).endswith("2 of 6")
+    seq = page.text("#list .row.current .seq")
+    assert page.text("#position").startswith(f"change 2 of 6 · seq {seq} · ")
     assert ["the data dict of 2", "cfg dict of 1", "ports list of 2", "0 8080", "1 443"] == data_rows(page)[:5]
     assert ["0"] == page.texts("#tree .changed .key")
     slide(page, 1)

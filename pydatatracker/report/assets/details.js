@@ -35,7 +35,7 @@ function factsOf(log, at) {
     value.title = title;
     list.append(element("dt", "", name), value);
   };
-  fact("change", log.seq[at] ?? `line ${at + 1}`);
+  fact("seq", log.seq[at]);
   fact("time", dateAndTime(log.time[at]), exactTime(log.time[at]));
   fact("actor", actorName(log.who(at)));
   fact("action", `${log.action(at)}${log.methods[log.method[at]] ? ` by ${log.methods[log.method[at]]}` : ""}`);

@@ -35,7 +35,7 @@ function draw() {
   world.seek(current + 1);
   slider.value = String(current + 1);
   const words = current < 0 ? "before the first change"
-    : `change ${log.seq[current] ?? "?"}, ${(current + 1).toLocaleString()} of ${log.size.toLocaleString()}`;
+    : `change ${(current + 1).toLocaleString()} of ${log.size.toLocaleString()}${log.seq[current] === null ? "" : ` · seq ${log.seq[current]}`}`;
   byId("position").textContent = current < 0 ? words : `${words} · ${dateAndTime(log.time[current])}`;
   slider.setAttribute("aria-valuetext", current < 0 ? words
     : `${words}: ${clean(log.action(current))} ${preview(log.where(current), 120).slice(1, -1)} by ${actorName(log.who(current))}`);
