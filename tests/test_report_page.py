@@ -217,6 +217,36 @@ def test_each_place_names_its_last_writer(page: Browser) -> None:
     assert current(page).endswith("3 of 6")
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser, dark: bool, tmp_path: Path) -> None:
+    """It is told from one of its own by look, by what the pointer shows and in the help, and is no fainter than text."""
+    page.picture(tmp_path / "page.png", dark=dark)
+    slide(page, 1)
+    page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")
+    page.settle()
+    slide(page, 3)
+    titles = page.run(
+        "Object.fromEntries([...document.querySelectorAll('#tree .row')].filter(e => !e.hidden)"
+        ".map(e => [e.querySelector('.key').textContent, e.querySelector('.writer').title]))"
+    )
+    assert titles["tls"].startswith("last written by deploy, seq ")
+    assert titles["ports"].startswith("came with what holds it, written by (no actor), seq ")
+    ink, opacity, tinted = page.run(
+        "(e => [e.color, e.opacity, e.backgroundColor])(getComputedStyle(document.querySelector('#tree .writer.inherited')))"
+    )
+    assert ("1", "rgba(0, 0, 0, 0)") == (opacity, tinted)
+    style = page.run(
+        "(s => [...s.matchAll(/--(paper|mark|[a-z]+-back): *([^;]+);/g)].map(e => e[1]))(document.querySelector('style').textContent)"
+    )
+    for name in {*style, "panel"}:
+        page.run(f"document.body.style.background = 'var(--{name})'; 0")
+        ground = page.run("getComputedStyle(document.body).backgroundColor")
+        assert _contrast(ink, ground) >= 4.5, name
+    page.press("?")
+    assert "it came with that" in page.text("#help")
+    assert 1 == len(page.texts("#help .writer.inherited"))
+
+
 def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
     """The change that is pressed is the current one; its details have context, values and the calls that led to it."""
     page.click("#list .row:nth-child(2)")
@@ -385,10 +415,21 @@ def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Pat
     page.picture(tmp_path / "page.png", dark=dark)
     colours = page.run("['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])")
     dim = page.run("getComputedStyle(document.querySelector('#facts')).color")
-    ink, paper, dim = (_luminance(colour) for colour in (*colours, dim))
-    assert dark == (ink > paper)
+    ink, paper = colours
+    assert dark == (_luminance(ink) > _luminance(paper))
     for each in (ink, dim):
-        assert 4.5 <= (max(each, paper) + 0.05) / (min(each, paper) + 0.05)
+        assert _contrast(each, paper) >= 4.5
+    for name in ("paper", "panel", "mark"):  # under the actions of the list: as it is, pointed at, the current one
+        page.run(f"document.body.style.background = 'var(--{name})'; 0")
+        ground = page.run("getComputedStyle(document.body).backgroundColor")
+        for action in ("add", "update", "remove", "init", "other"):
+            page.run(f"document.body.style.color = 'var(--{action})'; 0")
+            assert _contrast(page.run("getComputedStyle(document.body).color"), ground) >= 4.5, (name, action)
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def _luminance(colour: str) -> float:

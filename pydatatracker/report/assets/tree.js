@@ -136,7 +136,7 @@ export class Tree {
     const { log } = this, who = actorName(log.who(by));
     writer.classList.toggle("inherited", Boolean(inherited));
     setText(writer, `${who} ${log.seq[by] ?? ""}`);
-    writer.title = `last written by ${who}, seq ${log.seq[by] ?? "?"}: go there`;
+    writer.title = `${inherited ? "came with what holds it, written" : "last written"} by ${who}, seq ${log.seq[by] ?? "?"}: go there`;
     writer.at = by;
   }
 
