@@ -255,6 +255,7 @@ def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
     assert all(word in details for word in ("deploy", "rotate", "/cfg/ports/0", "__setitem__"))
     assert ["80", "8080"] == page.texts("#details pre")
     assert any(re.fullmatch(r".*test_report_page\.py:\d+ in shop.*", frame) for frame in page.texts(".stack li"))
+    assert page.texts(".stack li")[-1:] == page.texts(".stack .made")  # the innermost call stands out
 
 
 @pytest.mark.parametrize("width", [1400, 1000, 920])

@@ -22,7 +22,7 @@ function* parts(log, world, at) {
   if (body.g) yield element("p", "trouble", `Changes ${body.g[0] ?? "?"} to ${body.g[1] ?? "?"} are missing from the log${body.g[2] ? `: ${clean(body.g[2])}` : ""}. The data shown from here on may be wrong.`);
   yield* values(body);
   const frames = log.stack[at] < 0 ? [] : log.stacks[log.stack[at]];
-  yield element("h3", "", "Stack");
+  yield element("h3", "", frames.length > 1 ? "Stack, innermost last" : "Stack");
   if (frames.length) yield stackOf(frames);
   else yield element("p", "dim", "Not recorded: pydatatracker run --stack, or tracking_capture_stack=True, records the calls.");
 }
@@ -93,5 +93,7 @@ function stackOf(frames) {
     }
     list.append(item);
   }
+  list.lastChild.className = "made";
+  list.lastChild.title = "the call that made the change";
   return list;
 }
