@@ -293,3 +293,21 @@ def test_details(tmp_path: pathlib.Path) -> None:
     assert "\x1b" not in shown
     for text in ("reason = 'night\\x1b[31mly'", "t1", "shop.py:7 in buy: d['x'] = 1", "data_post_change: {'x': 1}"):
         assert text in shown
+
+
+@pytest.mark.parametrize("text", ["tea", "茶", '"seq": 1', "x y", "-", "/k1", "\ufffd", "é"])
+def test_plain_text_is_found_as_a_pattern_is(tmp_path: pathlib.Path, text: str) -> None:
+    """Text without signs of a regular expression is looked for in the bytes: the same lines, gaps among them."""
+    names = ("tea", "茶", "x y", "a-b", "\ufffd", "é", "none")
+    lines = [change(seq=n, pointer=f"/k{n}", path=[f"k{n}"], after=name) for n, name in enumerate(names)]
+    lines += [json.dumps(json.loads(line), ensure_ascii=False).encode() + b"\n" for line in lines]
+    lines.insert(3, b'{"v":1,"action":"gap","from":6,"to":9}\n')
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(lines))
+    found = []
+    for pattern in (text, f"(?:{re.escape(text)})"):
+        done = run("show", path, "--json", "--grep", pattern, cwd=tmp_path)
+        counted = run("stats", path, "--grep", pattern, cwd=tmp_path)
+        found.append((done.returncode, done.stdout, counted.stdout))
+    assert found[0] == found[1]
+    assert '"action":"gap"' in found[0][1]

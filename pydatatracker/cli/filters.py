@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO: Final = re.compile(r"-(\d+(?:\.\d+)?)([smhdw])")
+_SPECIAL: Final = frozenset(".^$*+?{}[]\\|()")  # of a regular expression
 _RANGE: Final = re.compile(r"(\d*)\.\.(\d*)")
 
 
@@ -48,6 +49,9 @@ class Filter:
         self._since, self._until = since, until
         self._first, self._last = seq
         self._grep = grep
+        # plain text is looked for in the bytes of a line, before anything is made of it
+        plain = grep is not None and grep.flags == re.UNICODE and not _SPECIAL.intersection(grep.pattern)
+        self._needle = grep.pattern.encode("utf-8", "surrogatepass") if plain and grep is not None else None
         self._transactions = frozenset(transaction)
         self._by_time = since is not None or until is not None
         self._by_seq = seq != (None, None)
@@ -79,6 +83,10 @@ class Filter:
                 return False
         # where keys stand in the line, the pointer is of the container, and not yet the place
         return not self._patterns or self._matches(head.pointer) or bool(head.changes or head.splice or head.paths)
+
+    def may_hold(self, raw: bytes, head: Any) -> bool:
+        """Return False where the bytes of a line rule it out. O(line), quickly."""
+        return self._needle is None or self._needle in raw or bool(head.action == "gap")
 
     def keeps(self, line: LogLine) -> bool:
         """Return whether the line is let through. O(line), mostly O(1)."""

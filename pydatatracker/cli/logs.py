@@ -112,7 +112,7 @@ class Logs:
 
     def heads(self, wanted: Filter) -> Iterator[list[Any]]:
         """Yield the heads of the lines that are wanted, many at a time, file by file: where no value is looked at."""
-        wants, keeps = wanted.wants, wanted.keeps
+        wants, may_hold, keeps = wanted.wants, wanted.may_hold, wanted.keeps
         self._begin()
         for reader in self.readers:
             for block in reader.blocks():
@@ -122,7 +122,11 @@ class Logs:
                 elif wanted.is_of_heads:
                     yield [head for head in block.heads if wants(head)]
                 else:
-                    yield [head for n, head in enumerate(block.heads) if wants(head) and keeps(block.line(n))]
+                    yield [
+                        head
+                        for n, head in enumerate(block.heads)
+                        if wants(head) and may_hold(block.raws[n], head) and keeps(block.line(n))
+                    ]
         self.bar.hide()
 
     def _begin(self) -> None:
@@ -139,11 +143,11 @@ class Logs:
                     self.bar.update(self._position())
                 yield line
             return
-        wants, keeps, exact = wanted.wants, wanted.keeps, wanted.is_of_heads
+        wants, may_hold, keeps, exact = wanted.wants, wanted.may_hold, wanted.keeps, wanted.is_of_heads
         for block in reader.blocks():
             self.bar.update(self._position())
             for n, head in enumerate(block.heads):
-                if wants(head):
+                if wants(head) and may_hold(block.raws[n], head):
                     line = block.line(n)
                     if exact or keeps(line):
                         yield line
