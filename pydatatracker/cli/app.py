@@ -33,6 +33,12 @@ def run(words: list[str]) -> int:
         return error.exit_code if isinstance(error, click.UsageError) else 2
     except OSError as error:
         return lost_output(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", PROGRAM):
+            raise
+        click.echo(f'{PROGRAM}: this needs {package}: pip install "{PROGRAM}[cli]"', err=True)
+        return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
     except RecursionError:  # json and copy walk by it; logs of ours nest 256 levels a value

@@ -33,6 +33,13 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.example = example
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # -3h is a time and no option; with a blank in front it is none to click either
+        for n, word in enumerate(args):
+            if word[:1] == "-" and word[1:2].isdigit() and (n == 0 or args[n - 1][:1] != "-"):
+                args[n] = f" {word}"
+        return super().parse_args(ctx, args)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             for line in self.example.splitlines():

@@ -154,6 +154,7 @@ def moment(text: str, now: datetime.datetime | None = None) -> int:
     >>> moment("2026-11-24T00:00:00+00:00")
     1795478400000000000
     """
+    text = text.strip()
     now = now or datetime.datetime.now().astimezone()
     ago = _AGO.fullmatch(text)
     if ago is not None:
@@ -176,7 +177,8 @@ def moment(text: str, now: datetime.datetime | None = None) -> int:
 
 def point(text: str) -> Point:
     """Return (seq, None) or (None, nanoseconds) for a number or a time. Raises ValueError."""
-    if text.isascii() and text.isdigit():
+    text = text.strip()
+    if text.isascii() and text.isdigit() and len(text) < 20:
         return int(text), None
     return None, moment(text)
 
@@ -193,7 +195,7 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
             return value
         try:
             return self._make(value)
-        except (ValueError, re.error) as error:
+        except (ValueError, OverflowError, re.error) as error:
             self.fail(str(error), param, ctx)
 
 
@@ -203,7 +205,10 @@ def _seqs(text: str) -> tuple[int | None, int | None]:
     found = _RANGE.fullmatch(text)
     if found is None or text == "..":
         raise ValueError(f"{text!r} is no range of numbers; write 10..20, 10.., ..20 or 10")
-    return int(found[1]) if found[1] else None, int(found[2]) if found[2] else None
+    first, last = int(found[1]) if found[1] else None, int(found[2]) if found[2] else None
+    if first is not None and last is not None and first > last:
+        raise ValueError(f"{text!r} runs backwards; write {last}..{first}")
+    return first, last
 
 
 def _glob(text: str) -> str:

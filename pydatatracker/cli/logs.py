@@ -47,6 +47,8 @@ class Logs:
 
     def _open(self, name: str) -> ChangeReader:
         if name != "-":
+            if is_compressed(name) == "zstd" and sys.version_info < (3, 14):
+                import zstandard  # noqa: F401  # that it is missing is no fault of the log
             reader = ChangeReader(name, on_error=self._report)
             reader.name = name
             return reader
@@ -151,6 +153,16 @@ class Logs:
                     line = block.line(n)
                     if exact or keeps(line):
                         yield line
+
+    def first_root(self) -> dict[tuple[int | None, str], str]:
+        """Return the root of the first line, which is called by no number; nothing where that can be read only once."""
+        for name in self.names[:1]:
+            if name != "-" and self.is_file:
+                with ChangeReader(name, on_error=lambda error: None) as reader:
+                    for line in reader:
+                        if not line.is_gap:
+                            return {(line.pid, line.root): ""}
+        return {}
 
     def tail(self, count: int, wanted: Filter, end: int | None = None) -> list[LogLine]:
         """Return the last lines, before byte end, that are wanted. Of one plain file only its end is read."""
@@ -257,6 +269,15 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
                 pending = last = b""
     finally:
         file.close()
+
+
+def is_compressed(name: str) -> str:
+    """Return "gzip" or "zstd" for a regular file that is, else "". Raises OSError."""
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        return ""
+    with open(name, "rb") as file:
+        start = file.read(2)
+    return "gzip" if start == b"\x1f\x8b" else "zstd" if start == b"\x28\xb5" else ""
 
 
 def _before(file: IO[bytes]) -> bytes:

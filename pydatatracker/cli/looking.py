@@ -37,11 +37,11 @@ def chosen(roots: Roots, root: str | None) -> list[tuple[str, Key]]:
     """Return the (label, key) of the roots that are meant."""
     found = list(zip(roots.labels(), roots.by_root, strict=True))
     if root is not None:
-        number = re.fullmatch(r"#(\d+)", root)
+        number = re.fullmatch(r"#(\d{1,9})", root)
         if number is not None:
             found = found[int(number[1]) - 1 : int(number[1])] if int(number[1]) else []
         else:
-            found = [(label, key) for label, key in found if root and key[1].startswith(root)]
+            found = [(label, key) for label, key in found if root and key[1].startswith(root.removeprefix("@"))]
         if not found:
             fail(f"there is no container {root} in the log; it has {len(roots.by_root)}")
     if not found:
@@ -53,7 +53,10 @@ def one(roots: Roots, root: str | None) -> Key:
     """Return the key of the one root that is meant."""
     found = chosen(roots, root)
     if len(found) > 1:
-        lines = [f"  #{n + 1}  {key[1]}  {len(roots.by_root[key]):,} changes" for n, (_, key) in enumerate(found[:20])]
+        lines = [
+            f"  {label or '#1'}  {key[1]}  process {key[0]}  {len(roots.by_root[key]):,} changes"
+            for label, key in found[:20]
+        ]
         fail_with(f"the log is of {len(found)} containers; name one with --root:", lines)
     return found[0][1]
 
@@ -103,6 +106,7 @@ def blame_command(
     """
     from pydatatracker.cli.rebuilt import Rebuilt
 
+    root, pointer = placed(root, pointer)
     if (pointer is None) == (not everything):
         raise click.UsageError("give a pointer as /users/0/email, or --all", click.get_current_context())
     if pointer is not None:
@@ -114,10 +118,16 @@ def blame_command(
             rows += [(label + place, line) for place, line in each.blame(pointer)]
         if not rows:
             click.echo(f"{PROGRAM}: the log knows of no such change at {pointer or 'any place'}", err=True)
-        show_places(rows, verbose)
+        show_places(rows, verbose, dict(zip(roots.by_root, roots.labels(), strict=True)))
 
 
-def show_places(rows: list[tuple[str, Any]], verbose: bool) -> None:
+def placed(root: str | None, pointer: str | None) -> tuple[str | None, str | None]:
+    """Return (root, pointer) also of a pointer as `show` prints it, #2/users/0."""
+    found = re.fullmatch(r"([#@]\w+)(|/.*)", pointer or "", re.DOTALL)
+    return (root, pointer) if found is None or root is not None else (found[1], found[2])
+
+
+def show_places(rows: list[tuple[str, Any]], verbose: bool, labels: dict[Key, str]) -> None:
     """Print (place, line of the log) pairs: where it is now, and the change as `show` has it."""
     from pydatatracker.cli.terminal import cells, clean, cut_left, pad
     from pydatatracker.cli.view import View, painter
@@ -130,7 +140,8 @@ def show_places(rows: list[tuple[str, Any]], verbose: bool) -> None:
     if columns is not None:
         width = min(width, columns // 4)
     paint = painter(wants_colour(sys.stdout))
-    view = View(None if columns is None else columns - width - 2, wants_colour(sys.stdout), [line for _, line in rows])
+    room = None if columns is None else columns - width - 2
+    view = View(room, wants_colour(sys.stdout), [line for _, line in rows], labels)
     for place, line in rows:
         place = place if columns is None else cut_left(place, width)
         sys.stdout.write(f"{paint('bold', pad(place, width))}  {view.line(line)}".rstrip() + "\n")
@@ -148,18 +159,23 @@ def show_places(rows: list[tuple[str, Any]], verbose: bool) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines themselves.")
 def history_command(file: str, pointer: str, root: str | None, wanted: Filter, verbose: bool, as_json: bool) -> None:
-    """Show all changes of a place, oldest first; an item of a list is followed through shifts and sorts."""
+    """Show all changes of a place, oldest first; an item of a list is followed through shifts and sorts.
+
+    They are those that put something there or took it away. What happened inside of it: show --path '/users/**'.
+    """
     from pydatatracker.cli import view
     from pydatatracker.cli.rebuilt import Rebuilt
 
-    pointer_of(pointer)
+    root, place = placed(root, pointer)
+    pointer = pointer_of(place or "")
     lines: list[Any] = []
     with roots_of(file) as roots:
         for _, key in chosen(roots, root):
             lines += Rebuilt(roots, key, wanted=wanted).history(pointer)
         if not lines:
             click.echo(f"{PROGRAM}: the log knows of no such change at {pointer}", err=True)
-        view.show(lines, sys.stdout, view.Layout(as_json, False, verbose))
+        labels = dict(zip(roots.by_root, roots.labels(), strict=True))
+        view.show(lines, sys.stdout, view.Layout(as_json, False, verbose, labels))
 
 
 @cli.command("at", example=f"{PROGRAM} at changes.jsonl 120\n{PROGRAM} at changes.jsonl -3h")
@@ -194,8 +210,12 @@ def _span(text: str) -> tuple[Point, Point]:
     # A..B, either may be left out; times have single dots at most
     if ".." not in text:
         raise ValueError(f"{text!r} is no span; write 10..20, 10.., ..20, or -3h..now")
-    first, _, last = text.partition("..")
-    return point(first) if first else (0, None), point(last) if last else (None, None)
+    first, _, last = text.strip().partition("..")
+    since: Point = point(first) if first else (0, None)
+    until: Point = point(last) if last else (None, None)
+    if any(a is not None and b is not None and a > b for a, b in zip(since, until, strict=True)):
+        raise ValueError(f"{text!r} runs backwards; write {last}..{first}; `patch --inverse` is the way back")
+    return since, until
 
 
 class _Span(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -204,7 +224,7 @@ class _Span(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return _span(value) if isinstance(value, str) else value
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             self.fail(str(error), param, ctx)
 
 

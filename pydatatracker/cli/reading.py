@@ -52,6 +52,8 @@ def show_command(
         names = sources.expanded(files)
         if len(names) != 1 or names[0] == "-":
             fail("--follow takes one file")
+        if sources.is_compressed(names[0]):
+            fail(f"--follow reads lines as they are written; {names[0]} is compressed")
         how = view.Layout(as_json, True, verbose)
         try:
             view.show(sources.follow(names[0], report, wanted, tail), sys.stdout, how)
@@ -60,7 +62,8 @@ def show_command(
         return
     with logs_of(files) as logs:
         lines = logs.lines(wanted) if tail is None else logs.tail(tail, wanted)
-        how = view.Layout(as_json, not logs.is_file and tail is None, verbose)
+        labels = None if wanted.is_empty and tail is None else logs.first_root()
+        how = view.Layout(as_json, not logs.is_file and tail is None, verbose, labels)
         if sys.stdout.isatty() and pager is not False and (pager or not how.at_once):
             page(view.texts(lines, sys.stdout, how), logs.bar)
         else:

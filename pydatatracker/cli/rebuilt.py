@@ -26,7 +26,7 @@ __all__ = ["Point", "Rebuilt", "Roots", "state_at"]
 Report = Callable[[LogFormatError], object]
 Key = tuple[int | None, str]  # process and id of a root
 Told = Callable[["Roots", int, LogLine], object]
-_BIRTH = 2  # an init that is not wanted: it is neither a change that is, nor one to leave out
+_BIRTH = 2  # an init: it can be blamed, and is no change that could be taken back
 
 
 class Roots:
@@ -193,7 +193,8 @@ class Rebuilt:
         for n, line in follower.lines(0, self.lines.upto(until)):
             follower.apply(n, line)
             self._ends.append(_core.newest_seq())
-            self._wanted.append(1 if wanted is None or wanted.keeps(line) else _BIRTH if line.action == "init" else 0)
+            birth = _BIRTH if line.action == "init" else 0
+            self._wanted.append(birth | (wanted is None or wanted.keeps(line)))
         self.misfits = follower.misfits
 
     def number_of(self, change: Any) -> int | None:
@@ -211,7 +212,7 @@ class Rebuilt:
     def is_wanted(self, change: Any) -> bool:
         """Return whether the line that made a change of value is wanted. O(log lines)."""
         n = self.number_of(change)
-        return n is not None and self._wanted[n] == 1
+        return n is not None and bool(self._wanted[n] & 1)
 
     def blame(self, pointer: str | None) -> Iterator[tuple[str, LogLine]]:
         """Yield (place, line) for the last change that is wanted of a place, or of every place. O(records)."""
@@ -240,7 +241,7 @@ class Rebuilt:
     def seqs(self, wanted: bool = True, after: Point = (-1, None)) -> set[int]:
         """Return the numbers of our changes that come from lines that are wanted, or are not. O(lines).
 
-        What a root began with is no change that is not wanted. ``after``: only lines after a point.
+        What a root began with is neither. ``after``: only lines after a point.
         """
         found: set[int] = set()
         for n in range(self.lines.upto(after), len(self._ends)):

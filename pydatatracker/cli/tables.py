@@ -59,6 +59,10 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
                     convert.to_file(lines, name, form, told)
         except (ImportError, convert.Refused) as error:
             fail(str(error))
+        except Exception as error:
+            if not _is_of_duckdb(error):
+                raise
+            fail(f"cannot write {output}: {str(error).partition(chr(10))[0]}")
 
 
 @cli.command(
@@ -96,7 +100,7 @@ def query_command(sql: str, files: tuple[str, ...], wanted: Filter, form: str) -
 @contextlib.contextmanager
 def _filtered(files: tuple[str, ...], wanted: Filter) -> Iterator[tuple[str, ...]]:
     """Yield the files or, with filters, a temporary one of the lines that they let through."""
-    if wanted.is_empty:
+    if wanted.is_empty and "-" not in files:
         yield files
         return
     other = next((name for name in files if name.startswith("s3://") or name.endswith(".parquet")), None)
@@ -125,9 +129,13 @@ def _answer(sql: str, files: tuple[str, ...]) -> Any:
     except OSError as error:
         _refuse(error)
     except Exception as error:  # duckdb has its own
-        if type(error).__module__.partition(".")[0] not in ("duckdb", "_duckdb"):
+        if not _is_of_duckdb(error):
             raise
         _refuse(error)
+
+
+def _is_of_duckdb(error: Exception) -> bool:
+    return type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb")
 
 
 class _LineTooLong(Exception):
@@ -138,7 +146,7 @@ def _rows(connection: Any, sql: str) -> Iterator[Any]:
     said = False
     try:
         answer = _waited(connection, lambda: connection.execute(sql))
-        description = _waited(connection, lambda: answer.description) or []
+        description = [] if answer is None else _waited(connection, lambda: answer.description) or []
         batch = _waited(connection, lambda: answer.fetchmany(_BATCH)) if description else []
         yield description
         while batch:

@@ -68,7 +68,7 @@ def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterato
             yield None if line is None else json_line(line)
         return
     sample = list(itertools.islice(lines, 0 if how.at_once else _SAMPLE))
-    view = View(plain_columns(out), wants_colour(out), [line for line in sample if line is not None])
+    view = View(plain_columns(out), wants_colour(out), [line for line in sample if line is not None], how.labels)
     for line in itertools.chain(sample, lines):
         if line is None:
             yield None
@@ -84,6 +84,7 @@ class Layout(NamedTuple):
     as_json: bool = False
     at_once: bool = False  # what may come slowly is shown as it comes
     verbose: bool = False
+    labels: dict[tuple[int | None, str], str] | None = None  # of roots; None: they are numbered as they come
 
 
 def json_line(line: LogLine) -> str:
@@ -97,10 +98,18 @@ class View:
 
     :param columns: of the terminal, which no line is wider than; None: nothing is cut but values.
     :param sample: lines that the columns are to be fitted to; without them they are as wide as they may be.
+    :param labels: how roots are called; others by their id (@8fe1...). Without them they are numbered as they come.
     """
 
-    def __init__(self, columns: int | None, colour: bool, sample: list[LogLine] | None = None) -> None:
-        self.roots: dict[tuple[int | None, str], str] = {}
+    def __init__(
+        self,
+        columns: int | None,
+        colour: bool,
+        sample: list[LogLine] | None = None,
+        labels: dict[tuple[int | None, str], str] | None = None,
+    ) -> None:
+        self.roots: dict[tuple[int | None, str], str] = dict(labels or {})
+        self.counts = labels is None  # every line of the log comes here, so that roots can be numbered
         self.columns = columns = columns and max(columns, 40)
         self.paint = painter(colour)
         self.time, self.clock = (23, "%Y-%m-%d %H:%M:%S") if columns is None or columns >= 100 else (12, "%H:%M:%S")
@@ -184,7 +193,7 @@ class View:
         root = line.pid, line.root
         known = self.roots.get(root)
         if known is None:
-            known = f"#{len(self.roots) + 1}" if self.roots else ""
+            known = ("@" + line.root[:8] if line.root else "") if not self.counts else f"#{len(self.roots) + 1}" if self.roots else ""
             if len(self.roots) < _ROOTS:
                 self.roots[root] = known
             else:
