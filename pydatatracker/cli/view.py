@@ -193,7 +193,10 @@ class View:
         root = line.pid, line.root
         known = self.roots.get(root)
         if known is None:
-            known = ("@" + line.root[:8] if line.root else "") if not self.counts else f"#{len(self.roots) + 1}" if self.roots else ""
+            if self.counts:
+                known = f"#{len(self.roots) + 1}" if self.roots else ""
+            else:
+                known = f"@{line.root[:8]}" if line.root else ""
             if len(self.roots) < _ROOTS:
                 self.roots[root] = known
             else:
