@@ -130,13 +130,7 @@ def into(path: str, *args: object) -> tuple[int, str]:
 def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> None:
     """Every place has the same last change, and the same history, as the live container says."""
     path = fresh()
-    x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
-    with json_file_observer(path) as observer:
-        observer(x.tracking_changes()[0])
-        x.tracking_add_observer(observer)
-        for who, what, where, value in steps:
-            with tracking_actor("abc"[who]):
-                act(x, what, where, value)
+    x = by_three(path, steps)
     with Logs([path], fail) as logs, Roots(logs, fail) as roots:
         key = next(iter(roots.by_root))
         compare_blame(x, Rebuilt(roots, key), Rebuilt(roots, key, remember=True))
@@ -188,14 +182,7 @@ def line_seq(rebuilt: Rebuilt, change: Any) -> int | None:
 def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
     """Taking back one actor's changes by the log leaves the data as ``tracking_revert`` leaves the container."""
     path = fresh()
-    x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
-    with json_file_observer(path) as observer:
-        observer(x.tracking_changes()[0])
-        x.tracking_add_observer(observer)
-        for who, what, where, value in steps:
-            with tracking_actor("abc"[who]):
-                act(x, what, where, value)
-        x.tracking_remove_observer(observer)
+    x = by_three(path, steps)
     before = encode(plain_copy(x))
     status, out = into(path, "undo-script", path, "--actor", "b")
     assert status == 0
@@ -208,14 +195,7 @@ def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
 def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
     """``blame``, ``history``, ``at``, ``diff`` and ``patch`` of one actor are what the live container says of them."""
     path = fresh()
-    x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
-    with json_file_observer(path) as observer:
-        observer(x.tracking_changes()[0])
-        x.tracking_add_observer(observer)
-        for who, what, where, value in steps:
-            with tracking_actor("abc"[who]):
-                act(x, what, where, value)
-        x.tracking_remove_observer(observer)
+    x = by_three(path, steps)
     theirs = {}
     for place in x.tracking_blame():
         theirs[place] = [change.seq for change in x.tracking_history(place) if change.actor == "b"]
@@ -271,6 +251,19 @@ def test_filters_and_the_span_go_together(tmp_path: pathlib.Path, say: Run) -> N
     assert (0, "+ /a4: 4\n+ /a6: 6\n", "") == (status, out, told)
     assert "" == say("diff", path, "2..7", "--actor", "nobody")[1]
     assert [{"op": "replace", "path": "/a2", "value": 20}] == json.loads(say("patch", path, "6..", "--actor", "b")[1])
+
+
+def by_three(path: str, steps: Any) -> Any:
+    """A container that three actors change, with its log."""
+    x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
+    with json_file_observer(path) as observer:
+        observer(x.tracking_changes()[0])
+        x.tracking_add_observer(observer)
+        for who, what, where, value in steps:
+            with tracking_actor("abc"[who]):
+                act(x, what, where, value)
+        x.tracking_remove_observer(observer)
+    return x
 
 
 def act(x: Any, what: int, where: int, value: int) -> None:
