@@ -12,7 +12,7 @@ import click
 
 from pydatatracker.cli.base import PROGRAM, cli, fail, logs_of, report
 from pydatatracker.cli.filters import POINT, Filter, Point, filter_options, point
-from pydatatracker.cli.terminal import COLOURS, json_text, plain_columns, wants_colour
+from pydatatracker.cli.terminal import COLOURS, clean, json_text, plain_columns, wants_colour
 
 if TYPE_CHECKING:
     from pydatatracker.cli.rebuilt import Key, Roots
@@ -65,7 +65,7 @@ def fail_with(message: str, lines: list[str]) -> None:
     """End with a sentence and a list; exit status 2."""
     click.echo(f"{PROGRAM}: {message}", err=True)
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(clean(line), err=True)
     raise click.exceptions.Exit(2)
 
 

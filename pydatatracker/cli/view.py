@@ -196,7 +196,7 @@ class View:
             if self.counts:
                 known = f"#{len(self.roots) + 1}" if self.roots else ""
             else:
-                known = f"@{line.root[:8]}" if line.root else ""
+                known = f"@{clean(line.root[:8])}" if line.root else ""
             if len(self.roots) < _ROOTS:
                 self.roots[root] = known
             else:
