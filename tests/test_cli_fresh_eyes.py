@@ -138,3 +138,14 @@ def test_a_missing_package_is_a_sentence(log: pathlib.Path, package: str) -> Non
     )  # fmt: skip
     assert (2, b"") == (done.returncode, done.stdout)
     assert f'pydatatracker: this needs {package}: pip install "pydatatracker[cli]"' == done.stderr.decode().strip()
+
+
+def test_a_program_gets_its_arguments_as_they_are(tmp_path: pathlib.Path) -> None:
+    """Also those that look like a time; and a file whose name does can be named behind --."""
+    (tmp_path / "say.py").write_text("import sys; print(sys.argv[1:])")
+    done = run("run", "say.py", "x", "-3", "-5h", "-0.5", cwd=tmp_path)
+    assert ["['x', '-3', '-5h', '-0.5']"] == done.stdout.splitlines()
+    for name in ("a.jsonl", "-3.jsonl"):
+        (tmp_path / name).write_bytes(change(seq=1, action="add", pointer="/k", path=["k"], after=1))
+    done = run("stats", "--", "a.jsonl", "-3.jsonl", cwd=tmp_path)
+    assert (0, "2 changes") == (done.returncode, done.stdout.splitlines()[0])

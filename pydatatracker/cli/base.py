@@ -35,7 +35,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # -3h is a time and no option; with a blank in front it is none to click either
-        for n, word in enumerate(args):
+        for n, word in enumerate(args if ctx.allow_interspersed_args else ()):  # `run` hands its own on as they are
+            if word == "--":
+                break
             if word[:1] == "-" and word[1:2].isdigit() and (n == 0 or args[n - 1][:1] != "-"):
                 args[n] = f" {word}"
         return super().parse_args(ctx, args)
