@@ -2,12 +2,12 @@
 # cython: binding=False, embedsignature=False, always_allow_keywords=False, auto_pickle=False
 """The compiled core: mutation hooks, trackers, the ring of records.
 
-Record cheap, derive late. A mutation of a tracked container runs its hook (dict.pxi, list.pxi,
-set.pxi, attr.pxi). The hook lets the builtin do its work and hands what changed to *one* function,
-``commit`` (commit.pxi), which writes one record into the ring of the tree's root (ring.pxi).
-Nothing else happens: no text, no path, no entry, unless somebody listens (notify.pxi).
+Record cheap, derive late. A mutation of a tracked container runs its hook (hooks/dict.pyx, list.pyx,
+set.pyx, attr.pyx). The hook lets the builtin do its work and hands what changed to *one* function,
+``commit`` (write/commit.pyx), which writes one record into the ring of the tree's root (record/ring.pyx).
+Nothing else happens: no text, no path, no entry, unless somebody listens (tell/notify.pyx).
 
-- The **tracker** (tracker.pxi) is what a container carries. It knows its parents by counted links
+- The **tracker** (tree/tracker.pyx) is what a container carries. It knows its parents by counted links
   and caches its **place**, an immutable chain of (parent place, key). One global ``epoch`` rises
   whenever a tree above somebody may have moved; a tracker whose own epoch is behind makes its
   place anew before it records. So a store costs one comparison for being nested, at any depth.
@@ -38,7 +38,7 @@ import sys as _sys
 import weakref as _weakref
 
 
-cdef extern from "native.h":
+cdef extern from "native/compat.h":
     int64_t pdt_now_ns() nogil
     void pdt_clock_setup(int)
     PyObject *pdt_scope() except NULL
@@ -151,7 +151,7 @@ class TrackingLockedError(RuntimeError):
     """A locked container was asked to change; it is as it was."""
 
 
-include "codes.pxi"
+include "record/codes.pyx"
 
 cdef uint64_t epoch = 1         # rises whenever a cached place somewhere may have become wrong
 cdef uint64_t last_seq = 0      # newest change of the process
@@ -159,22 +159,22 @@ cdef uint64_t last_number = 0   # newest tracker of the process
 cdef Py_ssize_t back_links = 0  # links in the process that close a cycle
 cdef object process_observer = None  # told of every change in the process, or None
 
-include "ring.pxi"
-include "words.pxi"
-include "tracker.pxi"
-include "place.pxi"
-include "commit.pxi"
-include "pending.pxi"
-include "notify.pxi"
-include "options.pxi"
-include "access.pxi"
-include "remember.pxi"
-include "redact.pxi"
-include "guard.pxi"
-include "dict.pxi"
-include "list.pxi"
-include "set.pxi"
-include "attr.pxi"
-include "transaction.pxi"
-include "restore.pxi"
-include "lines.pxi"
+include "record/ring.pyx"
+include "record/words.pyx"
+include "tree/tracker.pyx"
+include "tree/place.pyx"
+include "write/commit.pyx"
+include "hooks/bulk.pyx"
+include "tell/notify.pyx"
+include "tree/options.pyx"
+include "read/access.pyx"
+include "record/remember.pyx"
+include "write/redact.pyx"
+include "write/guard.pyx"
+include "hooks/dict.pyx"
+include "hooks/list.pyx"
+include "hooks/set.pyx"
+include "hooks/attr.pyx"
+include "write/transaction.pyx"
+include "hooks/restore.pyx"
+include "tell/line.pyx"

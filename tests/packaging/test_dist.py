@@ -112,7 +112,7 @@ def test_sdist_holds_every_source(sdist_names):
         "justfile",
         "scripts/just",
     }
-    needed |= {f"src/pydatatracker/{name}" for name in ("_core.pyx", "_core.pxd", "ring.pxi", "native.h")}
+    needed |= {f"src/pydatatracker/{name}" for name in ("_core.pyx", "_core.pxd", "record/ring.pyx", "native/compat.h")}
     needed |= {"tests/packaging/test_dist.py"}
     assert set() == needed - sdist_names
     made = (".so", ".pyd", ".pyc", ".c", ".whl", ".lock")

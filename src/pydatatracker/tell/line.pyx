@@ -1,7 +1,7 @@
 # A change as a compact line of a log, for the common case: one place, a scalar before and after. Same JSON as
 # lines.py makes of it, without the dict in between. Anything else is None, and lines.py does it.
 
-cdef extern from "json.h":
+cdef extern from "native/json.h":
     ctypedef struct pdt_out:
         char *data
         Py_ssize_t size

@@ -21,7 +21,7 @@ cdef int checked_flag(str name, object value) except? -99:
     return value is True
 
 
-cdef object compile_redact = None       # set by the package: globs or a callable -> what redact.pxi understands
+cdef object compile_redact = None       # set by the package: globs or a callable -> what write/redact.pyx understands
 
 
 cdef tuple split_options(dict kwargs):

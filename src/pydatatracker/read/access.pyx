@@ -25,7 +25,7 @@ if hasattr(_os, "register_at_fork"):
 
 
 cdef class Change:
-    """One record, taken out of the ring; fields as recorded, see codes.pxi for shapes."""
+    """One record, taken out of the ring; fields as recorded, see record/codes.pyx for shapes."""
 
     @property
     def uuid(self):
