@@ -1,23 +1,30 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: binding=False, embedsignature=False, always_allow_keywords=False, auto_pickle=False
-"""The compiled core: mutation hooks, trackers, the ring of records.
+"""The compiled core: mutation hooks, trackers and the ring of records.
 
-Record cheap, derive late. A mutation of a tracked container runs its hook (hooks/dict.pyx, list.pyx,
-set.pyx, attr.pyx). The hook lets the builtin do its work and hands what changed to *one* function,
-``commit`` (write/commit.pyx), which writes one record into the ring of the tree's root (record/ring.pyx).
-Nothing else happens: no text, no path, no entry, unless somebody listens (tell/notify.pyx).
+Record cheaply, derive later. Changing a tracked container runs its hook (hooks/dict.pyx, list.pyx,
+set.pyx, attr.pyx). The hook lets the builtin do its work and passes what changed to one function,
+``commit`` (write/commit.pyx), which writes one record into the ring of the tree's root
+(record/ring.pyx). Nothing else happens: text, paths and entries are built only if an observer
+listens (tell/notify.pyx) or when somebody reads them (read/).
 
-- The **tracker** (tree/tracker.pyx) is what a container carries. It knows its parents by counted links
-  and caches its **place**, an immutable chain of (parent place, key). One global ``epoch`` rises
-  whenever a tree above somebody may have moved; a tracker whose own epoch is behind makes its
-  place anew before it records. So a store costs one comparison for being nested, at any depth.
-- Mutation and record are one critical section: between the builtin's store and ``push`` runs no
-  Python code, and for values that are not tracked containers nothing that could start the collector. Under the GIL that makes the order of the
-  log the order of the changes. Where a key's own ``__eq__`` runs inside the builtin's store, the
-  tracker's ``version`` and ``net`` tell whether another thread got in between.
-- No reference cycles by design: container -> tracker -> parent's tracker; places point upwards;
-  logs are owned by the root's tracker alone and otherwise known by weak reference. What a dying
-  container leaves is cut in its ``__dealloc__``.
+- Every container has a **tracker** (tree/tracker.pyx). It knows its parents by counted links
+  (tree/links.pyx) and caches its **place** (tree/place.pyx): an immutable chain of (parent place,
+  key). A global counter, ``epoch``, rises whenever some tree may have moved. A tracker whose epoch
+  is older rebuilds its place before it records. So nesting costs a store one comparison, at any depth.
+- Changing and recording is one critical section: between the builtin's store and ``push`` no Python
+  code runs, and values that are not tracked containers cause no allocation that could start the
+  cycle collector. Under the GIL, the order of the log is therefore the order of the changes. If a
+  key's own ``__eq__`` runs inside the builtin's store, ``version`` and ``net`` of the tracker show
+  whether another thread changed the container meanwhile.
+- There are no reference cycles by design: a container refers to its tracker, a tracker to its
+  parents' trackers, and places refer upwards. Only the root's tracker owns a log; everything else
+  refers to it weakly. A dying container cuts what its tracker holds (``__dealloc__``).
+
+The folders, in the order of the way of a change: hooks/ notices it, tree/ knows where the container
+is, write/ turns it into a record, record/ stores records, tell/ notifies observers and writes lines,
+read/ answers queries. native/ is the C below. Every part begins with what it owns, what it may touch
+and its invariants; _core.pxd lists every structure with the reason for each field.
 """
 
 cimport cython
@@ -27,10 +34,29 @@ from cpython.dict cimport (
 from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_Insert, PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject, PyObject_Hash, PyObject_RichCompareBool, Py_EQ, PyTypeObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
-from cpython.set cimport PySet_Add, PySet_Contains, PySet_Discard, PySet_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.set cimport PySet_Add, PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+
+from pydatatracker.cpython cimport (
+    PY_SSIZE_T_MAX, PyAnySet_CheckExact, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
+    PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
+    PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
+    PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact,
+    PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_EnterRecursiveCall, Py_LeaveRecursiveCall,
+    Py_REFCNT, Py_TYPE,
+)
+from pydatatracker.native cimport (
+    _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup,
+    pdt_all_quiet, pdt_any_heap_in, pdt_builtin_container, pdt_clock_setup, pdt_copy_items, pdt_data_descriptor,
+    pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
+    pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript,
+    pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
+    pdt_out_int, pdt_out_put, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
+    pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
+    pdt_set_as_tuple, pdt_set_contains,
+)
 
 import contextvars as _contextvars
 import os as _os
@@ -38,87 +64,8 @@ import sys as _sys
 import weakref as _weakref
 
 
-cdef extern from "native/compat.h":
-    int64_t pdt_now_ns() nogil
-    void pdt_clock_setup(int)
-    PyObject *pdt_scope() except NULL
-    void pdt_scope_changed()
-    int pdt_scope_init(object) except -1
-    bint pdt_plain(object)
-    bint pdt_quiet_key(object)
-    bint pdt_heap_type(object)
-    bint pdt_builtin_container(object)
-    int _PyDict_SetItem_KnownHash(object, object, object, Py_hash_t) except -1
-    PyObject *_PyDict_GetItem_KnownHash(object, object, Py_hash_t) except? NULL
-    PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
-    PyObject *_PyType_Lookup(PyTypeObject *, object)
-    object pdt_dict_subscript(object, object)
-    bint pdt_dict_iter(object)
-    object pdt_list_subscript(object, object)
-    int pdt_list_contains(object, object) except -1
-    int pdt_list_ass_subscript(object, object, PyObject *) except -1
-    object pdt_list_imul(object, Py_ssize_t)
-    int pdt_set_contains(object, object) except -1
-    object pdt_set_inplace(object, object, int)
-    int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
-    bint pdt_same_new(object, PyTypeObject *)
-    bint pdt_data_descriptor(object)
-    object pdt_new(object)
-    object pdt_list_as_tuple(object)
-    int pdt_pause_gc()
-    void pdt_resume_gc(int)
-    bint pdt_known_plain(object, object)
-    void pdt_remember_plain(object, object)
-    bint pdt_all_quiet(object)                  # of a tuple
-    bint pdt_any_heap_in(object)                # of a list or tuple
-    object pdt_copy_items(object, Py_ssize_t, int *)
-    bint pdt_dict_of_scalars(object)
-    object pdt_set_as_tuple(object)
-    int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
-    PyObject *pdt_frame()                       # new reference, or NULL
-    PyObject *pdt_frame_back(PyObject *)        # new reference, or NULL
-    PyObject *pdt_frame_code(PyObject *)        # new reference
-    int pdt_frame_lasti(PyObject *)
-
-cdef extern from "Python.h":
-    int Py_EnterRecursiveCall(const char *) except -1
-    void Py_LeaveRecursiveCall()
-    ctypedef struct PyListObject:
-        PyObject **ob_item
-    PyTypeObject PyDict_Type, PyList_Type, PySet_Type
-    Py_ssize_t Py_REFCNT(PyObject *)
-    PyTypeObject *Py_TYPE(object)
-    bint PyUnicode_CheckExact(object)
-    bint PyLong_CheckExact(object)
-    bint PyDict_CheckExact(object)
-    bint PyList_CheckExact(object)
-    bint PyTuple_CheckExact(object)
-    bint PyAnySet_CheckExact(object)
-    bint PyDict_Check(object)
-    bint PyList_Check(object)
-    bint PySet_Check(object)
-    bint PyIndex_Check(object)
-    PyObject *PyExc_OverflowError
-    Py_ssize_t PY_SSIZE_T_MAX
-    Py_ssize_t PyDict_Size(object) except -1
-    PyObject *PyList_GET_ITEM(PyObject *, Py_ssize_t)
-    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
-    Py_ssize_t PyUnicode_GET_LENGTH(object)
-    Py_ssize_t PyNumber_AsSsize_t(object, PyObject *) except? -1
-    object PyNumber_Index(object)
-    Py_ssize_t PyLong_AsSsize_t(object) except? -1
-    PyObject *PyExc_IndexError
-    int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1
-    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)
-    object PySequence_List(object)
-    object PyList_GetSlice(object, Py_ssize_t, Py_ssize_t)
-    int PyObject_GenericSetAttr(object, object, PyObject *) except -1
-    unsigned long PyThread_get_thread_ident()
-    bint PySlice_Check(object)
-
-
 class _Missing:
-    """The value of a place that holds none: ``None`` is a value, ``MISSING`` is not."""
+    """The value of a place that holds none. ``None`` is a value, ``MISSING`` is not."""
 
     __slots__ = ()
 
@@ -148,33 +95,44 @@ MISSING = missing = _Missing()
 
 
 class TrackingLockedError(RuntimeError):
-    """A locked container was asked to change; it is as it was."""
+    """Raised when a locked container is changed. The container stays as it was."""
 
 
 include "record/codes.pyx"
 
-cdef uint64_t epoch = 1         # rises whenever a cached place somewhere may have become wrong
-cdef uint64_t last_seq = 0      # newest change of the process
-cdef uint64_t last_number = 0   # newest tracker of the process
-cdef Py_ssize_t back_links = 0  # links in the process that close a cycle
-cdef object process_observer = None  # told of every change in the process, or None
+cdef uint64_t epoch = 1                 # rises whenever a cached place somewhere may be wrong
+cdef uint64_t last_seq = 0              # seq of the newest change in the process
+cdef uint64_t last_number = 0           # number of the newest tracker in the process
+cdef Py_ssize_t back_links = 0          # links in the process that close a cycle
+cdef object process_observer = None     # called with every change in the process, or None
 
+include "connect.pyx"
+include "record/scope.pyx"
 include "record/ring.pyx"
-include "record/words.pyx"
-include "tree/tracker.pyx"
-include "tree/place.pyx"
-include "write/commit.pyx"
-include "hooks/bulk.pyx"
-include "tell/notify.pyx"
-include "tree/options.pyx"
-include "read/access.pyx"
+include "record/summary.pyx"
+include "record/change.pyx"
 include "record/remember.pyx"
+include "tree/options.pyx"
+include "tree/tracker.pyx"
+include "tree/links.pyx"
+include "tree/place.pyx"
+include "tree/convert.pyx"
+include "write/commit.pyx"
+include "write/stack.pyx"
 include "write/redact.pyx"
 include "write/guard.pyx"
+include "write/lock.pyx"
+include "write/transaction.pyx"
+include "hooks/bulk.pyx"
 include "hooks/dict.pyx"
 include "hooks/list.pyx"
 include "hooks/set.pyx"
 include "hooks/attr.pyx"
-include "write/transaction.pyx"
 include "hooks/restore.pyx"
+include "hooks/rebuild.pyx"
+include "read/query.pyx"
+include "read/facade.pyx"
+include "tell/registry.pyx"
+include "tell/notify.pyx"
 include "tell/line.pyx"
+include "tell/intake.pyx"

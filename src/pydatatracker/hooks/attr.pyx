@@ -1,10 +1,6 @@
-# TrackedAttr's hook: setting and deleting attributes.
-#
-# Where an attribute lives decides how its old value is found: in the instance (no class attribute of that
-# name), in a slot, behind a property (whose own getter is asked), or in the instance over a class default.
+# Owns: attr
 
 cdef dict class_names = {}          # address of a class -> (weak reference, frozenset of the names it lists or None, blind)
-cdef object class_prepare = None    # called once for every class, by the package
 cdef object member_type = None         # types.MemberDescriptorType: a __slots__ entry
 
 
@@ -241,10 +237,3 @@ cdef class AttrFast:
 
     def __delattr__(self, name):
         change_attribute(<AttrHook>self, name, NULL, M_DELATTR)
-
-
-def attr_setup(member_descriptor_type, prepare):
-    """Called once by the package."""
-    global member_type, class_prepare
-    member_type = member_descriptor_type
-    class_prepare = prepare

@@ -1,9 +1,4 @@
-# Bulk calls that run user code: an iterator, a mapping's keys, an element's __eq__.
-#
-# The builtins change the container step by step while they iterate, and an iterator may look at it, or change
-# it, as other threads may. So do we, and still write one record: what a step changed waits in the tracker.
-# Whoever changes the container next (every hook passes `enter`) has what waits recorded first; so the log's
-# order stays the order of the changes, and a call that nobody gets in between of is one record.
+# Owns: bulk
 
 cdef class Pending:
     """A bulk call that is going on."""

@@ -1,8 +1,4 @@
-# TrackedDict's hook: every mutator of dict, and the two readers that a Python subclass would slow down.
-#
-# str keys run no user code, so the old value is looked up before and nothing comes between store and
-# record. For other keys the hash is computed once and handed on; their __eq__ may let other threads
-# (or itself) change the dict meanwhile: t.version and t.net tell, and the record is made true then.
+# Owns: dict
 
 cdef int born_dict(DictHook self) except -1:
     if self.born_ns == 0:

@@ -1,5 +1,4 @@
-# TrackedList's hook. Everything but one item is a splice (start, removed, inserted), sort and reverse a
-# permutation. Arguments that iterate are consumed into a list first, so that the splice is atomic.
+# Owns: list
 
 cdef int born_list(ListHook self) except -1:
     if self.born_ns == 0:

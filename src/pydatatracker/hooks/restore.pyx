@@ -1,7 +1,30 @@
-# Putting back: the inverse of a record, done to the live container, and recorded as one record of its own.
-#
-# Each function first looks whether the container is as the record left it, by identity, and returns False with
-# nothing done if it is not. What is stored is stored as it is: the same objects, nothing converted.
+# Owns: restore
+
+def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0):
+    """Bring what a record named from old to new; one record. False, and nothing done, if it is not at old now.
+
+    ``seen``, in a transaction: also False if the container changed after change ``seen``, as the index may then be
+    of another item. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
+    """
+    cdef Tracker t = tracker_of(container)
+    cdef int code = SHAPES.index(shape)
+    if seen and journaled_since(t, seen):
+        return False
+    if code == S_WHOLE:
+        if key is missing:
+            return set_lock_as(container, new, method)
+        return set_name_lock_as(container, key, new, method)
+    if t.kind == K_DICT:
+        return restore_dict(container, code, key, old, new, method)
+    if t.kind == K_LIST:
+        return restore_list(container, code, index, old, new, method)
+    if t.kind == K_SET:
+        return restore_set(container, code, key, old, new, method)
+    return restore_attr(container, key, old, new, method)
+
+
+M_CODES = {name: code for code, name in enumerate(METHODS)}
+
 
 cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method) except -1:
     cdef Tracker t = enter_dict(self)
@@ -195,29 +218,3 @@ cdef bint journaled_since(Tracker t, uint64_t seq):
         if tracker is t and (<Change>change).shape != S_WHOLE:
             return True
     return False
-
-
-def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0):
-    """Bring what a record named from old to new; one record. False, and nothing done, if it is not at old now.
-
-    ``seen``, in a transaction: also False if the container changed after change ``seen``, as the index may then be
-    of another item. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
-    """
-    cdef Tracker t = tracker_of(container)
-    cdef int code = SHAPES.index(shape)
-    if seen and journaled_since(t, seen):
-        return False
-    if code == S_WHOLE:
-        if key is missing:
-            return set_lock_as(container, new, method)
-        return set_name_lock_as(container, key, new, method)
-    if t.kind == K_DICT:
-        return restore_dict(container, code, key, old, new, method)
-    if t.kind == K_LIST:
-        return restore_list(container, code, index, old, new, method)
-    if t.kind == K_SET:
-        return restore_set(container, code, key, old, new, method)
-    return restore_attr(container, key, old, new, method)
-
-
-M_CODES = {name: code for code, name in enumerate(METHODS)}

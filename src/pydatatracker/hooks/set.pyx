@@ -1,5 +1,4 @@
-# TrackedSet's hook. add, discard, remove, pop are one element; everything else is a record with the
-# elements removed and added. Whether an element is new shows in the length, so it is looked up once.
+# Owns: set
 
 cdef int born_set(SetHook self) except -1:
     if self.born_ns == 0:
@@ -330,4 +329,3 @@ cdef bint drop_element(SetHook self, object element, int method) except -1:
         unlink_child(t, gone, missing)
     commit(t, A_REMOVE, method, S_SLOT, -1, gone, gone, missing, -1)
     return True
-

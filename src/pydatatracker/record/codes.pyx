@@ -1,7 +1,12 @@
-# What happened, by which call, and how the references of a record are to be read.
+# Owns: the numbers for what happened, by which call, and how to read the references of a record.
+# May touch: nothing.
+# Invariants:
+#  - ACTIONS, SHAPES, KINDS and METHODS name the numbers of the enum above them, in the same order;
+#  - numbers are never written to a log or a pickle: only the names are, so numbers may be reassigned.
 
 cdef enum:
     SLOTS = 6                   # references of a record: place, key, old, new, scope, extra
+
 
 cdef enum:
     A_INIT = 0
@@ -11,7 +16,9 @@ cdef enum:
     A_LOCK = 4
     A_UNLOCK = 5
 
+
 ACTIONS = ("init", "add", "update", "remove", "lock", "unlock")
+
 
 cdef enum:
     S_SLOT = 0      # key (dict, set, attr) or index (list); old; new
@@ -24,7 +31,9 @@ cdef enum:
     S_WHOLE = 7     # lock, unlock: the container as such; key = attribute name or missing
     S_FILL = 8      # dict: an empty one was filled; new = plain dict of all items
 
+
 SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill")
+
 
 cdef enum:
     K_DICT = 0
@@ -32,7 +41,9 @@ cdef enum:
     K_SET = 2
     K_ATTR = 3
 
+
 KINDS = ("dict", "list", "set", "attr")
+
 
 cdef enum:
     M_INIT = 0
@@ -70,6 +81,7 @@ cdef enum:
     M_REVERT_TO
     M_ROLLBACK
 
+
 METHODS = (
     "__init__", "__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update", "__ior__",
     "append", "insert", "extend", "__iadd__", "__imul__", "remove", "sort", "reverse", "add", "discard",
@@ -78,10 +90,12 @@ METHODS = (
     "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
 )
 
+
 cdef enum:                      # Change.told: who is to be told of it
     W_ALL = 0
     W_IMMEDIATE = 1             # a transaction is open: only those who asked to be told at once
     W_DEFERRED = 2              # it was committed: the others
+
 
 cdef enum:                      # Tracker.state
     T_LOCK_SELF = 1             # lock() was called on this container
@@ -102,6 +116,7 @@ cdef enum:                      # Tracker.state
     T_REDACT = 32768            # values here may have to be withheld
     T_SPECIAL = T_GUARD | T_REDACT | T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING | T_JOURNAL
     T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING   # bits that refresh leaves alone
+
 
 cdef enum:
     UNSAID = -1                 # an option that was not given

@@ -5,13 +5,47 @@
 # Runs when a record stands, and may allocate. A dict's, set's or object's last changes are kept by key (keys whose
 # __eq__ is Python code by identity: it must not run here); a list has marks, one an item, as it was at seq `noted`.
 
+cdef Change watched(Change change):
+    """With snapshots on: settle change before its record leaves the ring, as they follow from later records."""
+    cdef Log log
+    if change.viewer.settled is None or change.viewer.settled.snapshots != 1:
+        return change
+    for log in logs_of(change.viewer):
+        if log.limit != NO_LIMIT and log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
+            if log.held is None:
+                log.held = {}
+            log.held.setdefault(change.seq, []).append(_weakref.ref(change))
+    return change
+
+
+cdef int settle_oldest(Log log) except -1:
+    """Before the oldest record is overwritten, let entries that somebody holds keep their answers."""
+    cdef uint64_t seq
+    cdef list entries = []
+    if log.last is not None and log.count == log.limit and log.stamps[ring_index(log, 0)].seq > log.noted:
+        note_oldest(log)
+    if log.last is not None and not log.held:
+        return 0
+    if log.held is None or log.count < log.capacity or log.capacity != log.limit or log.count == 0:
+        return 0
+    if log.stamps[ring_index(log, 0)].seq not in log.held:
+        return 0
+    # the way back is long, so many are settled on one
+    seq = log.stamps[ring_index(log, min(log.count - 1, 1 + log.count // 8))].seq
+    for held in sorted(log.held):
+        if held > seq:
+            break
+        entries.extend([e for e in [r() for r in log.held.pop(held)] if e is not None])
+    if not log.held and log.last is None:
+        log.held = None
+    if entries:
+        settle_entries(entries)
+    return 0
+
+
 cdef struct Seen:
     PyObject *place
     PyObject *key
-
-
-cdef object new_marks = None            # (length now, changes newest first) -> marks before them
-cdef object mark_list = None            # (marks, change): what a change of several items does to them
 
 
 cdef void rewrite(Change c, Log log, Py_ssize_t at) noexcept:

@@ -1,44 +1,12 @@
-# The ring: records in order, bounded, oldest out first.
-#
-# Invariants (checked by Log._check):
-#  - count <= capacity, and capacity <= limit where there is a limit;
+# Owns: the ring, which holds the records of one tree in order, up to a limit; the oldest is overwritten first.
+# May touch: native/ring.h. It knows nothing of containers, observers or the tree.
+# Invariants (Log._check tests them):
+#  - count <= capacity, and capacity <= limit if there is a limit;
 #  - record number i (0 = oldest) is at (head - count + i) mod capacity;
-#  - the ring wraps only once capacity == limit: before, head == count (mod clear);
-#  - references of unused places are None, so that len(objects) == capacity * SLOTS always;
-#  - seq rises strictly from the oldest to the newest.
-# Overwriting drops references, which may run user code: the new record stands before that happens.
-
-cdef class Scope:
-    """Actor, context and transaction of all changes below it."""
-
-    def __init__(self, str actor, context=None, transaction=None, uint64_t undoes=0):
-        self.actor = actor
-        self.context = context
-        self.transaction = transaction
-        self.undoes = undoes
-
-    def __repr__(self):
-        return f"Scope({self.actor!r}, {self.context!r}, {self.transaction!r})"
-
-
-scope_variable = _contextvars.ContextVar("pydatatracker_scope", default=None)
-pdt_scope_init(scope_variable)
-
-
-def set_scope(Scope scope):
-    """Make scope the current one; returns the token for reset_scope."""
-    token = scope_variable.set(scope)
-    pdt_scope_changed()
-    return token
-
-
-def reset_scope(token):
-    """Undo set_scope."""
-    try:
-        scope_variable.reset(token)
-    finally:
-        pdt_scope_changed()
-
+#  - the ring wraps only once capacity == limit; before that, head == count;
+#  - references of unused slots are None, so len(objects) == capacity * SLOTS;
+#  - seq rises strictly from the oldest record to the newest.
+# Overwriting drops references, which can run user code. The new record is complete before that happens.
 
 cdef class Log:
     """The records of one tree."""

@@ -1,29 +1,13 @@
-# Who is told: observers of the container and of all above it, children first, after the record is final.
-#
-# A thread that is already telling observers queues what they change in turn; the queue belongs to the
-# thread. Filters are tested on the record, before a change object is built. No lock is held here.
-
-cdef class Observer:
-    """One registration of an observer."""
-
-    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False, Intake feed=None):
-        self.call = call
-        self.priority = priority
-        self.path = path
-        self.actions = actions
-        self.weak = weak
-        self.immediate = immediate
-        self.feed = feed
-
+# Owns: notify
 
 cdef struct Teller:                 # a thread that is telling observers
     unsigned long thread
     PyObject *queue                 # owned list of (tracker, change) that wait; NULL: none yet
 
+
 cdef Teller *tellers = NULL         # few at a time: a linear look-up beats a dict
 cdef int telling = 0
 cdef int tellers_room = 0
-cdef object on_observer_error = None    # called with (change, observer, exception)
 cdef uint64_t observer_errors = 0
 
 
@@ -115,6 +99,7 @@ cdef int notify(Tracker t, Change change) except -1:
 cdef enum:
     MAX_ROUNDS = 100000
 
+
 cdef int never_ending(Change change) except -1:
     raise RecursionError(
         f"observers went on changing what they observe {MAX_ROUNDS:,} times, lastly with {change!r}; nobody was told"
@@ -158,16 +143,6 @@ cdef list tell_all(Tracker t, Change change, list failed):
     if process_observer is not None and change.told != W_DEFERRED:  # once, from the first tree; it looks at the others itself
         failed = tell_one(process_observer, root_of(place), change, failed)
     return failed
-
-
-cdef inline bint several(Change change):
-    return change.rare is not None and change.rare.places is not None
-
-
-cdef Tracker root_of(Place place):
-    while place.parent is not None:
-        place = place.parent
-    return place.tracker
 
 
 cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
@@ -222,76 +197,3 @@ cdef list observer_failed(Tracker viewer, Change change, object call, object err
     if on_observer_error is not None:
         on_observer_error(change, call, error)
     return failed
-
-
-cdef bint touches(object pattern, Change change, Tracker viewer):
-    """True if the change, seen from viewer, is at a path that the compiled glob matches."""
-    cdef tuple base
-    for base in bases(change, viewer):
-        if change.shape == S_SLOT:
-            if glob_matches(pattern, 0, base + (change.key if change.index < 0 else change.index,), 0):
-                return True
-        elif change.shape == S_ROWS:
-            for i in range(0, len(<tuple>change.new), 3):
-                if glob_matches(pattern, 0, base + ((<tuple>change.new)[i],), 0):
-                    return True
-        elif change.shape == S_FILL:
-            for k in <dict>change.new:
-                if glob_matches(pattern, 0, base + (k,), 0):
-                    return True
-        elif change.shape == S_ELEMENTS:
-            for e in <tuple>change.old + <tuple>change.new:
-                if glob_matches(pattern, 0, base + (e,), 0):
-                    return True
-        elif change.shape == S_SPLICE:
-            for i in range(change.index, change.index + max(len(change.old), len(change.new))):
-                if glob_matches(pattern, 0, base + (i,), 0):
-                    return True
-        if change.shape != S_SLOT and glob_matches(pattern, 0, base, 0):
-            return True
-    return False
-
-
-cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) except -1:
-    # a pattern's segment is a str (literal), None (**), or a function str -> bool
-    cdef object segment
-    while p < len(pattern):
-        segment = pattern[p]
-        if segment is None:
-            if p + 1 == len(pattern):
-                return True
-            while k <= len(path):
-                if glob_matches(pattern, p + 1, path, k):
-                    return True
-                k += 1
-            return False
-        if k == len(path):
-            return False
-        key = path[k]
-        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else words(key))
-        if type(segment) is str:
-            if segment != text:
-                return False
-        elif not segment(text):
-            return False
-        p += 1
-        k += 1
-    return k == len(path)
-
-
-cdef list bases(Change change, Tracker viewer):
-    """Paths from viewer to the container that changed, the first place first."""
-    cdef list found = []
-    cdef list places = [change.place]
-    if change.rare is not None and change.rare.places is not None:
-        places.extend(change.rare.places)
-    for place in places:
-        if runs_through(<Place>place, viewer):
-            base = path_of(<Place>place, viewer)
-            if base not in found if all_quiet(base) else True:
-                found.append(base)
-    return found
-
-
-cdef inline bint all_quiet(tuple keys):
-    return pdt_all_quiet(keys)

@@ -1,4 +1,52 @@
-# tracking_... keyword arguments: taken out, checked, turned into one shared Options object.
+# Owns: options
+
+cdef class Options:
+    """Tracking options of containers; -1 where not said."""
+
+    def __init__(self, auto_convert=UNSAID, snapshots=UNSAID, stack=UNSAID, max_changes=UNSAID, keep_values=UNSAID,
+                 raise_errors=UNSAID, remember_last=UNSAID, redact=None):
+        self.auto_convert = auto_convert
+        self.snapshots = snapshots
+        self.stack = stack
+        self.max_changes = NO_LIMIT if max_changes is None else max_changes
+        self.keep_values = keep_values
+        self.raise_errors = raise_errors
+        self.remember_last = remember_last
+        self.redact = redact
+
+    def __reduce__(self):
+        return Options, (self.auto_convert, self.snapshots, self.stack,
+                         None if self.max_changes == NO_LIMIT else self.max_changes, self.keep_values,
+                         self.raise_errors, self.remember_last, self.redact)
+
+    def __eq__(self, other):
+        return isinstance(other, Options) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self):
+        return hash(self.__reduce__()[1])
+
+
+cdef Options UNSAID_OPTIONS = Options()
+cdef Options DEFAULT_OPTIONS = Options(0, 0, 0, DEFAULT_MAX_CHANGES, 1, 0, 0)
+cdef Options ATTR_OPTIONS = Options(1)
+
+
+cdef Options merged(Options own, Options above):
+    # what own does not say is taken from above
+    cdef Options both
+    if own is None:
+        return above
+    both = Options.__new__(Options)
+    both.auto_convert = above.auto_convert if own.auto_convert == UNSAID else own.auto_convert
+    both.snapshots = above.snapshots if own.snapshots == UNSAID else own.snapshots
+    both.stack = above.stack if own.stack == UNSAID else own.stack
+    both.max_changes = above.max_changes if own.max_changes == UNSAID else own.max_changes
+    both.keep_values = above.keep_values if own.keep_values == UNSAID else own.keep_values
+    both.raise_errors = above.raise_errors if own.raise_errors == UNSAID else own.raise_errors
+    both.remember_last = above.remember_last if own.remember_last == UNSAID else own.remember_last
+    both.redact = own.redact
+    return both
+
 
 OPTION_NAMES = (
     "tracking_name", "tracking_auto_convert", "tracking_capture_snapshots", "tracking_capture_stack",
@@ -19,9 +67,6 @@ cdef int checked_flag(str name, object value) except? -99:
     if value is not True and value is not False:
         raise TypeError(f"{name} takes True or False, not {value!r}")
     return value is True
-
-
-cdef object compile_redact = None       # set by the package: globs or a callable -> what write/redact.pyx understands
 
 
 cdef tuple split_options(dict kwargs):
@@ -82,3 +127,23 @@ def set_default_options(stack=None, snapshots=None):
     if snapshots is not None:
         DEFAULT_OPTIONS.snapshots = snapshots
     bump()
+
+
+def own_options(container):
+    """Options as given to this container, or None."""
+    return tracker_of(container).options
+
+
+def configure(container, Options options, name):
+    """Set options and name of a new container."""
+    cdef Tracker t
+    if options is None and name is None:
+        return
+    t = tracker_of(container)
+    if options is not None:
+        t.options = merged(options, t.options) if t.options is not None else options
+    if name is not None:
+        rare_of(t).name = name
+    t.epoch = 0
+    if t.children:
+        bump()

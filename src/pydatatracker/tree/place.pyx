@@ -1,7 +1,61 @@
-# Places: found when a container's epoch is behind, then cached until a tree moves.
-#
-# refresh() brings a tracker and all stale ancestors up to date, parents first, without recursion.
-# A place is reused when it is still true, so that a tree that moved elsewhere costs no allocation.
+# Owns: places
+
+cdef class Place:
+    """Where a container sits: immutable."""
+
+    def __repr__(self):
+        return f"Place({path_of(self, None)!r})"
+
+
+cdef Place new_place(Place parent, object key, Tracker t):
+    cdef Place place = Place.__new__(Place)
+    place.parent = parent
+    place.key = key
+    place.tracker = t
+    return place
+
+
+cdef tuple path_of(Place place, Tracker viewer):
+    """Keys from viewer (None: the root) down to place."""
+    cdef list keys = []
+    while place.parent is not None and place.tracker is not viewer:
+        keys.append(place.key)
+        place = place.parent
+    keys.reverse()
+    return tuple(keys)
+
+
+cdef bint runs_through(Place place, Tracker viewer):
+    while place is not None:
+        if place.tracker is viewer:
+            return True
+        place = place.parent
+    return False
+
+
+cdef Tracker root_of(Place place):
+    while place.parent is not None:
+        place = place.parent
+    return place.tracker
+
+
+cdef inline bint several(Change change):
+    return change.rare is not None and change.rare.places is not None
+
+
+cdef list bases(Change change, Tracker viewer):
+    """Paths from viewer to the container that changed, the first place first."""
+    cdef list found = []
+    cdef list places = [change.place]
+    if change.rare is not None and change.rare.places is not None:
+        places.extend(change.rare.places)
+    for place in places:
+        if runs_through(<Place>place, viewer):
+            base = path_of(<Place>place, viewer)
+            if base not in found if all_quiet(base) else True:
+                found.append(base)
+    return found
+
 
 cdef inline bint same_key(object a, object b):
     if a is b:
@@ -223,28 +277,6 @@ cdef int settle(Tracker t) except -1:
     return 0
 
 
-cdef void prune_past(Rare rare):
-    # of the dead logs only the newest seq that one of them may have had counts
-    cdef list keep = []
-    cdef object dead = None
-    for ref, seq in rare.past:
-        if ref() is not None:
-            keep.append((ref, seq))
-        elif dead is None or seq > dead[1]:
-            dead = (ref, seq)
-    if dead is not None:
-        keep.insert(0, dead)
-    rare.past = keep
-
-
-cdef Place new_place(Place parent, object key, Tracker t):
-    cdef Place place = Place.__new__(Place)
-    place.parent = parent
-    place.key = key
-    place.tracker = t
-    return place
-
-
 cdef Options settle_several(Tracker t):
     """Find all places of t, grouped by log; None if a link had to be dropped."""
     cdef Link link = t.link
@@ -278,6 +310,20 @@ cdef Options settle_several(Tracker t):
     return options
 
 
+cdef void prune_past(Rare rare):
+    # of the dead logs only the newest seq that one of them may have had counts
+    cdef list keep = []
+    cdef object dead = None
+    for ref, seq in rare.past:
+        if ref() is not None:
+            keep.append((ref, seq))
+        elif dead is None or seq > dead[1]:
+            dead = (ref, seq)
+    if dead is not None:
+        keep.insert(0, dead)
+    rare.past = keep
+
+
 cdef list targets_of(Tracker t):
     # (log, places) of a tracker that is up to date
     if t.state & T_SEVERAL:
@@ -300,21 +346,3 @@ cdef list places_of(Tracker t):
     for target in targets_of(t):
         places.extend((<tuple>target)[1])
     return places
-
-
-cdef tuple path_of(Place place, Tracker viewer):
-    """Keys from viewer (None: the root) down to place."""
-    cdef list keys = []
-    while place.parent is not None and place.tracker is not viewer:
-        keys.append(place.key)
-        place = place.parent
-    keys.reverse()
-    return tuple(keys)
-
-
-cdef bint runs_through(Place place, Tracker viewer):
-    while place is not None:
-        if place.tracker is viewer:
-            return True
-        place = place.parent
-    return False

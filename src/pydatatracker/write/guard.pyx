@@ -1,8 +1,4 @@
-# Guards: `tracking_break(..., do="raise")`. A change that one refuses is taken back before it is recorded, and
-# the statement that made it raises. What a dict's order was is noted before, as a removal loses it.
-
-cdef object on_refused = None           # (change, guard): takes the change back quietly and raises
-
+# Owns: guard
 
 cdef int look_at_guards(Tracker t, Change change) except -1:
     """Raise if a guard of the container, or of one above it, refuses the change."""
@@ -73,12 +69,6 @@ cdef int put_in_order(object d, list order) except -1:
     for key, value in items:
         PyDict_SetItem(d, key, value)
     return 0
-
-
-def guard_setup(refused):
-    """Called once by the package."""
-    global on_refused
-    on_refused = refused
 
 
 cdef class Stop:

@@ -1,12 +1,4 @@
-# tracking_redact: what a record may not hold is replaced before there is a record.
-#
-# Runs between the change and its record, with the collector paused: globs are matched in C, so nobody gets in
-# between. (A callable is user code; while it runs other threads may.) A place below a matching one matches too.
-
-cdef object REDACTED = None             # the stand-ins, set by the package
-cdef object redacted_dict = None
-cdef object redacted_list = None
-
+# Owns: redact
 
 cdef list rules_for(Tracker t):
     """[(globs or callable, path from where they were given to the container of t)] of all its places."""
@@ -118,9 +110,3 @@ def redacted_state(container, state):
     if withheld_at(rules, ()):
         return REDACTED
     return inside_without_secrets(rules, (), state, 0)
-
-
-def redact_setup(stand_in, of_dict, of_list):
-    """Called once by the package."""
-    global REDACTED, redacted_dict, redacted_list
-    REDACTED, redacted_dict, redacted_list = stand_in, of_dict, of_list

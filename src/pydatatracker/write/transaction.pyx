@@ -1,8 +1,4 @@
-# Transactions: a block whose changes are made or taken back as one.
-#
-# While one is open anywhere, every change of the process also goes into one journal: what the block did, and
-# what others did meanwhile, in order, however small the ring. Containers notice by the flag T_JOURNAL, which
-# comes with a new epoch, so that a store costs nothing while no transaction is open.
+# Owns: transaction
 
 cdef list journal = []                  # (tracker, change) since the oldest open transaction began
 cdef Py_ssize_t journal_base = 0        # number of the journal's first entry, since the process began

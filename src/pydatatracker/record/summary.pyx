@@ -1,10 +1,15 @@
-# Words for values, in bounded time and size, without running anybody's __repr__.
-# Used while recording, for values that may change later; text for everything else is made when asked.
+# Owns: summaries of values, bounded in time and size, for values that can change after they are recorded.
+# May touch: the items of builtin and tracked containers.
+# Invariants:
+#  - runs no user code: neither __repr__ nor __iter__ nor __eq__;
+#  - a summary has about WORDS_CHARS characters, whatever the value.
+# All other text is built when somebody reads it.
 
 cdef enum:
     WORDS_CHARS = 1000          # about; what is longer ends in "..."
     WORDS_ITEMS = 100           # of one container
     WORDS_DEPTH = 6
+
 
 cdef class Words:
     """The words for a value that the history does not keep alive (``tracking_keep_values=False``)."""
@@ -27,6 +32,11 @@ cdef class Words:
 
     def __reduce__(self):
         return Words, (self.text, self.type)
+
+
+cdef str class_name(type cls):
+    name = (<object>cls).__name__
+    return name if type(name) is str else "object"
 
 
 cdef int say(object value, list parts, Py_ssize_t *room, int depth) except -1:
@@ -63,11 +73,6 @@ cdef int say(object value, list parts, Py_ssize_t *room, int depth) except -1:
     parts.append(text)
     room[0] -= len(text)
     return 0
-
-
-cdef str class_name(type cls):
-    name = (<object>cls).__name__
-    return name if type(name) is str else "object"
 
 
 cdef int say_items(object items, str opening, str closing, list parts, Py_ssize_t *room, int depth) except -1:
@@ -148,3 +153,81 @@ cdef object kept(object value):
 
 cdef tuple kept_all(object values):
     return tuple([kept(v) for v in values])
+
+
+cdef bint needs_words(object value, int depth):
+    # could what we would say of this value change later?
+    cdef Py_ssize_t i
+    if pdt_plain(value) or value is missing:
+        return False
+    if PyTuple_CheckExact(value):
+        if depth > 3:
+            return True
+        for i in range(min(PyTuple_GET_SIZE(value), 3 * WORDS_ITEMS)):
+            if needs_words(<object>PyTuple_GET_ITEM(value, i), depth + 1):
+                return True
+        return False
+    return pdt_builtin_container(value) or isinstance(value, AttrHook)
+
+
+cdef bint items_need_words(object items):
+    # only those that the words would show
+    cdef Py_ssize_t n = 0
+    for item in items:
+        if needs_words(item, 1):
+            return True
+        n += 1
+        if n > WORDS_ITEMS:
+            break
+    return False
+
+
+cdef Extra text_for(Extra extra, int shape, object old, object new):
+    """Words for what could change later."""
+    cdef object old_text = None
+    cdef object new_text = None
+    if shape == S_SLOT:
+        if needs_words(old, 0):
+            old_text = words(old)
+        if needs_words(new, 0):
+            new_text = words(new)
+    elif shape == S_SPLICE or shape == S_ELEMENTS:
+        if items_need_words(old):
+            old_text = words(list(old[:WORDS_ITEMS + 1]))
+        if items_need_words(new):
+            new_text = words(list(new[:WORDS_ITEMS + 1]))
+    elif shape == S_FILL:
+        if not pdt_dict_of_scalars(new):
+            new_text = words(new)
+    elif shape == S_ROWS and needs_words(new, 0):
+        old_text = words_of_rows(new, 1)
+        new_text = words_of_rows(new, 2)
+    if old_text is None and new_text is None:
+        return extra
+    if extra is None:
+        extra = Extra.__new__(Extra)
+    extra.old_text = old_text
+    extra.new_text = new_text
+    return extra
+
+
+cdef str words_of_rows(tuple rows, int which):
+    cdef list parts = ["{"]
+    cdef Py_ssize_t room = WORDS_CHARS
+    cdef Py_ssize_t i
+    cdef Py_ssize_t n = 0
+    for i in range(0, len(rows) - 2, 3):
+        if rows[i + which] is missing:
+            continue
+        if n:
+            parts.append(", ")
+        if n == WORDS_ITEMS or room <= 0:
+            parts.append("...")
+            break
+        say(rows[i], parts, &room, 1)
+        parts.append(": ")
+        say(rows[i + which], parts, &room, 1)
+        n += 1
+        room -= 4
+    parts.append("}")
+    return "".join(parts)

@@ -1,0 +1,47 @@
+# Owns: declarations of the C API that Cython's own `cpython` package lacks, or declares with another signature.
+# May touch: Python.h. Whatever differs between versions stands in native/compat.h and is declared in native.pxd.
+# Invariant: holds external declarations only, so that importing from it costs nothing at run time.
+
+from cpython.object cimport PyObject, PyTypeObject
+
+cdef extern from "Python.h":
+    ctypedef struct PyListObject:
+        PyObject **ob_item
+    PyTypeObject PyDict_Type, PyList_Type, PySet_Type
+    PyObject *PyExc_IndexError
+    PyObject *PyExc_OverflowError
+    Py_ssize_t PY_SSIZE_T_MAX
+
+    # objects
+    Py_ssize_t Py_REFCNT(PyObject *)
+    PyTypeObject *Py_TYPE(object)
+    int PyObject_GenericSetAttr(object, object, PyObject *) except -1
+    int Py_EnterRecursiveCall(const char *) except -1
+    void Py_LeaveRecursiveCall()
+    unsigned long PyThread_get_thread_ident()
+
+    # type checks that run no code
+    bint PyUnicode_CheckExact(object)
+    bint PyLong_CheckExact(object)
+    bint PyList_CheckExact(object)
+    bint PyTuple_CheckExact(object)
+    bint PyAnySet_CheckExact(object)
+    bint PyDict_Check(object)
+    bint PyList_Check(object)
+    bint PySet_Check(object)
+    bint PySlice_Check(object)
+    bint PyIndex_Check(object)
+
+    # numbers and text
+    object PyNumber_Index(object)
+    Py_ssize_t PyNumber_AsSsize_t(object, PyObject *) except? -1
+    Py_ssize_t PyLong_AsSsize_t(object) except? -1
+    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+
+    # dicts, lists and slices
+    Py_ssize_t PyDict_Size(object) except -1
+    PyObject *PyList_GET_ITEM(PyObject *, Py_ssize_t)
+    object PyList_GetSlice(object, Py_ssize_t, Py_ssize_t)
+    int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1
+    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t *, Py_ssize_t *, Py_ssize_t)

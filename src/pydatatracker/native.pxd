@@ -1,0 +1,73 @@
+# Owns: declarations of the C helpers in native/, one block per header.
+# May touch: those headers.
+# Invariant: holds external declarations only, so that importing from it costs nothing at run time.
+
+from cpython.object cimport PyObject, PyTypeObject
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from "native/compat.h":
+    int _PyDict_SetItem_KnownHash(object, object, object, Py_hash_t) except -1
+    PyObject *_PyDict_GetItem_KnownHash(object, object, Py_hash_t) except? NULL
+    PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
+    PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
+    int pdt_pause_gc()
+    void pdt_resume_gc(int)
+    bint pdt_dict_of_scalars(object)
+    object pdt_set_as_tuple(object)
+    PyObject *pdt_frame()                                   # new reference, or NULL
+    PyObject *pdt_frame_back(PyObject *)                    # new reference, or NULL
+    PyObject *pdt_frame_code(PyObject *)                    # new reference
+    int pdt_frame_lasti(PyObject *)
+
+cdef extern from "native/clock.h":
+    int64_t pdt_now_ns() nogil
+    void pdt_clock_setup(int)
+
+cdef extern from "native/scope.h":
+    PyObject *pdt_scope() except NULL                       # borrowed
+    void pdt_scope_changed()
+    int pdt_scope_init(object) except -1
+
+cdef extern from "native/kinds.h":
+    bint pdt_plain(object)
+    bint pdt_quiet_key(object)
+    bint pdt_heap_type(object)
+    bint pdt_builtin_container(object)
+    bint pdt_any_heap_in(object)                            # of a list or tuple
+    bint pdt_all_quiet(object)                              # of a tuple
+    bint pdt_data_descriptor(object)
+
+cdef extern from "native/copies.h":
+    object pdt_list_as_tuple(object)
+    object pdt_copy_items(object, Py_ssize_t, int *)
+
+cdef extern from "native/ring.h":
+    int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
+
+cdef extern from "native/attribute_cache.h":
+    bint pdt_known_plain(object, object)
+    void pdt_remember_plain(object, object)
+
+cdef extern from "native/slots.h":
+    object pdt_new(object)
+    int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
+    bint pdt_same_new(object, PyTypeObject *)
+    object pdt_dict_subscript(object, object)
+    bint pdt_dict_iter(object)
+    object pdt_list_subscript(object, object)
+    int pdt_list_contains(object, object) except -1
+    int pdt_list_ass_subscript(object, object, PyObject *) except -1
+    int pdt_set_contains(object, object) except -1
+
+cdef extern from "native/json.h":
+    ctypedef struct pdt_out:
+        char *data
+        Py_ssize_t size
+    void pdt_out_begin(pdt_out *)
+    void pdt_out_end(pdt_out *)
+    int pdt_out_put(pdt_out *, const char *, Py_ssize_t) except -1
+    int pdt_out_str(pdt_out *, object, bint) except -1
+    int pdt_out_int(pdt_out *, int64_t) except -1
+    int pdt_out_hex(pdt_out *, uint64_t) except -1
+    int pdt_out_scalar(pdt_out *, object) except -1
+    int pdt_out_time(pdt_out *, int64_t) except -1

@@ -1,0 +1,69 @@
+/* Owns: questions about the type of an object that are answered without running its code.
+ * May touch: type flags and exact types.
+ * Invariant: no function here raises, allocates or calls Python code. */
+#ifndef PYDATATRACKER_KINDS_H
+#define PYDATATRACKER_KINDS_H
+
+#include <Python.h>
+
+/* True for immutable scalars, which need neither a link nor a summary when they are recorded. */
+static inline int pdt_plain(PyObject *o) {
+    return (Py_TYPE(o)->tp_flags &
+            (Py_TPFLAGS_LONG_SUBCLASS | Py_TPFLAGS_UNICODE_SUBCLASS | Py_TPFLAGS_BYTES_SUBCLASS)) ||
+           o == Py_None || Py_IS_TYPE(o, &PyFloat_Type);
+}
+
+/* True for keys whose hash and comparison run no Python code. */
+static inline int pdt_quiet_key(PyObject *o) {
+    return PyUnicode_CheckExact(o) || PyLong_CheckExact(o) || PyBytes_CheckExact(o) || PyFloat_CheckExact(o) ||
+           PyBool_Check(o) || o == Py_None;
+}
+
+/* True if the class was made in Python: only such an object can be a tracked container. */
+static inline int pdt_heap_type(PyObject *o) {
+    return (Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+}
+
+/* True for mutable builtin containers and for tuples, subclasses included. */
+static inline int pdt_builtin_container(PyObject *o) {
+    return (Py_TYPE(o)->tp_flags &
+            (Py_TPFLAGS_LIST_SUBCLASS | Py_TPFLAGS_TUPLE_SUBCLASS | Py_TPFLAGS_DICT_SUBCLASS)) ||
+           PyAnySet_Check(o) || PyByteArray_Check(o);
+}
+
+/* True if any of n items can be a tracked container. */
+static inline int pdt_any_heap(PyObject **items, Py_ssize_t n) {
+    PyTypeObject *seen = NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyTypeObject *type = Py_TYPE(items[i]);
+        if (type != seen) {
+            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return 1;
+            seen = type;
+        }
+    }
+    return 0;
+}
+
+/* The same for the items of a list or tuple. */
+static inline int pdt_any_heap_in(PyObject *sequence) {
+    return PyList_Check(sequence) ? pdt_any_heap(((PyListObject *)sequence)->ob_item, PyList_GET_SIZE(sequence))
+                                  : pdt_any_heap(((PyTupleObject *)sequence)->ob_item, PyTuple_GET_SIZE(sequence));
+}
+
+/* True if hashing and comparing the items of a tuple runs no Python code. */
+static inline int pdt_all_quiet(PyObject *tuple) {
+    PyTypeObject *seen = NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        if (Py_TYPE(item) != seen) {
+            if (!pdt_quiet_key(item)) return 0;
+            seen = Py_TYPE(item);
+        }
+    }
+    return 1;
+}
+
+/* True if changing an attribute calls the class attribute d (a property, a slot). */
+static inline int pdt_data_descriptor(PyObject *d) { return Py_TYPE(d)->tp_descr_set != NULL; }
+
+#endif

@@ -1,0 +1,244 @@
+# Owns: query
+
+def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
+    """Changes at or below container, oldest first, seq > after. O(records of its logs)."""
+    cdef Tracker t = tracker_of(container)
+    return collect(t, logs_of(t), after, most_recent)
+
+
+def logs(container):
+    """The logs a container is known to have written to and that still live. O(logs)."""
+    return logs_of(tracker_of(container))
+
+
+def log_changes(Log log, uint64_t after):
+    """All changes in a log with seq > after, oldest first. O(changes found)."""
+    cdef list found = []
+    cdef Py_ssize_t i
+    for i in range(log.count - 1, -1, -1):
+        if i >= log.count or log.stamps[ring_index(log, i)].seq <= after:
+            break
+        found.append(change_at(log, i, None))
+    found.reverse()
+    return found
+
+
+cdef list logs_of(Tracker t):
+    """All logs that t is known to have written to and that still live, its present one last."""
+    cdef list logs = []
+    refresh(t)
+    if t.rare is not None and t.rare.past is not None:
+        for ref, seq in t.rare.past:
+            log = ref()
+            if log is not None and log not in logs:
+                logs.append(log)
+    if t.log is not None and t.log not in logs:
+        logs.append(t.log)
+    for target in targets_of(t):
+        log = (<tuple>target)[0]
+        if log in logs:
+            logs.remove(log)
+        logs.append(log)
+    return logs
+
+
+cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent):
+    cdef list found = []
+    cdef list part
+    cdef Log log
+    cdef Py_ssize_t i
+    cdef dict known
+    cdef bint whole
+    cdef set seqs
+    for log in logs:
+        part = []
+        known = {}
+        whole = t.place is not None and t.place.parent is None and log is t.log and not t.state & T_SEVERAL and \
+            (t.rare is None or t.rare.past is None)
+        for i in range(log.count - 1, -1, -1):
+            if i >= log.count or log.stamps[ring_index(log, i)].seq <= after or len(part) == most_recent:
+                break
+            if whole or concerns(log, ring_index(log, i), t, known):
+                part.append(watched(change_at(log, i, t)))
+        part.reverse()
+        if not found:
+            found = part
+        elif part:
+            seqs = {(<Change>c).seq for c in found}
+            found.extend([c for c in part if (<Change>c).seq not in seqs])
+            found.sort(key=_seq_of)
+    if most_recent >= 0 and len(found) > most_recent:
+        found = found[len(found) - most_recent:]
+    return found
+
+
+def _seq_of(Change c):
+    return c.seq
+
+
+cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
+    # is record i of log at or below viewer? Remembered by place.
+    cdef Place place = log.objects[i * SLOTS]
+    found = known.get(id(place))
+    if found is None:
+        found = runs_through(place, viewer)
+        known[id(place)] = found
+    if found:
+        return True
+    extra = log.objects[i * SLOTS + 5]
+    if extra is not None and (<Extra>extra).places is not None:
+        for other in <tuple>(<Extra>extra).places:
+            if runs_through(<Place>other, viewer):
+                return True
+    return False
+
+
+def lost_seq(container):
+    """Newest seq that a change of this container may have had in a log that died with its root; 0 if none did. O(logs)."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    if t.rare is None or t.rare.past is None:
+        return 0
+    return max([seq for ref, seq in t.rare.past if ref() is None], default=0)
+
+
+def changed_since(container, uint64_t seq):
+    """True if a tracked container, or anything below it now, changed after change seq. O(items + changes since)."""
+    cdef Log log
+    cdef Py_ssize_t i, at
+    cdef set trackers = set()
+    cdef list logs = []
+    cdef list todo
+    if last_seq <= seq or tracker_of(container) is None:
+        return False
+    todo = [container]
+    while todo:
+        each = todo.pop()
+        t = tracker_of(each)
+        if t not in trackers:
+            trackers.add(t)
+            for one in logs_of(t):
+                if one not in logs:
+                    logs.append(one)
+            todo.extend(children(each))
+    for log in logs:
+        for i in range(log.count - 1, -1, -1):
+            at = ring_index(log, i)
+            if log.stamps[at].seq <= seq:
+                break
+            if (<Place>log.objects[at * SLOTS]).tracker in trackers:
+                return True
+    return False
+
+
+def is_below(Tracker t, container):
+    """True if the container of t lives, and is the other container or somewhere below it, now. O(ancestors).
+
+    Goes up every link, also one that closes a cycle.
+    """
+    cdef Tracker top = tracker_of(container)
+    cdef Tracker each
+    cdef Link link
+    cdef list todo
+    cdef set seen
+    if t is top:
+        return True
+    if not alive(t):
+        return False
+    todo = [t]
+    seen = {t.number}
+    while todo:
+        each = <Tracker>todo.pop()
+        link = each.link
+        while link is not None:
+            if link.parent is top:
+                return True
+            if link.parent.number not in seen and alive(link.parent):
+                seen.add(link.parent.number)
+                todo.append(link.parent)
+            link = link.next
+    return False
+
+
+def seen_by(Change change, container):
+    """True if the change happened at or below container. O(places x depth)."""
+    cdef Tracker top = tracker_of(container)
+    if runs_through(change.place, top):
+        return True
+    if change.rare is not None and change.rare.places is not None:
+        for place in <tuple>change.rare.places:
+            if runs_through(<Place>place, top):
+                return True
+    return False
+
+
+def matches(Change change, pattern, container):
+    """True if the change, seen from container, is at a path that a compiled glob matches. O(places x depth)."""
+    return touches(pattern, change, tracker_of(container))
+
+
+def matches_at(Change change, pattern, container, key):
+    """True if a compiled glob matches the place ``key`` of the container that changed, or that container."""
+    for base in bases(change, tracker_of(container)):
+        if glob_matches(pattern, 0, base, 0) or glob_matches(pattern, 0, base + (key,), 0):
+            return True
+    return False
+
+
+cdef bint touches(object pattern, Change change, Tracker viewer):
+    """True if the change, seen from viewer, is at a path that the compiled glob matches."""
+    cdef tuple base
+    for base in bases(change, viewer):
+        if change.shape == S_SLOT:
+            if glob_matches(pattern, 0, base + (change.key if change.index < 0 else change.index,), 0):
+                return True
+        elif change.shape == S_ROWS:
+            for i in range(0, len(<tuple>change.new), 3):
+                if glob_matches(pattern, 0, base + ((<tuple>change.new)[i],), 0):
+                    return True
+        elif change.shape == S_FILL:
+            for k in <dict>change.new:
+                if glob_matches(pattern, 0, base + (k,), 0):
+                    return True
+        elif change.shape == S_ELEMENTS:
+            for e in <tuple>change.old + <tuple>change.new:
+                if glob_matches(pattern, 0, base + (e,), 0):
+                    return True
+        elif change.shape == S_SPLICE:
+            for i in range(change.index, change.index + max(len(change.old), len(change.new))):
+                if glob_matches(pattern, 0, base + (i,), 0):
+                    return True
+        if change.shape != S_SLOT and glob_matches(pattern, 0, base, 0):
+            return True
+    return False
+
+
+cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) except -1:
+    # a pattern's segment is a str (literal), None (**), or a function str -> bool
+    cdef object segment
+    while p < len(pattern):
+        segment = pattern[p]
+        if segment is None:
+            if p + 1 == len(pattern):
+                return True
+            while k <= len(path):
+                if glob_matches(pattern, p + 1, path, k):
+                    return True
+                k += 1
+            return False
+        if k == len(path):
+            return False
+        key = path[k]
+        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else words(key))
+        if type(segment) is str:
+            if segment != text:
+                return False
+        elif not segment(text):
+            return False
+        p += 1
+        k += 1
+    return k == len(path)
+
+
+cdef inline bint all_quiet(tuple keys):
+    return pdt_all_quiet(keys)

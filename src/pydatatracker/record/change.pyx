@@ -1,0 +1,142 @@
+# Owns: Change, a record taken out of the ring, and the ids of changes and containers.
+# May touch: the ring (to read), places (to say from where a change is seen).
+# Invariants:
+#  - a Change never changes, apart from `told` (notifications) and `settled` (answers kept when the record is dropped);
+#  - an id is the same from wherever a change is seen, and on both sides of a fork.
+
+cdef list process_ids = [(0, 0, _os.urandom(8).hex())]     # (last seq, last number, random part) at every fork
+
+
+cdef str uuid_text(uint64_t number, bint container):
+    # what happened before a fork keeps its id on both sides of it
+    cdef Py_ssize_t i = len(process_ids) - 1
+    while i > 0 and number <= <uint64_t>(<tuple>process_ids[i])[1 if container else 0]:
+        i -= 1
+    return f"{(<tuple>process_ids[i])[2]}{number | (<uint64_t>container << 63):016x}"
+
+
+def _forked():
+    global line_pid
+    line_pid = 0
+    process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
+    forget_telling()
+
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_forked)
+
+
+cdef class Extra:
+    """What only some records have."""
+
+    def __repr__(self):
+        return f"Extra(old_text={self.old_text!r}, new_text={self.new_text!r}, places={self.places!r})"
+
+
+cdef class Change:
+    """One record, taken out of the ring; fields as recorded, see record/codes.pyx for shapes."""
+
+    @property
+    def uuid(self):
+        """Id of this change: 32 hex digits, the same from wherever it is seen. O(1)."""
+        if self.action_code == A_INIT:
+            return uuid_text(self.place.tracker.number | <uint64_t>1 << 62, True)
+        return uuid_text(self.seq, False)
+
+    @property
+    def _node(self):
+        return self.place.tracker
+
+    @property
+    def _shape(self):
+        return SHAPES[self.shape]
+
+    @property
+    def _withholds(self):
+        return self.place.tracker.state & T_REDACT != 0
+
+    def _withheld(self, key, value):
+        """Value of the place ``key``, without what tracking_redact names below it."""
+        if not self.place.tracker.state & T_REDACT:
+            return value
+        places = [self.place]
+        if self.rare is not None and self.rare.places is not None:
+            places.extend(self.rare.places)
+        return without_secrets(rules_of(places), (key,), value, 0)
+
+    @property
+    def _bases(self):
+        return bases(self, self.viewer)
+
+    @property
+    def _order(self):
+        if self.shape == S_SORT:
+            return order_of(self.old, self.new)
+        if self.shape == S_ORDER:
+            return self.new
+        return tuple(range(self.index - 1, -1, -1))
+
+    def _seen_from(self, Tracker viewer):
+        return seen_from(self, viewer)
+
+
+cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int action, int method, int shape,
+                        Place place, object key, object old, object new, object scope, object extra, Tracker viewer):
+    cdef Change c = <Change>pdt_new(entry_class)
+    c.seq = seq
+    c.time_ns = time_ns
+    c.index = index
+    c.action_code = action
+    c.method_code = method
+    c.shape = shape
+    c.place = place
+    c.key = key
+    c.old = old
+    c.new = new
+    c.scope = scope
+    c.rare = extra
+    c.viewer = viewer
+    return c
+
+
+cdef Change seen_from(Change c, Tracker viewer):
+    """The same change, from another container: in the viewer's own tree, where it happened in several."""
+    cdef Place place = c.place
+    cdef Extra extra = c.rare
+    if extra is not None and extra.places is not None:
+        top = root_of(place) if runs_through(place, viewer) else None
+        inside = []
+        for each in (place, *<tuple>extra.places):
+            if runs_through(<Place>each, viewer) and (top is None or root_of(<Place>each) is top):
+                top = root_of(<Place>each)
+                inside.append(each)
+        if inside:
+            place = <Place>inside[0]
+            extra = Extra.__new__(Extra)
+            extra.stack = c.rare.stack
+            extra.old_text = c.rare.old_text
+            extra.new_text = c.rare.new_text
+            extra.places = tuple(inside[1:]) or None
+    return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, place, c.key, c.old,
+                       c.new, c.scope, extra, viewer)
+
+
+cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
+    # record number i, 0 = oldest
+    cdef Py_ssize_t at = ring_index(log, i)
+    cdef Stamp *stamp = &log.stamps[at]
+    cdef Py_ssize_t b = at * SLOTS
+    return make_change(stamp.seq, stamp.time_ns, stamp.index, stamp.action, stamp.method, stamp.shape,
+                       log.objects[b], log.objects[b + 1], log.objects[b + 2], log.objects[b + 3],
+                       log.objects[b + 4], log.objects[b + 5], viewer)
+
+
+cdef tuple order_of(tuple before, tuple after):
+    """New position -> old position, by identity; equal objects that are one keep their order. O(n)."""
+    cdef dict places = {}
+    cdef Py_ssize_t i
+    for i in range(len(before)):
+        places.setdefault(id(before[i]), []).append(i)
+    for queue in places.values():
+        (<list>queue).reverse()
+    return tuple([(<list>places[id(item)]).pop() for item in after])

@@ -1,0 +1,75 @@
+# Owns: registry
+
+cdef class Observer:
+    """One registration of an observer."""
+
+    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False, Intake feed=None):
+        self.call = call
+        self.priority = priority
+        self.path = path
+        self.actions = actions
+        self.weak = weak
+        self.immediate = immediate
+        self.feed = feed
+
+
+cdef void drop_dead_observers(Rare rare) except *:
+    # weak ones whose function is gone; replaced, never changed: somebody may be reading it
+    cdef Observer o
+    if rare.observers is None:
+        return
+    for o in rare.observers:
+        if o.weak and o.call() is None:
+            rare.observers = tuple([o for o in rare.observers if not (o.weak and o.call() is None)]) or None
+            return
+
+
+def add_observer(container, Observer observer):
+    """Register; takes effect after a notification that is going on. O(observers)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    drop_dead_observers(rare)
+    rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
+    bump()
+
+
+def remove_observer(container, call):
+    """Remove every registration of call; how many there were. O(observers)."""
+    cdef Rare rare = rare_of(tracker_of(container))
+    cdef Observer o
+    if rare.observers is None:
+        return 0
+    keep = []
+    for o in rare.observers:
+        held = o.call() if o.weak else o.call
+        if held is call or (not o.weak and _same_method(held, call)) or (o.weak and _same_method(held, call)):
+            continue
+        if o.weak and held is None:
+            continue
+        keep.append(o)
+    gone = len(rare.observers) - len(keep)
+    rare.observers = tuple(keep) or None
+    bump()
+    return gone
+
+
+def _same_method(a, b):
+    # a bound method is made anew at every access
+    return (a is not None and getattr(a, "__self__", None) is not None and getattr(a, "__func__", a) is
+            getattr(b, "__func__", b) and a.__self__ is getattr(b, "__self__", None))
+
+
+def observers_of(container):
+    """The observers registered on this container, in order."""
+    cdef Tracker t = tracker_of(container)
+    if t.rare is None or t.rare.observers is None:
+        return ()
+    return tuple([o.call() if (<Observer>o).weak else o.call for o in t.rare.observers])
+
+
+def set_process_observer(call):
+    """Tell call of every change in the process (None: nobody); returns the one before."""
+    global process_observer
+    before = process_observer
+    process_observer = call
+    bump()
+    return before

@@ -1,0 +1,222 @@
+# Owns: links
+
+cdef class Link:
+    """One parent of a container."""
+
+
+cdef bint is_above(Tracker top, Tracker t):
+    """True if top is t or an ancestor of t. O(ancestors)."""
+    cdef set seen = None
+    cdef list todo = None
+    cdef Link link
+    while True:
+        if t is top:
+            return True
+        link = t.link
+        if link is None:
+            if not todo:
+                return False
+            t = todo.pop()
+            continue
+        if link.next is None and todo is None:
+            if link.back:
+                return False
+            t = link.parent
+            continue
+        if seen is None:
+            seen = set()
+            todo = []
+        while link is not None:
+            if not link.back and link.parent.number not in seen:
+                seen.add(link.parent.number)
+                todo.append(link.parent)
+            link = link.next
+        if not todo:
+            return False
+        t = todo.pop()
+
+
+cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
+    """Note that a slot of parent holds child, if child is tracked. O(parents of child)."""
+    cdef int gc = pdt_pause_gc()        # the change is done and not recorded yet: nobody comes in between
+    try:
+        return make_link(parent, child, key, hint)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
+    global back_links
+    cdef Tracker ct = tracker_of(child)
+    cdef Link link
+    if ct is None or parent.state & T_SORTING:
+        return 0
+    link = ct.link
+    while link is not None and link.parent is not parent:
+        link = link.next
+    if link is not None:
+        link.count += 1
+        if parent.kind == K_ATTR:
+            if isinstance(link.key, list):
+                (<list>link.key).append(key)
+            else:
+                link.key = [link.key, key]
+        else:
+            link.key = missing
+    else:
+        link = Link.__new__(Link)
+        link.parent = parent
+        link.key = key
+        link.hint = hint
+        link.count = 1
+        if is_above(ct, parent):
+            link.back = True
+            back_links += 1
+        link.next = ct.link
+        ct.link = link
+    parent.children += 1
+    ct.epoch = 0
+    if ct.children:
+        bump()
+    return 1
+
+
+cdef int unlink_child(Tracker parent, object child, object key) except -1:
+    """Note that one slot of parent no longer holds child."""
+    cdef int gc
+    if not parent.children or parent.state & T_SORTING:
+        return 0
+    gc = pdt_pause_gc()
+    try:
+        return cut_link(parent, child, key)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef int cut_link(Tracker parent, object child, object key) except -1:
+    cdef Tracker ct
+    cdef Link link
+    ct = tracker_of(child)
+    if ct is None:
+        return 0
+    link = ct.link
+    while link is not None and link.parent is not parent:
+        link = link.next
+    if link is None:
+        return 0
+    link.count -= 1
+    if parent.children > 0:
+        parent.children -= 1
+    if link.count <= 0:
+        drop_link(ct, link)
+    elif parent.kind == K_ATTR:
+        if isinstance(link.key, list):
+            names = [name for name in <list>link.key if name != key]
+            link.key = names[0] if len(names) == 1 else names
+    else:
+        link.key = missing
+    ct.epoch = 0
+    if ct.children or back_links:
+        bump()
+    return 1
+
+
+cdef void drop_link(Tracker ct, Link gone):
+    global back_links
+    cdef Link link = ct.link
+    if gone.back:
+        back_links -= 1
+        gone.back = False
+    if link is gone:
+        ct.link = gone.next
+        return
+    while link is not None:
+        if link.next is gone:
+            link.next = gone.next
+            return
+        link = link.next
+
+
+cdef int link_all(Tracker t) except -1:
+    """Link what the container holds already (after init, copy, a set operation). O(items)."""
+    cdef PyObject *owner = t.owner
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t i
+    cdef Py_ssize_t position = 0
+    if t.kind == K_DICT:
+        while PyDict_Next(<object>owner, &position, &key, &value):
+            if pdt_heap_type(<object>value):
+                k = <object>key
+                link_child(t, <object>value, k, 0)
+    elif t.kind == K_LIST:
+        for i in range(PyList_GET_SIZE(<object>owner)):
+            if i < PyList_GET_SIZE(<object>owner) and pdt_heap_type(<object>PyList_GET_ITEM(owner, i)):
+                link_child(t, <object>PyList_GET_ITEM(owner, i), None, i)
+    elif t.kind == K_SET:
+        for item in list(set.__iter__(<object>owner)):
+            if pdt_heap_type(item):
+                link_child(t, item, missing, 0)
+    return 0
+
+
+def check_tracker(container):
+    """Raise AssertionError if the links, places and log of a tracked container are not right. O(items)."""
+    cdef Tracker t = tracker_of(container)
+    cdef Tracker ct
+    cdef Link link
+    cdef Py_ssize_t links = 0
+    assert t is not None, container
+    assert t.owner == <PyObject *>container
+    counts = {}
+    for child in contents_of(container):
+        ct = tracker_of(child)
+        if ct is not None:
+            counts[ct.number] = counts.get(ct.number, 0) + 1
+            link = ct.link
+            while link is not None and link.parent is not t:
+                link = link.next
+            assert link is not None, f"{child!r} sits in {container!r} and is not linked"
+    for child in contents_of(container):
+        ct = tracker_of(child)
+        if ct is not None:
+            link = ct.link
+            while link.parent is not t:
+                link = link.next
+            assert link.count == counts[ct.number], (link.count, counts[ct.number])
+    for n in counts.values():
+        links += n
+    assert t.children == links, (t.children, links)
+    refresh(t)
+    assert t.epoch == epoch
+    for place in places_of(t):
+        assert (<Place>place).tracker is t
+        step = <Place>place
+        while (<Place>step).parent is not None:
+            above = (<Place>step).parent
+            assert holds((<Place>above).tracker, (<Place>step).key, (<Place>step).tracker), place
+            step = above
+    if t.log is not None:
+        t.log._check()
+
+
+cdef bint holds(Tracker parent, object key, Tracker child):
+    container = <object>parent.owner
+    if parent.kind == K_LIST:
+        return list.__getitem__(container, key) is <object>child.owner
+    if parent.kind == K_DICT:
+        return dict.__getitem__(container, key) is <object>child.owner
+    if parent.kind == K_ATTR:
+        return object.__getattribute__(container, key) is <object>child.owner
+    return key == child.uuid
+
+
+cdef list contents_of(object container):
+    cdef Tracker t = tracker_of(container)
+    if t.kind == K_DICT:
+        return list(dict.values(container))
+    if t.kind == K_LIST:
+        return list.copy(container)
+    if t.kind == K_SET:
+        return list(set.__iter__(container))
+    return [value for name, value in attributes_of(container) if is_monitored(t, name)]
