@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import inspect
 import logging
 import queue as queues
 import threading
@@ -27,10 +28,14 @@ class AsyncQueueObserver:
             raise ValueError(f"on_full= takes 'drop_oldest', 'drop_newest' or 'block', not {on_full!r}")
         self._queue = queue
         self._is_async = isinstance(queue, asyncio.Queue)
-        if not self._is_async and not isinstance(queue, queues.Queue):
+        self._is_other = not self._is_async and not isinstance(queue, queues.Queue)  # has a put() of its own
+        if self._is_other and not callable(getattr(queue, "put", None)):
             raise TypeError(f"async_queue_observer takes an asyncio.Queue or a queue.Queue, not {type(queue).__name__}")
         if loop is None and self._is_async:
             loop = _running()
+        self._put: Callable[[Any], Any] = queue.put
+        if self._is_other and inspect.iscoroutinefunction(queue.put):
+            self._put = TaskObserver(queue.put)  # one after the other, in the loop
         self._loop = loop
         self._on_full = on_full
         self._timeout = timeout
@@ -41,6 +46,10 @@ class AsyncQueueObserver:
 
     def __call__(self, change: ChangeLogEntry) -> None:
         item = change.to_dict()
+        if self._is_other:
+            self._put(item)
+            self.dropped = getattr(self._put, "dropped", 0)
+            return
         if not self._is_async:
             self._into_plain(item)
             return
@@ -119,6 +128,8 @@ def async_queue_observer(
     default the one that runs now, or where the first change happens. A full queue: ``"drop_oldest"``,
     ``"drop_newest"``, or ``"block"``, which lets as many wait as the queue holds (the loop is never blocked; for a
     queue.Queue the change waits up to ``timeout`` seconds). ``observer.dropped`` counts. No tasks are made.
+    Any other object with a ``put(item)`` is called with the dict, and bounds itself; where ``put`` is a coroutine
+    function, the calls run in the loop, one after the other.
 
     >>> import queue
     >>> from pydatatracker import TrackedDict

@@ -157,6 +157,7 @@ class _Filtered:
     path: str
     actions: list[str] | str
     actor: str
+    locations: list[str | int] | str
 
 
 class _JsonLines(_Delivery):
@@ -319,12 +320,17 @@ class _Loader:
         if not isinstance(name, str):
             return self._wrong(where, f"'type' is missing; there are {', '.join(_TYPES)}")
         where = f"{where} ({name})"
+        beside = name == "filtered" and "observer" in entry  # where 0.1.0 has it: beside the options
         for key in entry:
-            if key not in ("type", "options"):
+            if key not in ("type", "options") and not (beside and key == "observer"):
                 self._wrong(where, f"unknown field {str(key)!r}; an entry has 'type' and 'options'")
         options = entry.get("options", {})
         if not isinstance(options, Mapping):
             return self._wrong(where, f"options is a table, not {_kind(options)}")
+        if beside:
+            if "observer" in options:
+                return self._wrong(where, "'observer' is there twice, in the entry and in its options")
+            options = {"observer": entry["observer"], **options}
         if name not in _TYPES:
             return self._other(name, dict(options), where)
         kind = _TYPES[name]

@@ -360,6 +360,8 @@ class LogLine:
     def location(self) -> Any:
         """The key, index or attribute; in lines of 0.1.0 the place in words (``profile:score``)."""
         value = decode(_read(self._head.location)) if self._head.location else MISSING
+        if value is MISSING and self._head.v == 0:  # a lock of one attribute has nothing else
+            return self.extra.get("attribute_name")
         if value is MISSING:
             path = self.path
             return path[-1] if path and (self._head.before or self._head.after) else None
@@ -369,14 +371,17 @@ class LogLine:
     def before(self) -> Any:
         """What the place held, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
         if self._head.v == 0:
-            return self._words("value" if self._was_taken_out() else "removed_items")
+            if self._was_taken_out():
+                return self._words("value", "removed_items")
+            of_attribute = "attribute_locked" in self.extra  # of anything else it is the whole container
+            return self._words("data_pre_change" if of_attribute else "removed_items")
         return decode(_read(self._head.before)) if self._head.before else MISSING
 
     @property
     def after(self) -> Any:
         """What the place holds now, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
         if self._head.v == 0:
-            return MISSING if self._was_taken_out() else self._words("init_data", "value")
+            return MISSING if self._was_taken_out() else self._words("init_data", "value", "return_value")
         return decode(_read(self._head.after)) if self._head.after else MISSING
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import types
+import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,12 @@ class TrackingMixin(HistoryMixin):
     def tracking_locked(self) -> bool:
         """True if this container, or one above it, is locked. O(1)."""
         return _core.describe(self)[2]
+
+    @property
+    def _tracking_locked(self) -> bool:
+        """Return `tracking_locked`, under the name that 0.1.0 had for it."""
+        warnings.warn("_tracking_locked is now tracking_locked", DeprecationWarning, stacklevel=2)
+        return self.tracking_locked
 
     @property
     def tracking_dropped(self) -> int:

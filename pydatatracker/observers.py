@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 from pydatatracker import _core
 from pydatatracker.change import ChangeLogEntry, start_of
 from pydatatracker.pointer import compile_glob
+from pydatatracker.texts import location_of
 
 if TYPE_CHECKING:
     from pydatatracker.io import ChangeWriter
 
 __all__ = [
     "ChangeCollector",
+    "FilteredObserver",
     "JsonFileObserver",
     "TelemetryObserver",
     "async_queue_observer",
@@ -101,8 +103,12 @@ def filtered_observer(
     actions: Iterable[str] | str | None = None,
     actor: str | None = None,
     path: str | None = None,
+    locations: Iterable[Any] | str | None = None,
 ) -> Callable[[ChangeLogEntry], None]:
-    """Return an observer that passes on what predicate, actions, actor and path (a glob) let through. O(1) a change.
+    """Return an observer that passes on the changes that all filters let through.
+
+    ``path`` is a glob over pointers. ``locations``, from 0.1.0, are values of ``change.extra["location"]``: a key, an
+    index, or ``"profile:score"`` for a change deeper down. O(1) per change; with ``locations`` O(depth).
 
     >>> from pydatatracker import TrackedDict
     >>> d, collector = TrackedDict(), ChangeCollector()
@@ -119,17 +125,48 @@ def filtered_observer(
             raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
 
     pattern = None if path is None else compile_glob(path)
+    places = None if locations is None else frozenset((locations,) if isinstance(locations, str) else locations)
 
     def told(change: ChangeLogEntry) -> None:
         if (
             (wanted is None or change.action in wanted)
             and (actor is None or change.actor == actor)
             and (pattern is None or _core.matches(change, pattern, change.viewer.container))
+            and (places is None or location_of(change) in places)
             and (predicate is None or predicate(change))
         ):
             observer(change)
 
     return told
+
+
+class FilteredObserver:
+    """Pass on the changes with these actions at these locations, as 0.1.0 did.
+
+    `filtered_observer` does the same and has more filters. O(depth) per change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(FilteredObserver(collector, actions={"update"}, locations={"port"}))
+    >>> d["port"] = 80; d["port"] = 8080; d["host"] = "a"; d["host"] = "b"
+    >>> [change.after for change in collector]
+    [8080]
+    """
+
+    def __init__(
+        self,
+        observer: Callable[[ChangeLogEntry], Any],
+        *,
+        actions: Iterable[str] | str | None = None,
+        locations: Iterable[Any] | str | None = None,
+    ) -> None:
+        self.observer = observer
+        self.actions = actions
+        self.locations = locations
+        self._filtered = filtered_observer(observer, actions=actions, locations=locations)
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        self._filtered(change)
 
 
 def logging_observer(

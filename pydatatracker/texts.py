@@ -10,7 +10,7 @@ from pydatatracker._core import MISSING, Tracker
 if TYPE_CHECKING:
     from pydatatracker.change import ChangeLogEntry
 
-__all__ = ["detailed", "extra_of", "layout", "one_line", "text"]
+__all__ = ["detailed", "extra_of", "layout", "location_of", "one_line", "text"]
 
 _LONGEST = 100_000  # characters of one value in words
 _SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": "."}
@@ -37,8 +37,8 @@ def layout(place: Any) -> list[tuple[Any, Tracker]]:
     return steps
 
 
-def _location(change: ChangeLogEntry) -> Any:
-    """The key itself for a change in the container that was asked; one string where it lies deeper."""
+def location_of(change: ChangeLogEntry) -> Any:
+    """Return the key of a change in the container that was queried, or one string for a change deeper down."""
     step = change._step
     steps = layout(change.place)
     for n, (_, tracker) in enumerate(steps):
@@ -62,7 +62,7 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
     """Build ``change.extra``."""
     shape, action = change._shape, change.action
     extra: dict[str, Any] = {"action": action}
-    location = _location(change)
+    location = location_of(change)
     if location is not MISSING:
         extra["location"] = location
     old_text = None if change.rare is None else change.rare.old_text

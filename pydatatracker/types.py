@@ -1,0 +1,53 @@
+"""Where 0.1.0 had its containers; each name says once where it is now.
+
+The submodules, ``pydatatracker.types.actor`` among them, are made here, so that they need no files of their own.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import ModuleType
+
+__all__: list[str] = []
+
+
+def forward(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a ``__getattr__`` for a module whose names are elsewhere now.
+
+    ``names``: old name -> ``"module.name"`` below ``pydatatracker``. The first use of a name is a DeprecationWarning.
+    """
+
+    def get(name: str) -> object:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, _, new = f"pydatatracker.{names[name]}".rpartition(".")
+        warnings.warn(f"{module}.{name} is now {home}.{new}", DeprecationWarning, stacklevel=2)
+        value: object = getattr(import_module(home), new)
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return get
+
+
+def submodules(package: str, homes: Mapping[str, Mapping[str, str]]) -> None:
+    """Make the submodules of a package of 0.1.0 and what `forward` needs for each."""
+    for short, names in homes.items():
+        module = ModuleType(f"{package}.{short}", f"Names of 0.1.0: {', '.join(names)}.")
+        module.__dict__["__getattr__"] = forward(module.__name__, names)
+        setattr(sys.modules[package], short, module)
+        sys.modules[module.__name__] = module
+
+
+submodules(
+    __name__,
+    {
+        "_trackbase": {"TrackBase": "mixin.TrackingMixin"},
+        "actor": {"tracking_actor": "tracking_actor"},
+        "trackedattributes": {"TrackedAttr": "TrackedAttr"},
+        "trackeddict": {"TrackedDict": "TrackedDict"},
+        "trackedlist": {"TrackedList": "TrackedList"},
+    },
+)
