@@ -1,0 +1,178 @@
+"""Files and pickles that earlier versions wrote still load and keep their meaning.
+
+Each folder of ``tests/fixtures`` is named after the version that wrote it with ``tests/fixtures/make.py``. The file
+``NAME.json`` beside the fixture ``NAME`` says what the fixture means.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import meaning
+import pytest
+
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, replay
+from pydatatracker.exporters import JsonLinesExporter, SqliteExporter
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def stored(pattern: str) -> Any:
+    """Return a parametrization over the fixtures of all versions that match a pattern."""
+    paths = sorted(path for path in FIXTURES.glob(f"*/{pattern}"))
+    assert paths, f"no fixture is {pattern}"
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.relative_to(FIXTURES).as_posix())
+
+
+def expected(path: Path) -> Any:
+    """Return the stored meaning of a fixture."""
+    return json.loads(path.with_name(f"{path.name}.json").read_text("utf-8"))
+
+
+def loads(path: Path) -> list[tuple[int, Any]]:
+    """Return (protocol, value) of each pickle in a file."""
+    found = []
+    with open(path, "rb") as file:
+        while start := file.peek(2)[:2]:  # the opcode PROTO, and its argument
+            found.append((start[1], pickle.load(file)))
+    return found
+
+
+@stored("pickles/*.pickle")
+def test_a_pickle_gives_the_same_value(path: Path) -> None:
+    """Class, contents, attributes, name and identity are kept, in each protocol, and when pickled again."""
+    told = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    values = loads(path)
+    assert [2, 3, 4, 5] == [protocol for protocol, _ in values]
+    if "value" not in told:  # test_pickled_helpers_still_work covers it
+        return
+    for protocol, value in values:
+        assert told["value"] == meaning.settle(meaning.describe(value))
+        if path.stem != "getstate":  # its __setstate__ appends to the state
+            again = pickle.loads(pickle.dumps(value, protocol))
+            assert told["value"] == meaning.settle(meaning.describe(again))
+
+
+@stored("pickles/*.pickle")
+def test_an_unpickled_container_keeps_its_options(path: Path) -> None:
+    """Its history begins when it is loaded, and each option has the effect that it had."""
+    told = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    if "effects" not in told:
+        return
+    for _, value in loads(path):
+        for way in (lambda x: x, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
+            made = way(value)
+            assert all("init" == change.action for change in made.tracking_changes())
+            made._check()
+        assert told["effects"] == meaning.settle(meaning.effects(value))
+
+
+@pytest.mark.parametrize("version", sorted(path.name for path in FIXTURES.iterdir() if path.is_dir()))
+def test_pickled_helpers_still_work(version: str) -> None:
+    """A collector, a replica and an actor work after they were unpickled."""
+    folder = FIXTURES / version / "pickles"
+    for _, collector in loads(folder / "collector.pickle"):
+        assert [("/a", 1)] == [(change.pointer, change.after) for change in collector]
+        d = TrackedDict()
+        d.tracking_add_observer(collector)
+        d["b"] = 2
+        assert ["/a", "/b"] == [change.pointer for change in collector]
+    for (_, replica), (_, actor) in zip(loads(folder / "replica.pickle"), loads(folder / "actor.pickle"), strict=True):
+        with actor:
+            replica.value["b"] = 2
+        change = replica.value.last_change()
+        assert ("a", {"b": 1}, {"a": 1, "b": 2}) == (change.actor, dict(change.context), replica.value)
+
+
+@stored("logs/*.jsonl")
+def test_a_log_keeps_its_meaning(path: Path) -> None:
+    """Lines, the state after each change, and what show, stats, verify, blame and at answer are the same."""
+    assert expected(path) == meaning.log(path)
+
+
+@stored("logs/*.jsonl.*[zt]")
+def test_a_compressed_log_keeps_its_meaning(path: Path) -> None:
+    """A log in gzip or zstd means the same as the plain one."""
+    assert expected(path.with_suffix("")) == meaning.log(path)
+
+
+@stored("logs/whole.jsonl")
+def test_a_log_can_be_continued(path: Path, tmp_path: Path) -> None:
+    """New changes are appended to the old file, and both parts can be replayed."""
+    log = tmp_path / path.name
+    shutil.copyfile(path, log)
+    state = replay(log)
+    container = TrackedDict(state)
+    with JsonLinesExporter(log) as exporter:
+        container.tracking_add_observer(exporter)
+        container["later"] = 1
+    first, second = meaning.log(log)["roots"]
+    assert state == replay(log, root=first)
+    assert {**state, "later": 1} == replay(log, root=second)
+
+
+@stored("reports/*.html.gz")
+def test_a_report_can_be_read(path: Path, tmp_path: Path) -> None:
+    """The stored page holds the same changes, actors, paths and stacks as a new page of the same log."""
+    assert expected(path) == meaning.page(path)
+    log = path.parent.parent / "logs" / path.name.replace(".html.gz", ".jsonl")
+    assert 0 == meaning.command("report", log, "-o", tmp_path / "page.html")[0]
+    assert expected(path) == meaning.page(tmp_path / "page.html")
+
+
+@stored("exporters/*.sqlite")
+def test_a_database_can_be_continued(path: Path, tmp_path: Path) -> None:
+    """The rows are still there, and new changes are added to them."""
+    database = tmp_path / path.name
+    shutil.copyfile(path, database)
+    rows = meaning.database(database)
+    assert expected(path) == rows
+    d = TrackedDict()
+    with SqliteExporter(database) as exporter:
+        d.tracking_add_observer(exporter)
+        d["later"] = 1
+    now = meaning.database(database)
+    assert ["/later"] == [row["pointer"] for row in now if row not in rows]
+    assert len(rows) + 1 == len(now)
+
+
+@stored("exporters/spill.queue")
+def test_a_spill_file_is_sent(path: Path, tmp_path: Path) -> None:
+    """The next delivery with the same spill file sends what is in it, in its order."""
+    spill, log = tmp_path / path.name, tmp_path / "log.jsonl"
+    shutil.copyfile(path, spill)
+    waiting = [json.loads(line.partition(b"\t")[2])["pointer"] for line in path.read_bytes().splitlines()]
+    assert [f"/key{n}" for n in range(4)] == sorted(waiting)
+    with JsonLinesExporter(log, buffered=True, on_full="spill", spill=spill) as exporter:
+        assert exporter.flush(60)
+    assert waiting == meaning.pointers(log)
+    assert 0 == spill.stat().st_size
+
+
+@stored("exporters/dead-letter.jsonl")
+def test_a_dead_letter_file_is_a_log(path: Path) -> None:
+    """The changes that a sink rejected can be replayed."""
+    assert {f"key{n}": {"n": n, "tab": "\t"} for n in range(4)} == replay(path)
+
+
+@stored("configurations/*.*[nl]")
+def test_a_configuration_makes_the_same_observers(path: Path, tmp_path: Path) -> None:
+    """Every type that needs no network is made, is notified and writes as it did."""
+    told = json.loads(path.with_name(f"{path.name}.meaning").read_text("utf-8"))
+    assert told == meaning.configuration(path, tmp_path)
+
+
+def test_the_fixtures_cover_every_kind_and_option() -> None:
+    """Removing a fixture of a class or of an option fails."""
+    names = {path.stem for path in FIXTURES.glob("0.2.0/pickles/option-*.pickle")}
+    kinds = [
+        loads(FIXTURES / "0.2.0" / "pickles" / f"{name}.pickle")[0][1] for name in ("dict", "list", "set", "slots")
+    ]
+    for kind, value in zip((TrackedDict, TrackedList, TrackedSet, TrackedAttr), kinds, strict=True):
+        assert isinstance(value, kind)
+    assert 15 == len(names)
