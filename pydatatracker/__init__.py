@@ -15,22 +15,24 @@ if not any(_find and _find("pydatatracker._core", __path__) for _find in
         "or install a wheel and start Python elsewhere"
     )
 
+from pydatatracker._lazy import lazily as _lazily
+
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
 if TYPE_CHECKING:
     from pydatatracker._core import MISSING, TrackingLockedError
     from pydatatracker.actors import propagate, tracking_actor
-    from pydatatracker.breaks import TrackedChangeError
-    from pydatatracker.change import ChangeLogEntry
-    from pydatatracker.configuration import ConfigurationError, load_observers_from_json
+    from pydatatracker.change.entry import ChangeLogEntry
+    from pydatatracker.config import ConfigurationError, load_observers_from_json
     from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
+    from pydatatracker.containers.breaks import TrackedChangeError
     from pydatatracker.history import HistoryLostError
-    from pydatatracker.history.applying import PatchError
-    from pydatatracker.history.net import NetChange
+    from pydatatracker.history.apply_patch import PatchError
+    from pydatatracker.history.net_changes import NetChange
     from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
     from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
     from pydatatracker.history.undo import UndoConflictError
     from pydatatracker.observers import ChangeCollector
-    from pydatatracker.redact import RedactedError
+    from pydatatracker.values.redact import RedactedError
 
 __version__ = "0.2.0"
 
@@ -68,25 +70,25 @@ __all__ = [
 _HOMES = {
     "MISSING": "_core",
     "ChangeCollector": "observers",
-    "ChangeLogEntry": "change",
-    "ConfigurationError": "configuration",
+    "ChangeLogEntry": "change.entry",
+    "ConfigurationError": "config",
     "GapError": "history.replica",
-    "HistoryLostError": "history",
-    "NetChange": "history.net",
-    "PatchError": "history.applying",
-    "RedactedError": "redact",
+    "HistoryLostError": "change.rewind",
+    "NetChange": "history.net_changes",
+    "PatchError": "history.apply_patch",
+    "RedactedError": "values.redact",
     "Replica": "history.replica",
     "ReplicaError": "history.replica",
     "RollbackConflictError": "history.transaction",
     "TrackedAttr": "containers",
-    "TrackedChangeError": "breaks",
+    "TrackedChangeError": "containers.breaks",
     "TrackedDict": "containers",
     "TrackedList": "containers",
     "TrackedSet": "containers",
     "TrackingLockedError": "_core",
     "UndoConflictError": "history.undo",
     "apply_change": "history.replica",
-    "load_observers_from_json": "configuration",
+    "load_observers_from_json": "config",
     "propagate": "actors",
     "replay": "history.replica",
     "track": "containers",
@@ -97,21 +99,7 @@ _HOMES = {
 _MODULES = ("actors", "change", "containers", "history", "observers")  # as attributes after `import pydatatracker`
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
-
-    if name in _MODULES:
-        return import_module(f"pydatatracker.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pydatatracker' has no attribute {name!r}")
-    value: object = getattr(import_module(f"pydatatracker.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES} - {"TYPE_CHECKING"})
-
+__getattr__, __dir__ = _lazily(__name__, globals(), _HOMES, _MODULES)
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):
     from pydatatracker import process as _process

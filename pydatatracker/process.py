@@ -34,10 +34,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pydatatracker import _core, history
+from pydatatracker import _core
+from pydatatracker.change.rewind import state_at
 
 if TYPE_CHECKING:
-    from pydatatracker.change import ChangeLogEntry
+    from pydatatracker.change.entry import ChangeLogEntry
     from pydatatracker.io import ChangeWriter
 
 __all__ = ["LOG", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_from_environment", "stop"]
@@ -162,7 +163,7 @@ class ProcessLog:
     def _state(self, root: Any, seq: int, kept: bool = True) -> Any:
         for _ in range(_ATTEMPTS):
             newest = _core.newest_seq()
-            state = history.state_at(root, seq if kept else newest)
+            state = state_at(root, seq if kept else newest)
             if not _core.changes_of(root, newest, 1):  # no other thread came in between
                 break
         return state
@@ -248,10 +249,10 @@ def _as_it_was(change: ChangeLogEntry) -> Any:
     for name in ("before", "after"):
         value = getattr(change, name)
         if _core.tracker(value) is not None and change.action != "init":
-            from pydatatracker.codec import encode
+            from pydatatracker.values.encode import encode
 
             try:
-                was = history.state_at(value, change.seq)
+                was = state_at(value, change.seq)
             except Exception:  # records that are no longer kept, or nested deeper than Python goes
                 continue
             line = line or change.to_dict()

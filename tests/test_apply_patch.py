@@ -21,7 +21,7 @@ from pydatatracker import (
     _core,
     track,
 )
-from pydatatracker.history.applying import PatchError, apply_patch
+from pydatatracker.history.apply_patch import PatchError, apply_patch
 from pydatatracker.history.patch import patch
 from pydatatracker.history.walk import plain_copy
 

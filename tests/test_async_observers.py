@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from restless import restless
 
 from pydatatracker import TrackedDict, TrackedList
-from pydatatracker.async_observers import TaskObserver, async_queue_observer, changes
+from pydatatracker.observers.async_ import TaskObserver, async_queue_observer, changes
 
 
 def in_threads(work: Callable[[int], None], count: int = 4) -> list[threading.Thread]:

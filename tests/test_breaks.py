@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track, tracking_transaction
-from pydatatracker.breaks import TrackedChangeError
+from pydatatracker.containers.breaks import TrackedChangeError
 
 
 class Point(TrackedAttr):

@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker.cli.filters import Filter, moment, point
-from pydatatracker.cli.logs import Logs
-from pydatatracker.cli.stats import Stats
+from pydatatracker.cli.replay.logs import Logs
+from pydatatracker.cli.summary import Stats
 from pydatatracker.io import parse
 
 SEGMENTS = ["a", "b", "users", "x*", "0", "1"]
@@ -116,7 +116,7 @@ def test_the_tail_is_the_end_of_the_whole(raws: list[bytes], count: int, actors:
     wanted = Filter(actor=actors)
     with Logs([path], silent) as logs:
         whole = [line.raw.rstrip(b"\n") for line in logs.lines(wanted)]
-    import pydatatracker.cli.logs as module
+    import pydatatracker.cli.replay.logs as module
 
     before = module._BLOCK
     try:

@@ -25,8 +25,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutating import PIECES, STRANGE, bases, mutated
 
-from pydatatracker import _standins, mixin
+from pydatatracker.containers import mixin
 from pydatatracker.history.replica import ReplicaError, replay
+from pydatatracker.values import standins as _standins
 
 FOLDER = Path(__file__).parent / "seeds" / "hostile"
 SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read

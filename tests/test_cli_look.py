@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from pydatatracker import _core, track, tracking_actor
 from pydatatracker.cli import main
-from pydatatracker.cli.logs import Logs
-from pydatatracker.cli.rebuilt import Rebuilt, Roots
-from pydatatracker.codec import decode, encode
+from pydatatracker.cli.replay.logs import Logs
+from pydatatracker.cli.replay.rebuilt import Rebuilt, Roots
 from pydatatracker.history import replica
 from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse
 from pydatatracker.observers import json_file_observer
+from pydatatracker.values.encode import decode, encode
 
 Run = Callable[..., tuple[int, str, str]]
 

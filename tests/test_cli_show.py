@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, tracking_actor
+from pydatatracker.cli.layout import View
 from pydatatracker.cli.terminal import cells
-from pydatatracker.cli.view import View
 from pydatatracker.io import parse
-from pydatatracker.logline import NotAChange
+from pydatatracker.io.line import NotAChange
 from pydatatracker.observers import json_file_observer
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pydatatracker.cli import main
 from pydatatracker.exporters.sqlite import SqliteSink, row_of
-from pydatatracker.logline import parse
+from pydatatracker.io.line import parse
 
 FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links of POSIX")

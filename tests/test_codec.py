@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
-from pydatatracker.codec import DEPTH, REDACTED, Cut, Ref, Repr, decode, encode
+from pydatatracker.values.encode import DEPTH, REDACTED, Cut, Ref, Repr, decode, encode
 
 
 def through_json(value: object, **options: int) -> object:
@@ -496,7 +496,7 @@ def test_a_pointer_that_leads_nowhere_stays() -> None:
 def test_a_set_is_written_in_a_stable_order() -> None:
     """Sets of the same elements are the same JSON, whatever the hash seed: mixed types and nested sets too."""
     code = (
-        "import json, sys; from pydatatracker.codec import encode;"
+        "import json, sys; from pydatatracker.values.encode import encode;"
         "s = {'b', 'a', 'zz', b'x', 1, 2.5, None, ('t',), frozenset({'x', 'y', ('z',)}), frozenset({'q', 'p'})};"
         "sys.stdout.write(json.dumps(encode(s)))"
     )
@@ -608,5 +608,7 @@ def test_dataclasses_are_words() -> None:
 
 def test_importing_the_codec_needs_the_standard_library_only() -> None:
     """Neither the package nor the codec imports msgspec."""
-    code = "import sys, pydatatracker, pydatatracker.codec, pydatatracker.io; assert 'msgspec' not in sys.modules"
+    code = (
+        "import sys, pydatatracker, pydatatracker.values.encode, pydatatracker.io; assert 'msgspec' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from restless import restless
 
 from pydatatracker import ChangeLogEntry, TrackedAttr, TrackedDict, TrackedList, _core, track, tracking_actor
+from pydatatracker.change.mapping import to_dict
 from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import read_changes, to_line
-from pydatatracker.lines import to_dict
 
 
 class Colour(enum.IntEnum):

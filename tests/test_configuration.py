@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, load_observers_from_json
-from pydatatracker.configuration import _TYPES, ConfigurationError, _fields
+from pydatatracker.config import _TYPES, ConfigurationError, _fields
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.http import HttpSink
 

@@ -12,7 +12,7 @@ import re
 import pytest
 
 import pydatatracker
-from pydatatracker.mixin import TrackingMixin
+from pydatatracker.containers.mixin import TrackingMixin
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if page.exists()]

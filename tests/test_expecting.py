@@ -17,8 +17,8 @@ from pydatatracker import (
     TrackedList,
     track,
 )
-from pydatatracker._expecting import differences, snapshot
 from pydatatracker.testing import ModifiedError, expect_changes
+from pydatatracker.testing.expecting import differences, snapshot
 
 
 def guilty_function(x: Any) -> None:

@@ -12,10 +12,10 @@ from gardening import STEPS, Session, alike
 from hypothesis import given, settings
 
 from pydatatracker import track, tracking_actor
-from pydatatracker.codec import encode
 from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import FORMATS, format_item
 from pydatatracker.history.walk import plain_copy
+from pydatatracker.values.encode import encode
 
 CLOUDEVENT = {
     "type": "object",

@@ -20,8 +20,8 @@ from loglines import LINE, OLD_ADD, OLD_INIT, OLD_POP, Errors, line_of, read
 
 import pydatatracker.io as pdt_io
 from pydatatracker import MISSING, ChangeLogEntry
-from pydatatracker.codec import Repr
 from pydatatracker.io import ChangeReader, LogFormatError, parse, read_changes
+from pydatatracker.values.encode import Repr
 
 # ---- one line
 
@@ -344,7 +344,7 @@ def test_large_lines_and_flat_memory(tmp_path: pathlib.Path) -> None:
 
 def test_what_has_no_newline_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than MAX_LINE is reported and passed over without being held in memory."""
-    monkeypatch.setattr("pydatatracker._reading.MAX_LINE", 1000)
+    monkeypatch.setattr("pydatatracker.io.reader.MAX_LINE", 1000)
     lines, errors = read(line_of() + b"x" * 5000 + b"\n" + line_of() + b"y" * 1000)
     assert [(1, 0), (3, len(line_of()) + 5001)] == [(line.line, line.offset) for line in lines]
     assert [(2, len(line_of())), (4, 2 * len(line_of()) + 5001)] == errors.places

@@ -23,8 +23,8 @@ from pydatatracker import (
     track,
     tracking_actor,
 )
-from pydatatracker.codec import Repr, decode, encode
 from pydatatracker.io import LogLine, parse, read_changes, schema, to_line
+from pydatatracker.values.encode import Repr, decode, encode
 
 
 def replay(lines: list[LogLine]) -> Any:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from loglines import LINE, line_of, read
 
-from pydatatracker.codec import Repr, encode
 from pydatatracker.io import ChangeWriter, parse, read_changes, to_line
+from pydatatracker.values.encode import Repr, encode
 
 
 def test_a_change_is_in_the_file_when_write_returns(tmp_path: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ import jsonpatch
 import pytest
 from gardening import Session, alike
 
-from pydatatracker.history import Rewind
+from pydatatracker.change.rewind import Rewind
 from pydatatracker.history.replica import Replica
 from pydatatracker.history.walk import plain_copy
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydatatracker import MISSING, HistoryLostError, TrackedDict, TrackedList, _core, track, tracking_actor
-from pydatatracker.history.net import NetChange, merge_patch, net_changes
+from pydatatracker.history.net_changes import NetChange, merge_patch, net_changes
 
 
 def told(container: Any, since: int | None = None) -> list[tuple[str, str, Any, Any]]:

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 import pydatatracker
-from _pydatatracker_pytest import pytest_addoption
+from pydatatracker.testing.pytest_plugin import pytest_addoption
 
 pytest_plugins = ["pytester"]
 
 # as in our own configuration: an editable install has imported its finder before pytest begins
 EDITABLE = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+# what pytest imports of the package in a run that has nothing to do with it
+LOADED = ["pydatatracker", "pydatatracker._lazy", "pydatatracker.testing", "pydatatracker.testing.pytest_plugin"]
 TITLE = re.compile(r"-+ tracked changes -+")
 
 HEAD = """
@@ -370,9 +372,9 @@ def test_with_xdist(run: Any) -> None:
 
 def test_loading_it_imports_nothing_of_the_package() -> None:
     """A run that has nothing to do with tracked data does not pay for it."""
-    code = "import sys, _pydatatracker_pytest; print([m for m in sys.modules if m.startswith('pydatatracker')])"
+    code = "import sys, pydatatracker.testing.pytest_plugin; print(sorted(m for m in sys.modules if m.startswith('pydatatracker')))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert "[]" == done.stdout.strip()
+    assert str(LOADED) == done.stdout.strip()
 
 
 def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pytester: pytest.Pytester) -> None:
@@ -382,28 +384,29 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pyt
         import sys
 
         def pytest_sessionfinish():
-            sys.stderr.write(f"imported: {[m for m in sys.modules if m.startswith('pydatatracker')]}")
+            sys.stderr.write(f"imported: {sorted(m for m in sys.modules if m.startswith('pydatatracker'))}")
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", pytester.makepyfile("def test_it(): assert 0"))
     result.assert_outcomes(failed=1)
-    assert "imported: []" in result.stderr.str()
+    assert f"imported: {LOADED}" in result.stderr.str()
 
 
-def test_an_uncompiled_tree_breaks_no_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests that do not use the package pass; what asks for the fixture is told what to do."""
+def test_an_uncompiled_tree_says_what_to_do(pytester: pytest.Pytester) -> None:
+    """Where the source tree hides the installed package, pytest ends at once with the sentence of the import."""
     package = pytester.mkpydir("pydatatracker")
-    source = pathlib.Path(pydatatracker.__file__).with_name("__init__.py").read_text()
-    (package / "__init__.py").write_text(source)
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    # before the finder of an editable install, which would find the compiled core after all
-    pytester.makeconftest(
-        """
-        import sys
-        sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in type(each).__module__]
-        """
+    source = pathlib.Path(pydatatracker.__file__)
+    for name in ("__init__.py", "_lazy.py"):
+        (package / name).write_text(source.with_name(name).read_text())
+    file = pytester.makepyfile("def test_fine(): pass")
+    # -S: without it the finder of an editable install would find the compiled core after all
+    path = os.pathsep.join([str(pytester.path), *(each for each in sys.path if each.endswith("site-packages"))])
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "pytest", str(file)],
+        capture_output=True,
+        text=True,
+        cwd=pytester.path,
+        env={**os.environ, "PYTHONPATH": path},
     )
-    file = pytester.makepyfile("def test_fine(): pass\ndef test_it(): assert 0\ndef test_fixture(unmodified): pass")
-    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", file)
-    result.assert_outcomes(passed=1, failed=1, errors=1)
-    result.stdout.fnmatch_lines(["*ImportError: pydatatracker is not compiled here*"])
+    assert 0 != done.returncode
+    assert "ImportError: pydatatracker is not compiled here: " in done.stderr

@@ -21,7 +21,7 @@ from pydatatracker import (
     tracking_transaction,
 )
 from pydatatracker.observers import json_file_observer
-from pydatatracker.redact import RedactedError
+from pydatatracker.values.redact import RedactedError
 
 SECRET = "s3cr3t"
 

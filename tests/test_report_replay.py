@@ -21,15 +21,15 @@ from loglines import roots_of
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, _core, tracking_actor
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.rebuilt import Rebuilt, state_at
-from pydatatracker.codec import encode
+from pydatatracker.cli.replay.rebuilt import Rebuilt, state_at
 from pydatatracker.history.replica import replay
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse
-from pydatatracker.logline import LogLine
-from pydatatracker.pointer import to_pointer
+from pydatatracker.io.line import LogLine
 from pydatatracker.report.data import Changes, exact
 from pydatatracker.report.page import script
+from pydatatracker.values.encode import encode
+from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["browser"]  # the fixture
 

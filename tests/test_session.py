@@ -4,7 +4,7 @@ import pytest
 from session import Session, document
 
 from pydatatracker import TrackedList
-from pydatatracker.history import Rewind, state_at
+from pydatatracker.change.rewind import Rewind, state_at
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.exporters import HttpExporter, Item, JsonLinesExporter, KafkaExporter
 from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import format_item
-from pydatatracker.exporters.tracing import traceparent, traceparent_of
 from pydatatracker.io import parse, read_changes, schema
+from pydatatracker.io.tracing import traceparent, traceparent_of
 from pydatatracker.observers import json_file_observer
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")

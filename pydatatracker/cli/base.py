@@ -15,7 +15,7 @@ from pydatatracker.cli.catalog import COMMANDS, PROGRAM, overview
 from pydatatracker.cli.terminal import clean
 
 if TYPE_CHECKING:
-    from pydatatracker.cli.logs import Logs
+    from pydatatracker.cli.replay.logs import Logs
 
 __all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report", "written"]
 
@@ -58,7 +58,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            importlib.import_module(f"pydatatracker.cli.{COMMANDS[cmd_name][0]}")
+            importlib.import_module(f"pydatatracker.cli.commands.{COMMANDS[cmd_name][0]}")
         return super().get_command(ctx, cmd_name)
 
     def get_help(self, ctx: click.Context) -> str:
@@ -84,7 +84,7 @@ def cli() -> None:
 @contextlib.contextmanager
 def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -> Iterator[Logs]:
     """Open the logs; exit status 1 afterwards if lines could not be read, each of which is told."""
-    from pydatatracker.cli.logs import Logs, expanded
+    from pydatatracker.cli.replay.logs import Logs, expanded
 
     names = expanded(files)
     if not names:

@@ -12,29 +12,29 @@ PROGRAM = "pydatatracker"
 
 _SECTIONS = (
     ("Record", (
-        ("run", "starting", "Run a program and log every change"),
-        ("demo", "starting", "A program goes wrong: find the line"),
+        ("run", "record", "Run a program and log every change"),
+        ("demo", "record", "A program goes wrong: find the line"),
     )),
     ("Look", (
-        ("show", "reading", "A log, one line a change"),
-        ("stats", "reading", "Changes by actor, action, place and time"),
-        ("blame", "looking", "Who changed a place last"),
-        ("history", "looking", "All changes of a place"),
-        ("report", "report", "A log as one HTML page"),
-        ("view", "report", "That page on localhost, as the log grows"),
+        ("show", "show", "A log, one line a change"),
+        ("stats", "show", "Changes by actor, action, place and time"),
+        ("blame", "history", "Who changed a place last"),
+        ("history", "history", "All changes of a place"),
+        ("report", "page", "A log as one HTML page"),
+        ("view", "page", "That page on localhost, as the log grows"),
     )),
     ("Go back", (
-        ("at", "looking", "The data at a change or a time"),
-        ("diff", "looking", "What differs between two points"),
-        ("patch", "looking", "A JSON Patch between two points"),
-        ("undo-script", "looking", "What takes chosen changes back"),
+        ("at", "history", "The data at a change or a time"),
+        ("diff", "history", "What differs between two points"),
+        ("patch", "history", "A JSON Patch between two points"),
+        ("undo-script", "history", "What takes chosen changes back"),
     )),
     ("Check and hand on", (
-        ("verify", "reading", "Is the log complete and in order?"),
-        ("query", "tables", "Ask logs in SQL"),
-        ("convert", "tables", "CSV, Parquet, SQLite, traces and more"),
-        ("schema", "about", "The JSON Schema of a line"),
-        ("completion", "about", "Completion for bash, zsh or fish"),
+        ("verify", "show", "Is the log complete and in order?"),
+        ("query", "export", "Ask logs in SQL"),
+        ("convert", "export", "CSV, Parquet, SQLite, traces and more"),
+        ("schema", "meta", "The JSON Schema of a line"),
+        ("completion", "meta", "Completion for bash, zsh or fish"),
     )),
 )  # fmt: skip
 

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from pydatatracker.logline import LogLine
-from pydatatracker.pointer import compile_glob, parse_pointer, to_pointer
+from pydatatracker.io.line import LogLine
+from pydatatracker.values.pointer import compile_glob, parse_pointer, to_pointer
 
 __all__ = ["MOMENT", "POINT", "Filter", "Point", "filter_options", "moment", "point"]
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydatatracker._lazy import lazily
+
 if TYPE_CHECKING:
     from pydatatracker.exporters.base import Exporter
     from pydatatracker.exporters.delivery import Delivery, Stats
     from pydatatracker.exporters.http import HttpExporter
     from pydatatracker.exporters.jsonlines import JsonLinesExporter
     from pydatatracker.exporters.kafka import KafkaExporter
-    from pydatatracker.exporters.otel import OpenTelemetryExporter
+    from pydatatracker.exporters.otel.exporter import OpenTelemetryExporter
     from pydatatracker.exporters.s3 import S3Exporter
     from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
     from pydatatracker.exporters.sql import SqlExporter
@@ -37,14 +39,14 @@ __all__ = [
 ]
 
 # Imported when first asked for (PEP 562): one exporter does not pay for the others.
-_LATER = {
+_HOMES = {
     "Delivery": "delivery",
     "Exporter": "base",
     "HttpExporter": "http",
     "Item": "sink",
     "JsonLinesExporter": "jsonlines",
     "KafkaExporter": "kafka",
-    "OpenTelemetryExporter": "otel",
+    "OpenTelemetryExporter": "otel.exporter",
     "S3Exporter": "s3",
     "Sink": "sink",
     "SinkRejected": "sink",
@@ -54,16 +56,4 @@ _LATER = {
     "Stats": "delivery",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module 'pydatatracker.exporters' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"pydatatracker.exporters.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+__getattr__, __dir__ = lazily(__name__, globals(), _HOMES)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pydatatracker import _core
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.exporters.delivery import Delivery, Stats
 from pydatatracker.exporters.sink import Item, Sink
 from pydatatracker.io import to_line

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pydatatracker import _core
-from pydatatracker.codec import decode
 from pydatatracker.exporters.sink import Item
-from pydatatracker.exporters.tracing import traceparent
-from pydatatracker.pointer import to_pointer
+from pydatatracker.io.tracing import traceparent
+from pydatatracker.values.encode import decode
+from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["FORMATS", "check_format", "format_item"]
 

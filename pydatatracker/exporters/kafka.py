@@ -10,7 +10,7 @@ from typing import Any
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
 from pydatatracker.exporters.sink import Item, SinkUnavailable
-from pydatatracker.exporters.tracing import traceparent_of
+from pydatatracker.io.tracing import traceparent_of
 
 __all__ = ["KafkaExporter", "KafkaSink"]
 

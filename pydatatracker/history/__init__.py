@@ -1,8 +1,52 @@
-"""What records are good for: the past, undo, transactions, blame, patches, replicas. All of it derived.
+"""What the records are good for: undo, transactions, blame, patches, replicas. Everything is computed on demand.
 
-``rewind`` goes back; ``place`` follows one place of a list through shifts and sorts; the others stand on these two.
+- ``undo`` and ``transaction`` change the live container; ``inverse`` computes how, ``points`` names moments.
+- ``blame``, ``net_changes``, ``patch`` and ``verify`` only look; ``walk`` steps through the states they compare.
+- ``apply_patch`` applies a JSON Patch, ``replica`` replays log lines to plain data.
+- ``methods`` has the methods that every tracked container inherits; they import the others on first use.
 """
 
-from pydatatracker.history.rewind import HistoryLostError, Rewind, shown_at, state_at
+from __future__ import annotations
 
-__all__ = ["HistoryLostError", "Rewind", "shown_at", "state_at"]
+from pydatatracker._lazy import lazily
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pydatatracker.change.rewind import HistoryLostError, state_at
+    from pydatatracker.history.apply_patch import PatchError
+    from pydatatracker.history.net_changes import NetChange
+    from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
+    from pydatatracker.history.transaction import RollbackConflictError, tracking_transaction
+    from pydatatracker.history.undo import UndoConflictError
+
+__all__ = [
+    "GapError",
+    "HistoryLostError",
+    "NetChange",
+    "PatchError",
+    "Replica",
+    "ReplicaError",
+    "RollbackConflictError",
+    "UndoConflictError",
+    "apply_change",
+    "replay",
+    "state_at",
+    "tracking_transaction",
+]
+
+_HOMES = {
+    "GapError": "replica",
+    "HistoryLostError": ".change.rewind",
+    "NetChange": "net_changes",
+    "PatchError": "apply_patch",
+    "Replica": "replica",
+    "ReplicaError": "replica",
+    "RollbackConflictError": "transaction",
+    "UndoConflictError": "undo",
+    "apply_change": "replica",
+    "replay": "replica",
+    "state_at": ".change.rewind",
+    "tracking_transaction": "transaction",
+}
+
+__getattr__, __dir__ = lazily(__name__, globals(), _HOMES)

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.history.inverse import Operation, operation
-from pydatatracker.pointer import key_text, parse_pointer, to_pointer
+from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["blame_all", "history_of"]
 
@@ -44,7 +44,7 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
     if kept is not None and (not oldest or kept.seq < oldest):
         yield kept._seen_from(viewer)
     elif not oldest and trail.whole():
-        from pydatatracker.change import start_of
+        from pydatatracker.change.entry import start_of
 
         yield from start_of(container)
 

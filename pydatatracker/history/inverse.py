@@ -14,8 +14,8 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Scope
-from pydatatracker._standins import Redacted, RedactedDict, RedactedList
-from pydatatracker.redact import RedactedError
+from pydatatracker.values.redact import RedactedError
+from pydatatracker.values.standins import Redacted, RedactedDict, RedactedList
 
 __all__ = ["Operation", "Unwinding", "cancelled", "inverse", "operation", "take_back", "undone_by"]
 

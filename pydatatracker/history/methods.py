@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pydatatracker.change import ChangeLogEntry
-    from pydatatracker.history.net import NetChange
+    from pydatatracker.change.entry import ChangeLogEntry
+    from pydatatracker.history.net_changes import NetChange
     from pydatatracker.history.points import Point
     from pydatatracker.history.verify import Difference
 
@@ -33,7 +33,8 @@ class HistoryMixin:
         >>> d.tracking_state_at(d.tracking_changes()[1])
         {'port': 8080}
         """
-        from pydatatracker.history import points, rewind
+        from pydatatracker.change import rewind
+        from pydatatracker.history import points
 
         return rewind.state_at(self, points.seq_of(self, point))
 
@@ -129,7 +130,7 @@ class HistoryMixin:
         >>> l
         [80, 443]
         """
-        from pydatatracker.history.applying import apply_patch
+        from pydatatracker.history.apply_patch import apply_patch
 
         apply_patch(self, operations)
 
@@ -146,7 +147,7 @@ class HistoryMixin:
         >>> [(net.action, net.pointer, net.before, net.after) for net in d.tracking_net_changes()]
         [('update', '/b', 2, 3)]
         """
-        from pydatatracker.history.net import net_changes
+        from pydatatracker.history.net_changes import net_changes
 
         return net_changes(self, _seq(self, since))
 
@@ -163,7 +164,7 @@ class HistoryMixin:
         >>> d.tracking_merge_patch()
         {'a': None, 'c': 3}
         """
-        from pydatatracker.history.net import merge_patch
+        from pydatatracker.history.net_changes import merge_patch
 
         return merge_patch(self, _seq(self, since))
 

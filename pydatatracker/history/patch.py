@@ -17,7 +17,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
-from pydatatracker.pointer import to_pointer
+from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["patch"]
 

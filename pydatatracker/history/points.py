@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
 
 __all__ = ["Point", "micros", "seq_of"]
 

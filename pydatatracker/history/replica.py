@@ -18,13 +18,13 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING
-from pydatatracker._standins import Cut, Redacted, Ref, Repr
-from pydatatracker.change import ChangeLogEntry
-from pydatatracker.codec import encode
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.rewind import Rewind
 from pydatatracker.history.points import micros
-from pydatatracker.history.rewind import Rewind
-from pydatatracker.logline import LogLine
-from pydatatracker.pointer import to_pointer
+from pydatatracker.io.line import LogLine
+from pydatatracker.values.encode import encode
+from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.standins import Cut, Redacted, Ref, Repr
 
 __all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "replay"]
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydatatracker import _core
 from pydatatracker._core import Change, Scope
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.history.inverse import Unwinding, cancelled
 
 __all__ = ["RollbackConflictError", "tracking_transaction"]

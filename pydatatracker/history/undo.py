@@ -13,12 +13,12 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import Change
-from pydatatracker.change import ChangeLogEntry
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.history.inverse import Operation, Unwinding, inverse, operation, take_back, undone_by
 from pydatatracker.history.points import Point, seq_of
-from pydatatracker.history.rewind import HistoryLostError
 from pydatatracker.history.transaction import tracking_transaction
-from pydatatracker.pointer import compile_glob
+from pydatatracker.values.pointer import compile_glob
 
 __all__ = ["UndoConflictError", "redo", "revert", "revert_to", "take_back_all", "undo"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Words
-from pydatatracker._standins import is_redacted
+from pydatatracker.change.rewind import collect, take_back_plain
 from pydatatracker.history.inverse import Operation, operation
-from pydatatracker.history.rewind import collect, take_back_plain
-from pydatatracker.pointer import key_text, to_pointer
+from pydatatracker.values.pointer import key_text, to_pointer
+from pydatatracker.values.standins import is_redacted
 
 __all__ = ["Difference", "verify"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import Change, Words
-from pydatatracker.history.rewind import HistoryLostError, Rewind, _Node
+from pydatatracker.change.rewind import HistoryLostError, Node, Rewind
 
 __all__ = ["Walk", "addressable", "plain_copy", "span"]
 
@@ -89,7 +89,7 @@ class Walk(Rewind):
         self.root = self.back_to(until)
         self._line_up()
 
-    def newest(self) -> tuple[_Node, Change] | None:
+    def newest(self) -> tuple[Node, Change] | None:
         """Return the newest change after since that is not undone, and its container as just after it; or None."""
         while self._heap:
             node = self._heap[0][2]
@@ -103,7 +103,7 @@ class Walk(Rewind):
                 return node, node.changes[-1]
         return None
 
-    def undo(self, node: _Node, change: Change) -> None:
+    def undo(self, node: Node, change: Change) -> None:
         """Take back what newest gave. O(change + the contents of what comes back into sight)."""
         self._fresh = []
         node.changes.pop()

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pydatatracker._core import MISSING
-from pydatatracker.codec import encode
-from pydatatracker.logline import LogLine, _read
-from pydatatracker.pointer import key_text
+from pydatatracker.io.line import LogLine, _read
+from pydatatracker.values.encode import encode
+from pydatatracker.values.pointer import key_text
 
 __all__ = ["TABLES", "Changes"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from pydatatracker.logline import LogLine
+from pydatatracker.io.line import LogLine
 from pydatatracker.report.data import TABLES, Changes
 from pydatatracker.report.page import page, policy
 

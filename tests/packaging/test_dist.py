@@ -46,7 +46,7 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
         "__main__.py",
         "_core.pyi",
         "py.typed",
-        "schema/change.schema.json",
+        "io/schema/change.schema.json",
         "report/assets/main.js",
         "report/assets/report.css",
         "report/assets/report.html",
@@ -59,11 +59,9 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
 
 
 def test_wheel_holds_nothing_but_the_package(wheel):
-    """A wheel has no source of the core, no tests, no build leftovers, and but the package and its pytest plugin nothing at the top."""
+    """A wheel has no source of the core, no tests, no build leftovers, and nothing but the package at the top."""
     names = wheel.namelist()
-    assert {"pydatatracker", "_pydatatracker_pytest"} == {
-        name.split("/")[0] for name in names if ".dist-info/" not in name
-    }
+    assert {"pydatatracker"} == {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert [] == [
         name
         for name in names

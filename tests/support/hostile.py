@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pydatatracker.cli import main
-from pydatatracker.logline import NotAChange, parse
+from pydatatracker.io.line import NotAChange, parse
 
 _LINES = {
     "show": ("show", "LOG"),

@@ -16,7 +16,7 @@ TIME = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?")  # all that diff
 
 def play(folder: Path) -> None:
     """Write shop.py into folder and run it, with every change in changes.jsonl, the folder's name in no line."""
-    source = importlib.resources.files("pydatatracker.cli").joinpath("shop.py").read_text("utf-8")
+    source = importlib.resources.files("pydatatracker.cli").joinpath("programs/shop.py").read_text("utf-8")
     (folder / "shop.py").write_text(source, "utf-8")
     log = folder / "changes.jsonl"
     log.unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""Package attributes that are imported on first use (PEP 562).
+
+A program that only records does not pay for exporters, and ``pydatatracker --help`` pays for nothing. Shared by the
+``__init__`` modules of the package; imports nothing itself, since every start of Python with the library waits for it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = ["lazily"]
+
+
+def lazily(
+    package: str, names: dict[str, Any], homes: Mapping[str, str], modules: tuple[str, ...] = ()
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package.
+
+    :param package: its ``__name__``.
+    :param names: its ``globals()``; a name is kept there once it was imported.
+    :param homes: for each name the module that defines it, relative to the package (``"undo"``) or with a leading dot
+        to its parent (``".change.rewind"``).
+    :param modules: submodules that are attributes themselves.
+    """
+
+    def getattr_(name: str) -> object:
+        from importlib import import_module
+
+        if name in modules:
+            return import_module(f"{package}.{name}")
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f".{homes[name]}", package), name)
+        names[name] = value
+        return value
+
+    def dir_() -> list[str]:
+        return sorted({*names, *homes, *modules} - {"TYPE_CHECKING"})
+
+    return getattr_, dir_

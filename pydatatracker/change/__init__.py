@@ -1,0 +1,21 @@
+"""One change: the record as an object, its text, its stack, and the state before and after it.
+
+- ``entry`` defines `ChangeLogEntry`, ``mapping`` its ``to_dict`` and ``from_dict``, ``text`` what people read,
+  ``stack`` the captured frames.
+- ``rewind`` computes an earlier state from today's state and the records since; everything in ``history`` builds on it.
+"""
+
+from __future__ import annotations
+
+from pydatatracker._lazy import lazily
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pydatatracker.change.entry import ChangeLogEntry
+    from pydatatracker.change.rewind import HistoryLostError, state_at
+
+__all__ = ["ChangeLogEntry", "HistoryLostError", "state_at"]
+
+_HOMES = {"ChangeLogEntry": "entry", "HistoryLostError": "rewind", "state_at": "rewind"}
+
+__getattr__, __dir__ = lazily(__name__, globals(), _HOMES)

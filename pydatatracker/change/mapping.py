@@ -1,0 +1,205 @@
+"""A change as a JSON-ready dict, and back: one vocabulary in memory and on disk (RECORD: one object a line)."""
+
+from __future__ import annotations
+
+import datetime
+import traceback
+from collections.abc import Mapping
+from traceback import StackSummary
+from types import MappingProxyType
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.rewind import state_at
+from pydatatracker.values.encode import decode, encode
+from pydatatracker.values.pointer import to_pointer
+
+__all__ = ["ReadChange", "to_dict"]
+
+
+_VALUES = ("path", "location", "before", "after")  # here empty says something
+
+
+def _step(key: Any) -> Any:
+    return encode(key)
+
+
+def _as_it_was(value: Any, seq: int) -> Any:
+    """A tracked value as it was just after change seq, if that is still known; anything else as it is."""
+    if _core.tracker(value) is None or not _core.changed_since(value, seq):
+        return value
+    try:
+        return state_at(value, seq)
+    except (LookupError, RecursionError):  # records that are no longer kept, or nested deeper than Python goes
+        return value
+
+
+def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
+    """Build what `ChangeLogEntry.to_dict` returns."""
+    seq = change.seq
+    if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
+
+        def encoded(value: Any) -> Any:
+            return encode(_as_it_was(value, seq))
+
+    else:
+        encoded = encode
+    line: dict[str, Any] = {
+        "v": 1,
+        "seq": change.seq,
+        "uuid": change.uuid,
+        "created_time": change.created_time.isoformat(timespec="microseconds"),
+        "time_ns": change.time_ns,
+        "action": change.action,
+        "method": change.method,
+        "type": change.type,
+        "pointer": change.pointer,
+        "path": [_step(key) for key in change.path],
+    }
+    paths = change.paths
+    if len(paths) > 1:
+        line["paths"] = [[_step(key) for key in path] for path in paths]
+    if change.location is not None:
+        line["location"] = _step(change.location)
+    if change.before is not MISSING:
+        line["before"] = encoded(change.before)
+    if change.after is not MISSING:
+        line["after"] = encoded(change.after)
+    if change.splice is not None:
+        start, removed, inserted = change.splice
+        line["splice"] = [start, [encoded(v) for v in removed], [encoded(v) for v in inserted]]
+    if change.order is not None:
+        line["order"] = list(change.order)
+    rows = change.changes
+    if rows:
+        line["changes"] = [[encode(key), encoded(before), encoded(after)] for key, before, after in rows]
+    line["actor"] = change.actor
+    line["context"] = {str(key): encode(value) for key, value in change.context.items()}
+    if change.transaction is not None:
+        line["transaction"] = change.transaction
+    if change.undoes is not None:
+        line["undoes"] = change.undoes
+    line["root"] = change.root
+    line["tracked_item_uuid"] = change.tracked_item_uuid
+    line["stack"] = [
+        {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
+    ]
+    if compact:
+        return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
+    line["tree"] = [
+        {**node, "location": None if node["location"] is None else _step(node["location"])} for node in change.tree
+    ]
+    line["extra"] = change.extra
+    return line
+
+
+class ReadChange(ChangeLogEntry):
+    """A change that was read from a dict: it answers from there."""
+
+    # no __slots__: it has a dict for what it was made of
+    _line: Mapping[str, Any]
+
+    @classmethod
+    def make(cls, line: Mapping[str, Any]) -> ReadChange:
+        if not isinstance(line, Mapping):
+            raise TypeError(f"from_dict takes what to_dict made, a mapping, not {type(line).__name__}")
+        change = cls.__new__(cls)
+        change.__dict__["_line"] = MappingProxyType(dict(line))
+        return change
+
+    def _get(self, name: str, default: Any = None) -> Any:
+        return self._line.get(name, default)
+
+    def _value(self, name: str) -> Any:
+        return decode(self._line[name]) if name in self._line else MISSING
+
+    seq = property(lambda self: self._get("seq", 0))
+    uuid = property(lambda self: self._get("uuid", ""))
+    time_ns = property(lambda self: self._time_ns())
+    action = property(lambda self: self._get("action") or self._get("extra", {}).get("action", ""))
+    method = property(lambda self: self._get("method") or self._get("extra", {}).get("method", ""))
+    path = property(lambda self: tuple(decode(key) for key in self._get("path", ())))
+    pointer = property(lambda self: self._line["pointer"] if "pointer" in self._line else to_pointer(self.path))
+    location = property(lambda self: decode(self._get("location")))
+    before = property(lambda self: self._value("before"))
+    after = property(lambda self: self._value("after"))
+    actor = property(lambda self: self._get("actor", ""))
+    transaction = property(lambda self: self._get("transaction"))
+    undoes = property(lambda self: self._get("undoes"))
+    tracked_item_uuid = property(lambda self: self._get("tracked_item_uuid", ""))
+    type = property(lambda self: self._get("type") or self._get("extra", {}).get("type", ""))
+    tree = property(lambda self: list(self._get("tree", ())))
+    root = property(lambda self: self._get("root", ""))
+    extra = property(lambda self: dict(self._get("extra", {})))
+
+    def _time_ns(self) -> int:
+        if "time_ns" in self._line:
+            return int(self._line["time_ns"])
+        if "created_time" not in self._line:
+            return 0  # not said
+        moment = datetime.datetime.fromisoformat(self._line["created_time"])
+        return int(moment.timestamp() * 1_000_000) * 1000
+
+    @property
+    def created_time(self) -> datetime.datetime:
+        if "created_time" in self._line:
+            return datetime.datetime.fromisoformat(self._line["created_time"]).astimezone(datetime.UTC)
+        return super().created_time
+
+    @property
+    def paths(self) -> tuple[tuple[Any, ...], ...]:
+        given = self._get("paths")
+        return (self.path,) if given is None else tuple(tuple(decode(key) for key in path) for path in given)
+
+    @property
+    def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
+        given = self._get("splice")
+        if given is None:
+            return None
+        return given[0], tuple(decode(v) for v in given[1]), tuple(decode(v) for v in given[2])
+
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        given = self._get("order")
+        return None if given is None else tuple(given)
+
+    @property
+    def changes(self) -> tuple[tuple[Any, Any, Any], ...]:
+        return tuple((decode(key), decode(a), decode(b)) for key, a, b in self._get("changes", ()))
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        return MappingProxyType({key: decode(value) for key, value in self._get("context", {}).items()})
+
+    @property
+    def stack(self) -> StackSummary:
+        return traceback.StackSummary.from_list(
+            [
+                traceback.FrameSummary(f.get("filename", ""), f.get("lineno"), f.get("name", ""), line=f.get("line"))
+                for f in self._get("stack", ())
+            ]
+        )
+
+    def to_dict(self, compact: bool = False) -> dict[str, Any]:
+        line = dict(self._line)
+        if compact:
+            line.pop("tree", None)
+            line.pop("extra", None)
+            return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
+        return line
+
+    @property
+    def _shape(self) -> str:
+        if "splice" in self._line:
+            return "splice"
+        if "order" in self._line:
+            return "order"
+        if "changes" in self._line:
+            return "rows"
+        return "slot" if "before" in self._line or "after" in self._line else "whole"
+
+    old = property(lambda self: self.splice[1] if self.splice else self.before)
+    new = property(lambda self: self.splice[2] if self.splice else self.after)
+    index = property(lambda self: self.splice[0] if self.splice else -1)

@@ -1,0 +1,276 @@
+"""The past, from records: the state of a container as it was, by undoing what came later.
+
+Every container is taken back on its own, newest record first, into a plain copy; where it held another
+tracked container, the copy holds that one's copy, which is taken back in turn. A record knows its
+container for good, so this is right for containers that were moved, removed, or sit in several trees: the
+process-wide sequence number puts the logs in one order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Change, Tracker
+from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.standins import is_redacted
+
+__all__ = ["HistoryLostError", "Rewind", "shown_at", "state_at"]
+
+
+class HistoryLostError(LookupError):
+    """A point in the past is older than the oldest record that is kept."""
+
+
+def state_at(container: Any, seq: int) -> Any:
+    """Return plain data as container was just after change seq. O(result + changes undone).
+
+    Raises HistoryLostError if records that would be needed are no longer kept.
+    """
+    rewind = Rewind(container)
+    state = rewind.back_to(seq)
+    if rewind.withheld:
+        _refuse(state)
+    return state
+
+
+def shown_at(container: Any, seq: int) -> Any:
+    """Return the state just after change seq for people: without what tracking_redact names. As state_at."""
+    return _core.redacted_state(container, Rewind(container).back_to(seq))
+
+
+def _refuse(state: Any) -> None:
+    # what is withheld stands where it was put back
+    from pydatatracker.values.redact import RedactedError
+
+    todo: list[tuple[tuple[Any, ...], Any]] = [((), state)]
+    seen = set()
+    while todo:
+        path, value = todo.pop()
+        if is_redacted(value):
+            raise RedactedError(
+                f"{to_pointer(path)} is one of the places that tracking_redact withholds: what it held then was not"
+                " recorded, so this state cannot be given"
+            )
+        if id(value) not in seen and isinstance(value, (dict, list)):
+            seen.add(id(value))
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            todo.extend(((*path, key), item) for key, item in pairs)
+
+
+class Node:
+    """One container on its way back."""
+
+    __slots__ = ("changes", "last", "state")
+
+    def __init__(self, state: Any, changes: list[Change]) -> None:
+        self.state = state
+        self.changes = changes  # not yet undone, oldest first
+        self.last = -1
+
+
+class Rewind:
+    """A container and all that it holds, taken back step by step; every step goes further into the past.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict()
+    >>> for n in range(3):
+    ...     d["n"] = n
+    >>> rewind = Rewind(d)
+    >>> [rewind.back_to(change.seq)["n"] for change in reversed(d.tracking_changes()[1:])]
+    [2, 1, 0]
+    """
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._nodes: dict[int, Node] = {}  # by id of tracker
+        self._trackers: list[Tracker] = []  # keeps those ids taken
+        self._logs: list[Any] = []
+        self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not met yet
+        self._fresh: list[Node] = []
+        self._seq = _core.newest_seq()
+        self._lost = 0  # newest seq that may have been in a log that died
+        self.withheld = False  # was a value put back that tracking_redact withholds?
+        self._of(container)
+
+    def back_to(self, seq: int) -> Any:
+        """Return the state just after change seq, as plain data that the next step changes. O(changes undone).
+
+        Raises HistoryLostError if records that are needed are no longer kept.
+        """
+        self._seq = seq
+        self._require_all(seq)
+        todo = list(self._nodes.values())
+        while todo:
+            self._fresh = []
+            for node in todo:
+                changes = node.changes
+                while changes and changes[-1].seq > seq:
+                    change = changes.pop()
+                    if change.seq != node.last:  # a change in two trees stands in two logs
+                        self._take_back(node, change)
+                    node.last = change.seq
+            todo = self._fresh
+            if todo:
+                self._require_all(seq)
+        return self._of(self._container)
+
+    def _require_all(self, seq: int) -> None:
+        for log in self._logs:
+            self._require(log, seq)
+        if self._lost > seq:
+            raise HistoryLostError(
+                f"the state after change {seq} is gone: a container that is part of it was changed in a tree whose root"
+                " does not exist any more, and a log dies with its root"
+            )
+
+    @staticmethod
+    def _require(log: Any, seq: int) -> None:
+        if log.last_dropped > seq:
+            raise HistoryLostError(
+                f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
+                f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
+            )
+
+    def plain_of(self, value: Any) -> Any:
+        """The plain state of a tracked container at the point that was gone back to last; others as they are."""
+        before = len(self._trackers)
+        state = self._of(value)
+        if len(self._trackers) > before:  # met only now: it has its own way back to go
+            self.back_to(self._seq)
+        return state
+
+    def _of(self, value: Any) -> Any:
+        """The plain copy that stands for value; value itself if it is not tracked."""
+        tracker = _core.tracker(value)
+        if tracker is None:
+            self.withheld = self.withheld or is_redacted(value)
+            return value
+        node = self._nodes.get(id(tracker))
+        if node is None:
+            for log in _core.logs(value):
+                if not any(log is known for known in self._logs):
+                    self._read(log)
+            self._lost = max(self._lost, _core.lost_seq(value))
+            state = _core.plain(value)
+            node = Node(state, sorted(self._waiting.pop(id(tracker), []), key=lambda change: change.seq))
+            self._nodes[id(tracker)] = node
+            self._trackers.append(tracker)
+            self._fresh.append(node)
+            if isinstance(state, dict):
+                for key, item in state.items():
+                    state[key] = self._of(item)
+            elif isinstance(state, list):
+                state[:] = [self._of(item) for item in state]
+        return node.state
+
+    def _read(self, log: Any) -> None:
+        self._logs.append(log)
+        for change in _core.log_changes(log, 0):
+            node = self._nodes.get(id(change._node))
+            if node is None:
+                self._waiting.setdefault(id(change._node), []).append(change)
+            elif node.last < 0 or change.seq < node.last:  # or it was taken back already, from another log
+                node.changes.append(change)
+                node.changes.sort(key=lambda each: each.seq)
+
+    def _take_back(self, node: Node, change: Change) -> None:
+        if change._node.kind == "attr" and _is_computed(change):
+            return  # a property is no state: what it is made of is
+        _take_back(node.state, change, self._of)
+
+
+def _is_computed(change: Change) -> bool:
+    # set through a property or another data descriptor with code of its own
+    container = change._node.container
+    return isinstance(getattr(type(container), str(change.key), None), property)
+
+
+def _take_back(state: Any, change: Change, plain: Any) -> None:
+    """Undo one change of a container on a plain copy of it. O(1), or O(items of the change)."""
+    shape = change._shape
+    if isinstance(state, list):
+        _take_back_list(state, change, shape, plain)
+    elif isinstance(state, set):
+        if shape == "slot":
+            (state.discard if change.old is MISSING else state.add)(change.key)
+        elif shape == "elements":
+            state.difference_update(change.new)
+            state.update(change.old)
+    elif shape == "slot":
+        _put_back(state, change.key, change.old, plain)
+    elif shape == "rows":
+        rows = change.new
+        for n in range(len(rows) - 3, -1, -3):
+            _put_back(state, rows[n], rows[n + 1], plain)
+    elif shape == "fill":
+        for key in change.new:
+            state.pop(key, None)
+
+
+def _put_back(state: dict[Any, Any], key: Any, before: Any, plain: Any) -> None:
+    if before is MISSING:
+        state.pop(key, None)
+    else:
+        state[key] = plain(before)
+
+
+def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) -> None:
+    if shape == "slot":
+        if change.old is MISSING:
+            del state[change.index]
+        elif change.new is MISSING:
+            state.insert(change.index, plain(change.old))
+        else:
+            state[change.index] = plain(change.old)
+    elif shape == "splice":
+        state[change.index : change.index + len(change.new)] = [plain(item) for item in change.old]
+    elif shape in ("sort", "order", "reverse"):
+        now = list(state)
+        for new, old in enumerate(change._order):
+            state[old] = now[new]
+    elif shape == "rows":
+        rows = change.new
+        if rows[1] is MISSING:  # inserted, each index as it then was
+            for n in range(len(rows) - 3, -1, -3):
+                del state[rows[n]]
+            return
+        for n in range(0, len(rows), 3):
+            if rows[n + 2] is MISSING:
+                state.insert(rows[n], plain(rows[n + 1]))
+            else:
+                state[rows[n]] = plain(rows[n + 1])
+
+
+def take_back_plain(state: Any, change: Change) -> None:
+    """Undo one change of a container on a plain copy whose items stay as they are. O(1), or O(items of the change)."""
+    _take_back(state, change, lambda value: value)
+
+
+def collect(container: Any) -> tuple[dict[int, tuple[tuple[Any, ...], Any]], dict[int, list[Change]]]:
+    """({id of tracker: (path, container)} of all at or below container now, {id of tracker: all its changes}).
+
+    The changes oldest first, from every log that one of the containers wrote to. O(items + records).
+    """
+    nodes: dict[int, tuple[tuple[Any, ...], Any]] = {}
+    logs: dict[int, Any] = {}
+    todo: list[tuple[tuple[Any, ...], Any]] = [((), container)]
+    for path, each in todo:
+        tracker = _core.tracker(each)
+        if tracker is None or id(tracker) in nodes:
+            continue
+        nodes[id(tracker)] = (path, each)
+        logs.update((id(log), log) for log in _core.logs(each))
+        if _core.children(each):
+            held = _core.plain(each)
+            if isinstance(held, set):
+                todo.extend(((*path, item), item) for item in held)
+            else:
+                pairs = held.items() if isinstance(held, dict) else enumerate(held)
+                todo.extend(((*path, key), item) for key, item in pairs)
+    changes: dict[int, dict[int, Change]] = {}
+    for log in logs.values():
+        for change in _core.log_changes(log, 0):
+            if id(change._node) in nodes:
+                changes.setdefault(id(change._node), {})[change.seq] = change
+    return nodes, {node: [found[seq] for seq in sorted(found)] for node, found in changes.items()}

@@ -1,0 +1,36 @@
+"""Stacks: (code object, instruction offset) pairs in a record, a ``traceback.StackSummary`` when asked."""
+
+from __future__ import annotations
+
+import array
+import linecache
+import os
+import traceback
+from types import CodeType
+
+__all__ = ["summary"]
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # the root of the package
+
+
+def summary(captured: tuple[tuple[CodeType, ...], bytes] | None) -> traceback.StackSummary:
+    """Return the stack as `traceback` has it, innermost call last, the library's own frames left out. O(frames)."""
+    frames: list[traceback.FrameSummary] = []
+    if captured is not None:
+        codes, offsets = captured
+        for code, offset in zip(codes, array.array("i", offsets), strict=True):
+            if code.co_filename.startswith(_OWN):
+                continue
+            linecache.lazycache(code.co_filename, {})
+            frames.append(
+                traceback.FrameSummary(code.co_filename, _line(code, offset), code.co_name, lookup_line=False)
+            )
+        frames.reverse()
+    return traceback.StackSummary.from_list(frames)
+
+
+def _line(code: CodeType, offset: int) -> int:
+    for start, stop, line in code.co_lines():
+        if start <= offset < stop and line is not None:
+            return line
+    return code.co_firstlineno

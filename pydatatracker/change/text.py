@@ -1,0 +1,187 @@
+"""Words for people: ``extra``, and a change in one line or several. No text is made before it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Tracker
+from pydatatracker.change.rewind import shown_at
+
+if TYPE_CHECKING:
+    from pydatatracker.change.entry import ChangeLogEntry
+
+__all__ = ["detailed", "extra_of", "layout", "location_of", "one_line", "text"]
+
+_LONGEST = 100_000  # characters of one value in words
+_SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": "."}
+
+
+def text(value: object) -> str:
+    """Return a str as it is, anything else as its `repr`, bounded; a repr that raises gives the error's name."""
+    if type(value) is str:
+        return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
+    try:
+        words = repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
+
+
+def layout(place: Any) -> list[tuple[Any, Tracker]]:
+    """(key, tracker) from the root down to place. O(depth)."""
+    steps = []
+    while place is not None:
+        steps.append((place.key, place.tracker))
+        place = place.parent
+    steps.reverse()
+    return steps
+
+
+def location_of(change: ChangeLogEntry) -> Any:
+    """Return the key of a change in the container that was queried, or one string for a change deeper down."""
+    step = change._step
+    steps = layout(change.place)
+    for n, (_, tracker) in enumerate(steps):
+        if tracker is change.viewer:
+            steps = steps[n:]
+            break
+    kinds = [tracker.kind for _, tracker in steps]
+    keys = [*(key for key, _ in steps[1:]), *step]
+    if not keys:
+        return MISSING
+    if len(keys) == 1:
+        short = type(keys[0]) is str or (type(keys[0]) is int and keys[0].bit_length() <= 10_000)
+        return keys[0] if short else text(keys[0])
+    words = text(keys[0])
+    for kind, key in zip(kinds[1:], keys[1:], strict=False):
+        words += _SEPARATORS[kind] + text(key)
+    return words
+
+
+def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
+    """Build ``change.extra``."""
+    shape, action = change._shape, change.action
+    extra: dict[str, Any] = {"action": action}
+    location = location_of(change)
+    if location is not MISSING:
+        extra["location"] = location
+    old_text = None if change.rare is None else change.rare.old_text
+    new_text = None if change.rare is None else change.rare.new_text
+    if shape == "slot":
+        before = text(change.old) if old_text is None else old_text
+        after = text(change.new) if new_text is None else new_text
+        extra["value"] = before if action == "remove" else after
+        if action == "remove" or (change.index >= 0 and change.old is not MISSING):
+            extra["removed_items"] = f"[{_in_list(change.old, old_text)}]"
+        if change.index >= 0 and change.key is not MISSING:
+            extra["passed_index"] = text(change.key)
+        if change.method == "setdefault":
+            extra["default"] = extra["return_value"] = after
+        elif change.method in ("pop", "popitem"):
+            extra["return_value"] = before
+    elif shape in ("splice", "elements"):
+        removed = text(list(change.old)) if old_text is None else old_text
+        extra["value"] = removed if not change.new else text(list(change.new)) if new_text is None else new_text
+        if change.old:
+            extra["removed_items"] = removed
+    elif shape in ("rows", "fill"):
+        rows = change.changes
+        old = [row for row in rows if row[1] is not MISSING]
+        new = [row for row in rows if row[2] is not MISSING]
+        removed = text([row[1] for row in old]) if old_text is None else old_text
+        extra["value"] = _pairs(new, 2, new_text) if new else _pairs(old, 1, old_text)
+        if old:
+            extra["removed_items"] = removed
+    elif action == "init":
+        extra["init_data"] = "" if change.after is MISSING else text(change.after)
+    extra["method"] = change.method
+    extra["locked"] = str(action == "lock")
+    extra["type"] = change.type
+    if change._node.kind == "attr":
+        if change.location is not None:
+            extra["attribute_name"] = text(change.location)
+            extra["attribute_locked"] = str(action == "lock")
+        if shape == "slot":
+            extra["data_pre_change"] = "" if change.old is MISSING else before
+            extra["data_post_change"] = "" if change.new is MISSING else after
+    if "data_pre_change" not in extra:
+        pre_post = _snapshots(change)
+        if pre_post is not None:
+            extra["data_pre_change"], extra["data_post_change"] = pre_post
+    return extra
+
+
+def _in_list(value: Any, words: str | None) -> str:
+    return words if words is not None else text([value])[1:-1]
+
+
+def _pairs(rows: list[Any], which: int, words: str | None) -> str:
+    return (
+        words
+        if words is not None
+        else "{" + ", ".join(f"{text([r[0]])[1:-1]}: {text([r[which]])[1:-1]}" for r in rows) + "}"
+    )
+
+
+def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
+    """The state before and after, in words, where ``tracking_capture_snapshots`` is on."""
+    if change.settled is not None:
+        pre_post: tuple[str, str] = change.settled
+        return pre_post
+    container = change.viewer.container
+    if container is None or change.action == "init" or _core.describe(container)[4].snapshots != 1:
+        return None
+    try:
+        pre, post = shown_at(container, change.seq - 1), shown_at(container, change.seq)
+    except LookupError:
+        return None
+    return text(pre), text(post)
+
+
+def one_line(change: ChangeLogEntry) -> str:
+    """Return a change in one line: ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``."""
+    words = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
+    if change._shape == "slot":
+        before = "" if change.old is MISSING else _short(change.before)
+        after = "" if change.new is MISSING else _short(change.after)
+        words += f": {before} -> {after}" if before and after else f": {before or after}"
+    elif change._shape == "splice":
+        words += f": [{change.index}] -{len(change.old)} +{len(change.new)}"
+    if change.actor:
+        words += f" by {change.actor}"
+    return words + ">"
+
+
+def _short(value: object) -> str:
+    words = text([value])[1:-1]
+    return words if len(words) <= 60 else words[:57] + "..."
+
+
+def detailed(change: ChangeLogEntry) -> str:
+    """Return a change in several lines, for `ChangeLogEntry.format_detailed`."""
+    rows: list[tuple[str, object]] = [
+        ("change", f"{change.seq} ({change.uuid})"),
+        ("time", change.created_time.isoformat()),
+        ("action", f"{change.action} by {change.method}()"),
+        ("place", f"{change.pointer or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
+    ]
+    if change.before is not MISSING:
+        rows.append(("before", text([change.before])[1:-1]))
+    if change.after is not MISSING:
+        rows.append(("after", text([change.after])[1:-1]))
+    if change.splice is not None:
+        rows.append(("splice", text(change.splice)))
+    if change.order is not None:
+        rows.append(("order", text(change.order)))
+    rows.extend(("row", text(row)) for row in change.changes[:20])
+    if change.actor:
+        rows.append(("actor", change.actor))
+    if change.context:
+        rows.append(("context", text(dict(change.context))))
+    if change.transaction:
+        rows.append(("transaction", change.transaction))
+    lines = [f"{name + ':':<12} {value}" for name, value in rows]
+    if change.stack:
+        lines += ["stack:", "".join(change.stack.format()).rstrip("\n")]
+    return "\n".join(lines)

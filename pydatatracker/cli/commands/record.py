@@ -1,0 +1,58 @@
+"""Commands that make a log: ``run``, ``demo``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pydatatracker.cli.base import PROGRAM, cli, fail
+
+__all__ = ["demo_command", "run_command"]
+
+
+@cli.command(
+    "run",
+    context_settings={"allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+    example=f"{PROGRAM} run --log changes.jsonl --stack shop.py --fast\n{PROGRAM} run -m shop.server",
+)
+@click.option(
+    "--log",
+    default="changes.jsonl",
+    show_default=True,
+    envvar="PYDATATRACKER_LOG",
+    metavar="FILE",
+    help="Where the changes go; appended to.",
+)
+@click.option("--stack", is_flag=True, help="Record the calls that led to each change (25 frames).")
+@click.option("--snapshots", is_flag=True, help="Record the data before and after each change, in words.")
+@click.option("-m", "module", is_flag=True, help="What follows is the name of a module, as in python -m.")
+@click.argument("program", metavar="SCRIPT")
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: str, arguments: tuple[str, ...]) -> None:
+    """Run a Python program unchanged and log every change of its tracked data.
+
+    The program is started as `python SCRIPT ARGS` would start it, by the same interpreter; its exit status is the
+    exit status. PYDATATRACKER_LOG=FILE in the environment does the same without this command.
+    """
+    from pydatatracker.cli.programs import launch
+
+    try:
+        status = launch.replace(program, arguments, log, module=module, stack=stack, snapshots=snapshots)
+    except launch.CannotRun as error:
+        fail(str(error))
+    raise click.exceptions.Exit(status)
+
+
+@cli.command("demo", example=f"{PROGRAM} demo")
+def demo_command() -> None:
+    """Run a small session in which an error is traced back to the line that caused it, and print its log.
+
+    The program and its log stay in a new temporary folder.
+    """
+    from pydatatracker.cli.programs import demo
+
+    status = demo.play(sys.stdout)
+    if status:
+        fail(f"the demonstration ended with exit status {status}")

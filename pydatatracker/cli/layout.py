@@ -1,0 +1,287 @@
+"""A log for people: one line a change, aligned, as wide as the terminal."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, Final, NamedTuple
+
+from pydatatracker._core import MISSING
+from pydatatracker.cli.terminal import (
+    COLOURS,
+    cells,
+    clean,
+    cut,
+    cut_left,
+    escaped,
+    pad,
+    plain_columns,
+    short,
+    wants_colour,
+)
+from pydatatracker.io.line import LogLine
+from pydatatracker.values.decode import decode
+
+__all__ = ["Layout", "View", "json_line", "painter", "show", "texts"]
+
+_SAMPLE: Final = 400  # lines of a file that the widths of the columns are taken from
+_ROOTS: Final = 100_000  # that are told apart: memory stays bounded
+_LONG: Final = 400  # of one value where a line is its own
+_VALUE: Final = 60  # characters of one value where there is no terminal to fit
+_COLOUR: Final = {
+    "add": "green",
+    "update": "yellow",
+    "remove": "red",
+    "init": "cyan",
+    "lock": "magenta",
+    "unlock": "magenta",
+    "gap": "red",
+}
+
+
+def show(
+    lines: Iterable[LogLine | None], out: IO[str], how: Layout, before: Callable[[], object] | None = None
+) -> None:
+    """Print lines to out, one text line a change. One pass, memory for 400 lines; None: flush what there is.
+
+    ``before`` is called before each line that goes to a terminal.
+    """
+    if before is not None and plain_columns(out) is None:
+        before = None
+    for text in texts(lines, out, how):
+        if text is None:
+            out.flush()
+            continue
+        if before is not None:
+            before()
+        out.write(text + "\n")
+        if how.at_once:
+            out.flush()
+    out.flush()
+
+
+def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterator[str | None]:
+    """Yield what `show` prints, line by line."""
+    lines = iter(lines)
+    if how.as_json:
+        for line in lines:
+            yield None if line is None else json_line(line)
+        return
+    sample = list(itertools.islice(lines, 0 if how.at_once else _SAMPLE))
+    view = View(plain_columns(out), wants_colour(out), [line for line in sample if line is not None], how.labels)
+    for line in itertools.chain(sample, lines):
+        if line is None:
+            yield None
+            continue
+        yield view.line(line)
+        if how.verbose:
+            yield from view.details(line, view.columns)
+
+
+class Layout(NamedTuple):
+    """How lines are shown."""
+
+    as_json: bool = False
+    at_once: bool = False  # what may come slowly is shown as it comes
+    verbose: bool = False
+    labels: dict[tuple[int | None, str], str] | None = None  # of roots; None: they are numbered as they come
+
+
+def json_line(line: LogLine) -> str:
+    """Return the line as it stands in the log, without its newline; control characters are escaped as JSON has it."""
+    text = line.raw.strip(b"\r\n").decode("utf-8", "replace")
+    return escaped(text.replace("\r", " "))  # between two values; inside of text JSON has none
+
+
+class View:
+    """Makes lines of text of lines of a log.
+
+    :param columns: of the terminal, which no line is wider than; None: nothing is cut but values.
+    :param sample: lines that the columns are to be fitted to; without them they are as wide as they may be.
+    :param labels: how roots are called; others by their id (@8fe1...). Without them they are numbered as they come.
+    """
+
+    def __init__(
+        self,
+        columns: int | None,
+        colour: bool,
+        sample: list[LogLine] | None = None,
+        labels: dict[tuple[int | None, str], str] | None = None,
+    ) -> None:
+        self.roots: dict[tuple[int | None, str], str] = dict(labels or {})
+        self.counts = labels is None  # every line of the log comes here, so that roots can be numbered
+        self.columns = columns = columns and max(columns, 40)
+        self.paint = painter(colour)
+        self.time, self.clock = (23, "%Y-%m-%d %H:%M:%S") if columns is None or columns >= 100 else (12, "%H:%M:%S")
+        if columns is not None and columns < 70:
+            self.time = 8  # no milliseconds
+        room = 200 if columns is None else columns
+        widest = (9, min(24, room // 7), 6, room // 4)
+        usual = (5, min(12, room // 7), 6, min(32, room // 4))
+        self.seq, self.actor, self.action, self.pointer = self._fitted(sample, widest) if sample else usual
+
+    def line(self, line: LogLine) -> str:
+        """Return one line, without newline. O(width)."""
+        if line.is_gap:
+            return self._gap(line)
+        fixed = self.columns is not None
+        actor = clean(line.actor)
+        pointer = self._place(line)
+        head = [
+            self.paint("dim", pad(self._time(line), self.time)),
+            self.paint("dim", ("" if line.seq is None else str(line.seq)).rjust(self.seq)),
+            self.paint("blue", pad(cut(actor, self.actor) if fixed else actor, self.actor)),
+            self.paint(_COLOUR.get(line.action, "bold"), pad(cut(clean(line.action), self.action), self.action)),
+            self.paint("bold", pad(cut_left(pointer, self.pointer) if fixed else pointer, self.pointer)),
+        ]
+        left = None
+        if self.columns is not None:
+            left = max(0, self.columns - self.time - max(self.seq, len(str(line.seq or ""))) - self.actor)
+            left = max(0, left - self.action - self.pointer - 5)
+        before, after = values_of(line, _VALUE if left is None else max(left, 8))
+        return " ".join((*head, self._values(before, after, left))).rstrip()
+
+    def details(self, line: LogLine, columns: int | None) -> Iterator[str]:
+        """Yield what ``-v`` adds, in lines of so many columns: call stack, context, snapshots, values in full."""
+        found: list[tuple[str, str]] = []
+        found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
+        if line.transaction:
+            found.append(("transaction", clean(line.transaction)))
+        for frame in line.stack:
+            if type(frame) is not dict:  # 0.1.0 wrote text
+                found.append(("stack", clean(frame.strip()) if type(frame) is str else short(frame, _LONG)))
+                continue
+            where = f"{frame.get('filename', '?')}:{frame.get('lineno', '?')} in {frame.get('name', '?')}"
+            code = str(frame.get("line") or "").strip()
+            found.append(("stack", clean(where + (f": {code}" if code else ""))))
+        for name in ("data_pre_change", "data_post_change"):
+            if name in line.extra:
+                found.append((name, short(decode(line.extra[name]), _LONG)))
+        for name, text in found:
+            body = f"{' ' * 4}{name}: {text}"
+            yield self.paint("dim", body if columns is None else cut(body, columns))
+
+    def _values(self, before: str | None, after: str | None, left: int | None) -> str:
+        if left is not None and left < 4:
+            return ""  # no room for an arrow and a letter
+        if left is not None:
+            room = max(0, left - 3 - (before is not None and after is not None))
+            wide = cells(before or ""), cells(after or "")
+            if sum(wide) > room:  # half for each; what one of them does not need is the other's
+                half = room // 2
+                share = wide[0] if wide[0] <= half else max(half, room - wide[1])
+                before = None if before is None else cut(before, share)
+                after = None if after is None else cut(after, room - share)
+        parts = []
+        if before is not None:
+            parts.append(self.paint("red", before))
+        if before is not None or after is not None:
+            parts.append("->")
+        if after is not None:
+            parts.append(self.paint("green", after))
+        return " ".join(parts)
+
+    def _gap(self, line: LogLine) -> str:
+        first, last = line.gap
+        reason = f": {clean(line.reason)}" if line.reason else ""
+        text = f"changes {first if first is not None else '?'}..{last if last is not None else '?'} are missing{reason}"
+        text = " " * (self.time + self.seq + 2) + text
+        return self.paint("red", text if self.columns is None else cut(text, self.columns))
+
+    def _place(self, line: LogLine) -> str:
+        """Return the place, which of the log's roots it is under in front of it, but for the first one."""
+        root = line.pid, line.root
+        known = self.roots.get(root)
+        if known is None:
+            if self.counts:
+                known = f"#{len(self.roots) + 1}" if self.roots else ""
+            else:
+                known = f"@{clean(line.root[:8])}" if line.root else ""
+            if len(self.roots) < _ROOTS:
+                self.roots[root] = known
+            else:
+                known = "#?"
+        return known + place_of(line)
+
+    def _fitted(self, sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
+        found = [1, 0, 6, 6]  # no action that there is is cut, whatever the sample has
+        for line in sample:
+            if not line.is_gap:
+                texts = (str(line.seq or ""), clean(line.actor), clean(line.action), self._place(line))
+                found = [max(width, cells(text)) for width, text in zip(found, texts, strict=True)]
+        return [min(pair) for pair in zip(found, widest, strict=True)]
+
+    def _time(self, line: LogLine) -> str:
+        moment = line.created_time
+        if moment is None:
+            return ""
+        try:
+            moment = moment.astimezone()
+        except (OverflowError, ValueError, OSError):  # the first and the last day that there is
+            pass
+        text = moment.strftime(self.clock)
+        return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
+
+
+def painter(colour: bool) -> Callable[[str, str], str]:
+    """Return what paints a text in a colour; without colour, the text."""
+    return _painted if colour else _unpainted
+
+
+def _painted(colour: str, text: str) -> str:
+    bare = text.rstrip()
+    return f"{COLOURS[colour]}{bare}{COLOURS['reset']}{text[len(bare) :]}" if bare else text
+
+
+def _unpainted(colour: str, text: str) -> str:
+    return text
+
+
+def place_of(line: LogLine) -> str:
+    """Return what changed, in one word: the pointer, or what 0.1.0 had instead."""
+    if line.pointer:
+        return clean(line.pointer)
+    if line.v == 0:
+        location = line.location
+        if location is not None and location is not MISSING:
+            return clean(location) if isinstance(location, str) else short(location, 40)
+    return "(root)"
+
+
+def values_of(line: LogLine, room: int) -> tuple[str | None, str | None]:
+    """Return words for what was there and what is; None for nothing."""
+    before, after = line.before, line.after
+    if before is not MISSING or after is not MISSING:
+        return _words(before, room), _words(after, room)
+    splice = line.splice
+    if splice is not None:
+        start, removed, inserted = splice
+        here = f"[{start}:{start + len(removed)}] "
+        if not removed:
+            return None, f"[{start}:{start}] {short(list(inserted), room)}"
+        return here + short(list(removed), room), short(list(inserted), room) if inserted else None
+    order = line.order
+    if order is not None:
+        return None, f"new order of {len(order)} items"
+    return _rows(line.changes, room)
+
+
+def _rows(rows: tuple[tuple[Any, ...], ...], room: int) -> tuple[str | None, str | None]:
+    few = rows[: room // 4 + 1]  # no row is shorter in words
+    gone: Any = {_key(key): before for key, before, _ in few if before is not MISSING}
+    come: Any = {_key(key): after for key, _, after in few if after is not MISSING}
+    if all(key == value for key, value in (*gone.items(), *come.items())):  # of a set: the elements
+        gone, come = list(gone), list(come)
+    return (short(gone, room) if gone else None), (short(come, room) if come else None)
+
+
+def _key(key: Any) -> Any:
+    try:
+        hash(key)
+    except TypeError:
+        return short(key, 40)
+    return key
+
+
+def _words(value: Any, room: int) -> str | None:
+    return None if value is MISSING else short(value, room)

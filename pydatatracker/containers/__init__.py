@@ -1,0 +1,229 @@
+"""The public containers: thin Python classes over the compiled hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+
+from pydatatracker import _core
+from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
+from pydatatracker.containers.attributes import rebuilt_as_tracked
+from pydatatracker.containers.mixin import TrackingMixin
+from pydatatracker.containers.wiring import connect
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
+
+    from pydatatracker._core import TrackingOptions, _Redact
+
+__all__ = ["TrackedAttr", "TrackedDict", "TrackedList", "TrackedSet", "track", "tracked"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class TrackedDict(TrackingMixin, DictHook[K, V]):
+    """A dict that remembers its changes.
+
+    Takes what `dict` takes, and ``tracking_...`` options as keywords. It is a dict in everything; a store
+    costs about two plain stores more, a read costs the same.
+
+    >>> d = TrackedDict(a=1)
+    >>> d["a"] = 2
+    >>> d.last_change().before, d.last_change().after
+    (1, 2)
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # dict.__init__ as typeshed has it, and the options beside **kwargs: an option is not an item
+
+        @overload
+        def __init__(self, /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(
+            self: TrackedDict[str, V],
+            /,
+            *,
+            tracking_name: str | None = None,
+            tracking_auto_convert: bool = False,
+            tracking_capture_snapshots: bool = False,
+            tracking_capture_stack: bool | int = False,
+            tracking_max_changes: int | None = 4096,
+            tracking_keep_values: bool = True,
+            tracking_observer_errors: Literal["log", "raise"] = "log",
+            tracking_remember_last: bool = False,
+            tracking_redact: _Redact | None = None,
+            **kwargs: V,
+        ) -> None: ...
+        @overload
+        def __init__(self, map: SupportsKeysAndGetItem[K, V], /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(self, items: Iterable[tuple[K, V]], /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload
+        def __init__(
+            self: TrackedDict[str, V],
+            map: SupportsKeysAndGetItem[str, V] | Iterable[tuple[str, V]],
+            /,
+            *,
+            tracking_name: str | None = None,
+            tracking_auto_convert: bool = False,
+            tracking_capture_snapshots: bool = False,
+            tracking_capture_stack: bool | int = False,
+            tracking_max_changes: int | None = 4096,
+            tracking_keep_values: bool = True,
+            tracking_observer_errors: Literal["log", "raise"] = "log",
+            tracking_remember_last: bool = False,
+            tracking_redact: _Redact | None = None,
+            **kwargs: V,
+        ) -> None: ...
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # type: ignore[misc]  # of its overloads' self
+
+
+class TrackedList(TrackingMixin, ListHook[T]):
+    """A list that remembers its changes.
+
+    Takes what `list` takes, and ``tracking_...`` options as keywords.
+
+    >>> l = TrackedList("ab")
+    >>> l.append("c")
+    >>> l.last_change().path
+    (2,)
+    """
+
+    __slots__ = ()
+
+
+class TrackedSet(TrackingMixin, SetHook[T]):
+    """A set that remembers its changes.
+
+    Takes what `set` takes, and ``tracking_...`` options as keywords.
+
+    >>> s = TrackedSet([1])
+    >>> s.add(2)
+    >>> s.last_change().action
+    'add'
+    """
+
+    __slots__ = ()
+
+
+class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
+    """A base class whose instances remember changes of their public attributes.
+
+    Options are class keywords (``class Account(TrackedAttr, tracking_capture_stack=True)``) or keyword
+    arguments of ``__init__``. Plain dicts, lists and sets that are assigned become tracked unless
+    ``tracking_auto_convert=False``. Names that begin with ``_`` are not tracked; a class attribute
+    ``tracking_attributes_to_monitor`` lists exactly the names that are.
+
+    >>> class Account(TrackedAttr):
+    ...     def __init__(self, owner):
+    ...         self.owner = owner
+    >>> account = Account("ann")
+    >>> account.owner = "bob"
+    >>> account.last_change().pointer, account.last_change().before
+    ('/owner', 'ann')
+    """
+
+    __slots__ = ("__weakref__",)
+
+    __setattr__ = AttrHook._tracking_setattr
+    __delattr__ = AttrHook._tracking_delattr
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs:
+            options, name, kwargs = _core.options_from(kwargs)
+            _core.configure(self, options, name)
+        super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        options, name, rest = _core.options_from(kwargs)
+        if name is not None:
+            raise TypeError("tracking_name names one container; give it to __init__")
+        if options is not None:
+            type.__setattr__(cls, "_tracking_class_options", options)
+        super().__init_subclass__(**rest)
+
+    def tracking_add_attribute_to_monitor(self, name: str) -> None:
+        """Track the attribute name of this object from now on, whatever it begins with. O(attributes)."""
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TypeError(f"an attribute name is an identifier, not {name!r}")
+        _core.monitor(self, name)
+
+    def lock(self, name: str | None = None) -> None:
+        """Refuse changes of all attributes and of everything below, or of one attribute. O(1).
+
+        >>> class Point(TrackedAttr):
+        ...     pass
+        >>> p = Point()
+        >>> p.lock("x")
+        >>> p.x = 1
+        Traceback (most recent call last):
+        pydatatracker._core.TrackingLockedError: attribute 'x' of Point is locked; call unlock('x') first
+        """
+        if name is None:
+            super().lock()
+        else:
+            _core.set_name_lock(self, name, True)
+
+    def unlock(self, name: str | None = None) -> None:
+        """Allow changes again. O(1)."""
+        if name is None:
+            super().unlock()
+        else:
+            _core.set_name_lock(self, name, False)
+
+
+@overload
+def tracked(cls: C, /) -> C: ...
+@overload
+def tracked(**options: Any) -> Any: ...
+def tracked(cls: Any = None, /, **options: Any) -> Any:
+    """Make a class track its attributes as if it inherited from TrackedAttr; a decorator, with or without options.
+
+    The class that comes back is a new one of the same name (with ``__slots__`` it is built anew, as
+    dataclasses do it). Raises TypeError for a class that cannot have the base.
+
+    >>> @tracked
+    ... class Point:
+    ...     def __init__(self, x):
+    ...         self.x = x
+    >>> p = Point(1)
+    >>> p.x = 2
+    >>> p.last_change().before
+    1
+    """
+    if cls is None:
+        return lambda each: rebuilt_as_tracked(each, TrackedAttr, options)
+    if not isinstance(cls, type):
+        raise TypeError(f"@tracked takes a class, not {cls!r}; for data use track()")
+    return rebuilt_as_tracked(cls, TrackedAttr, options)
+
+
+def track(obj: Any, /, **options: Any) -> Any:
+    """Return nested plain data (dict, list, set) as tracked data; tuples and other objects are left alone. O(items).
+
+    ``tracking_auto_convert`` is on unless said otherwise. Raises TypeError for what cannot be tracked.
+
+    >>> cfg = track({"ports": [80, 443]})
+    >>> cfg["ports"].append(8080)
+    >>> cfg.last_change().pointer
+    '/ports/2'
+    """
+    given, name, rest = _core.options_from({"tracking_auto_convert": True, **options})
+    if rest:
+        raise TypeError(f"track() takes tracking_... options, not {next(iter(rest))!r}")
+    if _core.tracker(obj) is not None:
+        return obj
+    if type(obj) not in (dict, list, set):
+        raise TypeError(
+            f"track() takes a dict, list or set, not {type(obj).__name__}; for a class use @tracked or TrackedAttr"
+        )
+    made = _core.convert(obj, given)
+    _core.configure(made, None, name)
+    return made
+
+
+connect(TrackedDict, TrackedList, TrackedSet)

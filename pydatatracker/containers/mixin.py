@@ -1,0 +1,241 @@
+"""What every tracked container can do besides being a dict, list, set or object: asked seldom, so in Python."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import types
+import warnings
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pydatatracker import _core
+from pydatatracker._core import Observer
+from pydatatracker.change.entry import ChangeLogEntry, start_of
+from pydatatracker.containers.copying import deep_copy, reduce, shallow_copy
+from pydatatracker.history.methods import HistoryMixin
+from pydatatracker.values.pointer import action_bits, compile_glob
+
+if TYPE_CHECKING:
+    from pydatatracker.containers.breaks import Break, Do
+
+__all__ = ["TrackingMixin"]
+
+
+class TrackingMixin(HistoryMixin):
+    """History, observers and locks of a tracked container."""
+
+    __slots__ = ()
+
+    @property
+    def tracking_uuid(self) -> str:
+        """Id of this container, 32 hex digits. O(1)."""
+        return _core.describe(self)[0]
+
+    @property
+    def tracking_name(self) -> str | None:
+        """The name given as ``tracking_name``, or None. O(1)."""
+        return _core.describe(self)[1]
+
+    @property
+    def tracking_locked(self) -> bool:
+        """True if this container, or one above it, is locked. O(1)."""
+        return _core.describe(self)[2]
+
+    @property
+    def _tracking_locked(self) -> bool:
+        """Return `tracking_locked`, under the name that 0.1.0 had for it."""
+        warnings.warn("_tracking_locked is now tracking_locked", DeprecationWarning, stacklevel=2)
+        return self.tracking_locked
+
+    @property
+    def tracking_dropped(self) -> int:
+        """Number of changes of this container's tree that are no longer kept. O(1)."""
+        return _core.describe(self)[3]
+
+    def tracking_changes(self, most_recent: int | None = None) -> list[ChangeLogEntry]:
+        """Return the changes at or below this container, oldest first; the first is its ``init``.
+
+        The ``init`` is derived from the others, and missing once any of them was dropped or cleared.
+        ``most_recent``: only so many, the newest. O(records of the tree).
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.append(2)
+        >>> [change.action for change in l.tracking_changes()]
+        ['init', 'add']
+        """
+        if most_recent is None:
+            return [*start_of(self), *_core.changes_of(self)]
+        if isinstance(most_recent, bool) or not isinstance(most_recent, int) or most_recent < 0:
+            raise TypeError(f"most_recent is a whole number of 0 or more, not {most_recent!r}")
+        found = _core.changes_of(self, 0, most_recent)
+        return found if len(found) == most_recent else [*start_of(self), *found]
+
+    def last_change(self) -> ChangeLogEntry | None:
+        """Return the newest change at or below this container (its ``init``, if there was none); None once cleared.
+
+        O(1) for a container that is nobody's child, else O(records).
+        """
+        found = self.tracking_changes(1)
+        return found[-1] if found else None
+
+    def changes_since(
+        self, point: datetime.datetime | ChangeLogEntry | int, *, inclusive: bool = True
+    ) -> list[ChangeLogEntry]:
+        """Return the changes at or after a time, a change or a seq; ``inclusive=False``: only after it.
+
+        A naive datetime is local time. O(records of the tree). Raises TypeError for anything else.
+        """
+        if isinstance(point, datetime.datetime):
+            from pydatatracker.history.points import micros
+
+            moment = micros(point)
+            if inclusive:
+                return [c for c in self.tracking_changes() if c.time_ns // 1000 >= moment]
+            return [c for c in self.tracking_changes() if c.time_ns // 1000 > moment]
+        if isinstance(point, ChangeLogEntry):
+            seq, is_init = point.seq, point.action == "init"
+            if is_init:
+                return [c for c in self.tracking_changes() if c.seq > seq or (inclusive and c.seq == seq)]
+        elif isinstance(point, int) and not isinstance(point, bool):
+            seq = point
+        else:
+            raise TypeError(f"changes_since takes a datetime, a change or a seq, not {point!r}")
+        found = _core.changes_of(self, max(seq - 1 if inclusive else seq, 0))
+        return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
+
+    def tracking_clear_changes(self) -> None:
+        """Forget all changes of this container's tree; they count as dropped. O(records)."""
+        _core.clear_changes(self)
+
+    def tracking_add_observer(
+        self,
+        observer: Callable[[ChangeLogEntry], Any],
+        priority: int = 50,
+        *,
+        path: str | None = None,
+        actions: Iterable[str] | str | None = None,
+        weak: bool = False,
+        when: str | None = None,
+    ) -> None:
+        """Call observer with every change at or below this container; lower priorities first.
+
+        ``path`` is a glob over pointers (``/users/*/email``, ``/cfg/**``), ``actions`` the actions to be told
+        of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. Changes in
+        a transaction are told after it is committed; ``when="immediate"`` tells them at once, and also of what
+        is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a
+        method ``tracking_attached(container)`` is told that it was added. A coroutine function is run for one change
+        after the other in the loop where it was added, or where the first change happens. O(observers).
+        Raises TypeError for what cannot be called, ValueError for an unknown action.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d.tracking_add_observer(lambda change: print(change.pointer), path="/a*")
+        >>> d["abc"] = d["xyz"] = 1
+        /abc
+        """
+        if not callable(observer):
+            raise TypeError(f"an observer is called with the change; {observer!r} cannot be called")
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise TypeError(f"priority is an int, not {priority!r}")
+        bits = action_bits(actions)
+        held: Any = observer
+        if _is_coroutine_function(observer):
+            from pydatatracker.observers.async_ import TaskObserver
+
+            held, weak = TaskObserver(observer), False
+        elif weak:
+            held = weakref.WeakMethod(observer) if isinstance(observer, types.MethodType) else weakref.ref(observer)
+        pattern = None if path is None else compile_glob(path)
+        if when is None:
+            when = getattr(observer, "tracking_when", "commit")
+        if when not in ("commit", "immediate"):
+            raise ValueError(f"when= takes 'commit' or 'immediate', not {when!r}")
+        feed = None if weak else getattr(observer, "tracking_feed", None)
+        _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate", feed))
+        attached = getattr(observer, "tracking_attached", None)
+        if attached is not None:
+            attached(self)
+
+    def tracking_remove_observer(self, observer: Callable[[ChangeLogEntry], Any]) -> None:
+        """Stop calling observer. O(observers). Raises ValueError if it was not added."""
+        if _is_coroutine_function(observer):
+            from pydatatracker.observers.async_ import is_task_for
+
+            observer = next((held for held in _core.observers_of(self) if is_task_for(held, observer)), observer)
+        if not _core.remove_observer(self, observer):
+            raise ValueError(f"{observer!r} is not an observer of this container")
+
+    def tracking_break(
+        self,
+        path: str,
+        *,
+        actions: Iterable[str] | str | None = None,
+        when: Callable[[ChangeLogEntry], bool] | None = None,
+        do: Do = "breakpoint",
+    ) -> Break:
+        """Stop at the statement that changes a place; returns what ends it (``remove()``, or a ``with`` block).
+
+        ``path`` is a glob over pointers, ``actions`` the actions and ``when(change)`` the condition. ``do``:
+        ``"breakpoint"`` starts the debugger there (PEP 553), ``"raise"`` raises TrackedChangeError and the change
+        is not made, ``"warn"`` and ``"log"`` say so; or a function of the change. Before all observers, also in a
+        transaction. Costs as an observer; ``"raise"`` on a dict O(keys) a change more. Raises ValueError for a path,
+        an action or a ``do`` that it does not know.
+
+        >>> from pydatatracker import TrackedDict, track
+        >>> d = track({"cfg": {"port": 80}})
+        >>> guard = d.tracking_break("/cfg/port", when=lambda change: change.after < 1024, do="raise")
+        >>> d["cfg"]["port"] = 8080
+        >>> d["cfg"]["port"] = 22  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pydatatracker.containers.breaks.TrackedChangeError: <change ... update /cfg/port: 8080 -> 22> was refused by ...
+        >>> d
+        {'cfg': {'port': 8080}}
+        """
+        from pydatatracker.containers.breaks import Break
+
+        return Break(self, path, actions, when, do)
+
+    def lock(self) -> None:
+        """Refuse every change of this container and of everything below with TrackingLockedError. O(1).
+
+        >>> from pydatatracker import TrackedList
+        >>> l = TrackedList([1])
+        >>> l.lock()
+        >>> l.append(2)
+        Traceback (most recent call last):
+        pydatatracker._core.TrackingLockedError: TrackedList is locked (by lock()); call unlock() first
+        """
+        _core.set_lock(self, True)
+
+    def unlock(self) -> None:
+        """Allow changes again; a child that was locked by itself stays locked. O(1)."""
+        _core.set_lock(self, False)
+
+    def _check(self) -> None:
+        """Raise AssertionError if links, places or records of this container and all below are wrong. O(items)."""
+        todo, seen = [self], set()
+        while todo:
+            container = todo.pop()
+            if id(container) in seen:
+                continue
+            seen.add(id(container))
+            _core.check_tracker(container)
+            todo.extend(child for child in _core.contents(container) if _core.tracker(child) is not None)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return reduce(self, int(protocol))
+
+    def __copy__(self) -> Any:
+        return shallow_copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return deep_copy(self, memo, copy.deepcopy)
+
+
+def _is_coroutine_function(observer: object) -> bool:
+    import inspect  # a third of what the library costs to import
+
+    return inspect.iscoroutinefunction(observer)

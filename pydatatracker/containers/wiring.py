@@ -1,0 +1,51 @@
+"""What the core calls in Python: entries, errors of observers, redaction, blame. Handed over once, on import.
+
+The core knows no module of the package. It calls what is rarely needed through the functions given here, and those
+import their module on first use.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker.change.entry import ChangeLogEntry, settle
+from pydatatracker.containers.attributes import prepare_class
+from pydatatracker.observers import log_observer_error
+from pydatatracker.values.standins import REDACTED, RedactedDict, RedactedList
+
+__all__ = ["connect"]
+
+
+def connect(tracked_dict: type, tracked_list: type, tracked_set: type) -> None:
+    """Give the core the classes and functions of the package that it uses."""
+    _core.setup(ChangeLogEntry, settle, log_observer_error, tracked_dict, tracked_list, tracked_set)
+    _core.attr_setup(types.MemberDescriptorType, prepare_class)
+    _core.guard_setup(_refused)
+    _core.redact_setup(REDACTED, RedactedDict, RedactedList)
+    _core.history_setup(_marks_before, _mark, _compile_redact)
+
+
+def _marks_before(size: int, later: list[Any]) -> Any:
+    from pydatatracker.history import blame
+
+    return blame.marks_before(size, later)
+
+
+def _mark(marks: Any, change: Any) -> None:
+    from pydatatracker.history import blame
+
+    blame.mark(marks, change)
+
+
+def _compile_redact(given: Any) -> Any:
+    from pydatatracker.values import redact
+
+    return redact.compile_redact(given)
+
+
+def _refused(change: Any, guard: Any, error: BaseException | None) -> None:
+    from pydatatracker.containers import breaks
+
+    breaks.refuse(change, guard, error)

@@ -1,0 +1,318 @@
+"""Applying a JSON patch (RFC 6902) to a live container: all of it or nothing.
+
+Every operation goes through the container's ordinary methods, so that it is recorded, observed and refused by
+locks like any other change. A plain dict or list that sits in a tracked container is never changed in place: the
+way down to the change is copied and stored anew, so that the change is recorded, and the transaction takes it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, AttrHook
+from pydatatracker.history.transaction import tracking_transaction
+from pydatatracker.history.walk import plain_copy
+from pydatatracker.values.pointer import to_pointer
+
+__all__ = ["PatchError", "apply_patch"]
+
+_MEMBERS = {
+    "add": ("path", "value"),
+    "remove": ("path",),
+    "replace": ("path", "value"),
+    "move": ("from", "path"),
+    "copy": ("from", "path"),
+    "test": ("path", "value"),
+}
+_INDEX = re.compile("0|[1-9][0-9]{0,17}")
+_BAD_ESCAPE = re.compile("~(?![01])")
+
+Steps = tuple[str, ...]
+
+
+class PatchError(ValueError):
+    """A JSON patch cannot be applied; nothing was changed. ``number`` is the index of the operation in the patch."""
+
+    def __init__(self, reason: str, number: int, operation: Any) -> None:
+        super().__init__(reason, number, operation)
+        self.reason = reason
+        self.number = number
+        self.operation = operation
+
+    def __str__(self) -> str:
+        return f"operation {self.number} of the patch, {_core.words_for(self.operation)}: {self.reason}"
+
+
+class _WrongError(Exception):
+    """What is wrong with an operation; becomes a PatchError that names it."""
+
+
+class _Operation(NamedTuple):
+    op: str
+    path: Steps
+    source: Steps
+    value: Any
+
+
+def apply_patch(container: Any, operations: Iterable[Mapping[str, Any]]) -> None:
+    """Apply RFC 6902 operations to a tracked container, all or none. O(operations + size of their values).
+
+    Values are copied; the container converts them as its options say. The path "" replaces the contents of the
+    container, a step below a tracked object is an attribute name; elements of sets have no pointers. What is not
+    tracked (a plain list in a TrackedDict) is copied on the way down, O(items of it).
+
+    Raises PatchError for an operation that is wrong or does not fit, and TypeError for what is no list of
+    operations. What a container raises itself (TrackingLockedError, a validator) comes through with a note
+    that names the operation. In every case what was done is taken back: it is a tracking_transaction, so observers
+    are told after all of it, and of nothing that failed.
+
+    >>> from pydatatracker import track
+    >>> d = track({"ports": [80]})
+    >>> apply_patch(d, [{"op": "add", "path": "/ports/-", "value": 443}])
+    >>> d
+    {'ports': [80, 443]}
+    >>> apply_patch(d, [{"op": "remove", "path": "/ports/0"}, {"op": "remove", "path": "/ports/7"}])
+    Traceback (most recent call last):
+    pydatatracker.history.apply_patch.PatchError: operation 1 of the patch, {'op': 'remove', 'path': '/ports/7'}: ...
+    >>> d
+    {'ports': [80, 443]}
+    """
+    if _core.tracker(container) is None:
+        raise TypeError(f"a patch is applied to a tracked container, not to {type(container).__name__}; see track()")
+    if isinstance(operations, (str, bytes, Mapping)):
+        raise TypeError(f"a patch is a list of operations, not {type(operations).__name__}")
+    listed = list(operations)
+    read = []
+    for number, operation in enumerate(listed):
+        with _naming(number, operation):
+            read.append(_read(operation))
+    document = _Document(container)
+    with tracking_transaction(container):
+        for number, each in enumerate(read):
+            with _naming(number, listed[number]):
+                document.do(each)
+
+
+@contextlib.contextmanager
+def _naming(number: int, operation: Any) -> Iterator[None]:
+    try:
+        yield
+    except _WrongError as error:
+        raise PatchError(str(error), number, operation) from None
+    except Exception as error:
+        error.add_note(f"raised by operation {number} of the patch, {_core.words_for(operation)}")
+        raise
+
+
+def _read(operation: Any) -> _Operation:
+    if not isinstance(operation, Mapping):
+        raise _WrongError(f"an operation is a mapping, not {type(operation).__name__}")
+    op = operation.get("op", MISSING)
+    if op is MISSING:
+        raise _WrongError("the member 'op' is missing")
+    if not isinstance(op, str) or op not in _MEMBERS:
+        raise _WrongError(f"there is no operation {_core.words_for(op)}; there are {', '.join(_MEMBERS)}")
+    for name in _MEMBERS[op]:
+        if name not in operation:
+            raise _WrongError(f"the member {name!r} is missing")
+    path = _steps(operation["path"])
+    source = _steps(operation["from"]) if "from" in _MEMBERS[op] else ()
+    if op == "move" and len(source) < len(path) and path[: len(source)] == source:
+        raise _WrongError("a value cannot be moved into itself")
+    value = MISSING
+    if "value" in _MEMBERS[op]:
+        try:
+            value = plain_copy(operation["value"])
+        except (ValueError, LookupError) as error:
+            raise _WrongError(str(error)) from None
+    return _Operation(op, path, source, value)
+
+
+def _steps(pointer: Any) -> Steps:
+    if not isinstance(pointer, str):
+        raise _WrongError(f"a pointer is a str, not {_core.words_for(pointer)}")
+    if pointer == "":
+        return ()
+    if not pointer.startswith("/"):
+        raise _WrongError(f"the pointer {pointer!r} must be empty or begin with '/'")
+    if _BAD_ESCAPE.search(pointer):
+        raise _WrongError(f"in the pointer {pointer!r} a '~' is not followed by 0 or 1")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
+
+
+class _Document:
+    """The live container as a JSON document."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+
+    def do(self, operation: _Operation) -> None:
+        op, path, source, value = operation
+        if op == "test":
+            there = self.get(path)
+            if not _same(there, value):
+                raise _WrongError(
+                    f"the test failed: at {to_pointer(path)!r} is {_core.words_for(there)},"
+                    f" not {_core.words_for(value)}"
+                )
+        elif op == "remove":
+            self.remove(path)
+        elif op == "copy":
+            self.put(path, plain_copy(self.get(source)), True)
+        elif op == "move":
+            moved = self.get(source)
+            if source != path:
+                if path:
+                    self.remove(source)
+                self.put(path, moved, True)
+        else:
+            self.put(path, value, op == "add")
+
+    def get(self, path: Steps) -> Any:
+        at = self.root
+        for n, step in enumerate(path):
+            at = _member(at, step, path[:n])
+        return at
+
+    def put(self, path: Steps, value: Any, add: bool) -> None:
+        """Store value at path: a new place, or (in a dict always, in a list unless add) instead of what is there."""
+        if not path:
+            self.contents(value)
+            return
+        self.edit(path, lambda parent: _put(parent, path, value, add))
+
+    def remove(self, path: Steps) -> None:
+        if not path:
+            raise _WrongError("the whole document cannot be removed")
+        self.edit(path, lambda parent: _remove(parent, path))
+
+    def edit(self, path: Steps, change: Callable[[Any], None]) -> None:
+        """Change the container above path; one that is not tracked is changed in a copy, which is stored instead."""
+        parents = [self.root]
+        for n, step in enumerate(path[:-1]):
+            parents.append(_member(parents[-1], step, path[:n]))
+        n = len(parents) - 1
+        if _core.tracker(parents[n]) is not None or not isinstance(parents[n], (dict, list)):
+            change(parents[n])
+            return
+        made = copy.copy(parents[n])
+        change(made)
+        while _core.tracker(parents[n - 1]) is None:
+            n -= 1
+            above = copy.copy(parents[n])
+            _put(above, path[: n + 1], made, False)
+            made = above
+        _put(parents[n - 1], path[:n], made, False)
+
+    def contents(self, value: Any) -> None:
+        """Replace all that the root holds."""
+        root, value = self.root, plain_copy(value)
+        if isinstance(root, dict) and isinstance(value, dict):
+            for key in [key for key in dict.keys(root) if key not in value]:
+                del root[key]
+            root.update(value)
+        elif isinstance(root, list) and isinstance(value, (list, tuple)):
+            root[:] = value
+        elif isinstance(root, set) and isinstance(value, (list, tuple, set, frozenset)):
+            try:
+                new = set(value)
+            except TypeError as error:
+                raise _WrongError(f"a set cannot hold these elements: {error}") from None
+            root.intersection_update(new)
+            root.update(new)
+        elif isinstance(root, AttrHook) and isinstance(value, dict):
+            for name in _core.attributes(root).keys() - value.keys():
+                _remove(root, (name,))
+            for name, each in value.items():
+                _put(root, (name,), each, True)
+        else:
+            raise _WrongError(f"the document is a {type(root).__name__}; {type(value).__name__} cannot take its place")
+
+
+def _put(parent: Any, path: Steps, value: Any, add: bool) -> None:
+    step, above = path[-1], path[:-1]
+    if isinstance(parent, list):
+        index = len(parent) if add and step == "-" else _index(parent, step, above, len(parent) + add)
+        if add:
+            parent.insert(index, value)
+        else:
+            parent[index] = value
+        return
+    old = _member(parent, step, above, MISSING if add else None)
+    if isinstance(parent, dict):
+        parent[step] = value
+    else:
+        if old is MISSING:
+            _check_name(parent, step)
+        setattr(parent, step, value)
+
+
+def _remove(parent: Any, path: Steps) -> None:
+    step = path[-1]
+    _member(parent, step, path[:-1])
+    if isinstance(parent, list):
+        del parent[int(step)]
+    elif isinstance(parent, dict):
+        del parent[step]
+    else:
+        delattr(parent, step)
+
+
+def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
+    """What parent holds at step. default=MISSING: where there may be nothing."""
+    if isinstance(parent, dict):
+        held = dict.get(parent, step, MISSING)
+        kind = "key"
+    elif isinstance(parent, list):
+        return list.__getitem__(parent, _index(parent, step, above, len(parent)))
+    elif isinstance(parent, AttrHook):
+        held = _core.attributes(parent).get(step, MISSING)
+        kind = "tracked attribute"
+    else:
+        whole = "; replace it whole" if isinstance(parent, (set, frozenset, tuple)) else ""
+        raise _WrongError(f"nothing can be named in the {type(parent).__name__} at {to_pointer(above)!r}{whole}")
+    if held is MISSING and default is not MISSING:
+        raise _WrongError(f"there is no {kind} {step!r} in the {type(parent).__name__} at {to_pointer(above)!r}")
+    return held
+
+
+def _index(parent: list[Any], step: str, above: Steps, end: int) -> int:
+    at = f"the list at {to_pointer(above)!r}, which has {len(parent)} items"
+    if step == "-":
+        raise _WrongError(f"'-' is the place after the last item of {at}; there is nothing yet, it can only be added")
+    if not _INDEX.fullmatch(step):
+        why = "has leading zeros" if step.isascii() and step.isdigit() and step[0] == "0" else "is no index"
+        raise _WrongError(f"{step!r} {why}; it names no place in {at}")
+    if int(step) >= end:
+        raise _WrongError(f"there is no index {step} in {at}")
+    return int(step)
+
+
+def _check_name(parent: Any, name: str) -> None:
+    """Refuse what is no tracked attribute: a patch that comes from elsewhere must not reach methods or internals."""
+    names = getattr(type(parent), "tracking_attributes_to_monitor", None)
+    public = name.isidentifier() and not name.startswith("_") and not callable(getattr(type(parent), name, None))
+    if not public or (names is not None and name not in names):
+        raise _WrongError(f"{name!r} cannot be an attribute that a patch adds to a {type(parent).__name__}")
+
+
+def _same(held: Any, value: Any) -> bool:
+    """Compare as RFC 6902, 4.6 does: numbers by value, literals, strings, arrays and objects by kind and members."""
+    if isinstance(held, AttrHook):
+        held = _core.attributes(held)
+    if isinstance(held, bool) or isinstance(value, bool):
+        return held is value
+    if isinstance(held, dict):
+        return (
+            isinstance(value, dict)
+            and held.keys() == value.keys()
+            and all(_same(item, value[key]) for key, item in dict.items(held))
+        )
+    if isinstance(held, (list, tuple)):
+        return isinstance(value, (list, tuple)) and len(held) == len(value) and all(map(_same, held, value))
+    return bool(held == value)

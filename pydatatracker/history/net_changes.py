@@ -1,0 +1,338 @@
+"""What is different since then, place by place: at most one change each, and as a merge patch (RFC 7396).
+
+The container is taken back beside a copy of its present state. A place whose slot was stored to is compared
+whole, then and now; below one that was not, the same container has been there all the time, and its places are
+compared in turn. Items of lists are followed by tokens: every item has one, a shift moves it, a removal takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Change
+from pydatatracker.change.rewind import Rewind
+from pydatatracker.history.walk import Walk, addressable, plain_copy, span
+from pydatatracker.values.pointer import to_pointer
+
+if TYPE_CHECKING:
+    from pydatatracker.change.entry import ChangeLogEntry
+
+__all__ = ["NetChange", "merge_patch", "net_changes"]
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetChange:
+    """What became of one place: plain data before and after, and the last change that touched it."""
+
+    path: Path
+    pointer: str
+    action: str  # add, update, remove
+    before: Any
+    after: Any
+    change: ChangeLogEntry
+
+
+def net_changes(container: Any, since: int | None = None) -> list[NetChange]:
+    """Return what is different from the state after change since, at most one change a place, in document order.
+
+    What was set and set back is not there; what was added is one change with all that it holds now. A list is told
+    item by item, an item known through shifts, with its index as it is now (one that was removed: as it was then);
+    a list whose items changed their order is one update. ``change`` is the last that touched the place or what is in
+    it. since=None: the birth of the container.
+
+    O(items of container + changes). Raises HistoryLostError if records that are needed are no longer kept,
+    ValueError if a value that changed holds itself, TypeError for what is no seq.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d = TrackedDict(a=1, b=2)
+    >>> d.update(a=5, b=3, c=4)
+    >>> d["a"] = 1
+    >>> [(net.action, net.pointer, net.before, net.after) for net in net_changes(d)]
+    [('update', '/b', 2, 3), ('add', '/c', MISSING, 4)]
+    """
+    return list(_Comparison(container, since).changes())
+
+
+def merge_patch(container: Any, since: int | None = None) -> Any:
+    """Return the RFC 7396 merge patch that leads from the state after change since to the present one.
+
+    Made from the net changes: objects merged, what was removed null, lists and sets replaced whole; {} if nothing
+    changed. Of a list or set it is all of it. Costs and raises what net_changes does; ValueError also for what a
+    merge patch cannot say: None as a new value of a key (null removes), and a key that is no str.
+
+    >>> from pydatatracker import track
+    >>> d = track({"a": 1, "cfg": {"ports": [80], "on": True}})
+    >>> del d["a"]
+    >>> d["cfg"]["ports"].append(443)
+    >>> merge_patch(d)
+    {'a': None, 'cfg': {'ports': [80, 443]}}
+    """
+    comparison = _Comparison(container, since)
+    root = comparison.root
+    if not isinstance(root, dict):
+        return _sayable(plain_copy(root), ())
+    patch: dict[str, Any] = {}
+    whole: set[Path] = set()
+    for net in comparison.changes():
+        at, target = root, patch
+        for n, step in enumerate(net.path):
+            place = net.path[: n + 1]
+            _check_key(step, place)
+            if n == len(net.path) - 1:
+                target[step] = None if net.after is MISSING else _merging(net.before, net.after, place)
+            elif isinstance(at[step], dict):
+                at = at[step]
+                target = target.setdefault(step, {})
+            else:
+                if place not in whole:
+                    whole.add(place)
+                    target[step] = _sayable(plain_copy(at[step]), place)
+                break
+    return patch
+
+
+def _merging(before: Any, after: Any, place: Path) -> Any:
+    """Return what makes after of before."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return _sayable(after, place)
+    made: dict[str, Any] = {}
+    for key in [*after, *(key for key in before if key not in after)]:
+        then, now = before.get(key, MISSING), after.get(key, MISSING)
+        if not _alike(then, now):
+            _check_key(key, (*place, key))
+            made[key] = None if now is MISSING else _merging(then, now, (*place, key))
+    return made
+
+
+def _sayable(value: Any, place: Path, in_list: bool = False) -> Any:
+    """Return value; raise ValueError if setting it needs a null, or a key that is no str."""
+    if value is None and not in_list:
+        raise ValueError(f"None at {to_pointer(place)!r} cannot be set by a merge patch, where null removes; use patch")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_key(key, (*place, key))
+            _sayable(item, (*place, key), in_list)
+    elif isinstance(value, (list, tuple)):
+        for n, item in enumerate(value):
+            _sayable(item, (*place, n), True)
+    return value
+
+
+def _check_key(key: Any, place: Path) -> None:
+    if not addressable(key):
+        raise ValueError(
+            f"{key!r} at {to_pointer(place)!r} is no key that a merge patch can name: it has str keys only"
+        )
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Compare plain data; 1, 1.0 and True are three values, and what cannot be compared is not alike."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_alike(item, b[key]) for key, item in a.items())
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    try:
+        return bool(a == b)
+    except Exception:  # a user's __eq__
+        return False
+
+
+class _Token:
+    """Stands for one item of a list, wherever it is shifted."""
+
+    __slots__ = ("change",)
+
+    def __init__(self, change: Any = None) -> None:
+        self.change = change  # the newest that touched it
+
+
+class _Touched:
+    """What was done to one container since then."""
+
+    __slots__ = ("keys", "newest", "now", "then")
+
+    def __init__(self, newest: Any, state: Any) -> None:
+        self.newest = newest
+        self.keys: dict[Any, Any] = {}  # key or element -> the newest change that stored there
+        self.then = [_Token() for _ in state] if isinstance(state, list) else []  # going back
+        self.now = list(self.then)
+
+
+class _Comparison:
+    """The state then and the state now, container by container."""
+
+    def __init__(self, container: Any, since: int | None) -> None:
+        since, until = span(container, since, None)
+        seen = {change.seq: change for change in _core.changes_of(container, since)}
+        now = Rewind(container)
+        self.root = now.back_to(until)
+        self._now = now  # keeps the trackers, so that their ids stay theirs
+        self._ids = {id(node.state): tracker for tracker, node in now._nodes.items()}
+        self._states = {tracker: node.state for tracker, node in now._nodes.items()}
+        self._touched: dict[int, _Touched] = {}
+        self._clean: dict[int, bool] = {}  # by tracker: nothing was touched at or below it
+        walk = Walk(container, since, until)
+        while (found := walk.newest()) is not None:
+            node, change = found
+            if change._shape != "whole":
+                entry = seen.get(change.seq) or change._seen_from(change._node)  # else it happened outside
+                self._note(change, entry, node.state)
+            walk.undo(node, change)
+        self._then = {tracker: node.state for tracker, node in walk._nodes.items()}
+        self._walk = walk
+
+    def changes(self) -> Iterator[NetChange]:
+        return self._below(self.root, (), frozenset())
+
+    # ---- on the way back
+
+    def _note(self, change: Change, entry: Any, state: Any) -> None:
+        touched = self._touched.get(id(change._node))
+        if touched is None:
+            touched = self._touched[id(change._node)] = _Touched(entry, state)
+        shape = change._shape
+        if isinstance(state, list):
+            _note_list(touched.then, change, shape, entry)
+        elif shape == "slot":
+            touched.keys.setdefault(change.key, entry)
+        else:
+            rows = change.new
+            keys = (*change.old, *rows) if shape == "elements" else rows[::3] if shape == "rows" else rows
+            for key in keys:
+                touched.keys.setdefault(key, entry)
+
+    # ---- forward again
+
+    def _below(self, now: Any, path: Path, above: frozenset[int]) -> Iterator[NetChange]:
+        """Yield what is different in a container that was at this place all the time."""
+        tracker = self._ids.get(id(now))
+        if tracker is None or tracker in above or self._is_clean(now):
+            return
+        above = above | {tracker}
+        then, touched = self._then[tracker], self._touched.get(tracker)
+        if isinstance(now, list):
+            yield from self._in_list(then, now, touched, path, above)
+            return
+        keys = touched.keys if touched is not None else {}
+        if isinstance(now, set):
+            for key in reversed(keys):
+                before, after = key if key in then else MISSING, key if key in now else MISSING
+                yield from self._place((*path, key), before, after, keys[key])
+            return
+        for key in [*(key for key in then if key not in now), *now]:
+            if key in keys:
+                yield from self._place((*path, key), then.get(key, MISSING), now.get(key, MISSING), keys[key])
+            else:
+                yield from self._below(now[key], (*path, key), above)
+
+    def _in_list(
+        self, then: list[Any], now: list[Any], touched: _Touched | None, path: Path, above: frozenset[int]
+    ) -> Iterator[NetChange]:
+        if touched is None:
+            for n, item in enumerate(now):
+                yield from self._below(item, (*path, n), above)
+            return
+        old_at = {token: n for n, token in enumerate(touched.then)}
+        stayed = [(old_at[token], n) for n, token in enumerate(touched.now) if token in old_at]
+        if any(a[0] > b[0] for a, b in pairwise(stayed)):
+            yield from self._place(path, then, now, touched.newest)
+            return
+        old = new = 0
+        for old_end, new_end in [*stayed, (len(then), len(now))]:
+            yield from self._gap(then, now, touched, path, range(old, old_end), range(new, new_end))
+            if new_end < len(now):
+                change = touched.now[new_end].change
+                if change is None:
+                    yield from self._below(now[new_end], (*path, new_end), above)
+                else:
+                    yield from self._place((*path, new_end), then[old_end], now[new_end], change)
+            old, new = old_end + 1, new_end + 1
+
+    def _gap(
+        self, then: list[Any], now: list[Any], touched: _Touched, path: Path, olds: range, news: range
+    ) -> Iterator[NetChange]:
+        """Yield what became of items that went, and of those that came, between two that stayed."""
+        # what came back as it was is nothing
+        while olds and news and _alike(then[olds[0]], now[news[0]]):
+            olds, news = olds[1:], news[1:]
+        while olds and news and _alike(then[olds[-1]], now[news[-1]]):
+            olds, news = olds[:-1], news[:-1]
+        for old, new in zip_longest(olds, news):
+            if new is None:
+                yield from self._place((*path, old), then[old], MISSING, touched.then[old].change)
+            else:
+                before = MISSING if old is None else then[old]
+                yield from self._place((*path, new), before, now[new], touched.now[new].change)
+
+    def _place(self, path: Path, before: Any, after: Any, change: Any) -> Iterator[NetChange]:
+        then, now = plain_copy(before), plain_copy(after)
+        if _alike(then, now):
+            return
+        action = "add" if then is MISSING else "remove" if now is MISSING else "update"
+        yield NetChange(path, to_pointer(path), action, then, now, self._newest_in(after, change))
+
+    def _newest_in(self, value: Any, change: Any) -> Any:
+        """Return the newest of change and those at or below value."""
+        touched = self._touched.get(self._ids.get(id(value), -1))
+        if touched is not None and touched.newest.seq > change.seq:
+            change = touched.newest
+        for item in _items(value):
+            change = self._newest_in(item, change)
+        return change
+
+    def _is_clean(self, state: Any) -> bool:
+        tracker = self._ids.get(id(state))
+        if tracker is None:
+            return True
+        if tracker not in self._clean:
+            self._clean[tracker] = tracker not in self._touched  # holds for a cycle that comes round
+            self._clean[tracker] = tracker not in self._touched and all(map(self._is_clean, _items(state)))
+        return self._clean[tracker]
+
+
+def _items(state: Any) -> Any:
+    return state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()
+
+
+def _note_list(tokens: list[_Token], change: Change, shape: str, entry: Any) -> None:
+    """Take the tokens of a list's items back over one change, marking those that it touched."""
+    if shape in ("sort", "order", "reverse"):
+        now = list(tokens)
+        for new, old in enumerate(change._order):
+            tokens[old] = now[new]
+    elif shape == "slot":
+        _note_slot(tokens, change.index, change.old, change.new, entry)
+    elif shape == "rows":
+        rows = change.new
+        numbers = range(0, len(rows), 3)
+        for n in reversed(numbers) if rows[1] is MISSING else numbers:  # inserted: each index as it then was
+            _note_slot(tokens, rows[n], rows[n + 1], rows[n + 2], entry)
+    else:
+        start, removed, added = change.index, change.old, change.new
+        paired = len(added) if len(removed) == len(added) else 0  # as many as before: stored item by item
+        for n in range(paired):
+            _note_slot(tokens, start + n, removed[n], added[n], entry)
+        if not paired:
+            for token in tokens[start : start + len(added)]:
+                token.change = token.change or entry
+            tokens[start : start + len(added)] = [_Token(entry) for _ in removed]
+
+
+def _note_slot(tokens: list[_Token], index: int, old: Any, new: Any, entry: Any) -> None:
+    if old is MISSING:
+        token = tokens.pop(index)
+        token.change = token.change or entry
+    elif new is MISSING:
+        tokens.insert(index, _Token(entry))
+    elif old is not new:
+        tokens[index].change = tokens[index].change or entry

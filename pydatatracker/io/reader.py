@@ -1,0 +1,369 @@
+"""The reader of logs: lines one by one or in blocks, plain or compressed. What cannot be read is named."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from typing import IO, Any, Final, Self
+
+from pydatatracker.io.line import Block, LogLine, NotAChange, SlowBlock, parse, parse_all
+
+__all__ = ["ChangeReader", "LogFormatError", "read_changes", "unzstd"]
+
+MAX_LINE: Final = 1 << 28  # bytes; what has no newline for longer is not a log
+_BLOCK: Final = 1 << 18  # bytes read at a time
+_BOM: Final = b"\xef\xbb\xbf"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+
+class LogFormatError(ValueError):
+    """A line of a log cannot be read; says which: ``name``, ``line`` (from 1), ``offset`` (bytes), ``reason``."""
+
+    def __init__(self, name: str, line: int, offset: int, reason: str) -> None:
+        super().__init__(name, line, offset, reason)
+        self.name = name
+        self.line = line
+        self.offset = offset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        line = f"line {self.line}, " if self.line else ""  # read from the end they have no number
+        return f"{self.name}: {line}byte {self.offset}: {self.reason}"
+
+
+def read_changes(
+    source: str | os.PathLike[str] | IO[Any],
+    *,
+    strict: bool = False,
+    on_error: Callable[[LogFormatError], object] | None = None,
+) -> ChangeReader:
+    """Return an iterator over the lines of a log, in the order of the file. Memory: one line.
+
+    Lines that cannot be read are passed over and told to on_error, without which they are warnings of the
+    logger ``pydatatracker``; empty lines are no lines.
+
+    :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip and zstd are recognised.
+    :param strict: raise LogFormatError at the first line that cannot be read.
+    :raises OSError: the file cannot be opened.
+
+    >>> import io
+    >>> log = io.BytesIO(b'{"v":1,"action":"add"}\\n[1]\\n{"v":1,"action":"remove"}\\n')
+    >>> [line.action for line in read_changes(log, on_error=print)]
+    <BytesIO>: line 2, byte 23: JSON, but list, not an object
+    ['add', 'remove']
+    """
+    return ChangeReader(source, strict=strict, on_error=on_error)
+
+
+class ChangeReader:
+    """An iterator over a log that also counts, and can be closed; made by `read_changes`.
+
+    >>> import io
+    >>> with ChangeReader(io.BytesIO(b"?\\n"), on_error=lambda error: None) as reader:
+    ...     list(reader), reader.passed_over
+    ([], 1)
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | IO[Any],
+        *,
+        strict: bool = False,
+        on_error: Callable[[LogFormatError], object] | None = None,
+    ) -> None:
+        self.passed_over = 0  # lines that could not be read, so far
+        self._strict = strict
+        self._on_error = on_error
+        self._packed = False
+        self._own: list[Callable[[], object]] = []  # what close() has to call, outermost first
+        self._outer: Any = None  # the file as it was given, compressed or not
+        self._file, self.name = self._open(source)
+        self._lines = self._run()
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return self._lines
+
+    def __next__(self) -> LogLine:
+        return next(self._lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file if it was opened here; iteration is over. Done by itself at the end of the file. O(1)."""
+        self._lines.close()
+        self._close_own()
+
+    def _close_own(self) -> None:
+        while self._own:
+            self._own.pop(0)()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file, compressed if it is; None for what is none. O(1)."""
+        try:
+            status = os.fstat(self._outer.fileno())
+        except (OSError, ValueError, AttributeError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    @property
+    def position(self) -> int:
+        """Bytes of it that have been read so far; 0 where that is not known. O(1)."""
+        try:
+            return int(self._outer.tell())
+        except (OSError, ValueError, AttributeError):
+            return self.size or 0
+
+    def _open(self, source: Any) -> tuple[Any, str]:
+        """Return (something with readline() that gives bytes, name for messages)."""
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fspath(source)
+            if name == "-":
+                return self._open(sys.stdin)[0], "<stdin>"
+            file: Any = open(name, "rb", buffering=_BLOCK)  # noqa: SIM115
+            self._own.append(file.close)
+        else:
+            name = getattr(source, "name", None)
+            name = name if isinstance(name, str) else f"<{type(source).__name__}>"
+            file = getattr(source, "buffer", source)
+            if isinstance(file, io.RawIOBase):
+                file = io.BufferedReader(file, _BLOCK)
+                self._own.append(file.detach)  # the file stays the caller's, and open
+            if isinstance(file, io.TextIOBase):
+                return _Encoded(file), name
+        self._outer = file
+        start = _start_of(file)
+        if start[:2] == b"\x1f\x8b" or start == _ZSTD:
+            inner: Any = _ungzip(file) if start != _ZSTD else unzstd(file)
+            file = io.BufferedReader(_Pieces(inner), _BLOCK)
+            self._own.insert(0, file.close)
+            self._packed = True
+        return file, name
+
+    def _run(self) -> Generator[LogLine, None, None]:
+        number = offset = 0
+        readline = functools.partial(self._file.readline, MAX_LINE)
+        try:
+            while raw := readline():
+                number += 1
+                if offset == 0 and raw[:3] == _BOM:
+                    raw, offset = raw[3:], 3
+                if len(raw) == MAX_LINE and raw[-1:] != b"\n":
+                    self._bad(number, offset, f"no newline for {MAX_LINE:,} bytes")
+                    offset += len(raw) + _skip_line(readline)
+                    continue
+                if raw and not raw.isspace():  # a file may be nothing but a BOM
+                    try:
+                        line = parse(raw, number, offset)
+                    except NotAChange as error:
+                        self._bad(number, offset, str(error))
+                    else:
+                        yield line
+                offset += len(raw)
+        except Exception as error:  # a torn gzip, a disk that fails
+            if not _is_of_the_file(error):
+                raise
+            self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
+        finally:
+            self._close_own()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the lines, many at a time: for logs of a million lines, in less time. Memory: a block of 256 KB.
+
+        Nothing is shown before a block is full, so it is for files. As iterating otherwise.
+        """
+        number = offset = 0
+        file = self._file
+        read, size = (file.read, _BLOCK) if hasattr(file, "read") else (file.readline, MAX_LINE)
+        if self._packed:
+            read = file.read1  # what was read of a torn file before the error is not lost
+        stopped: Exception | None = None
+        try:
+            while stopped is None and (block := read(size)):
+                if block[-1:] != b"\n":
+                    try:
+                        block += file.readline(MAX_LINE)
+                    except Exception as error:
+                        stopped = error
+                        block = block[: block.rfind(b"\n") + 1]
+                if len(block) >= MAX_LINE and block[-1:] != b"\n":
+                    self._bad(number + 1, offset, f"no newline for {MAX_LINE:,} bytes")
+                    number, offset = number + 1, offset + len(block) + _skip_line(file.readline)
+                    continue
+                raws = block.splitlines(keepends=True) if b"\r" not in block else block.split(b"\n")
+                if b"\r" in block:  # JSON has no bare carriage return, and splitlines would end a line at one
+                    raws = [raw + b"\n" for raw in raws[:-1]] + ([raws[-1]] if raws[-1] else [])
+                yield self._parsed(block, raws, number, offset)
+                number += len(raws)
+                offset += len(block)
+            if stopped is not None:
+                raise stopped
+        except Exception as error:
+            if not _is_of_the_file(error):
+                raise
+            self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
+        finally:
+            self._close_own()
+
+    def _parsed(self, block: bytes, raws: list[bytes], number: int, offset: int) -> Block:
+        whole = parse_all(block, raws, number, offset)
+        if whole is not None:
+            return whole
+        found = []
+        for raw in raws:
+            number += 1
+            start = offset
+            offset += len(raw)
+            if start == 0 and raw[:3] == _BOM:
+                raw, start = raw[3:], 3
+            if raw.isspace() or not raw:
+                continue
+            try:
+                found.append(parse(raw, number, start))
+            except NotAChange as error:
+                self._bad(number, start, str(error))
+        return SlowBlock(found)
+
+    def _bad(self, number: int, offset: int, reason: str) -> None:
+        error = LogFormatError(self.name, number, offset, reason)
+        self.passed_over += 1
+        if self._strict:
+            raise error
+        if self._on_error is None:
+            import logging
+
+            logging.getLogger("pydatatracker").warning("%s", error)
+        else:
+            self._on_error(error)
+
+
+def _skip_line(readline: Callable[[], bytes]) -> int:
+    """Read to the end of the line; return how many bytes that were."""
+    size = 0
+    while raw := readline():
+        size += len(raw)
+        if raw[-1:] == b"\n":
+            break
+    return size
+
+
+class _Encoded:
+    """Lines of a text file as bytes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readline(self, size: int) -> bytes:
+        text: str = self._file.readline(size)
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _start_of(file: Any) -> bytes:
+    if hasattr(file, "peek"):
+        return bytes(file.peek(4)[:4])
+    if hasattr(file, "seekable") and file.seekable():
+        here = file.tell()
+        start = file.read(4)
+        file.seek(here)
+        return bytes(start)
+    return b""
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    # ZstdError is a plain Exception, of whichever library reads it
+    return isinstance(error, (OSError, EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
+
+
+class _Pieces(io.RawIOBase):
+    """What a decompressor gives, as it comes: of a torn file it would drop all that a larger read had so far."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+class _Frames(io.RawIOBase):
+    """What the zstd frames of a file hold. zstandard's own reader takes a torn frame for the end of the file."""
+
+    def __init__(self, file: Any, frame: Callable[[], Any]) -> None:
+        self._file = file
+        self._new = frame
+        self._frame: Any = None  # the one that is being read
+        self._given = b""  # of the file, and not read yet
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            given, self._given = self._given or self._file.read(4096), b""  # little: it may hold very much
+            if not given:
+                torn, self._frame = self._frame, None
+                if torn is not None:
+                    raise EOFError("the last zstd frame is cut off")
+                return 0
+            if self._frame is None:
+                self._frame = self._new()
+            self._ready = self._frame.decompress(given)
+            if self._frame.eof:
+                self._given, self._frame = self._frame.unused_data, None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+
+class _Unreadable(io.RawIOBase):
+    """A stream that only says why it cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise OSError(self._reason)
+
+
+def _ungzip(file: Any) -> Any:
+    import gzip
+
+    return gzip.GzipFile(fileobj=file)
+
+
+def unzstd(file: Any) -> Any:
+    """Return a raw stream of what a zstd file holds; one that raises OSError if nothing here reads zstd."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
+
+        return zstd.ZstdFile(file)
+    except ImportError:
+        try:
+            import zstandard  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            return _Unreadable('zstd before Python 3.14 needs zstandard: pip install "pydatatracker[cli]"')
+        return _Frames(file, zstandard.ZstdDecompressor().decompressobj)

@@ -1,0 +1,298 @@
+"""The writer of logs: a change becomes a line, a line becomes one ``write()``.
+
+- The file is opened with O_APPEND, whoever else writes to it, and is not buffered: what was written
+  survives the process. ``buffered=True`` trades that for fewer calls.
+- The lock is held for the write() alone, no user code runs under it, and it is reentrant, since a
+  signal handler or ``__del__`` may change tracked data in between.
+- A line that could not be written is not forgotten: the next one that can is preceded by a ``gap``.
+- After ``fork`` parent and child append to the same file, each with a lock of its own; what the
+  parent had gathered stays the parent's.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import sys
+import threading
+import weakref
+from typing import IO, Any, Final, Self
+
+from pydatatracker import _core
+from pydatatracker.values.encode import encode
+
+__all__ = ["ChangeWriter", "to_line"]
+
+_BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
+_FOLLOWS: Final = frozenset(("tree", "extra"))  # from the rest: compact lines leave them out
+_PATHS: Final = frozenset(("path", "paths", "location"))
+_MAY_BE_EMPTY: Final = frozenset(("path", "before", "after", "location"))  # here empty says something
+
+
+@functools.cache
+def _encoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Encoder(enc_hook=encode).encode
+
+
+def to_line(change: Any, *, compact: bool = False) -> bytes:
+    """Return the line of a change as bytes, newline included. O(size of the values).
+
+    :param change: a ChangeLogEntry, or the dict of one; it is not modified.
+    :param compact: leave out ``tree`` and ``extra``, which follow from the rest, and what is empty.
+
+    >>> to_line({"v": 1, "action": "gap", "from": 1, "to": 2, "pid": 7, "thread": "main"})
+    b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\\n'
+    """
+    end = _span_of(change)
+    if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
+        return fast[:-1] + end
+    if isinstance(change, dict):
+        line = _compact(change) if compact else change.copy()
+    else:
+        line = change.to_dict(compact=compact)
+    line.setdefault("pid", os.getpid())
+    if "thread" not in line:
+        line["thread"] = _thread_name()
+    try:
+        data: bytes = _encoder()(line)
+    except UnicodeEncodeError:  # a lone surrogate: what is for reading spells it out, a path stays exact
+        data = _encoder()({key: (_exact if key in _PATHS else _readable)(value) for key, value in line.items()})
+    return data[:-1] + end
+
+
+def _span_of(change: Any) -> bytes:
+    """Return how the line ends: with the ids of the current span, where OpenTelemetry is loaded and there is one."""
+    if "opentelemetry.trace" in sys.modules and isinstance(change, _core.Change) and change.place is not None:
+        from pydatatracker.io.tracing import current_fields
+
+        fields = current_fields()
+        if fields:  # what was read from a log, or is a dict, happened elsewhere
+            return fields + b"\n"
+    return b"}\n"
+
+
+def _compact(line: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in line.items()
+        if key not in _FOLLOWS and (key in _MAY_BE_EMPTY or not _is_empty(value))
+    }
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (type(value) in (str, list, dict, tuple) and not value)
+
+
+def _thread_name() -> str:
+    try:
+        return threading.current_thread().name
+    except Exception:  # a thread that is being taken down
+        return ""
+
+
+def _readable(value: Any) -> Any:
+    """Return JSON data with every lone surrogate spelled out."""
+    if type(value) is str:
+        return value.encode("utf-8", "backslashreplace").decode()
+    if type(value) is dict:
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return [_readable(item) for item in value]
+    return value
+
+
+def _exact(value: Any) -> Any:
+    """Return a key, a path, or several, with every lone surrogate as a tag."""
+    if type(value) is list:
+        return [_exact(item) for item in value]
+    return encode(value) if type(value) is str else _readable(value)
+
+
+class ChangeWriter:
+    """Append changes to a log, a line each.
+
+    The file is made with its folders. If a crash tore its last line, that line is ended first. Safe to use
+    from several threads, and after fork. Can be an observer: pass its ``write``.
+
+    :param target: a path, or a file object, binary or text, which `close` leaves open.
+    :param compact: see `to_line`.
+    :param buffered: gather lines and write them together; `flush` and `close` write what there is.
+    :raises OSError: the file or its folder cannot be made.
+
+    >>> import io
+    >>> log = io.StringIO()
+    >>> ChangeWriter(log, compact=True).write({"v": 1, "action": "lock", "actor": "", "pid": 7, "thread": "a"})
+    >>> log.getvalue()
+    '{"v":1,"action":"lock","pid":7,"thread":"a"}\\n'
+    """
+
+    def __init__(
+        self, target: str | os.PathLike[str] | IO[Any], *, compact: bool = False, buffered: bool = False
+    ) -> None:
+        self.compact = compact
+        self.buffered = buffered
+        self._lock = threading.RLock()
+        self._batch = bytearray()
+        self._batch_seqs: tuple[int | None, int | None] | None = None  # first and last change in the batch
+        self._lost: tuple[int | None, int | None, str] | None = None  # seq from, seq to, reason
+        self._torn = False  # the last write() stopped inside a line
+        self._fd = -1
+        self._file: Any = None
+        if isinstance(target, (str, os.PathLike)):
+            self.name = os.fspath(target)
+            self._fd, self._torn = _open(self.name)
+        else:
+            self.name = str(getattr(target, "name", f"<{type(target).__name__}>"))
+            if hasattr(target, "buffer"):  # a log is UTF-8 whatever the encoding of the text file
+                target.flush()
+            self._file = getattr(target, "buffer", target)
+            self._text = isinstance(self._file, io.TextIOBase)
+        _writers.add(self)
+
+    def write(self, change: Any) -> None:
+        """Append a change: a ChangeLogEntry or its dict. O(size of the values), one ``write()``.
+
+        Raises ValueError after `close`, OSError where the file cannot take it; the next line that it takes is
+        then preceded by a ``gap`` line.
+        """
+        seq = _seq_of(change)
+        try:
+            data = to_line(change, compact=self.compact)
+        except Exception as error:
+            self._lose(seq, seq, error)
+            raise
+        self._append(data, seq)
+
+    def flush(self) -> None:
+        """Write what was gathered. O(size of it). Raises OSError as `write` does."""
+        with self._lock:
+            if self._batch:
+                data, seqs = bytes(self._batch), self._batch_seqs or (None, None)
+                self._batch.clear()
+                self._batch_seqs = None
+                self._put(data, *seqs)
+
+    def close(self) -> None:
+        """Write what was gathered and close the file if it was opened here; harmless when repeated. O(1)."""
+        with self._lock:
+            try:
+                if self._fd >= 0 or self._file is not None:
+                    if self._lost is not None:
+                        self._append(b"", self._lost[1])
+                    self.flush()
+            finally:
+                fd, self._fd, self._file = self._fd, -1, None
+                if fd >= 0:
+                    os.close(fd)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._fd < 0 and self._file is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<ChangeWriter {self.name!r}{' (closed)' if self.closed else ''}>"
+
+    # ---- below the line
+
+    def _append(self, data: bytes, seq: int | None) -> None:
+        with self._lock:
+            if self.closed:
+                raise ValueError(f"the log {self.name} is closed; make a new ChangeWriter to append to it")
+            lost, self._lost = self._lost, None
+            if lost is not None:
+                gap = {"v": 1, "action": "gap", "from": lost[0], "to": lost[1], "reason": lost[2]}
+                data = to_line({key: value for key, value in gap.items() if value is not None}) + data
+            first = lost[0] if lost is not None else seq
+            if not self.buffered:
+                self._put(data, first, seq)
+                return
+            self._batch += data
+            self._batch_seqs = (self._batch_seqs[0] if self._batch_seqs else first, seq)
+            if len(self._batch) >= _BATCH:
+                self.flush()
+
+    def _put(self, data: bytes, first: int | None, last: int | None) -> None:
+        """Write all of data; or remember what is lost, and whether a part of a line is in the file."""
+        if self._torn:
+            data = b"\n" + data
+        try:
+            if self._fd < 0:
+                self._torn = True
+                self._file.write(data.decode() if self._text else data)
+                if hasattr(self._file, "flush"):
+                    self._file.flush()
+                self._torn = False
+                return
+            done = 0
+            while done < len(data):  # more than once: a signal, a full disk, a pipe
+                done += os.write(self._fd, data[done:] if done else data)
+                self._torn = data[done - 1] != 0x0A
+        except OSError as error:
+            self._lose(first, last, error)
+            raise
+
+    def _lose(self, first: int | None, last: int | None, error: Exception) -> None:
+        """Remember that these changes are not in the log."""
+        with self._lock:
+            if self._lost is not None:
+                first = self._lost[0]
+            self._lost = first, last, f"{type(error).__name__}: {error}"[:500]
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self._batch.clear()
+        self._batch_seqs = None
+
+
+def _seq_of(change: Any) -> int | None:
+    try:
+        seq = change.get("seq") if isinstance(change, dict) else change.seq
+    except Exception:  # what this is will be said by to_line
+        return None
+    return seq if isinstance(seq, int) else None
+
+
+def _open(path: str) -> tuple[int, bool]:
+    """Return (descriptor for appending, whether the last line has no end)."""
+    folder = os.path.dirname(path)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | os.O_WRONLY, 0o666)
+    try:
+        if not os.path.isfile(path) or os.fstat(fd).st_size == 0:  # a pipe has no end to look at
+            return fd, False
+        with open(path, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return fd, file.read(1) != b"\n"
+    except OSError:  # may be written, not read: end the line, in case; an empty line is no line
+        return fd, True
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+_writers: weakref.WeakSet[ChangeWriter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for writer in list(_writers):
+        writer._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

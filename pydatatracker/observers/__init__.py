@@ -1,0 +1,303 @@
+"""Observers: callables that are told of every change."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+from pydatatracker import _core
+from pydatatracker.change.entry import ChangeLogEntry, start_of
+from pydatatracker.change.text import location_of
+from pydatatracker.values.pointer import compile_glob
+
+if TYPE_CHECKING:
+    from pydatatracker.io import ChangeWriter
+
+__all__ = [
+    "ChangeCollector",
+    "FilteredObserver",
+    "JsonFileObserver",
+    "TelemetryObserver",
+    "async_queue_observer",
+    "filtered_observer",
+    "json_file_observer",
+    "logging_observer",
+    "telemetry_observer",
+]
+
+logger = logging.getLogger("pydatatracker")
+
+
+def log_observer_error(change: ChangeLogEntry, observer: object, error: BaseException) -> None:
+    """Log what an observer raised, with its traceback; never raises."""
+    try:
+        logger.error(
+            "observer %s failed on %s %s", type(observer).__name__ if not hasattr(observer, "__qualname__") else
+            observer.__qualname__, change.action, change.pointer, exc_info=error,
+        )  # fmt: skip
+    except Exception:  # a logging handler that raises must not reach the mutation either
+        pass
+
+
+class ChangeCollector:
+    """An observer that keeps the changes it is told of, the newest ``capacity`` of them.
+
+    ``include_init_events``: also the ``init`` of the containers it is added to. O(1) a change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(collector)
+    >>> d["a"] = 1
+    >>> [change.action for change in collector]
+    ['add']
+    """
+
+    def __init__(self, capacity: int | None = None, include_init_events: bool = False) -> None:
+        if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 0):
+            raise ValueError(f"capacity is None or a whole number of 0 or more, not {capacity!r}")
+        self._changes: collections.deque[ChangeLogEntry] = collections.deque(maxlen=capacity)
+        self._include_init_events = include_init_events
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        if change.action != "init" or self._include_init_events:
+            self._changes.append(change)
+
+    def tracking_attached(self, container: Any) -> None:
+        """Called by ``tracking_add_observer``."""
+        if self._include_init_events:
+            self._changes.extend(start_of(container))
+
+    def as_list(self) -> list[ChangeLogEntry]:
+        """Return the changes, oldest first. O(n)."""
+        return list(self._changes)
+
+    def last(self) -> ChangeLogEntry | None:
+        """Return the newest change, or None. O(1)."""
+        return self._changes[-1] if self._changes else None
+
+    def filtered(self, action: str) -> list[ChangeLogEntry]:
+        """Return the changes with this action, oldest first. O(n)."""
+        return [change for change in self._changes if change.action == action]
+
+    def clear(self) -> None:
+        """Forget all of them. O(n)."""
+        self._changes.clear()
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def __bool__(self) -> bool:
+        return True  # an observer is there, however little it has seen
+
+    def __iter__(self) -> Iterator[ChangeLogEntry]:
+        return iter(self.as_list())
+
+
+def filtered_observer(
+    observer: Callable[[ChangeLogEntry], Any],
+    predicate: Callable[[ChangeLogEntry], Any] | None = None,
+    *,
+    actions: Iterable[str] | str | None = None,
+    actor: str | None = None,
+    path: str | None = None,
+    locations: Iterable[Any] | str | None = None,
+) -> Callable[[ChangeLogEntry], None]:
+    """Return an observer that passes on the changes that all filters let through.
+
+    ``path`` is a glob over pointers. ``locations``, from 0.1.0, are values of ``change.extra["location"]``: a key, an
+    index, or ``"profile:score"`` for a change deeper down. O(1) per change; with ``locations`` O(depth).
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(filtered_observer(collector, lambda change: change.after == 2))
+    >>> d["a"] = 1; d["b"] = 2
+    >>> len(collector)
+    1
+    """
+    if not callable(observer):
+        raise TypeError(f"an observer is called with the change; {observer!r} cannot be called")
+    wanted = None if actions is None else frozenset((actions,) if isinstance(actions, str) else actions)
+    for action in wanted or ():
+        if action not in _core.ACTIONS:
+            raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
+
+    pattern = None if path is None else compile_glob(path)
+    places = None if locations is None else frozenset((locations,) if isinstance(locations, str) else locations)
+
+    def told(change: ChangeLogEntry) -> None:
+        if (
+            (wanted is None or change.action in wanted)
+            and (actor is None or change.actor == actor)
+            and (pattern is None or _core.matches(change, pattern, change.viewer.container))
+            and (places is None or location_of(change) in places)
+            and (predicate is None or predicate(change))
+        ):
+            observer(change)
+
+    return told
+
+
+class FilteredObserver:
+    """Pass on the changes with these actions at these locations, as 0.1.0 did.
+
+    `filtered_observer` does the same and has more filters. O(depth) per change.
+
+    >>> from pydatatracker import TrackedDict
+    >>> d, collector = TrackedDict(), ChangeCollector()
+    >>> d.tracking_add_observer(FilteredObserver(collector, actions={"update"}, locations={"port"}))
+    >>> d["port"] = 80; d["port"] = 8080; d["host"] = "a"; d["host"] = "b"
+    >>> [change.after for change in collector]
+    [8080]
+    """
+
+    def __init__(
+        self,
+        observer: Callable[[ChangeLogEntry], Any],
+        *,
+        actions: Iterable[str] | str | None = None,
+        locations: Iterable[Any] | str | None = None,
+    ) -> None:
+        self.observer = observer
+        self.actions = actions
+        self.locations = locations
+        self._filtered = filtered_observer(observer, actions=actions, locations=locations)
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        self._filtered(change)
+
+
+def logging_observer(
+    logger: logging.Logger | str | None = None, level: int | str = logging.INFO
+) -> Callable[[ChangeLogEntry], None]:
+    """Return an observer that logs one line a change; the change is in the record as ``tracked_change``.
+
+    ``logger``: a logger or its name, by default ``pydatatracker.changes``. O(1) if the level is off.
+    """
+    target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger or "pydatatracker.changes")
+    if isinstance(level, str):
+        level = logging.getLevelNamesMapping()[level.upper()]
+    number = level
+
+    def told(change: ChangeLogEntry) -> None:
+        if target.isEnabledFor(number):
+            target.log(number, "%s", change, extra={"tracked_change": change})
+
+    return told
+
+
+class JsonFileObserver:
+    """An observer that appends a JSON line a change to a file; see `json_file_observer`."""
+
+    tracking_when = "immediate"  # the file is a log of what happened: a rollback stands in it too, in its order
+
+    def __init__(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
+        from pydatatracker.io import ChangeWriter
+
+        self._writer: ChangeWriter = ChangeWriter(path, compact=compact)
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        self._writer.write(change)
+
+    def tracking_attached(self, container: Any) -> None:
+        """Write the state that is found, so that the log is complete in itself."""
+        state = _core.plain(container)
+        if state:
+            self._writer.write(_core.state_change(container, _core.redacted_state(container, state)))
+
+    def close(self) -> None:
+        """Close the file; later changes are an error."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -> JsonFileObserver:
+    """Return an observer that has a change in the file, as one JSON line, when the mutating statement returns.
+
+    The file is held open and made with its folders; ``close()`` ends that. Cost: encoding and one write().
+
+    >>> import os, tempfile
+    >>> from pydatatracker import TrackedDict
+    >>> path = os.path.join(tempfile.mkdtemp(), "logs", "changes.jsonl")
+    >>> d = TrackedDict()
+    >>> with json_file_observer(path) as observer:
+    ...     d.tracking_add_observer(observer)
+    ...     d["a"] = 1
+    >>> import pathlib
+    >>> pathlib.Path(path).read_text().count("\\n")
+    1
+    """
+    return JsonFileObserver(path, compact=compact)
+
+
+class TelemetryObserver:
+    """An observer that counts changes by action; see `telemetry_observer`."""
+
+    def __init__(self, counter: Any) -> None:
+        self.counter = counter
+        self._by_action = hasattr(counter, "labels")
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        (self.counter.labels(action=change.action) if self._by_action else self.counter).inc()
+
+
+def telemetry_observer(counter: Any = None) -> TelemetryObserver:
+    """Return an observer that counts changes by action in Prometheus: ``pydatatracker_changes_total{action="add"}``.
+
+    A second call counts on in the same metric. ``counter``: one of your own, with ``labels(action=...).inc()`` or just
+    ``inc()``. Without it prometheus_client is needed (extra ``prometheus``): ImportError names the install.
+
+    >>> class Counter:
+    ...     count = 0
+    ...     def inc(self):
+    ...         self.count += 1
+    >>> from pydatatracker import TrackedDict
+    >>> d, counter = TrackedDict(), Counter()
+    >>> d.tracking_add_observer(telemetry_observer(counter))
+    >>> d["a"] = 1
+    >>> counter.count
+    1
+    """
+    if counter is None:
+        counter = _prometheus_counter()
+    if not hasattr(counter, "labels") and not hasattr(counter, "inc"):
+        raise TypeError(f"a counter has labels() or inc(); {type(counter).__name__} has neither")
+    return TelemetryObserver(counter)
+
+
+_counters: dict[str, Any] = {}
+
+
+def _prometheus_counter() -> Any:
+    try:
+        import prometheus_client
+    except ImportError:
+        raise ImportError(
+            'telemetry_observer needs prometheus_client: pip install "pydatatracker[prometheus]",'
+            " or hand it a counter of your own"
+        ) from None
+    name = "pydatatracker_changes"
+    if name not in _counters:
+        _counters[name] = prometheus_client.Counter(name, "Changes of tracked data", ["action"])
+    return _counters[name]
+
+
+def async_queue_observer(queue: Any, **options: Any) -> Any:
+    """Return an observer that fills an asyncio.Queue in order; see `pydatatracker.observers.async_`.
+
+    >>> import queue
+    >>> found = queue.Queue()
+    >>> observer = async_queue_observer(found)
+    >>> observer.dropped
+    0
+    """
+    from pydatatracker.observers import async_ as async_observers  # asyncio is not for everybody
+
+    return async_observers.async_queue_observer(queue, **options)

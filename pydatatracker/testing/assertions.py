@@ -1,0 +1,262 @@
+"""The assertions: a block that must not change tracked data, and one that must change it as expected.
+
+The stack of each change is captured for the duration, whatever the container's own options say. It needs no pytest;
+with pytest the plugin adds what it knows to the report.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydatatracker import _core
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.testing.expecting import Segments, at, differences, fits, segments, snapshot, touches, wish
+from pydatatracker.testing.watching import Guilty, Watch, name_of, printable, say
+
+__all__ = ["ModifiedError", "assert_unmodified", "expect_changes"]
+
+_SHOWN = 20  # places of a kind in a message
+_STACKS = 3  # of them with all of their stack
+
+
+class ModifiedError(AssertionError):
+    """Tracked data changed though it should not have, or otherwise than expected.
+
+    ``changes`` are the guilty changes, oldest first (the first thousand); ``stacks`` the calls that led to each, as a
+    StackSummary. Can be pickled.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        changes: Sequence[ChangeLogEntry] = (),
+        stacks: Sequence[traceback.StackSummary] = (),
+    ) -> None:
+        super().__init__(message)
+        self.changes = list(changes)
+        self.stacks = list(stacks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__
+
+
+class _Block:
+    """What both have in common: a watch for the length of a block."""
+
+    def __init__(self, containers: tuple[Any, ...]) -> None:
+        __tracebackhide__ = True
+        self._watch = Watch(containers, type(self).__name__)
+
+    @property
+    def changes(self) -> list[ChangeLogEntry]:
+        """What changed so far, oldest first; the first thousand changes."""
+        return self._watch.changes
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True  # pytest shows the test, not us
+        self._watch.stop()
+        self._judge(error)
+
+    def _judge(self, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        self.__exit__(kind, error, trace)
+
+
+def _error(lines: list[str], found: list[Guilty]) -> ModifiedError:
+    return ModifiedError("\n".join(lines), [each.change for each in found], [each.stack for each in found])
+
+
+class assert_unmodified(_Block):
+    """Fail if the data at or below some containers changes in the block; the message shows who did it.
+
+    Also what is changed and set back, or rolled back, fails. Locking is no change of data, a change that was refused
+    is none. If the block raises, its exception goes on, with a note that names the change. Works as ``async with``;
+    sees changes of all threads and tasks, however few changes the container keeps. Of a change that an observer makes
+    the stack is the one of the statement that the observer was told of, unless tracking_capture_stack is on.
+
+    O(depth of the stack) a change, and O(records since) at the end. Raises ModifiedError, an AssertionError, and
+    TypeError for what is not tracked.
+
+    >>> from pydatatracker import track
+    >>> config = track({"ports": [80]})
+    >>> with assert_unmodified(config):
+    ...     sorted(config["ports"])
+    [80]
+    """
+
+    def __init__(self, *containers: Any) -> None:
+        __tracebackhide__ = True
+        super().__init__(containers)
+
+    def _judge(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        watch = self._watch
+        if not watch.count:
+            return
+        found = watch.guilty()
+        names = [name_of(container) for container in watch.changed]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        times = "once" if watch.count == 1 else f"{watch.count} times, first"
+        lines = [f"{', '.join(names[:5])}{more} was modified {times}:", *found[0].lines()]
+        if error is None:
+            raise _error(lines, found)
+        if not (isinstance(error, ModifiedError) and found[0].change in error.changes):  # a block inside has told it
+            _add_note(error, "\n".join(lines))
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    try:
+        error.add_note(note)
+    except Exception:  # an exception class that lets nothing be set: the block's own error matters more
+        pass
+
+
+class expect_changes(_Block):
+    """Fail unless exactly these places change in the block, each from the one value to the other.
+
+    ``expected``: {pointer: (before, after)}, pointers as in RFC 6901. MISSING stands for no value, ``...`` for any, a
+    function of the value (as plain data) says whether it is right, an object such as ``pytest.approx`` decides by
+    ``==``; of plain data the types count too. Compared is the state before the block with the state after it: what is
+    set and set back is no change, and of a list each index stands for itself. What is below a named place belongs to
+    it. ``others="allow"``: other places may change too. If the block raises, nothing is checked.
+
+    O(data), as both states are copied. Raises ModifiedError, which lists what did not change, what differs and what
+    was not expected, with the newest change that touched each place; ValueError for what is no pointer; TypeError for
+    what is not tracked, and for a class as a value (write a function: ``lambda value: isinstance(value, int)``).
+
+    >>> from pydatatracker import MISSING, TrackedDict
+    >>> d = TrackedDict(a=1)
+    >>> with expect_changes(d, {"/a": (1, 2), "/b": (MISSING, ...)}) as seen:
+    ...     d.update(a=2, b=3)
+    >>> len(seen.changes)
+    1
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        expected: Mapping[str, tuple[Any, Any]],
+        *,
+        others: Literal["forbid", "allow"] = "forbid",
+    ) -> None:
+        __tracebackhide__ = True
+        super().__init__((container,))
+        if others not in ("forbid", "allow"):
+            raise ValueError(f"others= takes 'forbid' or 'allow', not {others!r}")
+        self._expected: dict[Segments, tuple[Any, Any]] = {}
+        for pointer, pair in expected.items():
+            place = segments(pointer)
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(f"expected[{pointer!r}] is (before, after), not {say(pair)}")
+            for wanted in pair:
+                if isinstance(wanted, type):
+                    raise TypeError(
+                        f"expected[{pointer!r}]: is {wanted.__name__} the value or its class? Write"
+                        f" lambda value: value is {wanted.__name__}, or isinstance(value, {wanted.__name__})"
+                    )
+            self._expected[place] = pair
+        self._container = container
+        self._others = others
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if not self._watch.is_on:  # if it is, start says so
+            self._before = snapshot(self._container)
+        return super().__enter__()
+
+    def _judge(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        before, self._before = self._before, None
+        if error is not None:
+            return
+        after = snapshot(self._container)
+        report = _Report(self._watch.guilty(), _shown(self._container, before), _shown(self._container, after))
+        for place, (was, now) in self._expected.items():
+            old, new = at(before, place), at(after, place)
+            wrong = [
+                f"{word} it should have been {wanted}"
+                for word, wanted in (("before", fits(old, was)), ("after", fits(new, now)))
+                if wanted
+            ]
+            if not wrong:
+                continue
+            if next(differences(old, new, set()), None) is None:
+                report.missing.append((place, f", expected {wish(was)} -> {wish(now)}"))
+            else:
+                report.different.append((place, f"; {' and '.join(wrong)}"))
+        if self._others == "forbid":
+            opened = {place[:n] for place in self._expected for n in range(len(place))}
+            for place, _, _ in differences(before, after, opened):
+                if not any(place[:n] in self._expected for n in range(len(place) + 1)):
+                    report.unexpected.append((place, ""))
+        if report.missing or report.different or report.unexpected:
+            lines = [f"{name_of(self._container)} changed otherwise than expected", *report.lines()]
+            raise _error(lines, report.guilty or report.found)
+
+
+def _shown(container: Any, state: Any) -> Any:
+    """The state as a message may show it: without what tracking_redact withholds."""
+    return _core.redacted_state(container, state)
+
+
+class _Report:
+    """What is wrong, in words, with the change that is guilty of each."""
+
+    def __init__(self, found: list[Guilty], before: Any, after: Any) -> None:
+        self.found = found
+        self.before, self.after = before, after
+        self.missing: list[tuple[Segments, str]] = []
+        self.different: list[tuple[Segments, str]] = []
+        self.unexpected: list[tuple[Segments, str]] = []
+        self._told: dict[int, Guilty] = {}
+
+    @property
+    def guilty(self) -> list[Guilty]:
+        """The changes that the message names, oldest first."""
+        return [self._told[seq] for seq in sorted(self._told)]
+
+    def lines(self) -> list[str]:
+        """Return the message. O(places that are shown * changes)."""
+        lines = []
+        for headline, rows in (
+            ("did not change:", self.missing),
+            ("changed in another way:", self.different),
+            ("should not have changed:", self.unexpected),
+        ):
+            if rows:
+                lines.append(headline)
+            for place, words in rows[:_SHOWN]:
+                old, new = at(self.before, place), at(self.after, place)
+                states = f"{say(old)} -> {say(new)}" if rows is not self.missing else f"is {say(new)}"
+                lines.append(f"  {printable(''.join(place)) or 'the whole'}: {states}{words}")
+                if rows is not self.missing:
+                    lines += self._who(place)
+            if len(rows) > _SHOWN:
+                lines.append(f"  and {len(rows) - _SHOWN} more places")
+        return lines
+
+    def _who(self, place: Segments) -> list[str]:
+        for each in reversed(self.found):
+            if touches(each.change, place):
+                seen = each.change.seq in self._told
+                frames = 40 if not seen and len(self._told) < _STACKS else 1
+                self._told[each.change.seq] = each
+                return each.lines("    ", frames)
+        return ["    by no recorded change: it lies in data that is not tracked, or was written round the tracking"]

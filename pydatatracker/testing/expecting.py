@@ -1,0 +1,206 @@
+"""The state before and after a block, place by place, and whether they are what a test expects.
+
+Places are tuples of the segments of their pointers: what a pointer cannot tell apart is one place. What holds itself
+is copied as what holds itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.testing.watching import printable, say
+from pydatatracker.values.pointer import parse_pointer, to_pointer
+
+__all__ = ["Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
+
+Segments = tuple[str, ...]
+
+_PLAIN = (str, int, float, bool, complex, bytes, type(None))
+
+
+def segments(pointer: str) -> Segments:
+    """Return the segments of a pointer as `to_pointer` writes them. O(pointer). Raises what parse_pointer does."""
+    return tuple(to_pointer((part,)) for part in parse_pointer(pointer))
+
+
+def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """Return value as plain data that shares no container with it. O(size).
+
+    >>> from pydatatracker import TrackedList
+    >>> snapshot({"a": TrackedList([1])})
+    {'a': [1]}
+    """
+    if type(value) in _PLAIN:
+        return value
+    if known is None:
+        known = {}
+    elif id(value) in known:
+        return known[id(value)][1]
+    held = value if _core.tracker(value) is None else _core.plain(value)
+    made: Any
+    if isinstance(held, dict):
+        known[id(value)] = value, (made := {})  # value: to keep its id
+        made.update((key, snapshot(item, known)) for key, item in list(dict.items(held)))
+    elif isinstance(held, list):
+        known[id(value)] = value, (made := [])
+        made.extend(snapshot(item, known) for item in list(list.__iter__(held)))
+    elif isinstance(held, set):
+        made = set(set.__iter__(held))
+    elif type(held) is tuple:
+        known[id(value)] = value, value  # where it holds itself, by way of a list, stands the old one
+        made = tuple(snapshot(item, known) for item in held)
+        known[id(value)] = value, made
+    else:
+        return value
+    return made
+
+
+def at(state: Any, place: Segments) -> Any:
+    """Return what a snapshot holds at place, MISSING if there is nothing. O(depth), or O(keys) if they are no str."""
+    for segment in place:
+        part = parse_pointer(segment)[0]
+        if isinstance(state, dict):
+            if part in state:
+                state = state[part]
+                continue
+            state = next((item for key, item in state.items() if to_pointer((key,)) == segment), MISSING)
+        elif isinstance(state, (list, tuple)):
+            is_index = part.isascii() and part.isdecimal() and str(int(part[:20])) == part
+            state = state[int(part)] if is_index and int(part) < len(state) else MISSING
+        elif isinstance(state, set):
+            state = next((element for element in state if to_pointer((element,)) == segment), MISSING)
+        else:
+            return MISSING
+    return state
+
+
+def differences(old: Any, new: Any, opened: set[Segments]) -> Iterator[tuple[Segments, Any, Any]]:
+    """Yield the deepest places where two snapshots differ, with both values, in document order. O(size).
+
+    A container that came or went is one place, unless it is in opened: then it is compared with an empty one.
+    """
+    return _differences(old, new, (), opened, set())
+
+
+def _differences(
+    old: Any, new: Any, place: Segments, opened: set[Segments], above: set[tuple[int, int]]
+) -> Iterator[tuple[Segments, Any, Any]]:
+    if place in opened:
+        if old is MISSING and isinstance(new, (dict, list, set)):
+            old = type(new)()
+        elif new is MISSING and isinstance(old, (dict, list, set)):
+            new = type(old)()
+    pair = id(old), id(new)
+    if type(old) is not type(new) or not isinstance(old, (dict, list, set)):
+        if not alike(old, new):
+            yield place, old, new
+        return
+    if pair in above:  # both hold themselves: that far they are alike
+        return
+    above.add(pair)
+    rows: Iterator[tuple[Any, Any, Any]]
+    if isinstance(old, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        rows = ((key, old.get(key, MISSING), new.get(key, MISSING)) for key in keys)
+    elif isinstance(old, list):
+        size = max(len(old), len(new))
+        rows = ((n, old[n] if n < len(old) else MISSING, new[n] if n < len(new) else MISSING) for n in range(size))
+    else:
+        gone, come = [e for e in old if e not in new], [e for e in new if e not in old]
+        rows = iter([*((e, e, MISSING) for e in gone), *((e, MISSING, e) for e in come)])
+    for key, was, now in rows:
+        yield from _differences(was, now, (*place, to_pointer((key,))), opened, above)
+    above.discard(pair)
+
+
+def alike(value: Any, wanted: Any) -> bool:
+    """Compare; 1, 1.0 and True are three values; an object of another class decides by its own ``==``. O(size)."""
+    try:
+        return _alike(value, wanted, frozenset())
+    except Exception:  # a user's __eq__, or an array's: what cannot be compared is not alike
+        return False
+
+
+def _alike(value: Any, wanted: Any, above: frozenset[tuple[int, int]]) -> bool:
+    if value is wanted:
+        return True
+    if value is MISSING or wanted is MISSING:
+        return False
+    kind = type(wanted)
+    if kind in _PLAIN:
+        same = type(value) is kind
+        return same and bool(value == wanted or (kind is float and value != value and wanted != wanted))
+    if kind not in (dict, list, tuple):
+        return bool(value == wanted)
+    if type(value) is not kind or len(value) != len(wanted):
+        return False
+    pair = id(value), id(wanted)
+    if pair in above:  # both hold themselves: that far they are alike
+        return True
+    above |= {pair}
+    if kind is dict:
+        return all(key in value and _alike(value[key], item, above) for key, item in wanted.items())
+    return all(_alike(one, other, above) for one, other in zip(value, wanted, strict=True))
+
+
+def is_test(wanted: Any) -> bool:
+    """Return True for a function that says whether a value is right. O(1)."""
+    return callable(wanted) and wanted is not MISSING and _core.tracker(wanted) is None
+
+
+def fits(value: Any, wanted: Any) -> str:
+    """Return "" if value is what is wanted: any for ``...``, what a function approves, what is alike; or what is wrong.
+
+    O(size). What a function raises is told, not raised.
+    """
+    if wanted is ...:
+        return ""
+    if is_test(wanted):
+        try:
+            return "" if wanted(value) else wish(wanted)
+        except Exception as error:
+            return f"{wish(wanted)}, which raised {say(error)}"
+    return "" if alike(value, snapshot(wanted)) else wish(wanted)
+
+
+def wish(wanted: Any) -> str:
+    """Return words for what is expected. O(the words)."""
+    if wanted is ...:
+        return "anything"
+    if is_test(wanted):
+        name = getattr(wanted, "__name__", None)
+        return f"what {printable(name) if isinstance(name, str) else say(wanted)} approves"
+    return say(wanted)
+
+
+def touches(change: ChangeLogEntry, place: Segments) -> bool:
+    """Return True if a change stored at place, above it or below it, or moved it in a list. O(rows of the change)."""
+    for base in change._bases:
+        start = _of(base)
+        if place[: len(start)] != start[: len(place)]:
+            continue
+        if len(place) <= len(start) or _reaches(change, place[len(start)]):
+            return True
+    return False
+
+
+def _reaches(change: ChangeLogEntry, segment: str) -> bool:
+    """Did it store to, or move, what is at segment of the container that changed?"""
+    shape = change._shape
+    moves = change._node.kind == "list" and (change.old is MISSING or change.new is MISSING)
+    if shape == "slot" and not moves:
+        return _of(change._step) == (segment,)
+    if change.order is not None:
+        return True
+    if change._node.kind != "list":
+        return any(to_pointer((row[0],)) == segment for row in change.changes)
+    first = change.index if shape in ("slot", "splice") else min((row[0] for row in change.changes), default=0)
+    return segment[1:].isdecimal() and int(segment[1:]) >= first
+
+
+def _of(path: tuple[Any, ...]) -> Segments:
+    return tuple(to_pointer((key,)) for key in path)

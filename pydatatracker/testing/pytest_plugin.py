@@ -1,0 +1,105 @@
+"""The pytest plugin: a failed test shows which tracked data changed, and the stack of each change.
+
+pytest imports this module in every run, so it imports nothing but pytest: the rest of the package is imported when a
+test uses the fixture, or when an error may carry changes. Nothing in it can break a run: what goes wrong is shown in
+the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+__all__: list[str] = []
+
+_TITLE = "tracked changes"
+_watching: Any = pytest.StashKey()  # the blocks that the fixture opened for a test
+_failed: Any = pytest.StashKey()  # the error that it made of them
+
+
+def _number(words: str) -> int:
+    if words.isascii() and words.isdecimal():
+        return int(words)
+    raise argparse.ArgumentTypeError(f"a whole number of 0 or more, not {words!r}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --tracked-changes."""
+    parser.getgroup("pydatatracker").addoption(
+        "--tracked-changes",
+        type=_number,
+        default=10,
+        metavar="N",
+        help="show the first N changes of tracked data that made a test fail (default: 10)",
+    )
+
+
+@pytest.fixture
+def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
+    """Watch tracked containers to the end of the test: ``unmodified(config)``; it fails if they were changed."""
+    __tracebackhide__ = True
+    from pydatatracker.testing import assert_unmodified
+
+    blocks: list[Any] = []
+    request.node.stash[_watching] = blocks
+
+    def watch(*containers: Any) -> None:
+        __tracebackhide__ = True
+        blocks.append(assert_unmodified(*containers).__enter__())
+
+    yield watch
+    failure = _end(blocks, None)  # none are left, unless a fixture began them and the test never ran
+    if failure is not None:
+        request.node.stash[_failed] = failure
+        raise failure
+
+
+def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None:
+    """End all blocks; return error, or the first failure. Further failures are notes of it."""
+    __tracebackhide__ = True
+    while blocks:
+        try:
+            blocks.pop(0).__exit__(None, error, None)
+        except BaseException as failure:
+            error = failure.with_traceback(None)  # of the library: it shows nobody anything
+    return error
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """End what `unmodified` watches with the test itself: what fixtures clear away afterwards is not its doing."""
+    __tracebackhide__ = True
+    outcome = yield
+    blocks = item.stash.get(_watching, None)
+    if not blocks:
+        return
+    error = None if outcome.excinfo is None else outcome.excinfo[1]
+    failure = _end(blocks, error)
+    if failure is not error:
+        item.stash[_failed] = failure
+        outcome.force_exception(failure)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Add the section "tracked changes" to the report of a failure that carries changes."""
+    outcome = yield
+    if call.excinfo is None or outcome.excinfo is not None:
+        return
+    error, report = call.excinfo.value, outcome.get_result()
+    if report.failed and error is item.stash.get(_failed, None):
+        report.longrepr = "\n".join([str(error), *getattr(error, "__notes__", ())])  # its traceback is pytest's own
+    if "pydatatracker._core" not in sys.modules:  # then no error can carry its changes
+        return
+    try:
+        from pydatatracker.testing.pytest_section import section
+
+        words = section(error, item.config.getoption("tracked_changes"))
+    except Exception as failure:  # of a user's object; the report is worth more than the section
+        words = f"they cannot be shown: {type(failure).__name__}"
+    if words:
+        report.sections.append((_TITLE, words))

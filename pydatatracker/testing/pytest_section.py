@@ -1,0 +1,56 @@
+"""What the pytest plugin shows of an error that carries changes; its hooks are in `pytest_plugin`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["section"]
+
+_LINES = 80  # of one change
+_WIDTH = 400  # characters of a line
+
+
+def section(error: BaseException, limit: int) -> str:
+    """Return words for the first changes behind an error, "" if there are none. O(the words)."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for each in _errors(error):
+        stacks = list(getattr(each, "stacks", ()) or ())
+        for n, change in enumerate(each.changes):
+            found.setdefault(change.uuid, (change, stacks[n] if n < len(stacks) else None))
+    if not found or not limit:
+        return ""
+    parts = [_told(change, stack) for change, stack in list(found.values())[:limit]]
+    if len(found) > limit:
+        parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
+    # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
+    return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _told(change: Any, stack: Any) -> str:
+    lines = change.format_detailed().splitlines()
+    if stack and not change.stack:
+        lines += ["stack:", *"".join(stack.format()).splitlines()]
+    if len(lines) > _LINES:  # what was done stands at the top, the guilty line at the end
+        lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]
+    return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines)
+
+
+def _errors(error: BaseException | None) -> list[Any]:
+    """All exceptions behind one that carry changes: causes, contexts and members of groups, the nearest first."""
+    from pydatatracker.change.entry import ChangeLogEntry
+
+    found: list[Any] = []
+    seen: dict[int, None] = {}
+    todo = [error]
+    for each in todo:
+        if each is None or id(each) in seen:
+            continue
+        seen[id(each)] = None
+        try:
+            changes = getattr(each, "changes", None)
+        except Exception:  # a property of a user's exception
+            changes = None
+        if isinstance(changes, (list, tuple)) and changes and all(isinstance(one, ChangeLogEntry) for one in changes):
+            found.append(each)
+        todo += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
+    return found

@@ -1,0 +1,239 @@
+"""Watching containers for a test: every change at or below them, with the calls that led to it, and words for both.
+
+An observer that comes before all others takes the stack of the thread that changes the data, as code objects and
+offsets, not frames. What it was not told of (an observer below it raised what is no Exception; the block runs inside
+an observer) is found in the ring at the end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import traceback
+from typing import Any, NamedTuple
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Observer
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.stack import summary
+from pydatatracker.change.text import text
+
+__all__ = ["Guilty", "Watch", "name_of", "printable", "say", "stack_lines"]
+
+_FIRST = -(2**31)  # before every other observer
+_FRAMES = 40  # of a stack, innermost
+_DEEPEST = 512  # what the core captures at most
+_KEPT = 1000  # changes that are kept for the message; all are counted
+_WORDS = 200  # characters of a value
+_ROWS = 10  # of a bulk call
+_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
+
+Captured = tuple[tuple[Any, ...], bytes]
+
+
+class Guilty(NamedTuple):
+    """A change, the calls that led to it (innermost last) and the thread, "" if it is the one that watches."""
+
+    change: ChangeLogEntry
+    stack: traceback.StackSummary
+    thread: str
+
+    def lines(self, indent: str = "  ", frames: int = _FRAMES) -> list[str]:
+        """Return who did what where, then the calls, in lines of bounded number and length. O(frames)."""
+        change = self.change
+        who = f" by {printable(text(change.actor))}" if change.actor else ""
+        thread = f" in thread {printable(self.thread)}" if self.thread else ""
+        where = printable(change.pointer) or "the whole"
+        what = _what(change)
+        line = f"{where}: {change.action} by {change.method}(){who}{thread}{what and ', '}{what}"
+        return [indent + line, *stack_lines(self.stack, indent + "  ", frames)]
+
+
+class Watch:
+    """Collects what happens at or below some containers, with stacks, whoever does it."""
+
+    def __init__(self, containers: tuple[Any, ...], name: str) -> None:
+        __tracebackhide__ = True  # pytest shows the line that called
+        if not containers:
+            raise TypeError(f"{name} needs a tracked container to watch")
+        for container in containers:
+            if _core.tracker(container) is None:
+                raise TypeError(
+                    f"{name} watches tracked containers, not {type(container).__name__};"
+                    " wrap the data with pydatatracker.track() before it is handed out"
+                )
+        self.name = name
+        self.containers = list({id(container): container for container in containers}.values())
+        self.is_on = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kept: list[tuple[ChangeLogEntry, Captured | None, str]] = []
+        self._more = itertools.count()  # of those that are not kept; counts from any thread without a lock
+        self._uncounted = 0
+        self._viewers: dict[int, None] = {}  # ids of the trackers that were told
+        self._here: Captured = ((), b"")
+        self._thread = 0
+        self._last = threading.local()
+
+    def start(self) -> None:
+        """Begin anew. O(depth of the stack). Raises RuntimeError if it has begun."""
+        if self.is_on:
+            raise RuntimeError(f"this {self.name} is entered already; a nested block needs one of its own")
+        self._clear()
+        self.is_on = True
+        self._here = _core.stack_of_caller(_DEEPEST)
+        self._depth = min(len(self._here[0]) + _FRAMES, _DEEPEST)
+        self._thread = threading.get_ident()
+        self._since = _core.newest_seq()
+        for container in self.containers:
+            _core.add_observer(container, Observer(self._note, _FIRST, None, 0, False, True))
+
+    def stop(self) -> None:
+        """End. O(changes)."""
+        end = _core.newest_seq()
+        for container in self.containers:
+            _core.remove_observer(container, self._note)
+        self.is_on = False
+        self._uncounted = next(self._more)
+        if not self._uncounted:
+            self._look_up(end)
+        self._kept.sort(key=lambda kept: kept[0].seq)  # threads
+
+    def _note(self, change: ChangeLogEntry) -> None:
+        if change.action_code not in _DATA:
+            return
+        self._viewers[id(change.viewer)] = None
+        # A container that is watched twice, or below another, is told of one change several times, one after the other.
+        if getattr(self._last, "seq", 0) == change.seq:
+            return
+        self._last.seq = change.seq
+        if len(self._kept) >= _KEPT:
+            next(self._more)
+            return
+        thread = "" if threading.get_ident() == self._thread else threading.current_thread().name
+        self._kept.append((change, _core.stack_of_caller(self._depth), thread))
+
+    def _look_up(self, end: int) -> None:
+        known = {kept[0].seq for kept in self._kept}
+        for container in self.containers:
+            for change in _core.changes_of(container, self._since):
+                if change.seq <= end and change.action_code in _DATA and change.seq not in known:
+                    known.add(change.seq)
+                    self._viewers[id(change.viewer)] = None
+                    self._kept.append((change, None, ""))
+
+    @property
+    def count(self) -> int:
+        """How many changes there were, once it has ended."""
+        return len(self._kept) + self._uncounted
+
+    @property
+    def changes(self) -> list[ChangeLogEntry]:
+        """The changes so far, oldest first; the first thousand."""
+        return [change for change, _, _ in list(self._kept)]
+
+    @property
+    def changed(self) -> list[Any]:
+        """The containers that were changed, or something below them."""
+        return [each for each in self.containers if id(_core.tracker(each)) in self._viewers]
+
+    def guilty(self) -> list[Guilty]:
+        """Return the changes with their stacks, oldest first. O(changes * frames)."""
+        return [Guilty(change, self._stack(change, captured), thread) for change, captured, thread in self._kept]
+
+    def _stack(self, change: ChangeLogEntry, captured: Captured | None) -> traceback.StackSummary:
+        own = None if change.rare is None else change.rare.stack
+        if captured is None:
+            return _from_outside(summary(own))
+        if own is not None and own[0] and _innermost(own) != _innermost(captured):
+            return _from_outside(summary(own))  # an observer made it: it was told of later, from elsewhere
+        return _from_outside(summary(_inside(captured, self._here)))
+
+
+def _inside(captured: Captured, here: Captured) -> Captured:
+    """Return the calls from the function that watches on: what called that one tells nothing."""
+    codes, offsets = captured[0], memoryview(captured[1]).cast("i")
+    around, at = here[0], memoryview(here[1]).cast("i")
+    same = 0
+    most = min(len(codes), len(around)) - 1
+    while same < most and codes[-1 - same] is around[-1 - same] and offsets[-1 - same] == at[-1 - same]:
+        same += 1
+    keep = min(len(codes) - same, _FRAMES)
+    return codes[:keep], offsets[:keep].tobytes()
+
+
+def _innermost(captured: Captured) -> traceback.FrameSummary | None:
+    found = summary(captured)
+    return found[-1] if found else None
+
+
+def _from_outside(stack: traceback.StackSummary) -> traceback.StackSummary:
+    """Leave out the calls inside pytest that lead to a test; never all. O(frames)."""
+    first = 0
+    while first < len(stack) - 1 and stack[first].filename.startswith(_runner()):
+        first += 1
+    return traceback.StackSummary.from_list(stack[first:])
+
+
+def _runner() -> tuple[str, ...]:
+    found = (getattr(sys.modules.get(name), "__file__", None) for name in ("_pytest", "pluggy", "pytest"))
+    return tuple(file.removesuffix("__init__.py") for file in found if file)
+
+
+# ---- words
+
+
+def name_of(container: Any) -> str:
+    """Return what a person calls a container: its name, or its type. O(1)."""
+    name: str = container.tracking_name or type(container).__name__
+    return printable(name)
+
+
+def say(value: Any) -> str:
+    """Return a value in bounded words; a `__repr__` that raises is named. O(the words)."""
+    if value is MISSING:
+        return "nothing"
+    return printable(text([value])[1:-1] if type(value) is str else text(value))
+
+
+def printable(words: str) -> str:
+    """Return words in one line of bounded length that every terminal and file takes. O(words)."""
+    if len(words) > _WORDS:
+        words = words[: _WORDS - 3] + "..."
+    if words.isprintable():
+        return words
+    return "".join(sign if sign.isprintable() else sign.encode("unicode-escape").decode() for sign in words)
+
+
+def stack_lines(stack: traceback.StackSummary, indent: str, frames: int = _FRAMES) -> list[str]:
+    """Return the innermost calls, each with its line of source, innermost last. O(frames)."""
+    lines = []
+    for frame in stack[max(0, len(stack) - frames) :]:
+        lines.append(f"{indent}{frame.filename}:{frame.lineno} in {frame.name}")
+        if frame.line:
+            lines.append(f"{indent}    {printable(frame.line.strip())}")
+    return lines
+
+
+def _what(change: ChangeLogEntry) -> str:
+    """What became of the place; values that may have changed since in the words of that moment."""
+    rare = change.rare
+    old_text, new_text = (None, None) if rare is None else (rare.old_text, rare.new_text)
+    if change._shape == "slot":
+        old = say(change.before) if old_text is None else printable(old_text)
+        new = say(change.after) if new_text is None else printable(new_text)
+        return f"{old} -> {new}"
+    splice = change.splice
+    if splice is not None:
+        start, removed, inserted = splice
+        old = say(list(removed)) if old_text is None else printable(old_text)
+        return f"from /{start} on, {old} -> {say(list(inserted)) if new_text is None else printable(new_text)}"
+    if change.order is not None:
+        return f"the old places in their new order: {say(list(change.order))}"
+    rows = change.changes
+    shown = [f"{say(key)}: {say(old)} -> {say(new)}" for key, old, new in rows[:_ROWS]]
+    if len(rows) > _ROWS:
+        shown.append(f"and {len(rows) - _ROWS} more")
+    return "; ".join(shown)

@@ -1,0 +1,201 @@
+"""The way back: from the JSON of a log line to the values (the way out is codec.py).
+
+Walked with a list of what is to do, not by recursion: how deep a foreign log nests is not ours to
+choose. Lists and dicts are made on the way down and filled later, which also lets a cycle be
+closed; tuples, sets and the other tags are made on the way back up, from complete parts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from pydatatracker._core import MISSING
+from pydatatracker.values.standins import REDACTED, Cut, Ref, Repr
+
+__all__ = ["decode"]
+
+_REF: Final = "$ref"
+
+
+def decode(data: Any) -> Any:
+    """Return the value that `encode` was given, as far as it can be brought back.
+
+    O(size of data), which is left as it is. What cannot be brought back comes as `Repr`, `Cut`,
+    `Ref` or `REDACTED`; a tag that is unknown or wrong in itself comes as the plain dict it is, so
+    that the logs of later versions can be read. Cycles through lists and dicts are closed again; what is
+    named by a ``$ref`` and is not around it stays a `Ref`.
+    Never raises for JSON data.
+
+    >>> decode({"$dict": [["when", {"$tuple": [1, 2.5]}], [7, {"$set": [1, 3]}]]})
+    {'when': (1, 2.5), 7: {1, 3}}
+    """
+    cls = type(data)
+    if cls is not dict and cls is not list:
+        return data
+    return _Decoder().run(data)
+
+
+class _Decoder:
+    """One walk down, making lists and dicts; one back up, making what needs its parts first."""
+
+    __slots__ = ("made", "refs", "tagged", "todo")
+
+    def __init__(self) -> None:
+        self.todo: list[tuple[Any, Any, Any]] = []
+        self.tagged: list[tuple[str, Any, dict[str, Any], Any, Any]] = []
+        self.made: dict[int, Any] = {}  # id of JSON -> list or dict, as long as there are cycles
+        self.refs: list[tuple[dict[str, Any], Any, Any]] = []
+
+    def run(self, data: Any) -> Any:
+        root: list[Any] = [None]
+        todo = self.todo
+        todo.append((data, root, 0))
+        while todo:
+            source, holder, slot = todo.pop()
+            holder[slot] = self.open(source, holder, slot)
+        if self.refs:
+            self.close_cycles(data)
+        for tag, box, source, holder, slot in reversed(self.tagged):
+            try:
+                holder[slot] = self.close(tag, box[0], source)
+            except _WRONG:
+                holder[slot] = {**source, "start" if tag == "$cut" else tag: box[0]}
+        return root[0]
+
+    def open(self, source: Any, holder: Any, slot: Any) -> Any:
+        """Return the value of one list or object, its parts still to be filled in."""
+        out: Any
+        if type(source) is list:
+            out = source.copy()
+            self.made[id(source)] = out
+            self.todo += [(v, out, i) for i, v in enumerate(source) if type(v) in _JSON]
+            return out
+        tag = next((key for key in source if key[:1] == "$"), None) if len(source) <= 3 else None
+        if tag == _REF and type(source[_REF]) is str:
+            self.refs.append((source, holder, slot))
+            return Ref(source[_REF])
+        if tag is not None and tag in _READERS:
+            inner = source.get("start") if tag == "$cut" else source[tag]
+            box = [inner]
+            if type(inner) in _JSON:
+                self.todo.append((inner, box, 0))
+            self.tagged.append((tag, box, source, holder, slot))
+            if tag != "$dict":
+                return None
+            out = self.made[id(source)] = {}
+            return out
+        out = source.copy()
+        self.made[id(source)] = out
+        self.todo += [(v, out, k) for k, v in source.items() if type(v) in _JSON]
+        return out
+
+    def close_cycles(self, data: Any) -> None:
+        """Put the container itself where ``$ref`` names one that is around it, as encode writes no others.
+
+        By others, each named twice by the next, a line of a hundred bytes would become a value without end.
+        """
+        above: dict[int, Any] = {}
+        todo = [data]
+        while todo:
+            each = todo.pop()
+            for part in each.values() if type(each) is dict else each:
+                if type(part) in _JSON:
+                    above[id(part)] = each
+                    todo.append(part)
+        parent: Any = None
+        around: set[int] = set()
+        for source, holder, slot in self.refs:
+            if parent is not above.get(id(source)):
+                parent, around = above.get(id(source)), set()
+                each = parent
+                while each is not None:
+                    around.add(id(each))
+                    each = above.get(id(each))
+            target = _resolve(data, source[_REF])
+            if id(target) in around and id(target) in self.made:
+                holder[slot] = self.made[id(target)]
+
+    def close(self, tag: str, inner: Any, source: dict[str, Any]) -> Any:
+        """Return the value of one tag whose inner value is complete."""
+        if tag == "$dict":
+            out = self.made[id(source)]
+            out.update([(key, value) for key, value in inner])  # all of it or nothing
+            return out
+        return _READERS[tag](inner, source)
+
+
+# What a reader below may say to a tag whose content is not what encode() writes.
+_WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_JSON: Final = frozenset((list, dict))
+
+
+def _resolve(data: Any, pointer: str) -> Any:
+    """Return the JSON at pointer (RFC 6901), or None."""
+    if pointer[:1] not in ("", "/"):
+        return None
+    for step in pointer.split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        try:
+            data = data[int(step)] if type(data) is list else data[step]
+        except (LookupError, TypeError, ValueError):
+            return None
+    return data
+
+
+def _read_list(inner: Any, source: dict[str, Any]) -> list[Any]:
+    if type(inner) is not list:
+        raise TypeError
+    return inner
+
+
+def _read_text(inner: Any, source: dict[str, Any]) -> str:
+    if type(inner) is not str:
+        raise TypeError
+    return inner
+
+
+def _read_bytes(inner: Any, source: dict[str, Any]) -> bytes | bytearray:
+    import base64
+
+    raw = base64.b64decode(inner, validate=True)
+    return bytearray(raw) if source.get("type") == "bytearray" else raw
+
+
+def _made(module: str, name: str, text: str) -> Any:
+    # these two are imported when a log has one: most have none, and `show` starts sooner
+    return getattr(importlib.import_module(module), name)(text)
+
+
+def _read_timedelta(inner: Any, source: dict[str, Any]) -> datetime.timedelta:
+    sign, text = (-1, inner[1:]) if inner[:1] == "-" else (1, inner)
+    whole, _, rest = text.partition(".")
+    micros = int(whole) * 1_000_000 + int(f"{rest:0<6}"[:6])
+    return sign * datetime.timedelta(microseconds=micros)
+
+
+_READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
+    "$dict": _read_list,  # _Decoder.close fills the dict that was made beforehand
+    "$tuple": lambda v, _: tuple(_read_list(v, _)),
+    "$set": lambda v, _: set(_read_list(v, _)),
+    "$frozenset": lambda v, _: frozenset(_read_list(v, _)),
+    "$bytes": _read_bytes,
+    "$datetime": lambda v, _: datetime.datetime.fromisoformat(v),
+    "$date": lambda v, _: datetime.date.fromisoformat(v),
+    "$time": lambda v, _: datetime.time.fromisoformat(v),
+    "$timedelta": _read_timedelta,
+    "$decimal": lambda v, _: _made("decimal", "Decimal", _read_text(v, _)),
+    "$uuid": lambda v, _: uuid.UUID(_read_text(v, _)),
+    "$path": lambda v, _: _made("pathlib", "Path", _read_text(v, _)),
+    "$complex": lambda v, _: complex(_read_text(v, _)),
+    "$float": lambda v, _: float(_read_text(v, _)),
+    "$str": lambda v, _: v.encode("ascii").decode("unicode_escape"),
+    "$int": lambda v, _: int(_read_text(v, _), 16),
+    "$missing": lambda v, _: MISSING,
+    "$redacted": lambda v, _: REDACTED,
+    "$repr": lambda v, s: Repr(_read_text(v, s), str(s.get("type", "object"))),
+    "$cut": lambda v, s: Cut(int(s["$cut"]), str(s.get("type", "object")), v),
+}

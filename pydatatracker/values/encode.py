@@ -1,0 +1,364 @@
+"""Values as JSON, and back: the one place that knows the ``$`` tags of a log line.
+
+JSON as it is: str, int, finite float, bool, None, list, dict with str keys. All else is one object
+with a key that begins with ``$``. A dict of the user's with such a key becomes ``$dict``, so a tag
+in a log always is a tag.
+
+- **Nothing raises and nothing overflows.** A log is written while a program is at work, about
+  values of any kind: a ``__repr__`` that fails, a list that contains itself, nesting without end,
+  a million shared references. So both directions walk with a list of what is still to do, not by
+  recursion, and `limit` and `depth` bound what is written; what they leave out is a ``$cut``.
+- **A subclass is written as the builtin that it is**, as `json.dumps` does it: TrackedDict and
+  OrderedDict as dict, IntEnum as int, a named tuple as tuple. They compare equal to what is read
+  back. Its own methods do not run: data is read through the builtin's. An object with tracked
+  attributes is written as the dict of them.
+- **Two tags more than the obvious ones**, for what no JSON reader takes as it is: ``$str``, text
+  with lone surrogates (file names have them), in Python's ``unicode_escape``; ``$int``, an integer
+  too long for the decimal digits that Python is willing to convert, in hexadecimal.
+- A ``$ref`` holds an RFC 6901 pointer into the JSON of the value itself, not into the line.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import itertools
+import json
+import math
+import pathlib
+import sys
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from pydatatracker._core import MISSING, AttrHook, Words, plain
+from pydatatracker.values.decode import decode
+from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
+
+__all__ = ["DEPTH", "LIMIT", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
+
+LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
+DEPTH: Final = 256  # JSON levels; the json module and msgspec give up near 1000, others at 128
+INNER: Final = 16  # what a container inside costs of the limit: sixty levels of [x, x] must end soon
+REPR_CHARS: Final = 4_096  # of one $repr: it is for reading only
+
+_BIG: Final = 1 << 2000  # 602 digits: sys.set_int_max_str_digits cannot forbid these
+_CONTAINER: Final = object()  # leaf(): this is not one
+_REF: Final = "$ref"
+
+
+def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
+    """Return value as JSON-ready data, made of fresh lists and dicts.
+
+    O(size of the value), at most `limit`. Never raises for a value of whatever kind.
+
+    :param limit: characters and items to write, each container inside counting as 16 items; what is
+        longer becomes ``$cut``. None: no limit.
+    :param depth: levels of JSON to write; what lies deeper becomes ``$cut``.
+
+    >>> encode({"when": (1, 2.5), 7: {3, 1}})
+    {'$dict': [['when', {'$tuple': [1, 2.5]}], [7, {'$set': [1, 3]}]]}
+    """
+    cls = type(value)
+    if value is None or cls is bool or (cls is int and -_BIG < value < _BIG):  # type: ignore[operator]
+        return value
+    if cls is str and limit is LIMIT and len(value) < 1000 and value.isascii():  # type: ignore[arg-type, attr-defined]
+        return value
+    return _Encoder(sys.maxsize if limit is None else limit, depth).run(value)
+
+
+class _Place:
+    """Where a container is written: for cycles, and for the pointer that names one."""
+
+    __slots__ = ("depth", "parent", "slot", "source", "via")
+
+    def __init__(self, source: object, parent: _Place | None, slot: object, depth: int) -> None:
+        self.source = source
+        self.parent = parent
+        self.slot = slot  # its key or index in the parent; (row, side) in a $dict
+        self.depth = depth
+        self.via = ""  # how to get from its JSON to its items: "", "/$tuple", "/start/$dict" ...
+
+    def pointer(self) -> str:
+        steps: list[str] = []
+        place: _Place = self
+        while place.parent is not None:
+            slot = place.slot
+            if type(slot) is tuple:  # a pair of $dict
+                steps.append(f"{place.parent.via}/{slot[0]}/{slot[1]}")
+            else:
+                text = str(slot).replace("~", "~0").replace("/", "~1")
+                steps.append(f"{place.parent.via}/{text}")
+            place = place.parent
+        return "".join(reversed(steps))
+
+
+class _Encoder:
+    """One walk over one value."""
+
+    __slots__ = ("depth", "left", "sets", "todo")
+
+    def __init__(self, limit: int, depth: int) -> None:
+        self.left = limit
+        self.depth = depth
+        self.todo: list[tuple[object, Any, Any, _Place | None, Any]] = []
+        self.sets: list[list[Any]] = []
+
+    def run(self, value: object) -> Any:
+        """Encode value: leaves at once, containers from the list of what is to do."""
+        root = [self.leaf(value)]
+        if root[0] is not _CONTAINER:
+            return root[0]
+        todo = self.todo
+        todo.append((value, root, 0, None, 0))
+        while todo:
+            source, holder, slot, parent, name = todo.pop()
+            holder[slot] = self.container(source, parent, name)
+        for elements in reversed(self.sets):  # inner sets first: they are part of the outer's text
+            _put_in_order(elements)
+        return root[0]
+
+    def container(self, source: object, parent: _Place | None, name: object) -> Any:
+        """Return the JSON of a container whose inner containers are still to be filled in."""
+        above, level = parent, 1 if parent is None else parent.depth
+        while above is not None:
+            if above.source is source:
+                return {_REF: above.pointer()}
+            above = above.parent
+        place = _Place(source, parent, name, level)
+        if parent is not None:
+            self.left -= INNER
+        kind, size, items = _items(source)
+        deep = level >= self.depth
+        room = 0 if deep else self.left
+        shown = items if size <= room else list(itertools.islice(items, max(room, 0)))
+        self.left -= len(shown)
+        cut = "/start" if size > len(shown) else ""
+        out: Any
+        if kind == "dict":
+            out = self.mapping(shown, place, cut)
+        else:
+            tag = "" if kind == "list" else f"/${kind}"
+            place.via = cut + tag
+            place.depth = level + (2 if tag else 1)
+            out = self.sequence(shown, place)
+            if kind in ("set", "frozenset"):
+                self.sets.append(out)
+            if tag:
+                out = {tag[1:]: out}
+        return {"$cut": size, "type": kind, "start": out} if cut else out
+
+    def sequence(self, items: Iterable[object], place: _Place) -> list[Any]:
+        out: list[Any] = []
+        add, leaf = out.append, self.leaf
+        for item in items:
+            cls = type(item)
+            if cls is int and -_BIG < item < _BIG:  # type: ignore[operator]
+                add(item)
+                continue
+            done = leaf(item)
+            if done is _CONTAINER:
+                self.todo.append((item, out, len(out), place, len(out)))
+            add(done)
+        return out
+
+    def mapping(self, items: list[tuple[object, object]], place: _Place, cut: str) -> Any:
+        level = place.depth
+        keys = [_text_key(key) for key, _ in items]
+        if None not in keys and len(set(keys)) == len(keys):
+            place.via = cut
+            place.depth = level + 1
+            out: dict[str, Any] = {}
+            for key, (_, item) in zip(keys, items, strict=True):
+                assert key is not None
+                self.left -= len(key)
+                done = self.leaf(item)
+                if done is _CONTAINER:
+                    self.todo.append((item, out, key, place, key))
+                out[key] = done
+            return out
+        place.via = cut + "/$dict"
+        place.depth = level + 3
+        pairs: list[list[Any]] = []
+        for number, pair in enumerate(items):
+            row = [self.leaf(pair[0]), self.leaf(pair[1])]
+            for side in (0, 1):
+                if row[side] is _CONTAINER:
+                    self.todo.append((pair[side], row, side, place, (number, side)))
+            pairs.append(row)
+        return {"$dict": pairs}
+
+    def leaf(self, value: Any) -> Any:
+        """Return the JSON of anything but a container; those are the caller's to queue."""
+        cls = type(value)
+        if cls is str:
+            return self.text(value)
+        if value is None or cls is bool:
+            return value
+        if cls is list or cls is dict or cls is tuple:
+            return _CONTAINER
+        if issubclass(cls, _CONTAINERS):
+            return _CONTAINER
+        if issubclass(cls, int):
+            return self.integer(int.__int__(value))
+        if issubclass(cls, float):
+            number = float.__float__(value)
+            return number if math.isfinite(number) else {"$float": repr(number)}
+        if issubclass(cls, str):
+            return self.text(str.__str__(value))
+        if issubclass(cls, (bytes, bytearray)):
+            return self.binary(value, "bytes" if issubclass(cls, bytes) else "bytearray")
+        try:
+            for kinds, write in _WRITERS:
+                if issubclass(cls, kinds):
+                    return write(self, value)
+        except Exception:  # a tzinfo of the user's that fails: its repr may say more
+            pass
+        return self.words(value, cls)
+
+    def text(self, value: str) -> Any:
+        size = len(value)
+        room = max(self.left, 0)  # a key may have taken more than there was
+        if size > room:
+            start = self.text(value[:room])
+            return {"$cut": size, "type": "str", "start": start}
+        self.left -= size
+        if value.isascii():
+            return value
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return {"$str": value.encode("unicode_escape").decode("ascii")}
+        return value
+
+    def integer(self, value: int) -> Any:
+        if -_BIG < value < _BIG:
+            return value
+        size = value.bit_length() // 4 + 1
+        if size > self.left:
+            return {"$cut": value.bit_length(), "type": "int", "start": ""}
+        self.left -= size
+        return {"$int": hex(value)}
+
+    def binary(self, value: bytes | bytearray, type: str) -> Any:
+        size = len(value)
+        room = max(self.left, 0)
+        if size > room:
+            start = self.binary(value[:room], type)
+            return {"$cut": size, "type": type, "start": start}
+        self.left -= size
+        out = {"$bytes": base64.b64encode(value).decode("ascii")}
+        return out if type == "bytes" else {**out, "type": type}
+
+    def words(self, value: object, cls: type) -> Any:
+        name = _type_name(cls)
+        try:
+            text = str.__str__(repr(value))
+        except Exception as error:
+            text = f"<{name}: __repr__ raised {_type_name(type(error))}>"
+        return self.said(text, name)
+
+    def said(self, text: str, type: str) -> Any:
+        room = max(min(REPR_CHARS, self.left), 0)
+        if len(text) > room:
+            text = text[:room] + "..."
+        self.left -= len(text)
+        return {"$repr": text.encode("utf-8", "backslashreplace").decode(), "type": type}
+
+
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook)
+
+
+def _items(source: Any) -> tuple[str, int, list[Any]]:
+    """Return kind, size and items of a container, read through the builtin's own methods."""
+    cls = type(source)
+    for _ in range(5):  # another thread may resize a dict or a set while it is read
+        try:
+            if issubclass(cls, dict):
+                own = OrderedDict if issubclass(cls, OrderedDict) else dict
+                items: list[Any] = list(own.items(source))
+                return "dict", len(items), items
+            if issubclass(cls, list):
+                items = list.copy(source)
+                return "list", len(items), items
+            for kind in (tuple, set, frozenset):
+                if issubclass(cls, kind):
+                    items = list(kind.__iter__(source))
+                    return kind.__name__, len(items), items
+            return "dict", len(items := list(plain(source).items())), items  # tracked attributes
+        except RuntimeError:
+            continue
+    return "list", 0, []
+
+
+def _text_key(key: object) -> str | None:
+    """Return key where it can be a key of a JSON object, otherwise None."""
+    cls = type(key)
+    if cls is not str:
+        if not issubclass(cls, str):
+            return None
+        key = str.__str__(key)
+    assert isinstance(key, str)
+    if key[:1] == "$":
+        return None
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            return None
+    return key
+
+
+def _type_name(cls: type) -> str:
+    try:
+        module, name = cls.__module__, cls.__qualname__
+        if type(module) is str and type(name) is str:
+            full = name if module == "builtins" else f"{module}.{name}"
+            return full.encode("utf-8", "backslashreplace").decode()
+    except Exception:  # a metaclass may do anything
+        pass
+    return "object"
+
+
+def _put_in_order(elements: list[Any]) -> None:
+    """Sort the encoded elements of a set in place: numbers and text as such, the rest by tag."""
+    kinds = {type(element) for element in elements}
+    try:
+        if kinds <= {str} or kinds <= {int, float, bool}:
+            elements.sort()
+        else:
+            elements.sort(key=lambda e: (type(e).__name__, json.dumps(e, sort_keys=True)))
+    except RecursionError:  # called near the end of the stack: any order is right
+        pass
+
+
+def _timedelta_text(value: datetime.timedelta) -> str:
+    micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    whole, rest = divmod(abs(micros), 1_000_000)
+    return f"{'-' if micros < 0 else ''}{whole}" + (f".{rest:06d}" if rest else "")
+
+
+def _path(self: _Encoder, value: pathlib.PurePath) -> Any:
+    if isinstance(value, type(pathlib.PurePath())):
+        return {"$path": self.text(str(value))}
+    return self.words(value, type(value))  # the other system's: it cannot be brought back here
+
+
+_WRITERS: Final[tuple[tuple[Any, Callable[[_Encoder, Any], Any]], ...]] = (
+    (complex, lambda self, v: {"$complex": repr(complex.__complex__(v)).strip("()")}),
+    (datetime.datetime, lambda self, v: {"$datetime": datetime.datetime.isoformat(v)}),
+    (datetime.date, lambda self, v: {"$date": datetime.date.isoformat(v)}),
+    (datetime.time, lambda self, v: {"$time": datetime.time.isoformat(v)}),
+    (datetime.timedelta, lambda self, v: {"$timedelta": _timedelta_text(v)}),
+    (decimal.Decimal, lambda self, v: {"$decimal": decimal.Decimal.__str__(v)}),
+    (uuid.UUID, lambda self, v: {"$uuid": uuid.UUID.__str__(v)}),
+    (pathlib.PurePath, _path),
+    (type(MISSING), lambda self, v: {"$missing": True}),
+    (Words, lambda self, v: self.said(v.text, v.type)),
+    (Repr, lambda self, v: self.said(v.text, v.type)),
+    (Redacted, lambda self, v: {"$redacted": True}),
+    (Ref, lambda self, v: {_REF: v.pointer}),
+    (Cut, lambda self, v: {"$cut": v.size, "type": v.type, "start": encode(v.start)}),
+)
