@@ -44,7 +44,7 @@ def submodules(package: str, homes: Mapping[str, Mapping[str, str]]) -> None:
 submodules(
     __name__,
     {
-        "_trackbase": {"TrackBase": "mixin.TrackingMixin"},
+        "_trackbase": {"TrackBase": "containers.mixin.TrackingMixin"},
         "actor": {"tracking_actor": "tracking_actor"},
         "trackedattributes": {"TrackedAttr": "TrackedAttr"},
         "trackeddict": {"TrackedDict": "TrackedDict"},
