@@ -18,6 +18,7 @@ from command import run
 import pydatatracker
 from pydatatracker import (
     ChangeCollector,
+    ChangeLogEntry,
     ConfigurationError,
     TrackedAttr,
     TrackedDict,
@@ -288,6 +289,13 @@ def test_who_changed_it() -> None:
     assert first.stack
     assert d.tracking_changes()[1:] == d.changes_since(first) == d.changes_since(first.created_time)
     assert pydatatracker.__version__ != "0.1.0"
+
+
+@pytest.mark.parametrize("arguments", [(), ("0f3c" * 8,)])
+def test_a_change_is_made_by_a_container(arguments: tuple[str, ...]) -> None:
+    """0.1.0 could be given one; here it would have no container to be read from, so the error says what to do."""
+    with pytest.raises(TypeError, match=r"made by a container; to read one, use ChangeLogEntry.from_dict\(data\)"):
+        ChangeLogEntry(*arguments, action="add")
 
 
 # ---- its logs

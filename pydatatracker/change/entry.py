@@ -40,6 +40,9 @@ class ChangeLogEntry(Change):
 
     __slots__ = ()
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # containers make changes without calling it
+        raise TypeError("a ChangeLogEntry is made by a container; to read one, use ChangeLogEntry.from_dict(data)")
+
     # ---- what and where
 
     @property
