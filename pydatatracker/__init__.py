@@ -96,7 +96,8 @@ _HOMES = {
     "tracking_actor": "actors",
     "tracking_transaction": "history.transaction",
 }
-_MODULES = ("actors", "change", "containers", "history", "observers")  # as attributes after `import pydatatracker`
+# as attributes after `import pydatatracker`
+_MODULES = ("actors", "change", "config", "containers", "exporters", "history", "observers")
 
 
 __getattr__, __dir__ = _lazily(__name__, globals(), _HOMES, _MODULES)

@@ -30,6 +30,7 @@ from pydatatracker.observers import FilteredObserver, async_queue_observer, filt
 
 IMPORTED = [
     ("pydatatracker", "ChangeCollector ChangeLogEntry TrackedAttr TrackedDict TrackedList tracking_actor __version__"),
+    ("pydatatracker.config", "load_observers_from_json"),
     ("pydatatracker.exporters", "HttpExporter JsonLinesExporter KafkaExporter S3Exporter"),
     (
         "pydatatracker.observers",
@@ -51,6 +52,14 @@ def test_names_that_were_imported_are_there(module: str, names: str) -> None:
     """Importing them warns of nothing."""
     found = importlib.import_module(module)
     assert [] == [name for name in names.split() if not hasattr(found, name)]
+
+
+@pytest.mark.parametrize("module", ["exporters", "observers", "config"])
+def test_modules_are_attributes_of_the_package(module: str) -> None:
+    """`import pydatatracker` is enough to write `pydatatracker.exporters`, as its README does."""
+    code = f"import pydatatracker; print(pydatatracker.{module}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"pydatatracker.{module}" == done.stdout.strip()
 
 
 @pytest.mark.parametrize(("module", "name", "new"), MOVED)
