@@ -307,6 +307,59 @@ def test_a_change_is_made_by_a_container(arguments: tuple[str, ...]) -> None:
         ChangeLogEntry(*arguments, action="add")
 
 
+# ---- what docs/migrating.md says of this version
+
+
+def recorded(code: str, **options: Any) -> list[str]:
+    """Return "action location" of what code does to `d`, a dict with the keys a, child and l."""
+    d = TrackedDict({"a": 1, "child": {}, "l": [1]}, tracking_auto_convert=True, **options)
+    exec(code, {"d": d})
+    return [f"{change.action} {change.extra.get('location')}" for change in d.tracking_changes()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("d.pop('a')", ["remove a"]),
+        ("del d['a']", ["remove a"]),
+        ("d.setdefault('b', 1)", ["add b"]),
+        ("d.setdefault('a', 1)", []),
+        ("d.update({'b': 1})", ["add None"]),
+        ("d.pop('b', None)", []),
+        ("d.copy()", []),
+        ("d['child']['x'] = 1", ["add child:x"]),
+        ("d['m'] = [1]", ["add m"]),
+        ("d['l'].extend([3, 4])", ["add l"]),
+        ("d.lock(); d.unlock()", ["lock None", "unlock None"]),
+        ("d |= {'b': 1}", ["add None"]),
+        ("d['l'][0:1] = []", ["remove l"]),
+    ],
+)
+def test_what_is_recorded(code: str, expected: list[str]) -> None:
+    """One change for each statement that changes something, named for what it does."""
+    assert expected == recorded(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("d.pop('b')", KeyError),
+        ("d.copy(untracked=True)", TypeError),
+        ("d['l'].append(item=1)", TypeError),
+        ("d['l'].sort(None)", TypeError),
+        ("d.changes_since(None)", TypeError),
+        ("d.lock(); d['child']['x'] = 1", RuntimeError),
+        ("d.last_change().actor = 'x'", AttributeError),
+        ("d.tracking_remove_observer(print)", ValueError),
+        ("type(d)(tracking_parent=None)", TypeError),
+    ],
+)
+def test_what_is_refused(code: str, error: type[Exception]) -> None:
+    """As the builtin refuses it, or since it would go unnoticed."""
+    with pytest.raises(error):
+        recorded(code)
+
+
 # ---- its logs
 
 LOGS = pathlib.Path(__file__).parent / "fixtures" / "0.1.0"
