@@ -56,6 +56,19 @@ cli *args="demo": build
 pictures: build
     python scripts/pictures.py
 
+# The documentation as a site that needs no network: build/site/index.html. Fails on any warning and any broken link
+[group('docs')]
+docs: setup
+    @python -m pip install -q --group docs
+    @NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+    @echo "build/site/index.html"
+
+# The same on localhost, built anew when a page changes
+[group('docs')]
+docs-serve: setup
+    @python -m pip install -q --group docs
+    @NO_MKDOCS_2_WARNING=1 mkdocs serve --strict
+
 # Measure against the builtins and save the run; the table has the goal beside each ratio
 benchmark *args: build
     python -m pytest benchmarks --benchmark-autosave "$@"

@@ -11,7 +11,7 @@ import pytest
 from story import TIME, play, typed
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN = [
     (page, alt, page.parent / target)
     for page in PAGES

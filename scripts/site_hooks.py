@@ -1,0 +1,26 @@
+"""What `just docs` does beside mkdocs: the addresses of the site, and CHANGELOG.md as a page of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from addresses import ROOT, addresses  # noqa: E402
+
+
+def on_config(config: Any) -> Any:
+    """Give the site its public address, and its link to the repository, where there is one."""
+    known = addresses()
+    config.site_url = known.get("documentation", "") + "/" if "documentation" in known else ""
+    config.repo_url = known.get("repository")
+    return config
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Show CHANGELOG.md as the page changelog.md; its links are relative to the root of the repository."""
+    if page.file.src_uri != "changelog.md":
+        return markdown
+    return (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")

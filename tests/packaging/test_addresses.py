@@ -1,0 +1,49 @@
+"""The public addresses of the project: one table of pyproject.toml, from which README, wheel and site follow."""
+
+import importlib.util
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+SPEC = importlib.util.spec_from_file_location("addresses", ROOT / "scripts" / "addresses.py")
+assert SPEC is not None and SPEC.loader is not None
+addresses = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(addresses)
+
+LINK = re.compile(r"!?\[[^]]*\]\(([^)]+)\)")
+
+
+def test_every_link_of_the_readme_is_absolute_once_there_is_an_address() -> None:
+    """On PyPI the links of the README lead to the repository, its pictures to the files themselves."""
+    text = addresses.readme((ROOT / "README.md").read_text("utf-8"), "https://code.example/us/pydatatracker")
+    links = LINK.findall(text)
+    assert [] == [link for link in links if not link.startswith("https://")]
+    assert "https://code.example/us/pydatatracker/raw/main/docs/pictures/session.svg" in links
+    assert "https://code.example/us/pydatatracker/blob/main/docs/tutorial.md" in links
+
+
+def test_without_an_address_the_readme_has_no_dead_links() -> None:
+    """On PyPI a link to nowhere is its text, and a picture what it shows."""
+    text = addresses.readme((ROOT / "README.md").read_text("utf-8"), None)
+    assert [] == [link for link in LINK.findall(text) if not link.startswith("https://")]
+    assert "| Tutorial | step by step |" in text
+    assert "*A terminal: pydatatracker show lists" in text
+
+
+def test_the_readme_begins_with_the_installation() -> None:
+    """`pip install` is in the first screen of the README, before its first example."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert "pip install pydatatracker" in "\n".join(text.splitlines()[:12])
+
+
+def test_addresses_that_are_empty_are_not_there(tmp_path: pathlib.Path) -> None:
+    """An address that is not known yet makes no URL, and a closing slash is left out."""
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text('[tool.pydatatracker]\nrepository = "https://code.example/x/"\ndocumentation = ""\n', "utf-8")
+    assert {"repository": "https://code.example/x"} == addresses.addresses(pyproject)
+
+
+def test_no_other_file_holds_an_address_of_the_project() -> None:
+    """The pages and the settings of the site name no repository and no host of their own."""
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert [] == re.findall(r"^(?:site_url|repo_url):", text, re.MULTILINE)
