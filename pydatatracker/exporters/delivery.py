@@ -29,6 +29,7 @@ from typing import Any, Final, Literal, Self
 
 from pydatatracker import _core
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
+from pydatatracker.exporters.spill import SpillFile
 
 __all__ = ["Delivery", "OnFull", "Stats"]
 
@@ -103,7 +104,7 @@ class Delivery:
         self._retry_most = retry_most
         self._exit_timeout = exit_timeout
         self._dead_letter = None if dead_letter is None else os.fspath(dead_letter)
-        self._spill = None if spill is None else _SpillFile(os.fspath(spill))
+        self._spill = None if spill is None else SpillFile(os.fspath(spill))
         self._counts: collections.Counter[str] = collections.Counter()
         self._last_error: str | None = None
         self._closed = False
@@ -432,87 +433,6 @@ def _run(ref: weakref.ref[Delivery]) -> None:
             delivery._close_sink()
             return
         del delivery
-
-
-class _SpillFile:
-    """What the queue had no room for, in order: one JSON line an item (what the sink needs to know of it, its line)."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        self._file: Any = None
-        self._offset = 0  # what lies before it was sent
-        self._reading = 0  # the end of what is being sent
-        self.waiting = self._count()
-
-    def _count(self) -> int:
-        try:
-            with open(self.path, "rb") as file:
-                return sum(1 for line in file if line.endswith(b"\n"))
-        except FileNotFoundError:
-            return 0
-
-    def append(self, item: Item | _core.ChangeItem) -> None:
-        if self._file is None:
-            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open
-        head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()
-        self._file.write(head + b"\t" + item.line + b"\n")
-        self.waiting += 1
-
-    def read(self, items: int, size: int) -> list[Item]:
-        found: list[Item] = []
-        with open(self.path, "rb") as file:
-            file.seek(self._offset)
-            while len(found) < items and size > 0:
-                line = file.readline()
-                if not line.endswith(b"\n"):
-                    break
-                size -= len(line)
-                head, _, body = line[:-1].partition(b"\t")
-                try:
-                    seq, root, time_ns, id = json.loads(head)
-                    found.append(Item(body, seq, root, time_ns, id))
-                except ValueError:
-                    _log.warning("%s: a line that is not ours is passed over", self.path)
-                    self.waiting = max(self.waiting - 1, 0)
-            self._reading = file.tell()
-        if not found:
-            self.waiting = 0
-        return found
-
-    def sent(self) -> None:
-        if self._reading <= self._offset:
-            return
-        with open(self.path, "rb") as file:
-            file.seek(self._offset)
-            self.waiting -= file.read(self._reading - self._offset).count(b"\n")
-        self._offset = self._reading
-        if self.waiting <= 0:
-            self.waiting = 0
-            self._offset = self._reading = 0
-            self.close()
-            os.truncate(self.path, 0)
-
-    def close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-        if self._offset:  # what is left begins the file of the next process
-            with open(self.path, "rb") as old:
-                old.seek(self._offset)
-                rest = old.read()
-            with open(self.path + ".new", "wb") as new:
-                new.write(rest)
-            os.replace(self.path + ".new", self.path)
-            self._offset = self._reading = 0
-
-    def forget(self) -> None:
-        # after a fork: the parent goes on with the file
-        self._file = None
-        self.path = f"{self.path}.{os.getpid()}"
-        self._offset = self._reading = self.waiting = 0
 
 
 _all: weakref.WeakSet[Delivery] = weakref.WeakSet()

@@ -7,18 +7,17 @@ import io
 import os
 import stat
 import sys
-import zlib
 from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any, Final, Self
 
+from pydatatracker.io.compression import decompressed, is_file_error
 from pydatatracker.io.line import Block, LogLine, NotAChange, SlowBlock, parse, parse_all
 
-__all__ = ["ChangeReader", "LogFormatError", "read_changes", "unzstd"]
+__all__ = ["ChangeReader", "LogFormatError", "read_changes"]
 
 MAX_LINE: Final = 1 << 28  # bytes; what has no newline for longer is not a log
 _BLOCK: Final = 1 << 18  # bytes read at a time
 _BOM: Final = b"\xef\xbb\xbf"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 class LogFormatError(ValueError):
@@ -141,10 +140,9 @@ class ChangeReader:
             if isinstance(file, io.TextIOBase):
                 return _Encoded(file), name
         self._outer = file
-        start = _start_of(file)
-        if start[:2] == b"\x1f\x8b" or start == _ZSTD:
-            inner: Any = _ungzip(file) if start != _ZSTD else unzstd(file)
-            file = io.BufferedReader(_Pieces(inner), _BLOCK)
+        unpacked = decompressed(file)
+        if unpacked is not None:
+            file = io.BufferedReader(unpacked, _BLOCK)
             self._own.insert(0, file.close)
             self._packed = True
         return file, name
@@ -170,7 +168,7 @@ class ChangeReader:
                         yield line
                 offset += len(raw)
         except Exception as error:  # a torn gzip, a disk that fails
-            if not _is_of_the_file(error):
+            if not is_file_error(error):
                 raise
             self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
         finally:
@@ -208,7 +206,7 @@ class ChangeReader:
             if stopped is not None:
                 raise stopped
         except Exception as error:
-            if not _is_of_the_file(error):
+            if not is_file_error(error):
                 raise
             self._bad(number + 1, offset, f"reading stopped ({type(error).__name__}: {error})")
         finally:
@@ -265,105 +263,3 @@ class _Encoded:
     def readline(self, size: int) -> bytes:
         text: str = self._file.readline(size)
         return text.encode("utf-8", "surrogatepass")
-
-
-def _start_of(file: Any) -> bytes:
-    if hasattr(file, "peek"):
-        return bytes(file.peek(4)[:4])
-    if hasattr(file, "seekable") and file.seekable():
-        here = file.tell()
-        start = file.read(4)
-        file.seek(here)
-        return bytes(start)
-    return b""
-
-
-def _is_of_the_file(error: Exception) -> bool:
-    # ZstdError is a plain Exception, of whichever library reads it
-    return isinstance(error, (OSError, EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
-
-
-class _Pieces(io.RawIOBase):
-    """What a decompressor gives, as it comes: of a torn file it would drop all that a larger read had so far."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-class _Frames(io.RawIOBase):
-    """What the zstd frames of a file hold. zstandard's own reader takes a torn frame for the end of the file."""
-
-    def __init__(self, file: Any, frame: Callable[[], Any]) -> None:
-        self._file = file
-        self._new = frame
-        self._frame: Any = None  # the one that is being read
-        self._given = b""  # of the file, and not read yet
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            given, self._given = self._given or self._file.read(4096), b""  # little: it may hold very much
-            if not given:
-                torn, self._frame = self._frame, None
-                if torn is not None:
-                    raise EOFError("the last zstd frame is cut off")
-                return 0
-            if self._frame is None:
-                self._frame = self._new()
-            self._ready = self._frame.decompress(given)
-            if self._frame.eof:
-                self._given, self._frame = self._frame.unused_data, None
-        size = min(len(buffer), len(self._ready))
-        buffer[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
-
-
-class _Unreadable(io.RawIOBase):
-    """A stream that only says why it cannot be read."""
-
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        raise OSError(self._reason)
-
-
-def _ungzip(file: Any) -> Any:
-    import gzip
-
-    return gzip.GzipFile(fileobj=file)
-
-
-def unzstd(file: Any) -> Any:
-    """Return a raw stream of what a zstd file holds; one that raises OSError if nothing here reads zstd."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
-
-        return zstd.ZstdFile(file)
-    except ImportError:
-        try:
-            import zstandard  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            return _Unreadable('zstd before Python 3.14 needs zstandard: pip install "pydatatracker[cli]"')
-        return _Frames(file, zstandard.ZstdDecompressor().decompressobj)
