@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, load_observers_from_json
-from pydatatracker.config import _TYPES, ConfigurationError, _fields
+from pydatatracker.config import ConfigurationError
+from pydatatracker.config.options import TYPES, fields_of
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.http import HttpSink
 
@@ -200,12 +201,12 @@ def test_secrets_stay_out_of_messages() -> None:
 def test_the_options_are_those_of_the_factories() -> None:
     """Every option that may be written down is a parameter of what is made, so that the two do not drift apart."""
     runtime = set(inspect.signature(Delivery).parameters) - {"sink", "name"}
-    for name, kind in _TYPES.items():
+    for name, kind in TYPES.items():
         module = __import__(kind.module, fromlist=[kind.factory])
         parameters = set(inspect.signature(getattr(module, kind.factory)).parameters)
         if name == "http":
             parameters |= set(inspect.signature(HttpSink).parameters) | {"compact"}
-        taken = set(_fields(kind.options)) - {kind.first}
+        taken = set(fields_of(kind.options)) - {kind.first}
         assert taken <= parameters | (runtime if "options" in parameters else set()), name
         if "options" in parameters:
             assert runtime <= taken, name

@@ -1,0 +1,168 @@
+"""The types of observers a configuration can name, and the options of each.
+
+One class per type: the check, the list of options in a message and the nearest names all follow from it. The values
+are Python types that msgspec checks; ``...`` marks an option that is required.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_type_hints
+
+if TYPE_CHECKING:
+    Positive = int  # see fields_of
+
+__all__ = ["NOT_IN_A_FILE", "TYPES", "Filtered", "Http", "Logging", "Nothing", "Type", "fields_of", "required"]
+
+
+def _positive() -> Any:
+    import msgspec
+
+    return Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Delivery:
+    max_items: Positive
+    max_bytes: Positive
+    on_full: Literal["block", "drop_oldest", "drop_newest", "spill"]
+    block_timeout: float
+    spill: str
+    batch_items: Positive
+    batch_bytes: Positive
+    batch_age: float
+    retry_first: float
+    retry_most: float
+    exit_timeout: float
+    dead_letter: str
+
+
+class Collector:
+    capacity: int | None
+    include_init_events: bool
+
+
+class JsonFile:
+    path: str = ...  # type: ignore[assignment]
+    compact: bool
+
+
+class Logging:
+    logger: str
+    level: str | int
+
+
+class Nothing:
+    pass
+
+
+class Filtered:
+    observer: dict[str, Any] = ...  # type: ignore[assignment]
+    path: str
+    actions: list[str] | str
+    actor: str
+    locations: list[str | int] | str
+
+
+class JsonLines(Delivery):
+    path: str = ...  # type: ignore[assignment]
+    buffered: bool
+    compact: bool
+    rotate_size: Positive | None
+    rotate_time: float | str | None
+    keep: Positive | None
+    compress: Literal["gzip", "zstd"] | None
+    fsync: Literal["never", "batch", "always"]
+
+
+Format = Literal["native", "cloudevents", "debezium", "json-patch"]
+
+
+class Http(Delivery):
+    url: str = ...  # type: ignore[assignment]
+    headers: dict[str, str]
+    body: Literal["ndjson", "array"]
+    format: Format
+    compress: bool
+    timeout: float
+    method: str
+    compact: bool
+
+
+class S3(Delivery):
+    bucket: str = ...  # type: ignore[assignment]
+    prefix: str
+    endpoint: str
+    config: dict[str, Any]
+    format: Format
+    body: Literal["ndjson", "parquet"]
+    compact: bool
+
+
+class Kafka(Delivery):
+    topic: str = ...  # type: ignore[assignment]
+    config: dict[str, Any] = ...  # type: ignore[assignment]
+    format: Format
+    timeout: float
+    compact: bool
+
+
+class Sqlite(Delivery):
+    path: str = ...  # type: ignore[assignment]
+    timeout: float
+    compact: bool
+    background: bool
+
+
+class Sql(Delivery):
+    url: str = ...  # type: ignore[assignment]
+    table: str
+    compact: bool
+
+
+class Otel(Delivery):
+    endpoint: str
+    headers: dict[str, str]
+    timeout: float
+    resource: dict[str, Any]
+    value_limit: Positive | None
+    count_actors: bool
+    compact: bool
+
+
+@dataclass(frozen=True)
+class Type:
+    """Where the factory of a type is, and which options it takes."""
+
+    module: str
+    factory: str
+    options: type
+    first: str = ""  # option that is the factory's positional argument
+
+
+TYPES: Final[dict[str, Type]] = {
+    "change_collector": Type("pydatatracker.observers", "ChangeCollector", Collector),
+    "filtered": Type("pydatatracker.observers", "filtered_observer", Filtered, "observer"),
+    "http": Type("pydatatracker.exporters", "HttpExporter", Http, "url"),
+    "json_file": Type("pydatatracker.observers", "json_file_observer", JsonFile),
+    "json_lines": Type("pydatatracker.exporters", "JsonLinesExporter", JsonLines),
+    "kafka": Type("pydatatracker.exporters", "KafkaExporter", Kafka, "topic"),
+    "logging": Type("pydatatracker.observers", "logging_observer", Logging),
+    "opentelemetry": Type("pydatatracker.exporters", "OpenTelemetryExporter", Otel),
+    "s3": Type("pydatatracker.exporters", "S3Exporter", S3, "bucket"),
+    "sql": Type("pydatatracker.exporters", "SqlExporter", Sql, "url"),
+    "sqlite": Type("pydatatracker.exporters", "SqliteExporter", Sqlite),
+    "telemetry": Type("pydatatracker.observers", "telemetry_observer", Nothing),
+}
+NOT_IN_A_FILE: Final = {
+    "async_queue": "needs a queue, which a file cannot hold: use async_queue_observer(queue) in the program",
+}
+
+
+def fields_of(options: type) -> dict[str, Any]:
+    """Return the name and type of each option."""
+    return get_type_hints(options, globalns={**globals(), "Positive": _positive()}, include_extras=True)
+
+
+def required(options: type) -> list[str]:
+    """Return the options that have to be given."""
+    return [name for name in fields_of(options) if getattr(options, name, None) is ...]
