@@ -1,6 +1,6 @@
-"""Where 0.1.0 had its containers; each name says once where it is now.
+"""Modules that 0.1.0 had; each name in them warns once and names its new module.
 
-The submodules, ``pydatatracker.types.actor`` among them, are made here, so that they need no files of their own.
+The submodules, such as ``pydatatracker.types.actor``, are created here, so that they need no files of their own.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__: list[str] = []
 
 
 def forward(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
-    """Return a ``__getattr__`` for a module whose names are elsewhere now.
+    """Return a ``__getattr__`` for a module whose names have moved.
 
-    ``names``: old name -> ``"module.name"`` below ``pydatatracker``. The first use of a name is a DeprecationWarning.
+    ``names`` maps an old name to ``"module.name"`` below ``pydatatracker``. The first use gives a DeprecationWarning.
     """
 
     def get(name: str) -> object:
@@ -33,7 +33,7 @@ def forward(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
 
 
 def submodules(package: str, homes: Mapping[str, Mapping[str, str]]) -> None:
-    """Make the submodules of a package of 0.1.0 and what `forward` needs for each."""
+    """Create submodules of a package of 0.1.0; each gets `forward` for its names."""
     for short, names in homes.items():
         module = ModuleType(f"{package}.{short}", f"Names of 0.1.0: {', '.join(names)}.")
         module.__dict__["__getattr__"] = forward(module.__name__, names)

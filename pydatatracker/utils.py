@@ -1,4 +1,4 @@
-"""Where 0.1.0 had ``utils.changelog``; each name says once where it is now."""
+"""The module ``utils.changelog`` of 0.1.0; see `pydatatracker.types`."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def async_queue_observer(
     default the one that runs now, or where the first change happens. A full queue: ``"drop_oldest"``,
     ``"drop_newest"``, or ``"block"``, which lets as many wait as the queue holds (the loop is never blocked; for a
     queue.Queue the change waits up to ``timeout`` seconds). ``observer.dropped`` counts. No tasks are made.
-    Any other object with a ``put(item)`` is called with the dict, and bounds itself; where ``put`` is a coroutine
+    Any other object with a ``put(item)`` is called with the dict and limits its own size. Where ``put`` is a coroutine
     function, the calls run in the loop, one after the other.
 
     >>> import queue
