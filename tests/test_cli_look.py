@@ -22,7 +22,7 @@ from pydatatracker import _core, track, tracking_actor
 from pydatatracker.cli import main
 from pydatatracker.cli.replay.logs import Logs
 from pydatatracker.cli.replay.rebuilt import Rebuilt, Roots
-from pydatatracker.history import replica
+from pydatatracker.history.steps import quick_step, step_of
 from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse
@@ -78,9 +78,9 @@ def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) ->
         wrong = {**fields, name: data.draw(st.sampled_from([None, 0, "", "x", [], [1], {}, True, [[1, 2, 3]]]))}
         for each in (raw, json.dumps(wrong).encode()):
             line = parse(each)
-            step = replica._quick(line)
+            step = quick_step(line)
             if step is not None:
-                slow = replica._settled(replica._entry_of(line))
+                slow = step_of(line)
                 step.top = slow.top  # what the root is, which only the first line of a log is asked
                 assert repr(slow) == repr(step)
                 quick += each is raw

@@ -2,7 +2,7 @@
 
 - ``undo`` and ``transaction`` change the live container; ``inverse`` computes how, ``points`` names moments.
 - ``blame``, ``net_changes``, ``patch`` and ``verify`` only look; ``walk`` steps through the states they compare.
-- ``apply_patch`` applies a JSON Patch, ``replica`` replays log lines to plain data.
+- ``apply_patch`` applies a JSON Patch. ``replica`` follows a log: ``steps`` reads its lines, ``apply_step`` applies them.
 - ``methods`` has the methods that every tracked container inherits; they import the others on first use.
 """
 

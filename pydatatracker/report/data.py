@@ -210,10 +210,10 @@ def _timed(rows: list[tuple[Any, ...]], number: int) -> Iterator[tuple[float, in
 
 def _kind(line: LogLine) -> str:
     """What the root was before its first line, as JSON."""
-    from pydatatracker.history.replica import _empty_for, _entry_of, _settled
+    from pydatatracker.history.replica import empty_for
 
     try:
-        return _dumps(type(_empty_for(_settled(_entry_of(line)))).__name__)
+        return _dumps(type(empty_for(line)).__name__)
     except Exception:  # a line of somebody else's: whatever is wrong with it, the page will say that it does not fit
         return '"dict"'
 

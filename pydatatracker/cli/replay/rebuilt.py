@@ -17,7 +17,7 @@ from pydatatracker.cli.replay.kept import Kept, Source
 from pydatatracker.cli.replay.logs import Logs
 from pydatatracker.containers import TrackedDict, TrackedList, TrackedSet
 from pydatatracker.history.blame import blame_all, history_of
-from pydatatracker.history.replica import Replica, ReplicaError, _empty_for, _entry_of, _settled
+from pydatatracker.history.replica import Replica, ReplicaError, empty_for
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.reader import LogFormatError
 
@@ -159,7 +159,7 @@ def _empty(kept: Kept) -> Any:
     # what the root is, by the first line that says it
     for line in kept:
         with contextlib.suppress(ReplicaError):
-            return _empty_for(_settled(_entry_of(line)))
+            return empty_for(line)
     return {}
 
 

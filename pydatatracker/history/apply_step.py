@@ -1,0 +1,241 @@
+"""Applying a step to a container, tracked or plain: look first, then change.
+
+Before anything is changed, every path of the step is compared with what the log says was there. A container that is
+not in the state that the log goes on from is reported, and left as it is.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING
+from pydatatracker.history.steps import ReplicaError, Step, copied, short
+from pydatatracker.values.encode import encode
+from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.standins import Cut, Redacted, Ref, Repr
+
+__all__ = ["apply_step"]
+
+_ADVICE = (
+    "Lines are missing or came in another order, or the replica was changed by somebody else;"
+    " start again from an init line, or from a copy of the source"
+)
+_PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # no data
+_NO_DATA = frozenset(("lock", "unlock"))
+
+
+def apply_step(container: Any, step: Step) -> None:
+    """Apply a step to a container at all its paths. O(step). Raises ReplicaError, then nothing was done."""
+    if step.action in _NO_DATA:
+        return
+    targets = [_walk(container, path[:-1] if step.is_slot else path, step) for path in step.paths]
+    if step.action == "init":
+        for target, path in zip(targets, step.paths, strict=True):
+            _fill(target, step.after, path, step)
+        return
+    for target, path in zip(targets, step.paths, strict=True):
+        _check(target, path, step)
+    done: set[int] = set()  # one object may sit in several places here too: it changes once
+    for n, target in enumerate(targets):
+        if id(target) in done:
+            continue
+        done.add(id(target))
+        _do(target, step.paths[n], step, (lambda value: value) if n == 0 else (lambda value: copied(value, {})))
+
+
+def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
+    for n, key in enumerate(path):
+        try:
+            container = container[key] if isinstance(container, (dict, list)) else _attribute(container, key)
+        except (LookupError, TypeError, AttributeError):
+            raise ReplicaError(
+                f"{step} does not fit: there is nothing at {to_pointer(path[: n + 1])}. " + _ADVICE
+            ) from None
+    return container
+
+
+def _attribute(target: Any, name: Any) -> Any:
+    """Return an attribute that is the object's own. Raises LookupError for all others.
+
+    A log may come from anywhere. By ``__class__``, or by a method and its ``__globals__``, a path would lead out of the
+    data and into the program.
+    """
+    if _may_hold(target, name):
+        held = getattr(target, "__dict__", {})
+        if name in held:
+            return held[name]
+        if hasattr(type(getattr(type(target), name, None)), "__set__"):  # a slot, or a property
+            return getattr(target, name)
+    raise LookupError(name)
+
+
+def _may_hold(target: Any, name: Any) -> bool:
+    """Return whether a log may say that target has an attribute of that name."""
+    if type(name) is not str or name.startswith("__") or isinstance(target, _PROGRAM):
+        return False
+    kind = getattr(type(target), name, None)
+    return hasattr(type(kind), "__set__") or (hasattr(target, "__dict__") and not callable(kind))
+
+
+def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
+    if isinstance(target, dict) and isinstance(state, dict):
+        target.clear()
+        target.update(state)
+    elif isinstance(target, list) and isinstance(state, list):
+        target[:] = state
+    elif isinstance(target, set) and isinstance(state, set):
+        target.clear()
+        target.update(state)
+    elif isinstance(state, dict) and not isinstance(target, (dict, list, set)):
+        for key in state:
+            _check_attribute(target, key, path, step)
+        for key, value in state.items():
+            setattr(target, key, value)
+    else:
+        raise ReplicaError(
+            f"{step} does not fit: at {to_pointer(path) or 'the root'} is a {type(target).__name__}, and the log has a"
+            f" {type(state).__name__} there"
+        )
+
+
+def _held(target: Any, key: Any) -> Any:
+    if isinstance(target, dict):
+        return target.get(key, MISSING)
+    if isinstance(target, list):
+        return target[key] if isinstance(key, int) and 0 <= key < len(target) else MISSING
+    if isinstance(target, set):
+        return key if key in target else MISSING
+    try:
+        return _attribute(target, key)
+    except (LookupError, AttributeError):
+        return MISSING
+
+
+def _check(target: Any, path: tuple[Any, ...], step: Step) -> None:
+    wanted: list[tuple[Any, Any]] = []
+    if not isinstance(target, (dict, list, set)):
+        for key in (path[-1],) if step.is_slot else [row[0] for row in step.rows]:
+            _check_attribute(target, key, path, step)
+    if step.splice is not None:
+        start, removed, _ = step.splice
+        if not isinstance(target, list) or start > len(target):
+            raise _unfit(step, path, f"an item before position {start}", MISSING)
+        wanted = [(start + n, item) for n, item in enumerate(removed)]
+    elif step.order is not None:
+        if not isinstance(target, list) or sorted(step.order) != list(range(len(target))):
+            raise _unfit(step, path, f"a list of {len(step.order)} items", target)
+    elif step.is_slot:
+        if isinstance(target, list) and step.before is MISSING:
+            if not isinstance(path[-1], int) or not 0 <= path[-1] <= len(target):
+                raise _unfit(step, path, f"a place for position {path[-1]}", MISSING)
+        else:
+            wanted = [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
+    elif isinstance(target, list):
+        wanted = [(key, before) for key, before, _ in step.rows if before is not MISSING]
+    else:
+        met: dict[Any, Any] = {}
+        for key, before, after in step.rows:
+            if key not in met:
+                wanted.append((_element(before, after) if isinstance(target, set) else key, before))
+            met[key] = after
+    for key, before in wanted:
+        held = _held(target, key)
+        if not _alike(held, before):
+            raise _unfit(step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
+
+
+def _check_attribute(target: Any, name: Any, path: tuple[Any, ...], step: Step) -> None:
+    if not _may_hold(target, name):
+        raise ReplicaError(
+            f"{step} does not fit: at {to_pointer(path[:-1] if step.is_slot else path) or 'the root'} is a"
+            f" {type(target).__name__}, which cannot have an attribute {short(name)} of a log"
+        )
+
+
+def _element(before: Any, after: Any) -> Any:
+    return after if before is MISSING else before
+
+
+def _unfit(step: Step, path: tuple[Any, ...], expected: Any, held: Any) -> ReplicaError:
+    say = {id(MISSING): "nothing"}
+    there = say.get(id(held)) or short(held)
+    was = say.get(id(expected)) or (expected if type(expected) is str else short(expected))
+    return ReplicaError(
+        f"{step} does not fit: at {to_pointer(path) or 'the root'} the log has {was}, the replica {there}. " + _ADVICE
+    )
+
+
+def _alike(held: Any, logged: Any) -> bool:
+    if held is logged:
+        return True
+    if (held is MISSING) != (logged is MISSING):
+        return False
+    if isinstance(held, (str, int, type(None))) and type(held) is type(logged):
+        return bool(held == logged)
+    if _is_partial(logged) or _is_partial(held):
+        return True
+    return bool(encode(held, limit=None) == encode(logged, limit=None)) or _is_partial_inside(logged)
+
+
+def _is_partial(value: Any) -> bool:
+    return isinstance(value, (Cut, Ref, Repr, Redacted))
+
+
+def _is_partial_inside(value: Any) -> bool:
+    # what could not be brought back cannot be compared
+    todo, seen = [value], set()
+    while todo:
+        each = todo.pop()
+        if _is_partial(each):
+            return True
+        if isinstance(each, (dict, list, tuple, set, frozenset)) and id(each) not in seen:
+            seen.add(id(each))
+            todo.extend(each.values() if isinstance(each, dict) else each)
+    return False
+
+
+def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any]) -> None:
+    if step.splice is not None:
+        start, removed, inserted = step.splice
+        target[start : start + len(removed)] = [own(item) for item in inserted]
+    elif step.order is not None:
+        if _core.tracker(target) is not None:  # as one change of order, so that its items are the same ones
+            _core.restore(target, "order", -1, MISSING, MISSING, tuple(step.order), _core.M_CODES["sort"])
+            return
+        items = list(target)
+        target[:] = [items[old] for old in step.order]
+    elif step.is_slot:
+        _put(target, path[-1], step.before, own(step.after))
+    else:
+        rows = step.rows
+        if isinstance(target, list) and rows and rows[0][2] is MISSING:
+            rows = rows[::-1]  # removed: from the end, so that indices stay right
+        for key, before, after in rows:
+            _put(target, key, before, own(after))
+
+
+def _put(target: Any, key: Any, before: Any, after: Any) -> None:
+    if isinstance(target, set):
+        if after is MISSING:
+            target.discard(before)
+        else:
+            target.add(after)
+    elif isinstance(target, list):
+        if before is MISSING:
+            target.insert(key, after)
+        elif after is MISSING:
+            del target[key]
+        else:
+            target[key] = after
+    elif isinstance(target, dict):
+        if after is MISSING:
+            del target[key]
+        else:
+            target[key] = after
+    elif after is MISSING:
+        delattr(target, key)
+    else:
+        setattr(target, key, after)

@@ -1,0 +1,264 @@
+"""Steps: one change with plain values of its own, whatever form the change came in.
+
+A log reaches a replica as changes of this process, dicts, JSON lines or lines that a reader gave out. Each becomes one
+`Step`, whose values are as they were just after the change and are shared with nobody.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.rewind import Rewind
+from pydatatracker.io.line import LogLine
+from pydatatracker.values.pointer import to_pointer
+
+__all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "short", "step_of", "steps_of"]
+
+Line = ChangeLogEntry | LogLine | Mapping[str, Any] | str | bytes
+
+_TYPES = {"seq": int, "root": str, "action": str, "method": str, "type": str, "top": str}
+_ONE_PLACE = frozenset(("add", "update", "remove"))
+
+
+class ReplicaError(ValueError):
+    """A change does not fit the state of the replica; nothing was applied."""
+
+
+class GapError(ReplicaError):
+    """The log says that changes are missing here."""
+
+
+@dataclass(slots=True)
+class Step:
+    """A change with plain values of its own."""
+
+    seq: int
+    root: str
+    action: str
+    method: str
+    type: str
+    time_ns: int
+    paths: tuple[tuple[Any, ...], ...]
+    before: Any
+    after: Any
+    splice: Any
+    order: Any
+    rows: tuple[tuple[Any, Any, Any], ...]
+    top: str  # type of the root of its tree
+
+    @property
+    def is_slot(self) -> bool:
+        """True if it changed one key, index, element or attribute: the last part of its path."""
+        return self.action != "init" and (self.before is not MISSING or self.after is not MISSING)
+
+    def __str__(self) -> str:
+        return f"change {self.seq} ({self.action} {to_pointer(self.paths[0]) or 'of the whole'} by {self.method})"
+
+
+# ---- a line
+
+
+def step_of(line: Line) -> Step:
+    """Return the step of a line. O(values), for a change in memory that holds containers O(records).
+
+    Raises GapError for a gap, ReplicaError for anything else that is not a change, TypeError for other objects.
+    """
+    return _settled(_entry_of(line))
+
+
+def quick_step(line: LogLine) -> Step | None:
+    """Return the step of a line that changes one place, from its head; None for all others.
+
+    It takes a third of the time of `step_of`. Its ``top`` is the type of the container that changed, which only the
+    first line of a log needs to know better.
+    """
+    head = line._head
+    if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
+        return None
+    if head.splice or head.order or head.changes or head.paths or not head.path:
+        return None
+    path = line.path
+    if not path:
+        return None
+    return Step(
+        seq=head.seq,
+        root=head.root,
+        action=head.action,
+        method=head.method,
+        type=head.type,
+        time_ns=head.time_ns,
+        paths=(path,),
+        before=line.before,
+        after=line.after,
+        splice=None,
+        order=None,
+        rows=(),
+        top=head.type,
+    )
+
+
+def steps_of(lines: Iterable[Line]) -> Iterator[Step]:
+    """Yield the steps of lines in their order; blank lines are skipped. Raises what `step_of` does.
+
+    The changes of one container of this process cost O(records) together.
+    """
+    if isinstance(lines, list) and lines and all(isinstance(each, ChangeLogEntry) and _is_live(each) for each in lines):
+        changes: list[ChangeLogEntry] = lines
+        if len({id(each.viewer) for each in changes}) == 1:
+            yield from _settle_all(changes)
+            return
+    for line in lines:
+        if isinstance(line, (str, bytes)) and not line.strip():
+            continue
+        yield step_of(line)
+
+
+def _entry_of(line: Any) -> ChangeLogEntry:
+    if isinstance(line, ChangeLogEntry):
+        return line
+    if isinstance(line, LogLine):
+        if line.is_gap:
+            raise _gap(line.data)
+        return line.entry()
+    data: Any = line
+    if isinstance(line, (str, bytes, bytearray)):
+        try:
+            data = json.loads(line)
+        except ValueError as error:
+            raise ReplicaError(f"not a change: {short(line)} is no JSON ({error})") from None
+    if not isinstance(data, Mapping):
+        raise TypeError(f"a change, a dict or a JSON line is needed, not {type(line).__name__}")
+    if data.get("action") == "gap":
+        raise _gap(data)
+    if "seq" not in data or "action" not in data:
+        raise ReplicaError(f"not a change: {short(data)} has no seq and action")
+    return ChangeLogEntry.from_dict(data)
+
+
+def _gap(data: Mapping[str, Any]) -> GapError:
+    return GapError(
+        f"the log has a gap: changes {data.get('from')} to {data.get('to')} are missing ({data.get('reason')});"
+        " start again from an init line, or from a copy of the source"
+    )
+
+
+def short(value: object) -> str:
+    """Return a value as text for a message, at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# ---- its values
+
+
+def _settled(change: ChangeLogEntry) -> Step:
+    """Return the step of a change, with its values as they were just after it."""
+    if not _is_live(change):
+        try:
+            step = _step(change, lambda value: value)
+            _check_types(step)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ReplicaError(
+                f"not a change: {short(change.to_dict())} is not as the log has it ({type(error).__name__}: {error})"
+            ) from None
+        return step
+    if change.seq == _core.newest_seq() or not _holds_tracked(change):
+        return _step(change, _plain_now)
+    return next(_settle_all([change]))
+
+
+def _settle_all(changes: list[ChangeLogEntry]) -> Iterator[Step]:
+    """Return the steps of changes of one container, which is rewound once for all of them."""
+    container = changes[-1].viewer.container
+    rewind = Rewind(container) if container is not None else None
+    found = []
+    for change in reversed(changes):
+        if rewind is not None and change.action != "init":
+            rewind.back_to(change.seq)
+            found.append(_step(change, lambda value: copied(rewind.plain_of(value), {})))
+        else:
+            found.append(_step(change, _plain_now))
+    return reversed(found)
+
+
+def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> Step:
+    splice, rows = change.splice, change.changes
+    tree = change.tree
+    return Step(
+        change.seq,
+        change.root,
+        change.action,
+        change.method,
+        change.type,
+        change.time_ns,
+        change.paths,
+        plain(change.before),
+        plain(change.after),
+        None if splice is None else (splice[0], [plain(v) for v in splice[1]], [plain(v) for v in splice[2]]),
+        change.order,
+        tuple((key, plain(before), plain(after)) for key, before, after in rows),
+        tree[0]["type"] if tree else change.type,
+    )
+
+
+def _is_live(change: ChangeLogEntry) -> bool:
+    """Return True for a change of this process, False for one that was read."""
+    return "_line" not in getattr(change, "__dict__", ())
+
+
+def _check_types(step: Step) -> None:
+    """Raise TypeError or ValueError for fields that no writer of ours makes: a log may come from anywhere."""
+    for name, kind in _TYPES.items():
+        if type(getattr(step, name)) is not kind:
+            raise TypeError(f"{name} is a {type(getattr(step, name)).__name__}, not a {kind.__name__}")
+    if not step.paths:
+        raise ValueError("paths is empty")
+    if step.splice is not None and (type(step.splice[0]) is not int or step.splice[0] < 0):
+        raise ValueError("splice begins with no position")
+
+
+def _holds_tracked(change: ChangeLogEntry) -> bool:
+    values = [change.old, change.new]
+    for items in (change.old, change.new):
+        if type(items) in (tuple, list):
+            values.extend(items)
+        elif type(items) is dict:
+            values.extend(items.values())
+    return any(_core.tracker(value) is not None for value in values)
+
+
+def _plain_now(value: Any) -> Any:
+    if value is MISSING or isinstance(value, (str, int, float, bytes, type(None))):
+        return value
+    return copied(value, {})
+
+
+def copied(value: Any, made: dict[int, Any]) -> Any:
+    """Return value as plain data with containers of its own; all other objects are shared. O(size).
+
+    ``made`` has the copies made so far, by the id of what they copy: one container is copied once.
+    """
+    if id(value) in made:
+        return made[id(value)]
+    kind = None if _core.tracker(value) is None else _core.tracker(value).kind  # type: ignore[union-attr]
+    if kind == "set" or type(value) is set:
+        return set(value)
+    if kind is not None or type(value) in (dict, list):
+        held = _core.plain(value) if kind is not None else copy.copy(value)
+        made[id(value)] = held
+        if isinstance(held, dict):
+            for key, item in held.items():
+                held[key] = copied(item, made)
+        else:
+            held[:] = [copied(item, made) for item in held]
+        return held
+    if type(value) is tuple:
+        return tuple(copied(item, made) for item in value)
+    return value
