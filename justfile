@@ -54,6 +54,7 @@ cli *args="demo": build
 
 # The pictures of the documentation, made anew from the demonstration's shop: docs/pictures (needs Chromium)
 pictures: build
+    python scripts/design_picture.py
     python scripts/pictures.py
 
 # The documentation as a site that needs no network: build/site/index.html. Fails on any warning and any broken link

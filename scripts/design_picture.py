@@ -76,14 +76,20 @@ def draw() -> str:
     """Return the picture."""
     height = 66 + ROW * len(ROWS)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        'aria-label="The path of a store from the hook to a log line and to a blamed change">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+            'aria-label="The path of a store from the hook to a log line and to a blamed change">'
+        ),
         f"<style>{STYLE}</style>",
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
+        (
+            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+            '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
+        ),
         f'<text class="store" x="{LEFT}" y="30">d["port"] = 80</text>',
-        f'<text class="what" x="{LEFT + 150}" y="30">blue: the compiled core ({CORE})   '
-        f"grey: the Python package ({PACKAGE})</text>",
+        (
+            f'<text class="what" x="{LEFT + 150}" y="30">blue: the compiled core ({CORE})   '
+            f"grey: the Python package ({PACKAGE})</text>"
+        ),
     ]
     for row, (title, folder, steps) in enumerate(ROWS):
         top = 66 + ROW * row

@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from addresses import ROOT, addresses  # noqa: E402
+from addresses import ROOT, addresses
 
 
 def on_config(config: Any) -> Any:

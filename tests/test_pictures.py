@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
@@ -18,7 +19,8 @@ SHOWN = [
     for alt, target in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", page.read_text("utf-8"))
 ]
 PICTURES = sorted((ROOT / "docs" / "pictures").iterdir())
-DRAWN = [path for path in PICTURES if path.suffix == ".svg"]
+DESIGN = ROOT / "docs" / "pictures" / "design.svg"
+DRAWN = [path for path in PICTURES if path.suffix == ".svg" and path != DESIGN]  # from a terminal
 SVG = "{http://www.w3.org/2000/svg}"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 of_each = pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
@@ -63,3 +65,13 @@ def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Pat
     printed = [f"$ {command}\n{COLOUR.sub('', typed(command, tmp_path))}" for command in commands]
     again = [line.rstrip() for line in "".join(printed).splitlines() if line.strip()]
     assert [TIME.sub("", line) for line in again] == [TIME.sub("", line) for line in shown], "just pictures"
+
+
+def test_the_picture_of_the_design_is_what_its_script_draws() -> None:
+    """The file is up to date, and every file that a box names exists. Made anew by `just pictures`."""
+    script = runpy.run_path(str(ROOT / "scripts" / "design_picture.py"))
+    assert script["draw"]() == DESIGN.read_text("utf-8")
+    missing = [name for name in script["files"]() if not (ROOT / name).exists()]
+    if not (ROOT / "src").exists():  # away from the source, as the wheel is tested
+        missing = []
+    assert [] == missing
