@@ -82,8 +82,8 @@ def draw() -> str:
         ),
         f"<style>{STYLE}</style>",
         (
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-            '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
+            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+            'orient="auto"><path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
         ),
         f'<text class="store" x="{LEFT}" y="30">d["port"] = 80</text>',
         (
