@@ -117,7 +117,7 @@ fuzz *args: setup
 
 # Fuzz the commands with broken logs, 5,000 unless told otherwise: `just fuzz-logs 100000`; a minute for a thousand
 fuzz-logs examples="5000": build
-    PYDATATRACKER_EXAMPLES="$1" python -m pytest -q tests/test_cli_hostile.py -k mutations
+    PYDATATRACKER_EXAMPLES="$1" python -m pytest -q tests/cli/test_broken_logs.py -k mutations
 
 # Instruction counts of one store, which do not depend on the machine's mood (valgrind)
 callgrind: build

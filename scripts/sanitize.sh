@@ -16,4 +16,4 @@ CC=gcc CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer -g -O1" LDFL
 # detect_leaks=0: the interpreter itself leaves memory behind at exit. PYTHONMALLOC: pymalloc hides overflows.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
-    exec "$python" -m pytest --ignore=tests/test_leaks.py "$@"  # ASan keeps what was freed: they would see it as left
+    exec "$python" -m pytest --ignore=tests/leaks/test_leaks.py "$@"  # ASan keeps what was freed: they would see it as left

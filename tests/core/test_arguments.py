@@ -53,7 +53,7 @@ CASES = [
     for tracked, plain, items in PAIRS
     for name in NAMES[plain.__base__].split()
     for args, kwargs in ARGUMENTS
-    if name != "__imul__"  # called by its name it is no slot of a sequence any more; `*=` is in test_machine
+    if name != "__imul__"  # called by its name it is no slot of a sequence any more; `*=` is in test_mutators
 ]
 
 

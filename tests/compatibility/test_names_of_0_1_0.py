@@ -362,7 +362,7 @@ def test_what_is_refused(code: str, error: type[Exception]) -> None:
 
 # ---- its logs
 
-LOGS = pathlib.Path(__file__).parent / "fixtures" / "0.1.0"
+LOGS = pathlib.Path(__file__).parents[1] / "fixtures" / "0.1.0"
 SHOWN = {
     "json_file_observer": """\
 add 2 -> c

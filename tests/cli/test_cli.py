@@ -16,7 +16,7 @@ import pydatatracker.cli
 from pydatatracker.cli import catalog
 from pydatatracker.io import read_changes, schema
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(catalog.COMMANDS)
 
 # What a missing package looks like to the import system: a finder that comes first and finds nothing.

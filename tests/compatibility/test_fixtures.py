@@ -19,7 +19,7 @@ import pytest
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, replay
 from pydatatracker.exporters import JsonLinesExporter, SqliteExporter
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def stored(pattern: str) -> Any:

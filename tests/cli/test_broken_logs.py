@@ -29,7 +29,7 @@ from pydatatracker.containers import mixin
 from pydatatracker.history.replica import ReplicaError, replay
 from pydatatracker.values import standins as _standins
 
-FOLDER = Path(__file__).parent / "seeds" / "hostile"
+FOLDER = Path(__file__).parents[1] / "seeds" / "hostile"
 SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read
     "all-binary.bin": tuple(range(1, 13)),
     "attributes-of-everything.jsonl": (),

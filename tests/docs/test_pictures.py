@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from story import TIME, play, typed
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHOWN = [
     (page, alt, page.parent / target)
