@@ -196,7 +196,7 @@ class ProcessLog:
         if writer is not None:
             # A program that closes all files (a daemon) may have been given our number for one of its own.
             try:
-                found = os.fstat(writer._fd)
+                found = os.fstat(writer.fileno())
                 if (found.st_dev, found.st_ino) == self._ident:
                     return writer
             except OSError:
@@ -206,9 +206,9 @@ class ProcessLog:
                 from pydatatracker.io import ChangeWriter
 
                 if writer is not None:
-                    writer._fd = -1  # not ours to close
+                    writer.detach()  # not ours to close
                 self._writer = opened = ChangeWriter(self.path)
-                found = os.fstat(opened._fd)
+                found = os.fstat(opened.fileno())
                 self._ident = found.st_dev, found.st_ino
             assert self._writer is not None
             return self._writer

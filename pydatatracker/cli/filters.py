@@ -90,7 +90,7 @@ class Filter:
 
     def keeps(self, line: LogLine) -> bool:
         """Return whether the line is let through. O(line), mostly O(1)."""
-        if not self.wants(line._head):
+        if not self.wants(line.head):
             return False
         if line.is_gap:
             return True
@@ -124,7 +124,7 @@ def places_of(line: LogLine) -> Iterable[str]:
     keys: Iterable[Any] = ()
     if splice is not None:
         keys = range(splice[0], splice[0] + max(len(splice[1]), len(splice[2])))
-    elif line._head.changes:
+    elif line.head.changes:
         keys = [key for key, _, _ in line.changes]
     for key in keys:
         for base in bases:

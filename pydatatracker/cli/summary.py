@@ -21,7 +21,7 @@ class Stats:
     """Counts of what the heads of lines say.
 
     >>> from pydatatracker.io.line import parse
-    >>> stats = Stats([[parse(b'{"action":"add","pointer":"/a"}')._head]])
+    >>> stats = Stats([[parse(b'{"action":"add","pointer":"/a"}').head]])
     >>> stats.actions
     Counter({'add': 1})
     """

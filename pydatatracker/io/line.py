@@ -21,7 +21,7 @@ from pydatatracker.values.standins import Repr
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "NotAChange", "parse"]
+__all__ = ["LogLine", "NotAChange", "parse", "read_json"]
 
 VERSION: Final = 1
 _TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
@@ -99,7 +99,7 @@ class SlowBlock(Block):
     __slots__ = ("lines",)
 
     def __init__(self, lines: list[LogLine]) -> None:
-        super().__init__([line._head for line in lines], [line.raw for line in lines], 0, 0)
+        super().__init__([line.head for line in lines], [line.raw for line in lines], 0, 0)
         self.lines = lines
 
     def line(self, n: int) -> LogLine:
@@ -202,10 +202,10 @@ class LogLine:
     ('update', '/a', None, {1}, '')
     """
 
-    __slots__ = ("_head", "line", "offset", "raw")
+    __slots__ = ("head", "line", "offset", "raw")
 
     def __init__(self, head: Any, raw: bytes, line: int, offset: int) -> None:
-        self._head = head
+        self.head = head  # the fields that are text or numbers, parsed; what may be large as bytes
         self.raw = raw  # as it stands in the file, with its newline if it has one
         self.line = line  # from 1
         self.offset = offset  # of its first byte in the file
@@ -213,33 +213,37 @@ class LogLine:
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
 
+    @property
+    def _head(self) -> Any:
+        return self.head
+
     # ---- what the line is
 
     @property
     def data(self) -> dict[str, Any]:
         """The whole line as JSON data, values not decoded; a fresh dict."""
-        data = _read(self.raw)
+        data = read_json(self.raw)
         return data if type(data) is dict else {}
 
     @property
     def v(self) -> int:
         """Version of the format; 0 for lines of 0.1.0 and for a bare ``extra``."""
-        return int(self._head.v)
+        return int(self.head.v)
 
     @property
     def is_gap(self) -> bool:
         """Whether the line says that changes were left out (`gap`, `reason`) instead of being one."""
-        return bool(self._head.action == "gap")
+        return bool(self.head.action == "gap")
 
     @property
     def gap(self) -> tuple[int | None, int | None]:
         """Sequence numbers (first, last) that were left out."""
-        return self._head.first, self._head.to
+        return self.head.first, self.head.to
 
     @property
     def reason(self) -> str:
         """Why changes were left out."""
-        return str(self._head.reason)
+        return str(self.head.reason)
 
     def entry(self) -> ChangeLogEntry:
         """Return the line as a ChangeLogEntry, by `ChangeLogEntry.from_dict`. O(length)."""
@@ -252,92 +256,92 @@ class LogLine:
     @property
     def action(self) -> str:
         """What happened; "gap" for a line that only says what is missing."""
-        return str(self._head.action)
+        return str(self.head.action)
 
     @property
     def seq(self) -> int | None:
         """Sequence number in its process; None in lines of 0.1.0."""
-        value: int | None = self._head.seq
+        value: int | None = self.head.seq
         return value
 
     @property
     def uuid(self) -> str:
         """Id of the change."""
-        return str(self._head.uuid)
+        return str(self.head.uuid)
 
     @property
     def method(self) -> str:
         """The method that did it."""
-        return str(self._head.method)
+        return str(self.head.method)
 
     @property
     def type(self) -> str:
         """Class name of the container that changed."""
-        return str(self._head.type)
+        return str(self.head.type)
 
     @property
     def pointer(self) -> str:
         """RFC 6901 pointer to what changed; "" for the root and in lines of 0.1.0 (see `location`)."""
-        return str(self._head.pointer)
+        return str(self.head.pointer)
 
     @property
     def actor(self) -> str:
         """Who did it."""
-        return str(self._head.actor)
+        return str(self.head.actor)
 
     @property
     def root(self) -> str:
         """Id of the root of its tree."""
-        return str(self._head.root)
+        return str(self.head.root)
 
     @property
     def tracked_item_uuid(self) -> str:
         """Id of the container that changed."""
-        return str(self._head.tracked_item_uuid)
+        return str(self.head.tracked_item_uuid)
 
     @property
     def transaction(self) -> str | None:
         """Id of its transaction."""
-        return self._head.transaction or None
+        return self.head.transaction or None
 
     @property
     def pid(self) -> int | None:
         """Process that wrote the line."""
-        value: int | None = self._head.pid
+        value: int | None = self.head.pid
         return value
 
     @property
     def thread(self) -> str:
         """Name of the thread that wrote the line."""
-        return str(self._head.thread)
+        return str(self.head.thread)
 
     @property
     def trace_id(self) -> str:
         """Trace of the OpenTelemetry span in which it was made, 32 hex digits."""
-        return str(self._head.trace_id)
+        return str(self.head.trace_id)
 
     @property
     def span_id(self) -> str:
         """The OpenTelemetry span in which it was made, 16 hex digits."""
-        return str(self._head.span_id)
+        return str(self.head.span_id)
 
     @property
     def time_ns(self) -> int | None:
         """Wall clock, nanoseconds since 1970."""
-        value: int | None = self._head.time_ns
+        value: int | None = self.head.time_ns
         return value
 
     @property
     def created_time(self) -> datetime.datetime | None:
         """Wall clock as aware UTC datetime; None where the line has none that can be read."""
         try:
-            if self._head.created_time:
-                moment = datetime.datetime.fromisoformat(self._head.created_time)
+            if self.head.created_time:
+                moment = datetime.datetime.fromisoformat(self.head.created_time)
                 if moment.tzinfo is None:
                     return moment.replace(tzinfo=datetime.UTC)
                 return moment.astimezone(datetime.UTC)
-            if self._head.time_ns is not None:
-                micros = datetime.timedelta(microseconds=self._head.time_ns // 1000)
+            if self.head.time_ns is not None:
+                micros = datetime.timedelta(microseconds=self.head.time_ns // 1000)
                 return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + micros
         except (ValueError, OverflowError):
             pass
@@ -348,46 +352,46 @@ class LogLine:
     @property
     def path(self) -> tuple[Any, ...]:
         """Keys and indices from the root; () in lines of 0.1.0."""
-        return _row(_read(self._head.path))
+        return _row(read_json(self.head.path))
 
     @property
     def paths(self) -> tuple[tuple[Any, ...], ...]:
         """All places, where the container sits in more than one."""
-        given = _read(self._head.paths)
+        given = read_json(self.head.paths)
         return tuple(map(_row, given)) if type(given) is list else (self.path,)
 
     @property
     def location(self) -> Any:
         """The key, index or attribute; in lines of 0.1.0 the place in words (``profile:score``)."""
-        value = decode(_read(self._head.location)) if self._head.location else MISSING
-        if value is MISSING and self._head.v == 0:  # a lock of one attribute has nothing else
+        value = decode(read_json(self.head.location)) if self.head.location else MISSING
+        if value is MISSING and self.head.v == 0:  # a lock of one attribute has nothing else
             return self.extra.get("attribute_name")
         if value is MISSING:
             path = self.path
-            return path[-1] if path and (self._head.before or self._head.after) else None
+            return path[-1] if path and (self.head.before or self.head.after) else None
         return value
 
     @property
     def before(self) -> Any:
         """What the place held, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
-        if self._head.v == 0:
+        if self.head.v == 0:
             if self._was_taken_out():
                 return self._words("value", "removed_items")
             of_attribute = "attribute_locked" in self.extra  # of anything else it is the whole container
             return self._words("data_pre_change" if of_attribute else "removed_items")
-        return decode(_read(self._head.before)) if self._head.before else MISSING
+        return decode(read_json(self.head.before)) if self.head.before else MISSING
 
     @property
     def after(self) -> Any:
         """What the place holds now, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
-        if self._head.v == 0:
+        if self.head.v == 0:
             return MISSING if self._was_taken_out() else self._words("init_data", "value", "return_value")
-        return decode(_read(self._head.after)) if self._head.after else MISSING
+        return decode(read_json(self.head.after)) if self.head.after else MISSING
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
         """(start, removed, inserted) of a list change, or None."""
-        given = _read(self._head.splice)
+        given = read_json(self.head.splice)
         if type(given) is not list or len(given) != 3 or type(given[0]) is not int:
             return None
         return given[0], _row(given[1]), _row(given[2])
@@ -395,42 +399,42 @@ class LogLine:
     @property
     def order(self) -> tuple[int, ...] | None:
         """New position -> old position of a sort or reverse, or None."""
-        given = _read(self._head.order)
+        given = read_json(self.head.order)
         return tuple(given) if type(given) is list else None
 
     @property
     def changes(self) -> tuple[tuple[Any, ...], ...]:
         """Rows (key, before, after) of a bulk change."""
-        given = _read(self._head.changes)
+        given = read_json(self.head.changes)
         rows = given if type(given) is list else ()
         return tuple(_row(row) for row in rows if type(row) is list and len(row) == 3)
 
     @property
     def context(self) -> dict[str, Any]:
         """Keyword arguments of the actor."""
-        given = _read(self._head.context)
+        given = read_json(self.head.context)
         return {key: decode(value) for key, value in given.items()} if type(given) is dict else {}
 
     @property
     def stack(self) -> list[Any]:
         """Frames as they stand in the line; 0.1.0 wrote text, innermost first."""
-        given = _read(self._head.stack)
+        given = read_json(self.head.stack)
         return given if type(given) is list else []
 
     @property
     def tree(self) -> list[Any]:
         """The containers from the root down; absent in compact lines."""
-        given = _read(self._head.tree)
+        given = read_json(self.head.tree)
         return given if type(given) is list else []
 
     @property
     def extra(self) -> dict[str, Any]:
         """The change in words; absent in compact lines. A bare ``extra`` line is all extra."""
-        given = _read(self._head.extra) if self._head.extra else self.data if self._head.v == 0 else None
+        given = read_json(self.head.extra) if self.head.extra else self.data if self.head.v == 0 else None
         return given if type(given) is dict else {}
 
     def _was_taken_out(self) -> bool:
-        return self._head.action == "remove" or self._head.method in _TAKEN_OUT
+        return self.head.action == "remove" or self.head.method in _TAKEN_OUT
 
     def _words(self, *names: str) -> Any:
         extra = self.extra
@@ -440,7 +444,7 @@ class LogLine:
         return MISSING
 
 
-def _read(raw: Any) -> Any:
+def read_json(raw: Any) -> Any:
     """Return the JSON in raw, None where there is none; what is wrong inside a string is replaced."""
     if not raw:
         return None

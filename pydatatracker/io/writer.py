@@ -193,6 +193,18 @@ class ChangeWriter:
         """Whether `close` was called."""
         return self._fd < 0 and self._file is None
 
+    def fileno(self) -> int:
+        """Return the descriptor of the file that was opened here, -1 if there is none. O(1)."""
+        return self._fd
+
+    def detach(self) -> int:
+        """Give up the descriptor without closing it, and return it. O(1).
+
+        For a program that closed all files behind this object's back: the number may be another file's by now.
+        """
+        fd, self._fd = self._fd, -1
+        return fd
+
     def __enter__(self) -> Self:
         return self
 

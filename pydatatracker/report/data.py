@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pydatatracker._core import MISSING
-from pydatatracker.io.line import LogLine, _read
+from pydatatracker.io.line import LogLine, read_json
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import key_text
 
@@ -95,7 +95,7 @@ class Changes:
         body = {} if line.is_gap else _body(line)
         if line.is_gap:
             body["g"] = [*(n if n is not None and abs(n) < _SAFE else None for n in line.gap), line.reason]
-        head = line._head
+        head = line.head
         numbers = (
             seq if line.seq is not None else None,
             _micros(line),
@@ -231,7 +231,7 @@ def _micros(line: LogLine) -> int | None:
 
 def _body(line: LogLine) -> dict[str, Any]:
     """What a change says of the data: Before, After, Splice, Order, Rows, Places; in the page under one letter each."""
-    head = line._head
+    head = line.head
     body: dict[str, Any] = {}
     if head.v == 0:
         for name, key in _SLOTS:
@@ -270,7 +270,7 @@ def _plain(raw: Any) -> Any:
     """Return the JSON in raw with numbers that a browser reads as Python does."""
     if not raw:
         return None
-    data = _read(raw)
+    data = read_json(raw)
     return exact(data) if _SUSPECT.search(bytes(raw)) else data
 
 
