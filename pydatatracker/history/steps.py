@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import MISSING
+from pydatatracker._core import MISSING, nests_deeper
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.rewind import Rewind
-from pydatatracker.io.line import LogLine
+from pydatatracker.io.line import TOO_DEEP, LogLine
+from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "short", "step_of", "steps_of"]
@@ -129,6 +130,8 @@ def _entry_of(line: Any) -> ChangeLogEntry:
         return line.entry()
     data: Any = line
     if isinstance(line, (str, bytes, bytearray)):
+        if nests_deeper(line, NESTING):
+            raise ReplicaError(f"not a change: {short(line)} is {TOO_DEEP}")
         try:
             data = json.loads(line)
         except ValueError as error:

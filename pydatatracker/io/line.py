@@ -13,8 +13,9 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from pydatatracker._core import MISSING
+from pydatatracker._core import MISSING, nests_deeper, one_nests_deeper
 from pydatatracker.values.decode import decode
+from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import key_text
 from pydatatracker.values.standins import Repr
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LogLine", "NotAChange", "parse", "read_json"]
 
 VERSION: Final = 1
+TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
 _TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
 
 
@@ -55,11 +57,13 @@ def _tools() -> tuple[Any, Any, Any]:
 def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
     """Return the line in raw, an UTF-8 JSON object with or without its newline. O(length), 1 us for 1 KB.
 
-    Raises NotAChange, with the reason.
+    Raises NotAChange, with the reason, also for a line that nests more than `values.encode.NESTING` levels of JSON.
 
     >>> parse(b'{"v":1,"action":"add","pointer":"/a","after":{"$tuple":[1,2]}}').after
     (1, 2)
     """
+    if nests_deeper(raw, NESTING):  # before anything recurses
+        raise NotAChange(TOO_DEEP)
     head_of, _, _ = _tools()
     try:
         head = head_of(raw)
@@ -113,6 +117,8 @@ def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Bloc
     # so that every line is one value, and one that `parse` takes, the rest is seen to here
     if block[:1] != b"{" or block.count(b"}\n{") != len(raws) - 1 or not block.endswith((b"}\n", b"}")):
         return None
+    if one_nests_deeper(block, NESTING):
+        return None
     try:
         if not block.isascii():
             block.decode()
@@ -142,8 +148,6 @@ def _other_head(raw: bytes) -> Any:
         data = _loads(raw)
     except UnicodeDecodeError as error:
         raise NotAChange(f"not UTF-8 (byte {_not_utf8(raw, error.start)} of the line)") from None
-    except RecursionError:
-        raise NotAChange("JSON that is nested too deep") from None
     except ValueError as error:
         if raw[:1] == b"{" and not raw.endswith(b"\n"):
             raise NotAChange(f"cut off ({error})") from None
@@ -451,11 +455,11 @@ def read_json(raw: Any) -> Any:
     data = bytes(raw)
     try:
         return _loads(data)
-    except (ValueError, RecursionError):
+    except ValueError:
         text = data.decode("utf-8", "replace")
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {"$repr": text, "type": "bytes"}
 
 

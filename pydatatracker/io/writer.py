@@ -20,13 +20,16 @@ import weakref
 from typing import IO, Any, Final, Self
 
 from pydatatracker import _core
-from pydatatracker.values.encode import encode
+from pydatatracker._core import nests_deeper
+from pydatatracker.io.line import TOO_DEEP
+from pydatatracker.values.encode import NESTING, encode
 
 __all__ = ["ChangeWriter", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
 _FOLLOWS: Final = frozenset(("tree", "extra"))  # from the rest: compact lines leave them out
 _PATHS: Final = frozenset(("path", "paths", "location"))
+_NESTED: Final = (dict, list, tuple, set, frozenset)
 _MAY_BE_EMPTY: Final = frozenset(("path", "before", "after", "location"))  # here empty says something
 
 
@@ -42,6 +45,8 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
 
     :param change: a ChangeLogEntry, or the dict of one; it is not modified.
     :param compact: leave out ``tree`` and ``extra``, which follow from the rest, and what is empty.
+    :raises ValueError: a dict that nests more levels than a line may have (`values.encode.NESTING`), which no reader
+        would take. The values of a ChangeLogEntry are cut before that.
 
     >>> to_line({"v": 1, "action": "gap", "from": 1, "to": 2, "pid": 7, "thread": "main"})
     b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\\n'
@@ -53,6 +58,9 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         line = _compact(change) if compact else change.copy()
     else:
         line = change.to_dict(compact=compact)
+    own = isinstance(change, _core.Change) and change.place is not None  # made here: the codec has cut its values
+    if not own and _is_deeper(line, NESTING):  # before anything recurses
+        raise ValueError(TOO_DEEP)
     line.setdefault("pid", os.getpid())
     if "thread" not in line:
         line["thread"] = _thread_name()
@@ -60,7 +68,25 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         data: bytes = _encoder()(line)
     except UnicodeEncodeError:  # a lone surrogate: what is for reading spells it out, a path stays exact
         data = _encoder()({key: (_exact if key in _PATHS else _readable)(value) for key, value in line.items()})
+    if not own and nests_deeper(data, NESTING):  # a container of another kind in a dict of the caller's
+        raise ValueError(TOO_DEEP)
     return data[:-1] + end
+
+
+def _is_deeper(data: Any, levels: int) -> bool:
+    """Return whether builtin containers nest more levels. O(levels x containers) at most, no recursion."""
+    level = [data]
+    for _ in range(levels):
+        inside = {
+            id(item): item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, _NESTED)
+        }
+        if not inside:
+            return False
+        level = list(inside.values())
+    return True
 
 
 def _span_of(change: Any) -> bytes:

@@ -37,10 +37,13 @@ from pydatatracker._core import MISSING, AttrHook, Words, plain
 from pydatatracker.values.decode import decode
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
 
-__all__ = ["DEPTH", "LIMIT", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
+__all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
 
 LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
-DEPTH: Final = 256  # JSON levels; the json module and msgspec give up near 1000, others at 128
+# JSON levels of a line, on every interpreter: far below what any of them can parse from an ordinary stack (CPython
+# 3.11 stops near 1000 frames, debug builds at 500). Readers and writers refuse a line that nests deeper.
+NESTING: Final = 272
+DEPTH: Final = NESTING - 16  # of a value; the rest is for what a line has around it, and for a last $cut
 INNER: Final = 16  # what a container inside costs of the limit: sixty levels of [x, x] must end soon
 REPR_CHARS: Final = 4_096  # of one $repr: it is for reading only
 

@@ -53,6 +53,7 @@ from pydatatracker.native cimport (
     pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
     pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript,
     pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
+    pdt_json_is_deeper, pdt_json_line_is_deeper,
     pdt_out_int, pdt_out_put, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_set_as_tuple, pdt_set_contains,

@@ -21,6 +21,7 @@ from pydatatracker.cli.terminal import cells
 from pydatatracker.io import parse
 from pydatatracker.io.line import NotAChange
 from pydatatracker.observers import json_file_observer
+from pydatatracker.values.encode import NESTING
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LOG = b"".join(
@@ -313,10 +314,10 @@ def test_strange_fields_do_no_harm(tmp_path: Path, fields: dict[str, object]) ->
 
 
 def test_values_are_cut_however_large_and_deep(tmp_path: Path) -> None:
-    """A value of megabytes, or of a thousand levels, is one short line."""
+    """A value of megabytes, or of as many levels as a line may have, is one short line."""
     path = tmp_path / "large.jsonl"
     deep: list[object] = []
-    for _ in range(300):
+    for _ in range(NESTING - 2):
         deep = [deep]
     path.write_bytes(change(pointer="/a", path=["a"], after=list(range(500_000)), before=deep))
     done = run("show", path, cwd=tmp_path)

@@ -12,6 +12,8 @@ from chromium import browser
 from command import change, run
 from report_page import current, data_rows, page, shop, slide, written
 
+from pydatatracker.values.encode import NESTING
+
 __all__ = ["browser", "page", "shop"]  # the fixtures
 
 MANY = 30_000  # changes of the long log
@@ -228,7 +230,7 @@ def hostile() -> bytes:
         )
         lines.append(json.dumps({"v": 1, "action": "gap", "from": evil, "to": 1, "reason": evil}).encode() + b"\n")
         lines.append(json.dumps({"action": "update", "location": evil, "value": evil, "method": evil}).encode() + b"\n")
-    deep = b"[" * 400 + b"]" * 400
+    deep = b"[" * (NESTING - 1) + b"]" * (NESTING - 1)
     lines.append(
         change(seq=300, action="add", path=["deep"], pointer="/deep", after=0).replace(
             b'"after": 0', b'"after":' + deep

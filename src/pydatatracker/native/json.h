@@ -199,4 +199,41 @@ static int pdt_out_time(pdt_out *out, int64_t ns) {
     return pdt_out_put(out, tail, 12);
 }
 
+/* Whether a piece of JSON text has more than limit levels of [ and { inside each other; what stands in a string does
+ * not count. The first pass only counts: it settles nearly every text, at a tenth of the cost of parsing it. */
+static int pdt_json_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limit) {
+    Py_ssize_t opened = 0, level = 0, n = 0;
+    int quoted = 0;
+    while (n < size) { /* as many at a time as fit into a byte: the compiler then counts 16 in one instruction */
+        Py_ssize_t stop = size - n < 240 ? size : n + 240;
+        unsigned char some = 0;
+        for (; n < stop; n++) some += (data[n] | 0x20) == '{'; /* '[' | 0x20 is '{' */
+        opened += some;
+    }
+    if (opened <= limit) return 0;
+    for (n = 0; n < size; n++) {
+        switch (data[n]) {
+        case '"': quoted = !quoted; break;
+        case '\\': n += quoted; break;
+        case '[': case '{':
+            if (!quoted && ++level > limit) return 1;
+            break;
+        case ']': case '}': level -= !quoted; break;
+        }
+    }
+    return 0;
+}
+
+/* The same of lines, each of which begins anew; those too short to nest so deep are not looked at. */
+static int pdt_json_line_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limit) {
+    const char *end = data + size;
+    while (data < end) {
+        const char *stop = memchr(data, '\n', end - data);
+        if (stop == NULL) stop = end;
+        if (stop - data > limit && pdt_json_is_deeper(data, stop - data, limit)) return 1;
+        data = stop + 1;
+    }
+    return 0;
+}
+
 #endif
