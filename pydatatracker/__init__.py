@@ -17,6 +17,8 @@ if not any(_find and _find("pydatatracker._core", __path__) for _find in
 
 from pydatatracker._lazy import lazily as _lazily
 
+__path__ += [f"{_folder}/moved" for _folder in __path__]  # old names of modules, which old pickles hold
+
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
 if TYPE_CHECKING:
     from pydatatracker._core import MISSING, TrackingLockedError

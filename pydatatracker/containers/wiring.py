@@ -12,6 +12,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry, settle
 from pydatatracker.containers.attributes import prepare_class
+from pydatatracker.containers.copying import FORMAT, options
 from pydatatracker.observers import log_observer_error
 from pydatatracker.values.standins import REDACTED, RedactedDict, RedactedList
 
@@ -23,6 +24,7 @@ def connect(tracked_dict: type, tracked_list: type, tracked_set: type) -> None:
     _core.setup(ChangeLogEntry, settle, log_observer_error, tracked_dict, tracked_list, tracked_set)
     _core.attr_setup(types.MemberDescriptorType, prepare_class)
     _core.guard_setup(_refused)
+    _core.rebuild_setup(options, FORMAT, _redact_as_given)
     _core.redact_setup(REDACTED, RedactedDict, RedactedList)
     _core.history_setup(_marks_before, _mark, _compile_redact)
 
@@ -43,6 +45,12 @@ def _compile_redact(given: Any) -> Any:
     from pydatatracker.values import redact
 
     return redact.compile_redact(given)
+
+
+def _redact_as_given(compiled: Any) -> Any:
+    from pydatatracker.values import redact
+
+    return redact.as_given(compiled)
 
 
 def _refused(change: Any, guard: Any, error: BaseException | None) -> None:

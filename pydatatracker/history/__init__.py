@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+from pydatatracker import __path__ as _folders
 from pydatatracker._lazy import lazily
+
+# old names of modules, which old pickles hold
+__path__ += [f"{_folder}/history" for _folder in _folders if _folder.endswith("/moved")]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

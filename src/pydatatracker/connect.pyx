@@ -8,6 +8,9 @@ cdef object set_type = None
 cdef object class_prepare = None    # called once for every class, by the package
 cdef object on_observer_error = None    # called with (change, observer, exception)
 cdef object compile_redact = None       # set by the package: globs or a callable -> what write/redact.pyx understands
+cdef object rebuild_options = None      # (format, options by name) -> Options: what pickles name
+cdef object rebuild_format = None       # the version of that format
+cdef object redact_as_given = None      # the opposite of compile_redact
 cdef object on_refused = None           # (change, guard): takes the change back quietly and raises
 cdef object REDACTED = None             # the stand-ins, set by the package
 cdef object redacted_dict = None
@@ -48,3 +51,9 @@ def redact_setup(stand_in, of_dict, of_list):
     """Called once by the package."""
     global REDACTED, redacted_dict, redacted_list
     REDACTED, redacted_dict, redacted_list = stand_in, of_dict, of_list
+
+
+def rebuild_setup(options, version, as_given):
+    """Called once by the package."""
+    global rebuild_options, rebuild_format, redact_as_given
+    rebuild_options, rebuild_format, redact_as_given = options, version, as_given

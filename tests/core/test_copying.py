@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pickletools
 from typing import Any
 
 import pytest
 
-from pydatatracker import ChangeCollector, TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
+from pydatatracker import ChangeCollector, TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, rebuild, track
 
 
 class MyDict(TrackedDict):
@@ -224,3 +225,81 @@ def test_fromkeys_and_missing() -> None:
     assert (type(made), made) == (Default, {"a": 0, "b": 0})
     assert made["zz"] == "zzzz"
     assert "zz" not in made
+
+
+def names_in(data: bytes) -> set[str]:
+    """Return the ``module name`` of each global that a pickle of protocol 2 names."""
+    return {argument for opcode, argument, _ in pickletools.genops(data) if opcode.name == "GLOBAL"}
+
+
+ALL_OPTIONS: dict[str, Any] = {
+    "tracking_name": "n",
+    "tracking_auto_convert": True,
+    "tracking_capture_snapshots": True,
+    "tracking_capture_stack": 2,
+    "tracking_max_changes": None,
+    "tracking_keep_values": False,
+    "tracking_observer_errors": "raise",
+    "tracking_remember_last": True,
+    "tracking_redact": ["/a*/**", "/password"],
+}
+
+
+def test_a_pickle_names_only_what_stays() -> None:
+    """Beside the class of the container, a pickle names functions of `pydatatracker.rebuild`."""
+    value = TrackedDict({"a": TrackedList([TrackedSet([1])]), "b": thing(c=1)}, **ALL_OPTIONS)
+    assert {
+        "pydatatracker.containers TrackedDict",
+        "pydatatracker.containers TrackedList",
+        "pydatatracker.containers TrackedSet",
+        f"{__name__} Thing",
+        "pydatatracker.rebuild container",
+        "pydatatracker.rebuild finish",
+        "pydatatracker.rebuild options",
+    } == names_in(pickle.dumps(value, 2))
+
+
+def test_a_pickle_holds_options_by_name() -> None:
+    """Each option is stored under the name of its keyword argument; those that were not given are not stored."""
+    assert set(ALL_OPTIONS) == set(_core.OPTION_NAMES), "a new option: store it in a pickle too"
+    for name, value in ALL_OPTIONS.items():
+        function, arguments, *_ = TrackedDict(**{name: value}).__reduce_ex__(2)
+        assert (rebuild.container, 1, TrackedDict) == (function, *arguments[:2])
+        if name == "tracking_name":
+            assert (None, (), "n") == arguments[2:]
+        else:
+            stored = tuple(value) if isinstance(value, list) else value
+            assert (rebuild.options, (1, {name: stored})) == arguments[2].__reduce__()
+    assert (1, TrackedDict) == TrackedDict().__reduce_ex__(2)[1]
+
+
+def test_options_are_equal_after_a_pickle() -> None:
+    """And one object that containers share stays one object."""
+    options = _core.own_options(TrackedDict(**ALL_OPTIONS))
+    assert options == pickle.loads(pickle.dumps(options)) == copy.deepcopy(options)
+    doc = pickle.loads(pickle.dumps(track([{}, {}], tracking_max_changes=3)))
+    assert _core.own_options(doc[0]) is _core.own_options(doc[1])
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: rebuild.container(2, TrackedDict), "it has format 2, and this version reads format 1"),
+        (lambda: rebuild.container(3, *"any number of arguments"), "it has format 3"),
+        (lambda: rebuild.options(2, {}), "its options have format 2, and this version reads format 1"),
+        (lambda: rebuild.options(1, {"tracking_max_changes": 1, "tracking_later": 1}), "the option 'tracking_later'"),
+        (lambda: rebuild.options(1, {"later": 1}), "the option 'later'"),
+    ],
+)
+def test_a_pickle_of_a_newer_version_is_refused(make: Any, reason: str) -> None:
+    """The error names what is new and what to do; an option that is ignored could record what is to be redacted."""
+    with pytest.raises(pickle.UnpicklingError, match=reason) as caught:
+        make()
+    assert str(caught.value).startswith("cannot load a pickle of tracked data with pydatatracker ")
+    assert str(caught.value).endswith("load it with the version that wrote it, or with a newer one")
+
+
+def test_wrong_values_of_options_are_refused() -> None:
+    """As the constructor refuses them."""
+    with pytest.raises(TypeError, match="tracking_max_changes takes a whole number"):
+        rebuild.options(1, {"tracking_max_changes": "many"})

@@ -15,15 +15,19 @@ cdef class Options:
         self.redact = redact
 
     def __reduce__(self):
-        return Options, (self.auto_convert, self.snapshots, self.stack,
-                         None if self.max_changes == NO_LIMIT else self.max_changes, self.keep_values,
-                         self.raise_errors, self.remember_last, self.redact)
+        # by name: a pickle outlives the order of the fields
+        return rebuild_options, (rebuild_format, named_options(self))
 
     def __eq__(self, other):
-        return isinstance(other, Options) and self.__reduce__() == other.__reduce__()
+        return isinstance(other, Options) and option_values(self) == option_values(<Options>other)
 
     def __hash__(self):
-        return hash(self.__reduce__()[1])
+        return hash(option_values(self))
+
+
+cdef tuple option_values(Options o):
+    return (o.auto_convert, o.snapshots, o.stack, o.max_changes, o.keep_values, o.raise_errors, o.remember_last,
+            o.redact)
 
 
 cdef Options UNSAID_OPTIONS = Options()
@@ -118,6 +122,28 @@ def options_from(dict kwargs):
     if given is None:
         return None, None, rest
     return given[0], given[1], rest
+
+
+cdef dict named_options(Options options):
+    # what options say, as keyword arguments of a container
+    cdef dict named = {}
+    if options.auto_convert != UNSAID:
+        named["tracking_auto_convert"] = bool(options.auto_convert)
+    if options.snapshots != UNSAID:
+        named["tracking_capture_snapshots"] = bool(options.snapshots)
+    if options.stack != UNSAID:
+        named["tracking_capture_stack"] = options.stack
+    if options.max_changes != UNSAID:
+        named["tracking_max_changes"] = None if options.max_changes == NO_LIMIT else options.max_changes
+    if options.keep_values != UNSAID:
+        named["tracking_keep_values"] = bool(options.keep_values)
+    if options.raise_errors != UNSAID:
+        named["tracking_observer_errors"] = "raise" if options.raise_errors else "log"
+    if options.remember_last != UNSAID:
+        named["tracking_remember_last"] = bool(options.remember_last)
+    if options.redact is not None:
+        named["tracking_redact"] = redact_as_given(options.redact)
+    return named
 
 
 def set_default_options(stack=None, snapshots=None):

@@ -1,0 +1,1 @@
+"""Modules of ``pydatatracker.history`` that were renamed."""

@@ -1,0 +1,5 @@
+"""An error of the reader, where 0.2.0 had it."""
+
+from pydatatracker.io import NotAChange
+
+__all__ = ["NotAChange"]
