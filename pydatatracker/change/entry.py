@@ -15,11 +15,13 @@ from pydatatracker.change.rewind import Rewind, shown_at
 from pydatatracker.change.stack import summary
 from pydatatracker.change.text import extra_of, layout
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.text import text
 
-__all__ = ["ChangeLogEntry", "settle", "start_of"]
+__all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TAKES_BACK = frozenset(METHODS[-5:])  # tracking_undo ... rollback
+DATA_ACTIONS = frozenset(ACTIONS.index(action) for action in ("add", "update", "remove"))
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -290,8 +292,6 @@ def settle(entries: list[ChangeLogEntry]) -> None:
 
     One way back for all of them: O(records + the words of each state).
     """
-    from pydatatracker.change import text
-
     viewers = {id(entry.viewer): entry.viewer for entry in entries}
     for viewer in viewers.values():
         container = viewer.container
@@ -302,9 +302,9 @@ def settle(entries: list[ChangeLogEntry]) -> None:
         for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):
             try:
                 if entry.seq not in known:
-                    post = text.text(_core.redacted_state(container, rewind.back_to(entry.seq)))
+                    post = text(_core.redacted_state(container, rewind.back_to(entry.seq)))
                     pre = _core.redacted_state(container, rewind.back_to(entry.seq - 1))
-                    known[entry.seq] = text.text(pre), post
+                    known[entry.seq] = text(pre), post
                 entry.settled = known[entry.seq]
             except LookupError:
                 break

@@ -12,7 +12,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.change.rewind import state_at
+from pydatatracker.change.rewind import value_at
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
 
@@ -26,14 +26,8 @@ def _step(key: Any) -> Any:
     return encode(key)
 
 
-def _as_it_was(value: Any, seq: int) -> Any:
-    """A tracked value as it was just after change seq, if that is still known; anything else as it is."""
-    if _core.tracker(value) is None or not _core.changed_since(value, seq):
-        return value
-    try:
-        return state_at(value, seq)
-    except (LookupError, RecursionError):  # records that are no longer kept, or nested deeper than Python goes
-        return value
+def _without_empty(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
@@ -42,7 +36,7 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
 
         def encoded(value: Any) -> Any:
-            return encode(_as_it_was(value, seq))
+            return encode(value_at(value, seq))
 
     else:
         encoded = encode
@@ -87,7 +81,7 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
         {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
     ]
     if compact:
-        return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
+        return _without_empty(line)
     line["tree"] = [
         {**node, "location": None if node["location"] is None else _step(node["location"])} for node in change.tree
     ]
@@ -187,7 +181,7 @@ class ReadChange(ChangeLogEntry):
         if compact:
             line.pop("tree", None)
             line.pop("extra", None)
-            return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
+            return _without_empty(line)
         return line
 
     @property

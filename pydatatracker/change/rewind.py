@@ -15,7 +15,17 @@ from pydatatracker._core import MISSING, Change, Tracker
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import is_redacted
 
-__all__ = ["HistoryLostError", "Rewind", "shown_at", "state_at"]
+__all__ = [
+    "HistoryLostError",
+    "Rewind",
+    "collect",
+    "is_computed",
+    "require_kept",
+    "shown_at",
+    "state_at",
+    "take_back_plain",
+    "value_at",
+]
 
 
 class HistoryLostError(LookupError):
@@ -32,6 +42,20 @@ def state_at(container: Any, seq: int) -> Any:
     if rewind.withheld:
         _refuse(state)
     return state
+
+
+def value_at(value: Any, seq: int) -> Any:
+    """Return a value as it was just after change seq, as far as that is known.
+
+    A tracked container comes as plain data; it comes as it is now if the records are no longer kept, or if it is
+    nested deeper than Python recurses. Other values are returned as they are. Costs what `state_at` does.
+    """
+    if _core.tracker(value) is None or not _core.changed_since(value, seq):
+        return value
+    try:
+        return state_at(value, seq)
+    except (LookupError, RecursionError):
+        return value
 
 
 def shown_at(container: Any, seq: int) -> Any:
@@ -56,6 +80,15 @@ def _refuse(state: Any) -> None:
             seen.add(id(value))
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             todo.extend(((*path, key), item) for key, item in pairs)
+
+
+def require_kept(log: Any, seq: int) -> None:
+    """Raise HistoryLostError if a log no longer keeps all changes after seq. O(1)."""
+    if log.last_dropped > seq:
+        raise HistoryLostError(
+            f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
+            f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
+        )
 
 
 class Node:
@@ -117,19 +150,11 @@ class Rewind:
 
     def _require_all(self, seq: int) -> None:
         for log in self._logs:
-            self._require(log, seq)
+            require_kept(log, seq)
         if self._lost > seq:
             raise HistoryLostError(
                 f"the state after change {seq} is gone: a container that is part of it was changed in a tree whose root"
                 " does not exist any more, and a log dies with its root"
-            )
-
-    @staticmethod
-    def _require(log: Any, seq: int) -> None:
-        if log.last_dropped > seq:
-            raise HistoryLostError(
-                f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
-                f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
             )
 
     def plain_of(self, value: Any) -> Any:
@@ -175,13 +200,13 @@ class Rewind:
                 node.changes.sort(key=lambda each: each.seq)
 
     def _take_back(self, node: Node, change: Change) -> None:
-        if change._node.kind == "attr" and _is_computed(change):
-            return  # a property is no state: what it is made of is
+        if change._node.kind == "attr" and is_computed(change):
+            return
         _take_back(node.state, change, self._of)
 
 
-def _is_computed(change: Change) -> bool:
-    # set through a property or another data descriptor with code of its own
+def is_computed(change: Change) -> bool:
+    """Return True if the change was made through a property: that is no state, what it is made of is. O(1)."""
     container = change._node.container
     return isinstance(getattr(type(container), str(change.key), None), property)
 

@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING, Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import shown_at
+from pydatatracker.values.text import shown, text
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["detailed", "extra_of", "layout", "location_of", "one_line", "text"]
+__all__ = ["detailed", "extra_of", "layout", "location_of", "one_line"]
 
-_LONGEST = 100_000  # characters of one value in words
+_VALUE = 60  # characters of one in a line
 _SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": "."}
-
-
-def text(value: object) -> str:
-    """Return a str as it is, anything else as its `repr`, bounded; a repr that raises gives the error's name."""
-    if type(value) is str:
-        return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
-    try:
-        words = repr(value)
-    except Exception as error:
-        return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + "..."
 
 
 def layout(place: Any) -> list[tuple[Any, Tracker]]:
@@ -113,15 +103,11 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
 
 
 def _in_list(value: Any, words: str | None) -> str:
-    return words if words is not None else text([value])[1:-1]
+    return words if words is not None else shown(value)
 
 
 def _pairs(rows: list[Any], which: int, words: str | None) -> str:
-    return (
-        words
-        if words is not None
-        else "{" + ", ".join(f"{text([r[0]])[1:-1]}: {text([r[which]])[1:-1]}" for r in rows) + "}"
-    )
+    return words if words is not None else "{" + ", ".join(f"{shown(r[0])}: {shown(r[which])}" for r in rows) + "}"
 
 
 def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
@@ -143,19 +129,14 @@ def one_line(change: ChangeLogEntry) -> str:
     """Return a change in one line: ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``."""
     words = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
     if change._shape == "slot":
-        before = "" if change.old is MISSING else _short(change.before)
-        after = "" if change.new is MISSING else _short(change.after)
+        before = "" if change.old is MISSING else shown(change.before, _VALUE)
+        after = "" if change.new is MISSING else shown(change.after, _VALUE)
         words += f": {before} -> {after}" if before and after else f": {before or after}"
     elif change._shape == "splice":
         words += f": [{change.index}] -{len(change.old)} +{len(change.new)}"
     if change.actor:
         words += f" by {change.actor}"
     return words + ">"
-
-
-def _short(value: object) -> str:
-    words = text([value])[1:-1]
-    return words if len(words) <= 60 else words[:57] + "..."
 
 
 def detailed(change: ChangeLogEntry) -> str:
@@ -167,9 +148,9 @@ def detailed(change: ChangeLogEntry) -> str:
         ("place", f"{change.pointer or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
     ]
     if change.before is not MISSING:
-        rows.append(("before", text([change.before])[1:-1]))
+        rows.append(("before", shown(change.before)))
     if change.after is not MISSING:
-        rows.append(("after", text([change.after])[1:-1]))
+        rows.append(("after", shown(change.after)))
     if change.splice is not None:
         rows.append(("splice", text(change.splice)))
     if change.order is not None:

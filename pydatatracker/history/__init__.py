@@ -2,7 +2,8 @@
 
 - ``undo`` and ``transaction`` change the live container; ``inverse`` computes how, ``points`` names moments.
 - ``blame``, ``net_changes``, ``patch`` and ``verify`` only look; ``walk`` steps through the states they compare.
-- ``apply_patch`` applies a JSON Patch. ``replica`` follows a log: ``steps`` reads its lines, ``apply_step`` applies them.
+- ``apply_patch`` applies a JSON Patch.
+- ``replica`` follows a log: ``steps`` has what a line says in plain values, ``apply_step`` does it to a container.
 - ``methods`` has the methods that every tracked container inherits; they import the others on first use.
 """
 

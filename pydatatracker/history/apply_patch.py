@@ -17,7 +17,8 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, AttrHook
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
-from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.compare import equal_as_json
+from pydatatracker.values.pointer import parse_pointer, to_pointer
 
 __all__ = ["PatchError", "apply_patch"]
 
@@ -136,13 +137,11 @@ def _read(operation: Any) -> _Operation:
 def _steps(pointer: Any) -> Steps:
     if not isinstance(pointer, str):
         raise _WrongError(f"a pointer is a str, not {_core.words_for(pointer)}")
-    if pointer == "":
-        return ()
-    if not pointer.startswith("/"):
+    if pointer and not pointer.startswith("/"):
         raise _WrongError(f"the pointer {pointer!r} must be empty or begin with '/'")
     if _BAD_ESCAPE.search(pointer):
         raise _WrongError(f"in the pointer {pointer!r} a '~' is not followed by 0 or 1")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
+    return parse_pointer(pointer)
 
 
 class _Document:
@@ -155,7 +154,7 @@ class _Document:
         op, path, source, value = operation
         if op == "test":
             there = self.get(path)
-            if not _same(there, value):
+            if not equal_as_json(there, value):
                 raise _WrongError(
                     f"the test failed: at {to_pointer(path)!r} is {_core.words_for(there)},"
                     f" not {_core.words_for(value)}"
@@ -299,20 +298,3 @@ def _check_name(parent: Any, name: str) -> None:
     public = name.isidentifier() and not name.startswith("_") and not callable(getattr(type(parent), name, None))
     if not public or (names is not None and name not in names):
         raise _WrongError(f"{name!r} cannot be an attribute that a patch adds to a {type(parent).__name__}")
-
-
-def _same(held: Any, value: Any) -> bool:
-    """Compare as RFC 6902, 4.6 does: numbers by value, literals, strings, arrays and objects by kind and members."""
-    if isinstance(held, AttrHook):
-        held = _core.attributes(held)
-    if isinstance(held, bool) or isinstance(value, bool):
-        return held is value
-    if isinstance(held, dict):
-        return (
-            isinstance(value, dict)
-            and held.keys() == value.keys()
-            and all(_same(item, value[key]) for key, item in dict.items(held))
-        )
-    if isinstance(held, (list, tuple)):
-        return isinstance(value, (list, tuple)) and len(held) == len(value) and all(map(_same, held, value))
-    return bool(held == value)

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING
-from pydatatracker.history.steps import ReplicaError, Step, copied, short
+from pydatatracker.history.steps import ReplicaError, Step, copied
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import Cut, Redacted, Ref, Repr
+from pydatatracker.values.text import shown
 
 __all__ = ["apply_step"]
 
@@ -143,7 +144,7 @@ def _check(target: Any, path: tuple[Any, ...], step: Step) -> None:
             met[key] = after
     for key, before in wanted:
         held = _held(target, key)
-        if not _alike(held, before):
+        if not _agrees(held, before):
             raise _unfit(step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
 
 
@@ -151,7 +152,7 @@ def _check_attribute(target: Any, name: Any, path: tuple[Any, ...], step: Step) 
     if not _may_hold(target, name):
         raise ReplicaError(
             f"{step} does not fit: at {to_pointer(path[:-1] if step.is_slot else path) or 'the root'} is a"
-            f" {type(target).__name__}, which cannot have an attribute {short(name)} of a log"
+            f" {type(target).__name__}, which cannot have an attribute {shown(name, 80)} of a log"
         )
 
 
@@ -161,14 +162,14 @@ def _element(before: Any, after: Any) -> Any:
 
 def _unfit(step: Step, path: tuple[Any, ...], expected: Any, held: Any) -> ReplicaError:
     say = {id(MISSING): "nothing"}
-    there = say.get(id(held)) or short(held)
-    was = say.get(id(expected)) or (expected if type(expected) is str else short(expected))
+    there = say.get(id(held)) or shown(held, 80)
+    was = say.get(id(expected)) or (expected if type(expected) is str else shown(expected, 80))
     return ReplicaError(
         f"{step} does not fit: at {to_pointer(path) or 'the root'} the log has {was}, the replica {there}. " + _ADVICE
     )
 
 
-def _alike(held: Any, logged: Any) -> bool:
+def _agrees(held: Any, logged: Any) -> bool:
     if held is logged:
         return True
     if (held is MISSING) != (logged is MISSING):

@@ -11,13 +11,11 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
-from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.history.inverse import Operation, operation
 from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["blame_all", "history_of"]
-
-_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
 
 
 def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
@@ -34,7 +32,7 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
         if change.seq <= noted and kept is None:
             kept = trail.remembered(container)
             noted = 0
-        if change.action_code in _DATA and trail.back(change):
+        if change.action_code in DATA_ACTIONS and trail.back(change):
             oldest = change.seq
             yield change
         if trail.over:
@@ -176,7 +174,7 @@ def remembered(container: Any, node: Any, key: Any) -> Change | None:
         elif _core.is_quiet(key):
             change = marks.get(key)
         else:  # marked by the id of the key that was given: an equal one may have been given since
-            equal = (each for each in marks.values() if any(_same(item, key) for item in _touched(operation(each))))
+            equal = (each for each in marks.values() if any(_same(item, key) for item in operation(each).keys))
             change = max(equal, key=lambda each: each.seq, default=None)
         if change is not None and (best is None or change.seq > best.seq):
             best = change
@@ -254,13 +252,13 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     for change in reversed(_core.changes_of(container, noted)):
         node = change._node
-        if change.action_code not in _DATA or node not in paths:
+        if change.action_code not in DATA_ACTIONS or node not in paths:
             continue
         done = operation(change)
         path = paths[node]
         counts = wanted is None or wanted(change)
         if node.kind != "list":
-            for key in _touched(done) if counts else ():
+            for key in done.keys if counts else ():
                 found.setdefault((*path, _shown(key)), change)
             continue
         now = items.setdefault(node, list(range(list.__len__(node.container))))
@@ -283,7 +281,7 @@ def _add_remembered(found: dict[Any, Change], node: Any, path: Any, marks: Any, 
                 found.setdefault((*path, index), change)
     else:
         for change in sorted(set(marks.values()), key=lambda each: -each.seq):  # of equal keys the newest counts
-            for key in _touched(operation(change)):
+            for key in operation(change).keys:
                 if change is marks.get(key if _core.is_quiet(key) else id(key)):
                     found.setdefault((*path, _shown(key)), change)
 
@@ -297,14 +295,6 @@ def _reading_order(pointer: str) -> list[tuple[int, int, str]]:
     # numbers by their digits: int() takes no more than 4300
     parts = [(part, part.lstrip("0")) for part in pointer.split("/")]
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
-
-
-def _touched(done: Operation) -> list[Any]:
-    if done.shape == "rows":
-        return list(done.new[::3])
-    if done.shape == "elements":
-        return [*done.old, *done.new]
-    return [done.key]
 
 
 def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:

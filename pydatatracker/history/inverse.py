@@ -36,6 +36,15 @@ class Operation:
         """For a permutation: new position -> old position."""
         return tuple(self.new)
 
+    @property
+    def keys(self) -> list[Any]:
+        """Keys, indices or elements that it touches; [] for a whole container. O(them)."""
+        if self.shape == "rows":
+            return list(self.new[::3])
+        if self.shape == "elements":
+            return [*self.old, *self.new]
+        return [] if self.shape == "whole" else [self.key]
+
 
 def operation(change: Change) -> Operation:
     """The change itself, as an operation. O(1), a permutation O(items)."""
@@ -127,14 +136,6 @@ def _holds(step: Operation, kinds: Any) -> bool:
     if any(isinstance(value, kinds) for value in values):
         return True
     return any(isinstance(item, kinds) for items in values if type(items) in (tuple, list) for item in items)
-
-
-def _keys(done: Operation) -> list[Any]:
-    if done.shape == "rows":
-        return list(done.new[::3])
-    if done.shape == "elements":
-        return [*done.old, *done.new]
-    return [] if done.shape == "whole" else [done.key]
 
 
 class _Tokens:
@@ -293,7 +294,7 @@ class Unwinding:
             node = id(change._node)
             self._above[node] = self._above.get(node, 0) + 1
             if change._node.kind != "list":
-                self._touched.setdefault(node, set()).update(_keys(operation(change)))
+                self._touched.setdefault(node, set()).update(operation(change).keys)
 
     def _one(self, change: Change) -> bool:
         done = self._part(change)
@@ -323,7 +324,7 @@ class Unwinding:
             return inverse(done, kind, change.action_code)
         if kind != "list":
             touched = self._touched[node]
-            return None if any(key in touched for key in _keys(done)) else inverse(done, kind)
+            return None if any(key in touched for key in done.keys) else inverse(done, kind)
         history = self._by_node[node]
         later = history[bisect.bisect_right(history, change.seq, key=lambda each: each.seq) :]
         container = change._node.container

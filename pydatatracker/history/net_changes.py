@@ -16,6 +16,7 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.change.rewind import Rewind
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
+from pydatatracker.values.compare import alike
 from pydatatracker.values.pointer import to_pointer
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _merging(before: Any, after: Any, place: Path) -> Any:
     made: dict[str, Any] = {}
     for key in [*after, *(key for key in before if key not in after)]:
         then, now = before.get(key, MISSING), after.get(key, MISSING)
-        if not _alike(then, now):
+        if not alike(then, now):
             _check_key(key, (*place, key))
             made[key] = None if now is MISSING else _merging(then, now, (*place, key))
     return made
@@ -129,22 +130,6 @@ def _check_key(key: Any, place: Path) -> None:
         raise ValueError(
             f"{key!r} at {to_pointer(place)!r} is no key that a merge patch can name: it has str keys only"
         )
-
-
-def _alike(a: Any, b: Any) -> bool:
-    """Compare plain data; 1, 1.0 and True are three values, and what cannot be compared is not alike."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_alike(item, b[key]) for key, item in a.items())
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(_alike, a, b))
-    try:
-        return bool(a == b)
-    except Exception:  # a user's __eq__
-        return False
 
 
 class _Token:
@@ -263,9 +248,9 @@ class _Comparison:
     ) -> Iterator[NetChange]:
         """Yield what became of items that went, and of those that came, between two that stayed."""
         # what came back as it was is nothing
-        while olds and news and _alike(then[olds[0]], now[news[0]]):
+        while olds and news and alike(then[olds[0]], now[news[0]]):
             olds, news = olds[1:], news[1:]
-        while olds and news and _alike(then[olds[-1]], now[news[-1]]):
+        while olds and news and alike(then[olds[-1]], now[news[-1]]):
             olds, news = olds[:-1], news[:-1]
         for old, new in zip_longest(olds, news):
             if new is None:
@@ -276,7 +261,7 @@ class _Comparison:
 
     def _place(self, path: Path, before: Any, after: Any, change: Any) -> Iterator[NetChange]:
         then, now = plain_copy(before), plain_copy(after)
-        if _alike(then, now):
+        if alike(then, now):
             return
         action = "add" if then is MISSING else "remove" if now is MISSING else "update"
         yield NetChange(path, to_pointer(path), action, then, now, self._newest_in(after, change))

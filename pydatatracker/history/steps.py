@@ -19,8 +19,9 @@ from pydatatracker.change.rewind import Rewind
 from pydatatracker.io.line import TOO_DEEP, LogLine
 from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.text import shown
 
-__all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "short", "step_of", "steps_of"]
+__all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "step_of", "steps_of"]
 
 Line = ChangeLogEntry | LogLine | Mapping[str, Any] | str | bytes
 
@@ -135,13 +136,13 @@ def _entry_of(line: Any) -> ChangeLogEntry:
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise ReplicaError(f"not a change: {short(line)} is no JSON ({error})") from None
+            raise ReplicaError(f"not a change: {shown(line, 80)} is no JSON ({error})") from None
     if not isinstance(data, Mapping):
         raise TypeError(f"a change, a dict or a JSON line is needed, not {type(line).__name__}")
     if data.get("action") == "gap":
         raise _gap(data)
     if "seq" not in data or "action" not in data:
-        raise ReplicaError(f"not a change: {short(data)} has no seq and action")
+        raise ReplicaError(f"not a change: {shown(data, 80)} has no seq and action")
     return ChangeLogEntry.from_dict(data)
 
 
@@ -150,12 +151,6 @@ def _gap(data: Mapping[str, Any]) -> GapError:
         f"the log has a gap: changes {data.get('from')} to {data.get('to')} are missing ({data.get('reason')});"
         " start again from an init line, or from a copy of the source"
     )
-
-
-def short(value: object) -> str:
-    """Return a value as text for a message, at most 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 # ---- its values
@@ -168,8 +163,9 @@ def _settled(change: ChangeLogEntry) -> Step:
             step = _step(change, lambda value: value)
             _check_types(step)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            line = shown(change.to_dict(), 80)
             raise ReplicaError(
-                f"not a change: {short(change.to_dict())} is not as the log has it ({type(error).__name__}: {error})"
+                f"not a change: {line} is not as the log has it ({type(error).__name__}: {error})"
             ) from None
         return step
     if change.seq == _core.newest_seq() or not _holds_tracked(change):

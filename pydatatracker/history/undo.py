@@ -13,8 +13,8 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import Change
-from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.change.rewind import HistoryLostError
+from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
+from pydatatracker.change.rewind import HistoryLostError, require_kept
 from pydatatracker.history.inverse import Operation, Unwinding, inverse, operation, take_back, undone_by
 from pydatatracker.history.points import Point, seq_of
 from pydatatracker.history.transaction import tracking_transaction
@@ -25,7 +25,6 @@ __all__ = ["UndoConflictError", "redo", "revert", "revert_to", "take_back_all", 
 _UNDO = _core.M_CODES["tracking_undo"]
 _ROLLBACK = _core.M_CODES["rollback"]
 _REDO = _core.M_CODES["tracking_redo"]
-_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
 
 
 class UndoConflictError(RuntimeError):
@@ -100,7 +99,7 @@ class _Stacks:
 
     def _take_in(self, change: Change, container: Any) -> bool:
         """Put a record where it belongs; True if there are more logs to read."""
-        if change.action_code not in _DATA or change.seq <= self.born:
+        if change.action_code not in DATA_ACTIONS or change.seq <= self.born:
             return False
         back = undone_by(change)
         if self.start and (not back or change.seq <= self.start):
@@ -262,11 +261,7 @@ def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
 
 def _require(container: Any, seq: int) -> None:
     for log in _core.logs(container):
-        if log.last_dropped > seq:
-            raise HistoryLostError(
-                f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
-                f" them is {log.last_dropped}; a larger tracking_max_changes keeps more"
-            )
+        require_kept(log, seq)
 
 
 def revert(
@@ -279,7 +274,7 @@ def revert(
     for change in _core.changes_of(container):
         entry: Any = change
         if (
-            change.action_code in _DATA
+            change.action_code in DATA_ACTIONS
             and (since is None or change.seq > first)
             and (actor is None or entry.actor == actor)
             and (transaction is None or entry.transaction == transaction)

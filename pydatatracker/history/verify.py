@@ -7,10 +7,11 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Words
-from pydatatracker.change.rewind import collect, take_back_plain
+from pydatatracker.change.rewind import collect, is_computed, take_back_plain
 from pydatatracker.history.inverse import Operation, operation
 from pydatatracker.values.pointer import key_text, to_pointer
 from pydatatracker.values.standins import is_redacted
+from pydatatracker.values.text import shortened
 
 __all__ = ["Difference", "verify"]
 
@@ -46,7 +47,7 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
     now = _core.plain(container)
     for change in reversed(changes):  # newest first
         done = operation(change)
-        if done.shape == "whole" or (change._node.kind == "attr" and _is_property(container, change)):
+        if done.shape == "whole" or (change._node.kind == "attr" and is_computed(change)):
             continue
         wrong = _differs(state, done)
         if wrong is not None:
@@ -70,25 +71,17 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
     return None
 
 
-def _is_property(container: Any, change: Change) -> bool:
-    return isinstance(getattr(type(container), str(change.key), None), property)
-
-
 def _unlogged(now: dict[Any, Any], changes: list[Change]) -> Any:
     # a dict keeps its order: what came in unseen stands behind what was there
-    known = {id(key) for change in changes for key in _keys(operation(change))}
+    known = {id(key) for change in changes for key in operation(change).keys}
     return next((key for key in reversed(now) if id(key) not in known), MISSING)
-
-
-def _keys(done: Operation) -> list[Any]:
-    return list(done.new[::3]) if done.shape == "rows" else [done.key]
 
 
 def _say(value: Any) -> str:
     if value is MISSING:
         return "nothing"
     words = _core.words_for(value) if not isinstance(value, Words) else value.text
-    return words if len(words) <= 60 else words[:57] + "..."
+    return shortened(words, 60)
 
 
 def _at(state: Any, key: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import Change, Words
-from pydatatracker.change.rewind import HistoryLostError, Node, Rewind
+from pydatatracker.change.rewind import HistoryLostError, Node, Rewind, require_kept
 
 __all__ = ["Walk", "addressable", "plain_copy", "span"]
 
@@ -126,6 +126,6 @@ class Walk(Rewind):
         # a log that was not known before may hold changes of nodes that were
         self._logs_in_line = len(self._logs)
         for log in self._logs:
-            self._require(log, self._since)
+            require_kept(log, self._since)
         self._heap = [(-node.changes[-1].seq, id(node), node) for node in self._nodes.values() if node.changes]
         heapq.heapify(self._heap)

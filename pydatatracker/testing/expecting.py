@@ -13,13 +13,12 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.testing.watching import printable, say
+from pydatatracker.values.compare import PLAIN, alike
 from pydatatracker.values.pointer import parse_pointer, to_pointer
 
 __all__ = ["Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
 
 Segments = tuple[str, ...]
-
-_PLAIN = (str, int, float, bool, complex, bytes, type(None))
 
 
 def segments(pointer: str) -> Segments:
@@ -34,7 +33,7 @@ def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
     >>> snapshot({"a": TrackedList([1])})
     {'a': [1]}
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return value
     if known is None:
         known = {}
@@ -96,7 +95,7 @@ def _differences(
             new = type(old)()
     pair = id(old), id(new)
     if type(old) is not type(new) or not isinstance(old, (dict, list, set)):
-        if not alike(old, new):
+        if not alike(old, new, by_wanted=True):
             yield place, old, new
         return
     if pair in above:  # both hold themselves: that far they are alike
@@ -117,36 +116,6 @@ def _differences(
     above.discard(pair)
 
 
-def alike(value: Any, wanted: Any) -> bool:
-    """Compare; 1, 1.0 and True are three values; an object of another class decides by its own ``==``. O(size)."""
-    try:
-        return _alike(value, wanted, frozenset())
-    except Exception:  # a user's __eq__, or an array's: what cannot be compared is not alike
-        return False
-
-
-def _alike(value: Any, wanted: Any, above: frozenset[tuple[int, int]]) -> bool:
-    if value is wanted:
-        return True
-    if value is MISSING or wanted is MISSING:
-        return False
-    kind = type(wanted)
-    if kind in _PLAIN:
-        same = type(value) is kind
-        return same and bool(value == wanted or (kind is float and value != value and wanted != wanted))
-    if kind not in (dict, list, tuple):
-        return bool(value == wanted)
-    if type(value) is not kind or len(value) != len(wanted):
-        return False
-    pair = id(value), id(wanted)
-    if pair in above:  # both hold themselves: that far they are alike
-        return True
-    above |= {pair}
-    if kind is dict:
-        return all(key in value and _alike(value[key], item, above) for key, item in wanted.items())
-    return all(_alike(one, other, above) for one, other in zip(value, wanted, strict=True))
-
-
 def is_test(wanted: Any) -> bool:
     """Return True for a function that says whether a value is right. O(1)."""
     return callable(wanted) and wanted is not MISSING and _core.tracker(wanted) is None
@@ -164,7 +133,7 @@ def fits(value: Any, wanted: Any) -> str:
             return "" if wanted(value) else wish(wanted)
         except Exception as error:
             return f"{wish(wanted)}, which raised {say(error)}"
-    return "" if alike(value, snapshot(wanted)) else wish(wanted)
+    return "" if alike(value, snapshot(wanted), by_wanted=True) else wish(wanted)
 
 
 def wish(wanted: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydatatracker.values.text import shortened
+
 __all__ = ["section"]
 
 _LINES = 80  # of one change
@@ -32,7 +34,7 @@ def _told(change: Any, stack: Any) -> str:
         lines += ["stack:", *"".join(stack.format()).splitlines()]
     if len(lines) > _LINES:  # what was done stands at the top, the guilty line at the end
         lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]
-    return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines)
+    return "\n".join(shortened(line, _WIDTH) for line in lines)
 
 
 def _errors(error: BaseException | None) -> list[Any]:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Observer
-from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.change.stack import summary
-from pydatatracker.change.text import text
+from pydatatracker.values.text import shortened, shown, text
 
 __all__ = ["Guilty", "Watch", "name_of", "printable", "say", "stack_lines"]
 
@@ -27,7 +27,6 @@ _DEEPEST = 512  # what the core captures at most
 _KEPT = 1000  # changes that are kept for the message; all are counted
 _WORDS = 200  # characters of a value
 _ROWS = 10  # of a bulk call
-_DATA = frozenset(_core.ACTIONS.index(action) for action in ("add", "update", "remove"))
 
 Captured = tuple[tuple[Any, ...], bytes]
 
@@ -102,7 +101,7 @@ class Watch:
         self._kept.sort(key=lambda kept: kept[0].seq)  # threads
 
     def _note(self, change: ChangeLogEntry) -> None:
-        if change.action_code not in _DATA:
+        if change.action_code not in DATA_ACTIONS:
             return
         self._viewers[id(change.viewer)] = None
         # A container that is watched twice, or below another, is told of one change several times, one after the other.
@@ -119,7 +118,7 @@ class Watch:
         known = {kept[0].seq for kept in self._kept}
         for container in self.containers:
             for change in _core.changes_of(container, self._since):
-                if change.seq <= end and change.action_code in _DATA and change.seq not in known:
+                if change.seq <= end and change.action_code in DATA_ACTIONS and change.seq not in known:
                     known.add(change.seq)
                     self._viewers[id(change.viewer)] = None
                     self._kept.append((change, None, ""))
@@ -195,13 +194,12 @@ def say(value: Any) -> str:
     """Return a value in bounded words; a `__repr__` that raises is named. O(the words)."""
     if value is MISSING:
         return "nothing"
-    return printable(text([value])[1:-1] if type(value) is str else text(value))
+    return printable(shown(value) if type(value) is str else text(value))
 
 
 def printable(words: str) -> str:
     """Return words in one line of bounded length that every terminal and file takes. O(words)."""
-    if len(words) > _WORDS:
-        words = words[: _WORDS - 3] + "..."
+    words = shortened(words, _WORDS)
     if words.isprintable():
         return words
     return "".join(sign if sign.isprintable() else sign.encode("unicode-escape").decode() for sign in words)

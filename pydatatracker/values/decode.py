@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pydatatracker._core import MISSING
+from pydatatracker.values.pointer import unescaped
 from pydatatracker.values.standins import REDACTED, Cut, Ref, Repr
 
 __all__ = ["decode"]
@@ -138,7 +139,7 @@ def _resolve(data: Any, pointer: str) -> Any:
     if pointer[:1] not in ("", "/"):
         return None
     for step in pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
+        step = unescaped(step)
         try:
             data = data[int(step)] if type(data) is list else data[step]
         except (LookupError, TypeError, ValueError):

@@ -35,6 +35,7 @@ from typing import Any, Final
 
 from pydatatracker._core import MISSING, AttrHook, Words, plain
 from pydatatracker.values.decode import decode
+from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
 
 __all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
@@ -92,8 +93,7 @@ class _Place:
             if type(slot) is tuple:  # a pair of $dict
                 steps.append(f"{place.parent.via}/{slot[0]}/{slot[1]}")
             else:
-                text = str(slot).replace("~", "~0").replace("/", "~1")
-                steps.append(f"{place.parent.via}/{text}")
+                steps.append(place.parent.via + to_pointer((slot,)))
             place = place.parent
         return "".join(reversed(steps))
 

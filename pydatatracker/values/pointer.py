@@ -9,7 +9,7 @@ from typing import Any
 
 from pydatatracker import _core
 
-__all__ = ["action_bits", "compile_glob", "key_text", "parse_pointer", "to_pointer"]
+__all__ = ["action_bits", "compile_glob", "key_text", "parse_pointer", "to_pointer", "unescaped"]
 
 Segment = str | Callable[[str], Any] | None
 
@@ -37,11 +37,16 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
         return ()
     if not pointer.startswith("/"):
         raise ValueError(f"the pointer {pointer!r} must begin with '/', as in '/users/0/email'")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
+    return tuple(map(unescaped, pointer[1:].split("/")))
 
 
 def _segment(key: object) -> str:
     return (key if isinstance(key, str) else key_text(key)).replace("~", "~0").replace("/", "~1")
+
+
+def unescaped(segment: str) -> str:
+    """Return a segment of a pointer with its escapes undone. O(segment)."""
+    return segment.replace("~1", "/").replace("~0", "~")
 
 
 def key_text(key: object) -> str:
@@ -75,9 +80,9 @@ def compile_glob(pattern: str) -> tuple[Segment, ...]:
         if part == "**":
             segments.append(None)
         elif any(sign in part for sign in "*?["):
-            segments.append(re.compile(fnmatch.translate(part.replace("~1", "/").replace("~0", "~"))).match)
+            segments.append(re.compile(fnmatch.translate(unescaped(part))).match)
         else:
-            segments.append(part.replace("~1", "/").replace("~0", "~"))
+            segments.append(unescaped(part))
     return tuple(segments)
 
 

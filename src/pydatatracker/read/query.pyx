@@ -185,6 +185,11 @@ def matches_at(Change change, pattern, container, key):
     return False
 
 
+def path_matches(tuple pattern, tuple path):
+    """True if a compiled glob matches a path, which is relative to where the glob begins. O(path), ** in it O(path^2)."""
+    return glob_matches(pattern, 0, path, 0)
+
+
 cdef bint touches(object pattern, Change change, Tracker viewer):
     """True if the change, seen from viewer, is at a path that the compiled glob matches."""
     cdef tuple base

@@ -1,0 +1,48 @@
+"""Values as text for people: bounded, and safe for a value whose ``__repr__`` fails.
+
+`_core.words_for` is the other way to do it: it runs no code of the value, and is what a record keeps.
+"""
+
+from __future__ import annotations
+
+__all__ = ["shortened", "shown", "text"]
+
+_LONGEST = 100_000  # characters of one value
+
+
+def text(value: object) -> str:
+    """Return a str as it is, anything else as its `repr`.
+
+    A ``__repr__`` that raises gives the name of the error. At most 100,000 characters.
+
+    >>> text("tea"), text(["tea"])
+    ('tea', "['tea']")
+    """
+    if type(value) is str:
+        return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
+    try:
+        made = repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
+    return made if len(made) <= _LONGEST else made[:_LONGEST] + "..."
+
+
+def shown(value: object, room: int | None = None) -> str:
+    """Return a value as it looks in a list, a str with its quotes; ``room``: characters at most.
+
+    A ``__repr__`` that raises gives the name of the error.
+
+    >>> shown("tea"), shown([1, 2, 3], 6)
+    ("'tea'", '[1,...')
+    """
+    made = text([value])[1:-1]
+    return made if room is None else shortened(made, room)
+
+
+def shortened(given: str, room: int) -> str:
+    """Return text of room characters at most; where some are left out it ends in ``...``.
+
+    >>> shortened("assortment", 6)
+    'ass...'
+    """
+    return given if len(given) <= room else given[: room - 3] + "..."
