@@ -81,7 +81,7 @@ def quick_step(line: LogLine) -> Step | None:
     It takes a third of the time of `step_of`. Its ``top`` is the type of the container that changed, which only the
     first line of a log needs to know better.
     """
-    head = line._head
+    head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
         return None
     if head.splice or head.order or head.changes or head.paths or not head.path:
@@ -132,7 +132,7 @@ def _entry_of(line: Any) -> ChangeLogEntry:
     data: Any = line
     if isinstance(line, (str, bytes, bytearray)):
         if nests_deeper(line, NESTING):
-            raise ReplicaError(f"not a change: {short(line)} is {TOO_DEEP}")
+            raise ReplicaError(f"not a change: {shown(line, 80)} is {TOO_DEEP}")
         try:
             data = json.loads(line)
         except ValueError as error:
