@@ -6,7 +6,8 @@ import re
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SPEC = importlib.util.spec_from_file_location("addresses", ROOT / "scripts" / "addresses.py")
-assert SPEC is not None and SPEC.loader is not None
+assert SPEC is not None
+assert SPEC.loader is not None
 addresses = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(addresses)
 
