@@ -37,6 +37,7 @@ PAGES = [page for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DO
 BLOCK = re.compile(r"^( *)```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 PEERS = re.compile(r"^<!-- needs: ([\w. ]+) -->$", re.MULTILINE)
 ID = re.compile(r"\b[0-9a-f]{32}\b")
+PUBLIC = ("observers", "exporters", "io", "testing")  # beside the top level
 KINDS = {"python", "text", "console", "sh", "json", "toml", "pycon", "xml", "yaml"}
 
 
@@ -175,3 +176,11 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert [name for name in methods if not getattr(TrackingMixin, name).__doc__] == []
     exported = [getattr(pydatatracker, name) for name in pydatatracker.__all__ if name != "__version__"]
     assert [thing for thing in exported if not thing.__doc__] == []
+
+
+def test_every_public_name_is_on_a_page_of_the_api() -> None:
+    """What the public packages export is documented from its docstring."""
+    pages = "\n".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
+    public = [pydatatracker, *(importlib.import_module(f"pydatatracker.{name}") for name in PUBLIC)]
+    assert set() == {name for package in public for name in package.__all__ if not name.startswith("__")} - shown
