@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from browser import Browser, find
 
-SITE = Path(__file__).parent.parent / "build" / "site"
+SITE = Path(__file__).parent.parent.parent / "build" / "site"
 PAGES = [page for page in sorted(SITE.rglob("*.html")) if page.name != "404.html"]  # that one is for a server
 WIDER = """[...document.querySelectorAll('article *')]
     .filter(each => !each.closest('pre, .md-typeset__scrollwrap, .highlight, .headerlink'))
