@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shlex
 import shutil
@@ -10,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import change, environment, run, run_in_terminal
+from command import change, environment, log, run, run_in_terminal
 
 import pydatatracker.cli
 from pydatatracker.cli import catalog
 from pydatatracker.io import read_changes, schema
+
+__all__ = ["log"]  # the fixtures
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(catalog.COMMANDS)
@@ -238,3 +241,51 @@ def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(change(pointer="/a", path=["a"], after=1))
     done = run("show", "x.jsonl", cwd=tmp_path, PYDATATRACKER_LOG="y.jsonl")
     assert (0, ["x.jsonl"]) == (done.returncode, [path.name for path in tmp_path.iterdir()])
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("show", "LOG", "--since", "-99999999999d"),
+        ("at", "LOG", "-99999999999w"),
+        ("show", "LOG", "--grep", "a{99999999999}"),
+        ("at", "LOG", "5", "--root", "#" + "9" * 5000),
+        ("at", "LOG", "9" * 5000),
+        ("show", "-f", "log.gz"),
+    ],
+    ids=lambda args: " ".join(args)[:40],
+)
+def test_what_cannot_be_is_a_sentence(log: pathlib.Path, args: tuple[str, ...]) -> None:
+    """Exit status 2, no traceback."""
+    (log.parent / "log.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    done = run(*(log if each == "LOG" else each for each in args), cwd=log.parent)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("package", ["jsonpatch", "zstandard"])
+def test_a_missing_package_is_a_sentence(log: pathlib.Path, package: str) -> None:
+    """Exit status 2, and what to install: the log is not to blame."""
+    if package == "zstandard":
+        if sys.version_info >= (3, 14):
+            pytest.skip("Python's own zstd")
+        (log.parent / "log.zst").write_bytes(pytest.importorskip("zstandard").compress(log.read_bytes()))
+    folder = log.parent / "blocking"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Blocker:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Blocker)\n"
+    )
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    args = ["diff", str(log), "0..2"] if package == "jsonpatch" else ["verify", "log.zst"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pydatatracker", *args],
+        cwd=log.parent, env=environment(PYTHONPATH=path), capture_output=True, check=False,
+    )  # fmt: skip
+    assert (2, b"") == (done.returncode, done.stdout)
+    assert f'pydatatracker: this needs {package}: pip install "pydatatracker[cli]"' == done.stderr.decode().strip()

@@ -18,11 +18,14 @@ import pytest
 from command import change, environment, run, run_in_terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rebuilding import Run, say
 
-from pydatatracker.cli.filters import Filter, moment, point
+from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.replay.logs import Logs
 from pydatatracker.cli.summary import Stats
 from pydatatracker.io import parse
+
+__all__ = ["say"]  # the fixtures
 
 SEGMENTS = ["a", "b", "users", "x*", "0", "1"]
 LINES = st.builds(
@@ -188,16 +191,6 @@ def test_stats_in_a_terminal(tmp_path: pathlib.Path, columns: int) -> None:
     assert "200 changes" in shown
 
 
-def test_times() -> None:
-    """Ago, days by name, ISO; and what is none says how to write one."""
-    assert abs(moment("-3h") - moment("now") + 3 * 3600 * 10**9) < 10**9
-    assert 24 * 3600 - 7200 <= (moment("today") - moment("yesterday")) // 10**9 <= 24 * 3600 + 7200
-    assert moment("2026-11-24T12:00:00+01:00") == moment("2026-11-24T11:00:00Z")
-    assert ((5, None), (None, moment("2026-11-24"))) == (point("5"), point("2026-11-24"))
-    with pytest.raises(ValueError, match="write -30m, -3h"):
-        moment("noon")
-
-
 class Following:
     """``show --follow`` in a process of its own."""
 
@@ -311,3 +304,25 @@ def test_plain_text_is_found_as_a_pattern_is(tmp_path: pathlib.Path, text: str) 
         found.append((done.returncode, done.stdout, counted.stdout))
     assert found[0] == found[1]
     assert '"action":"gap"' in found[0][1]
+
+
+def test_filters_and_the_span_go_together(tmp_path: pathlib.Path, say: Run) -> None:
+    """Each actor's keys alone; the filters of time, number and place too; what cannot be left out is named."""
+    path = tmp_path / "log.jsonl"
+    lines = []
+    for n in range(1, 7):
+        key = f"{'ab'[n % 2]}{n}"
+        lines.append(change(seq=n, action="add", pointer=f"/{key}", path=[key], after=n, actor="ab"[n % 2]))
+    lines.append(change(seq=7, pointer="/a2", path=["a2"], before=2, after=20, actor="b"))
+    path.write_bytes(b"".join(lines))
+    assert {"b1": 1, "b3": 3, "b5": 5} == json.loads(say("at", path, 6, "--actor", "b")[1])
+    assert {"b3": 3, "a4": 4} == json.loads(say("at", path, 6, "--seq", "3..4")[1])
+    assert {"b1": 1} == json.loads(say("at", path, 6, "--path", "/b1")[1])
+    status, out, told = say("at", path, 7, "--actor", "b")
+    assert (0, {"b1": 1, "b3": 3, "b5": 5, "a2": 20}) == (status, json.loads(out))
+    assert "cannot be taken back, as its place was changed later" in told
+    assert "/a2" in told
+    status, out, told = say("diff", path, "2..7", "--actor", "a")
+    assert (0, "+ /a4: 4\n+ /a6: 6\n", "") == (status, out, told)
+    assert "" == say("diff", path, "2..7", "--actor", "nobody")[1]
+    assert [{"op": "replace", "path": "/a2", "value": 20}] == json.loads(say("patch", path, "6..", "--actor", "b")[1])

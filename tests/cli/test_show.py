@@ -178,19 +178,6 @@ def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
     assert ["add", "name", "->", "Ann"] == bare
 
 
-def test_roots_are_told_apart(tmp_path: Path) -> None:
-    """A place under the second root of the log has #2 in front, by process and root; the first has nothing."""
-    path = tmp_path / "roots.jsonl"
-    path.write_bytes(
-        change(pid=1, root="a", pointer="/x", path=["x"], after=1)
-        + change(pid=1, root="b", pointer="/x", path=["x"], after=1)
-        + change(pid=2, root="a", pointer="", path=[], action="lock")
-        + change(pid=1, root="a", pointer="/y", path=["y"], after=1)
-    )
-    shown = run("show", path, cwd=tmp_path).stdout
-    assert ["/x", "#2/x", "#3(root)", "/y"] == [line.split()[4] for line in shown.splitlines()]
-
-
 def test_gzip_is_read(tmp_path: Path) -> None:
     """A compressed log needs no unpacking."""
     path = tmp_path / "changes.jsonl.gz"

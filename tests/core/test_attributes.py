@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import attr
 import attrs
 import pytest
 
-from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, tracked
+from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, tracked, tracking_actor
 
 
 def facts(thing: Any) -> list[tuple[Any, ...]]:
@@ -336,3 +337,45 @@ def test_two_objects_do_not_share_a_log_and_are_compared_as_ever() -> None:
         Thing(5)
     with pytest.raises(TypeError):
         Thing(a=5)
+
+
+def test_a_class_whose_metaclass_allows_no_attribute() -> None:
+    """It is tracked by look-up then."""
+
+    class Closed(type):
+        def __setattr__(cls, name: str, value: Any) -> None:
+            raise AttributeError("immutable class")
+
+    class A(TrackedAttr, metaclass=Closed):
+        pass
+
+    a = A()
+    a.x = 1  # type: ignore[attr-defined]
+    assert "/x" == a.last_change().pointer  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_decorated_says_so() -> None:
+    """An Enum as tracked and a class as an actor's block: a TypeError that says what to do instead."""
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    with pytest.raises(TypeError, match="cannot give Colour the base TrackedAttr"):
+        tracked(Colour)
+    with pytest.raises(TypeError, match="not the class Colour; decorate its methods"):
+        tracking_actor("me")(Colour)
+
+
+def test_a_slotted_class_with_an_unfilled_cell_can_be_tracked() -> None:
+    """A method may close over a name that its function binds later."""
+
+    class Late:
+        __slots__ = ("x",)
+
+        def f(self) -> int:
+            return later
+
+    made = tracked(Late)()
+    made.x = 1
+    later = 5
+    assert (5, "/x") == (made.f(), made.last_change().pointer)

@@ -384,29 +384,3 @@ def test_keys_with_python_eq_keep_their_children() -> None:
     before = len(doc.tracking_changes())
     child.append(1)
     assert len(doc.tracking_changes()) == before
-
-
-def test_auto_convert_links_what_it_converts_at_any_depth() -> None:
-    """A plain document stored deep in a tree is tracked to its leaves; tuples are left alone."""
-    doc = TrackedDict(tracking_auto_convert=True)
-    doc["a"] = {"b": [{"c": {1, 2}}], "t": ([1], {})}
-    doc["a"]["b"][0]["c"].add(3)
-    assert doc.last_change().path == ("a", "b", 0, "c", 3)
-    assert type(doc["a"]["t"][0]) is list
-    shared = [1]
-    doc["twice"] = [shared, shared]
-    assert doc["twice"][0] is doc["twice"][1]
-    loop: list[Any] = []
-    loop.append(loop)
-    doc["loop"] = loop
-    assert doc["loop"][0] is doc["loop"]
-    doc._check()
-
-
-def test_a_linked_child_is_a_child_without_auto_convert() -> None:
-    """A tracked value that is stored is linked in any case; a plain one stays as it is."""
-    child = TrackedList()
-    doc = TrackedDict({"p": [1]}, c=child)
-    assert type(doc["p"]) is list
-    child.append(1)
-    assert doc.last_change().path == ("c", 0)

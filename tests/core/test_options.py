@@ -107,28 +107,6 @@ def test_children_inherit_options() -> None:
     assert list(doc.last_change().stack) == []
 
 
-def test_auto_convert_is_off_but_for_attributes_and_track() -> None:
-    """A plain container that is stored stays plain, unless asked for."""
-    assert type(TrackedDict(a=[1])["a"]) is list
-    assert type(TrackedDict(a=[1], tracking_auto_convert=True)["a"]) is TrackedList
-    assert type(TrackedList([[1]], tracking_auto_convert=True)[0]) is TrackedList
-    thing, other = Thing(), Thing(tracking_auto_convert=False)
-    thing.a = other.a = {}
-    assert (type(thing.a), type(other.a)) == (TrackedDict, dict)
-    assert type(track({"a": [1]}, tracking_auto_convert=False)) is TrackedDict
-
-
-def test_track_refuses_what_it_cannot_track() -> None:
-    """And gives back what is tracked already."""
-    d = TrackedDict()
-    assert track(d) is d
-    for wrong in (5, "text", (1,), frozenset(), object()):
-        with pytest.raises(TypeError):
-            track(wrong)
-    with pytest.raises(TypeError, match="tracking_"):
-        track({}, name="x")
-
-
 def test_options_are_no_items_and_other_keywords_are() -> None:
     """`update` takes any name; the constructor takes options out."""
     d = TrackedDict({"tracking_name": 1}, a=2, tracking_name="n")

@@ -17,7 +17,7 @@ from calls import Slow
 from oracle import apply
 from restless import restless
 
-from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
+from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
 
 THREADS = 8
 ROUNDS = int(os.environ.get("PYDATATRACKER_ROUNDS", "100"))
@@ -419,3 +419,46 @@ def test_a_collection_in_the_middle_of_a_call_is_no_gap() -> None:
     judge(d, {}, dict(d), past=False)
     judge(items, [], list(items), past=False)
     judge(s, set(), set(s), past=False)
+
+
+def test_threads_that_sort_and_insert() -> None:
+    """Live children stay linked, whatever overlaps."""
+    x = track([[n] for n in range(20)])
+
+    def work(k: int) -> None:
+        for n in range(150):
+            try:
+                if k % 2:
+                    x.sort(key=lambda item: item[0])
+                else:
+                    x.insert(1, [n])
+                    if len(x) > 40:
+                        x.pop()
+            except (ValueError, IndexError):  # modified during sort; empty while it is sorted
+                pass
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    with restless(1e-5):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    x._check()
+    assert x.tracking_verify() is None
+
+
+def test_threads_that_insert_containers() -> None:
+    """Linking a child takes memory: until 3.11 the collector let another thread in before the record stood."""
+    x = track([[n] for n in range(20)])
+
+    def work(k: int) -> None:
+        for n in range(150):
+            x.insert(1, [n])
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    with restless(1e-5):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert x.tracking_verify() is None

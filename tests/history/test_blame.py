@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from typing import Any
 
@@ -241,3 +242,31 @@ def test_hostile_keys_are_not_asked_while_recording() -> None:
         x["n"] = n
     assert [] == calls
     assert "alice" == x.tracking_blame("/k").actor
+
+
+@pytest.mark.parametrize("what", ["children", "tuples", "removed", "elements"])
+def test_remember_last_does_not_grow_for_ever(what: str) -> None:
+    """Containers that died, equal keys that are new objects, places that are gone: their marks go."""
+
+    def work(count: int) -> None:
+        for n in range(count):
+            if what == "children":
+                d["l"] = TrackedList([1])
+                d["l"].append(2)
+            elif what == "tuples":
+                d[(1, int("2"))] = n
+            elif what == "removed":
+                d[n] = 1
+                del d[n]
+            else:
+                s.add(n)
+                s.discard(n)
+
+    d = TrackedDict(tracking_remember_last=True, tracking_max_changes=5)
+    s = TrackedSet(tracking_remember_last=True, tracking_max_changes=5)
+    work(3000)
+    gc.collect()
+    before = len(gc.get_objects())
+    work(6000)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 1500

@@ -285,3 +285,17 @@ def test_one_container_twice_in_one_value_changes_once() -> None:
     held.append(6)
     held.reverse()
     assert [[6, 5], [6, 5]] == replay(x.tracking_changes())["m"]
+
+
+def test_lines_of_an_observer_that_is_told_after_the_commit() -> None:
+    """A value is written as it was just after its change, however late that is asked."""
+    x = TrackedDict()
+    lines: list[Any] = []
+    x.tracking_add_observer(lambda change: lines.append(change.to_dict(compact=True)))
+    with tracking_transaction():
+        x["k"] = TrackedList()
+        x["k"].append(1)
+        x.update(a=TrackedDict(), b=2)
+        x["a"]["deep"] = TrackedList([1])
+        x["a"]["deep"].append(2)
+    assert {"k": [1], "a": {"deep": [1, 2]}, "b": 2} == replay(lines)

@@ -391,3 +391,13 @@ def test_a_bad_count_is_refused(n: Any) -> None:
     with pytest.raises(TypeError, match="number of steps"):
         x.tracking_undo(n)
     assert {"a": 1} == x
+
+
+def test_undo_of_a_sort_without_values() -> None:
+    """Its record holds an order, which is no value."""
+    x = TrackedList([3, 1], tracking_keep_values=False)
+    x.sort()
+    x.tracking_undo()
+    assert [3, 1] == x
+    assert [1, 0] == x.last_change().to_dict()["order"]  # type: ignore[union-attr]
+    assert x.tracking_verify() is None

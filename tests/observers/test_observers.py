@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import logging
 from typing import Any
@@ -292,3 +293,32 @@ def test_tracking_attached_is_told_of_the_container() -> None:
     d = TrackedDict()
     d.tracking_add_observer(Listener())
     assert [place is d for place in places] == [True]
+
+
+def test_weak_observers_that_died_are_forgotten() -> None:
+    """At the next change, and when another is added."""
+
+    class Owner:
+        def method(self, change: Any) -> None:
+            pass
+
+    d = TrackedDict()
+    for _ in range(50):
+        d.tracking_add_observer(Owner().method, weak=True)
+    gc.collect()
+    d["a"] = 1
+    kinds = collections.Counter(type(each).__name__ for each in gc.get_objects() if type(each).__name__ == "Observer")
+    assert kinds["Observer"] <= 1
+    d.tracking_add_observer(lambda change: None)
+    d["b"] = 1
+
+
+def test_an_observer_that_always_changes_what_it_observes_is_stopped() -> None:
+    """A clear error from the statement that began it instead of a program that hangs; everything is recorded."""
+    d = TrackedDict(n=0, tracking_max_changes=10)
+    d.tracking_add_observer(lambda change: d.__setitem__("n", d["n"] + 1))
+    with pytest.raises(RecursionError, match="observers went on changing what they observe"):
+        d["go"] = 1
+    assert d["n"] > 1000
+    assert d["n"] == d.last_change().after
+    assert d.tracking_verify() is None

@@ -1,21 +1,24 @@
-"""The command line as users meet it: a process of its own, piped or under a pseudo-terminal."""
+"""The command line in a process of its own, piped or in a terminal."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links of POSIX")
 _OWN = ("NO_COLOR", "COLUMNS", "LINES", "PYDATATRACKER_LOG", "PYDATATRACKER_STACK", "PYDATATRACKER_SNAPSHOTS")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this environment without what would change the result, and with more."""
+    """Return this environment without the variables that change results."""
     kept = {key: value for key, value in os.environ.items() if key not in _OWN}
     return {**kept, "TERM": "xterm-256color", "TZ": "UTC", "PYTHONIOENCODING": "utf-8", **more}
 
@@ -37,7 +40,7 @@ def run(
 
 
 def run_in_terminal(*args: object, cwd: Path, columns: int = 80, **env: str) -> tuple[int, str]:
-    """Run the same under a pseudo-terminal; return exit status and all that it showed, newlines as ``\\n``."""
+    """Run the same under a pseudo-terminal; return exit status and output."""
     pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX")
     import fcntl
     import struct
@@ -67,7 +70,7 @@ def run_in_terminal(*args: object, cwd: Path, columns: int = 80, **env: str) -> 
 
 
 def change(**fields: Any) -> bytes:
-    """Return a line of a log."""
+    """Return a line of a log with these fields."""
     line = {
         "v": 1,
         "seq": 1,
@@ -81,3 +84,42 @@ def change(**fields: Any) -> bytes:
         **fields,
     }
     return json.dumps(line).encode() + b"\n"
+
+
+def interrupted(*args: object, cwd: Path, after: float) -> tuple[int, float, bytes]:
+    """Start a command and interrupt it after some seconds.
+
+    Returns the exit status, the seconds from the signal to the end, and standard error.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pydatatracker", *map(str, args)],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(after)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, time.monotonic() - start, errors
+
+
+def lines(count: int) -> bytes:
+    """Return the lines of a log in which nine keys are updated in turn."""
+    return b"".join(
+        change(seq=n, pointer=f"/k{n % 9}", path=[f"k{n % 9}"], after=n, uuid=f"{n:032x}") for n in range(1, count + 1)
+    )
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Write a log of one root that begins with data, and two changes of it."""
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(
+        change(seq=0, action="init", pointer="", path=[], after={"users": ["ann"], "n": 1})
+        + change(seq=1, pointer="/n", path=["n"], before=1, after=2, actor="bob")
+        + change(seq=2, action="add", pointer="/users/1", path=["users", 1], after="x", actor="eve")
+    )
+    return path

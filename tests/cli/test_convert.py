@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import pathlib
@@ -12,14 +11,12 @@ import tempfile
 from typing import Any
 
 import pytest
-from command import change, run, run_in_terminal
+from command import change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker.cli import main
 from pydatatracker.query import connect, write_parquet
-
-duckdb = pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
 
 JSON = st.recursive(
     st.none()
@@ -155,59 +152,3 @@ def test_a_chrome_trace(tmp_path: pathlib.Path) -> None:
     instants = [each for each in events if each["ph"] == "i"]
     assert [0, 1e6, 2e6, 3e6] == [each["ts"] for each in instants]
     assert ["a", "b", "a", "b"] == [names[each["pid"], each["tid"]] for each in instants]
-
-
-@pytest.mark.parametrize("columns", [60, 80, 200])
-def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> None:
-    """A table as wide as the terminal at most, nothing in it reaches it raw; CSV and JSON for programs."""
-    log = tmp_path / "log.jsonl"
-    log.write_bytes(
-        b"".join(change(seq=n, actor="\x1b[31mred", pointer="/x" * 60, path=["x"], after=n) for n in range(3))
-    )
-    sql = "select seq, actor, pointer, after from changes order by seq"
-    status, shown = run_in_terminal("query", sql, log, cwd=tmp_path, columns=columns)
-    assert (0, False) == (status, "\x1b" in shown)
-    assert columns >= max(map(len, shown.splitlines()))
-    rows = list(csv.reader(io.StringIO(run("query", "--format", "csv", sql, log, cwd=tmp_path).stdout)))
-    assert ["seq", "actor", "pointer", "after"] == rows[0]
-    found = [json.loads(line) for line in run("query", "--format", "json", sql, log, cwd=tmp_path).stdout.splitlines()]
-    assert [0, 1, 2] == [each["seq"] for each in found]
-
-
-@pytest.mark.parametrize(
-    ("sql", "name"), [("selec", "log.jsonl"), ("select 1", "none.jsonl"), ("select nothing from changes", "*.jsonl")]
-)
-def test_a_wrong_query_is_a_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
-    """Status 2, what DuckDB says, no traceback."""
-    (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
-    done = run("query", sql, name, cwd=tmp_path)
-    assert (2, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("pydatatracker: ")
-    assert "Traceback" not in done.stderr
-
-
-def test_without_duckdb(tmp_path: pathlib.Path) -> None:
-    """One sentence that names the extra, status 2."""
-    (tmp_path / "duckdb.py").write_text("raise ImportError('no duckdb')\n")
-    (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
-    for args in (("query", "select 1", "log.jsonl"), ("convert", "log.jsonl", "--to", "parquet", "-o", "x")):
-        done = run(*args, cwd=tmp_path, PYTHONPATH=str(tmp_path))
-        assert (2, 'pydatatracker: queries need duckdb: pip install "pydatatracker[query]"\n') == (
-            done.returncode,
-            done.stderr,
-        )
-
-
-def test_query_takes_the_filters(tmp_path: pathlib.Path) -> None:
-    """They choose the rows; the lines that cannot be read are named; for what is no file of lines SQL has its own."""
-    lines = [change(seq=n, actor="ab"[n % 2], pointer=f"/k/{n}", path=["k", n], after=n) for n in range(10)]
-    (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + b"nonsense\n")
-    sql = "select count(*) as n, min(seq) as first from changes"
-    done = run("query", sql, "log.jsonl", "--actor", "b", "--seq", "4..", "--format", "csv", cwd=tmp_path)
-    assert (1, ["n,first", "3,5"]) == (done.returncode, done.stdout.splitlines())
-    assert "log.jsonl: line 11, byte" in done.stderr
-    done = run("query", sql, "log.jsonl", "--path", "/k/7", "--format", "json", cwd=tmp_path)
-    assert '{"n": 1, "first": 7}\n' == done.stdout
-    done = run("query", sql, "x.parquet", "--actor", "b", cwd=tmp_path)
-    assert (2, "") == (done.returncode, done.stdout)
-    assert "where actor = 'ann'" in done.stderr

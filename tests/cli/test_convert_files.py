@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import pytest
-from command import change, environment, run
+from command import POSIX, change, environment, interrupted, lines, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,35 +19,11 @@ from pydatatracker.exporters.sqlite import SqliteSink, row_of
 from pydatatracker.io.line import parse
 
 FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links of POSIX")
 
 
 def form_is_there(form: str) -> None:
     if form == "parquet":
         pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-
-
-def lines(count: int) -> bytes:
-    return b"".join(
-        change(seq=n, pointer=f"/k{n % 9}", path=[f"k{n % 9}"], after=n, uuid=f"{n:032x}") for n in range(1, count + 1)
-    )
-
-
-def interrupted(*args: object, cwd: pathlib.Path, after: float) -> tuple[int, float, bytes]:
-    """Start a command, press Ctrl-C after some seconds; (exit status, seconds until the end, standard error)."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pydatatracker", *map(str, args)],
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    time.sleep(after)
-    assert process.poll() is None, process.communicate()
-    process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, time.monotonic() - start, errors
 
 
 # ---- whole files or none
@@ -232,71 +206,6 @@ def test_a_terminal_gets_nothing_but_letters(tmp_path: pathlib.Path) -> None:
 
 
 # ---- long queries
-
-
-@POSIX
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select count(*) from range(10000000) a, range(10000000) b where a.range + b.range = 7",
-        "select * from changes a, changes b, changes c, changes d order by 1",
-        "select * from range(10000000000)",
-    ],
-)
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> None:
-    """Whether it computes, sorts or prints: status 130, soon, and nothing is said."""
-    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-    (tmp_path / "log.jsonl").write_bytes(lines(200))
-    status, seconds, errors = interrupted("query", "--format", form, sql, "log.jsonl", cwd=tmp_path, after=1.5)
-    assert (130, b"") == (status, errors)
-    assert seconds < 5
-
-
-def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
-    """``| head`` gets its lines, and the rest is not computed."""
-    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-    (tmp_path / "log.jsonl").write_bytes(lines(2))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pydatatracker", "query", "--format", "csv", "select * from range(10000000000)",
-         "log.jsonl"],
-        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert b"range\r\n" == process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr is not None
-    assert b"" == process.stderr.read()
-    process.stderr.close()
-    assert 0 == process.wait(60)
-
-
-def test_rows_of_many_batches_are_all_there(tmp_path: pathlib.Path) -> None:
-    """In order, each once, in every form; a table's columns become wider where they have to."""
-    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-    (tmp_path / "log.jsonl").write_bytes(lines(2))
-    sql = "select range as n, repeat('x', (range / 700)::int) as x from range(3501)"
-    csv = run("query", "--format", "csv", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
-    rows = [
-        json.loads(line)
-        for line in run("query", "--format", "json", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
-    ]
-    table = run("query", sql, "log.jsonl", cwd=tmp_path).stdout.splitlines()
-    assert [row["n"] for row in rows] == list(range(3501))
-    assert [f"{row['n']},{row['x']}" for row in rows] == csv[1:]
-    assert [[str(row["n"]), *([row["x"]] if row["x"] else [])] for row in rows] == [line.split() for line in table[1:]]
-    assert ["n"] == run("query", "select 1 as n where false", "log.jsonl", cwd=tmp_path).stdout.splitlines()
-
-
-def test_a_line_of_any_length(tmp_path: pathlib.Path) -> None:
-    """Longer than DuckDB's buffers: it is asked again with more room."""
-    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-    (tmp_path / "log.jsonl").write_bytes(lines(2) + change(seq=3, after="x" * 40_000_000))
-    done = run("query", "--format", "csv", "select seq, length(after) from changes", "log.jsonl", cwd=tmp_path)
-    assert ["1,1", "2,1", "3,40000002"] == done.stdout.splitlines()[1:]
-    assert 0 == run("convert", "log.jsonl", "--to", "parquet", "-o", "x.parquet", cwd=tmp_path).returncode
-    done = run("query", "--format", "csv", "select seq, length(after) from changes", "x.parquet", cwd=tmp_path)
-    assert ["1,1", "2,1", "3,40000002"] == done.stdout.splitlines()[1:]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")

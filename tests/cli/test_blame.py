@@ -1,0 +1,54 @@
+"""``blame`` and ``history``: a log gives what its container would have given."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from gardening import STEPS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rebuilding import Run, by_three, compare_blame, fail, fresh, logged, say, two
+
+from pydatatracker.cli.replay.logs import Logs
+from pydatatracker.cli.replay.rebuilt import Rebuilt, Roots
+
+__all__ = ["say", "two"]  # the fixtures
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
+def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> None:
+    """Every place has the same last change, and the same history, as the live container says."""
+    path = fresh()
+    x = by_three(path, steps)
+    with Logs([path], fail) as logs, Roots(logs, fail) as roots:
+        key = next(iter(roots.by_root))
+        compare_blame(x, Rebuilt(roots, key), Rebuilt(roots, key, remember=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
+    """Of any session, also with containers that move and keys that are tuples: ``blame --all`` keeps no other change."""
+    path = fresh()
+    logged(steps, path)
+    with Logs([path], fail) as logs, Roots(logs, fail) as roots:
+        for key in roots.by_root:
+            both = Rebuilt(roots, key), Rebuilt(roots, key, remember=True)
+            whole, short = ({place: line.seq for place, line in each.blame(None)} for each in both)
+            assert whole == short
+            for place in whole:
+                assert [whole[place]] == [line.seq for _, line in both[1].blame(place)]
+
+
+def test_history_and_blame_of_one_place(two: pathlib.Path, say: Run) -> None:
+    """All changes of it, oldest first, as lines or as JSON; a place that nobody changed is no error."""
+    status, out, _ = say("history", two, "/x", "--root", "#1", "--json")
+    assert (0, ["ann", None]) == (status, [json.loads(line).get("actor") or None for line in out.splitlines()])
+    assert "5" in say("blame", two, "/x", "--root", "#1")[1]
+    status, out, err = say("blame", two, "/nothing")
+    assert (0, "", True) == (status, out, "/nothing" in err)
+    assert 2 == say("blame", two, "x")[0]
+    assert 2 == say("blame", two)[0]

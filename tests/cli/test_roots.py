@@ -1,0 +1,71 @@
+"""Logs of several containers: how commands name and select them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from pathlib import Path
+
+import pytest
+from command import change, run
+from rebuilding import Run, say, two
+
+__all__ = ["say", "two"]  # the fixtures
+
+
+def test_a_log_of_several_containers(two: pathlib.Path, say: Run) -> None:
+    """Blame shows them as `show` numbers them; what needs one of them asks for it, and takes a number or an id."""
+    status, out, _ = say("blame", two, "--all")
+    assert (0, ["#2/x", "/x"]) == (status, sorted(line.split()[0] for line in out.splitlines()))
+    status, _, err = say("at", two, "now")
+    assert (2, True) == (status, "--root" in err)
+    ids = [line.split()[1] for line in err.splitlines() if line.startswith("  #")]
+    assert {"x": 5} == json.loads(say("at", two, "now", "--root", "#1")[1])
+    assert {"x": {"deep": [1, 2]}} == json.loads(say("at", two, "now", "--root", ids[1])[1])
+    assert 2 == say("at", two, "now", "--root", "#3")[0]
+    assert 2 == say("at", two, "now", "--root", "#0")[0]
+
+
+ROOTS = ("a" * 32, "b" * 32, "c" * 32)
+
+
+@pytest.fixture
+def three(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Three roots in one log."""
+    path = tmp_path / "three.jsonl"
+    lines = [
+        change(seq=n, action="add", pointer=f"/k{n}", path=[f"k{n}"], after=n, root=ROOTS[n % 3]) for n in range(9)
+    ]
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def test_roots_have_one_name(three: pathlib.Path) -> None:
+    """What show calls a root is what --root takes and what blame says; with filters it is the id, never a wrong number."""
+    whole = run("show", three, cwd=three.parent).stdout.splitlines()
+    assert ["/k0", "#2/k1", "#3/k2"] == [line.split(" add ")[1].split()[0] for line in whole[:3]]
+    for args in (("--path", "/k4"), ("--tail", "5")):
+        shown = run("show", three, *args, cwd=three.parent).stdout
+        assert "@bbbbbbbb/k4" in shown
+        assert "#" not in shown
+    for name in ("#2/k4", "@bbbbbbbb/k4"):
+        done = run("blame", three, name, cwd=three.parent)
+        assert "#2/k4" == done.stdout.split()[0]
+        assert done.stdout.count("#2/k4") == 2
+        assert 1 == len(run("history", three, name, cwd=three.parent).stdout.splitlines())
+    assert {"k1": 1, "k4": 4, "k7": 7} == json.loads(run("at", three, "9", "--root", "@bbbb", cwd=three.parent).stdout)
+    told = run("at", three, "9", cwd=three.parent).stderr
+    assert [f"#{n + 1}" for n in range(3)] == [line.split()[0] for line in told.splitlines()[1:]]
+
+
+def test_roots_are_told_apart(tmp_path: Path) -> None:
+    """A place under the second root of the log has #2 in front, by process and root; the first has nothing."""
+    path = tmp_path / "roots.jsonl"
+    path.write_bytes(
+        change(pid=1, root="a", pointer="/x", path=["x"], after=1)
+        + change(pid=1, root="b", pointer="/x", path=["x"], after=1)
+        + change(pid=2, root="a", pointer="", path=[], action="lock")
+        + change(pid=1, root="a", pointer="/y", path=["y"], after=1)
+    )
+    shown = run("show", path, cwd=tmp_path).stdout
+    assert ["/x", "#2/x", "#3(root)", "/y"] == [line.split()[4] for line in shown.splitlines()]
