@@ -69,73 +69,35 @@ class tracking_actor:
         return tracking_actor(self._actor, **self._context)
 
     def __call__(self, function: F) -> F:
-        import inspect  # a third of what the library costs to import
-
-        wrapper: Any
         if isinstance(function, type):
             raise TypeError(
                 f"@tracking_actor takes a function, not the class {function.__name__}; decorate its methods"
             )
+        import inspect  # a third of what the library costs to import
+
+        wrap: Callable[[Any, Callable[[], Any]], Any] = _in_call
         if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def in_coroutine(*args: Any, **kwargs: Any) -> Any:
-                with self._fresh():
-                    return await function(*args, **kwargs)
-
-            wrapper = in_coroutine
+            wrap = _in_coroutine
         elif inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def in_generator(*args: Any, **kwargs: Any) -> Any:
-                # between two yields the caller runs: the actor holds only while the generator does
-                generator = function(*args, **kwargs)
-                step: Callable[..., Any] = generator.send
-                given: tuple[Any, ...] = (None,)
-                while True:
-                    try:
-                        with self._fresh():
-                            item = step(*given)
-                    except StopIteration as stop:
-                        return stop.value
-                    try:
-                        step, given = generator.send, ((yield item),)
-                    except GeneratorExit:
-                        with self._fresh():
-                            generator.close()
-                        raise
-                    except BaseException as error:  # thrown in: the generator decides
-                        step, given = generator.throw, (error,)
-
-            wrapper = in_generator
+            wrap = _in_generator
         elif inspect.isasyncgenfunction(function):
+            wrap = _in_async_generator
+        return wrap(function, self._fresh)  # type: ignore[no-any-return]
 
-            @functools.wraps(function)
-            async def in_async_generator(*args: Any, **kwargs: Any) -> Any:
-                generator = function(*args, **kwargs)
-                given: Any = None
-                try:
-                    while True:
-                        try:
-                            with self._fresh():
-                                item = await generator.asend(given)
-                        except StopAsyncIteration:
-                            return
-                        given = yield item
-                finally:
-                    with self._fresh():
-                        await generator.aclose()
 
-            wrapper = in_async_generator
-        else:
+class _Bound:
+    """A scope that was current elsewhere, for the length of a block."""
 
-            @functools.wraps(function)
-            def in_call(*args: Any, **kwargs: Any) -> Any:
-                with self._fresh():
-                    return function(*args, **kwargs)
+    __slots__ = ("_scope", "_token")
 
-            wrapper = in_call
-        return wrapper  # type: ignore[no-any-return]
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._token = set_scope(self._scope)
+
+    def __exit__(self, *error: object) -> None:
+        reset_scope(self._token)
 
 
 def propagate(function: F) -> F:
@@ -153,27 +115,74 @@ def propagate(function: F) -> F:
     >>> d.last_change().actor
     'importer'
     """
-    scope = scope_variable.get()
     import inspect
 
-    if inspect.iscoroutinefunction(function):
+    scope = scope_variable.get()
+    wrap = _in_coroutine if inspect.iscoroutinefunction(function) else _in_call
+    return wrap(function, lambda: _Bound(scope))  # type: ignore[no-any-return]
 
-        @functools.wraps(function)
-        async def coroutine_with_scope(*args: Any, **kwargs: Any) -> Any:
-            token = set_scope(scope)
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                reset_scope(token)
 
-        return coroutine_with_scope  # type: ignore[return-value]
+# ---- functions that run in a scope; ``scope()`` is a new context manager each time
 
+
+def _in_call(function: Any, scope: Callable[[], Any]) -> Any:
     @functools.wraps(function)
-    def with_scope(*args: Any, **kwargs: Any) -> Any:
-        token = set_scope(scope)
-        try:
+    def in_call(*args: Any, **kwargs: Any) -> Any:
+        with scope():
             return function(*args, **kwargs)
-        finally:
-            reset_scope(token)
 
-    return with_scope  # type: ignore[return-value]
+    return in_call
+
+
+def _in_coroutine(function: Any, scope: Callable[[], Any]) -> Any:
+    @functools.wraps(function)
+    async def in_coroutine(*args: Any, **kwargs: Any) -> Any:
+        with scope():
+            return await function(*args, **kwargs)
+
+    return in_coroutine
+
+
+def _in_generator(function: Any, scope: Callable[[], Any]) -> Any:
+    @functools.wraps(function)
+    def in_generator(*args: Any, **kwargs: Any) -> Any:
+        # between two yields the caller runs: the actor holds only while the generator does
+        generator = function(*args, **kwargs)
+        step: Callable[..., Any] = generator.send
+        given: tuple[Any, ...] = (None,)
+        while True:
+            try:
+                with scope():
+                    item = step(*given)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                step, given = generator.send, ((yield item),)
+            except GeneratorExit:
+                with scope():
+                    generator.close()
+                raise
+            except BaseException as error:  # thrown in: the generator decides
+                step, given = generator.throw, (error,)
+
+    return in_generator
+
+
+def _in_async_generator(function: Any, scope: Callable[[], Any]) -> Any:
+    @functools.wraps(function)
+    async def in_async_generator(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        given: Any = None
+        try:
+            while True:
+                try:
+                    with scope():
+                        item = await generator.asend(given)
+                except StopAsyncIteration:
+                    return
+                given = yield item
+        finally:
+            with scope():
+                await generator.aclose()
+
+    return in_async_generator

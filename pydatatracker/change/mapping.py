@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from traceback import StackSummary
 from types import MappingProxyType
 from typing import Any
@@ -22,24 +22,12 @@ __all__ = ["ReadChange", "to_dict"]
 _VALUES = ("path", "location", "before", "after")  # here empty says something
 
 
-def _step(key: Any) -> Any:
-    return encode(key)
-
-
 def _without_empty(line: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     """Build what `ChangeLogEntry.to_dict` returns."""
-    seq = change.seq
-    if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
-
-        def encoded(value: Any) -> Any:
-            return encode(value_at(value, seq))
-
-    else:
-        encoded = encode
     line: dict[str, Any] = {
         "v": 1,
         "seq": change.seq,
@@ -49,14 +37,35 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
         "action": change.action,
         "method": change.method,
         "type": change.type,
-        "pointer": change.pointer,
-        "path": [_step(key) for key in change.path],
     }
+    _put_place(line, change)
+    _put_values(line, change)
+    _put_origin(line, change)
+    if compact:
+        return _without_empty(line)
+    line["tree"] = [
+        {**node, "location": None if node["location"] is None else encode(node["location"])} for node in change.tree
+    ]
+    line["extra"] = change.extra
+    return line
+
+
+def _put_place(line: dict[str, Any], change: ChangeLogEntry) -> None:
+    line["pointer"] = change.pointer
+    line["path"] = [encode(key) for key in change.path]
     paths = change.paths
     if len(paths) > 1:
-        line["paths"] = [[_step(key) for key in path] for path in paths]
+        line["paths"] = [[encode(key) for key in path] for path in paths]
     if change.location is not None:
-        line["location"] = _step(change.location)
+        line["location"] = encode(change.location)
+
+
+def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
+    seq = change.seq
+    encoded: Callable[[Any], Any] = encode
+    if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
+        encoded = lambda value: encode(value_at(value, seq))  # noqa: E731
+
     if change.before is not MISSING:
         line["before"] = encoded(change.before)
     if change.after is not MISSING:
@@ -69,6 +78,9 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     rows = change.changes
     if rows:
         line["changes"] = [[encode(key), encoded(before), encoded(after)] for key, before, after in rows]
+
+
+def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
     line["actor"] = change.actor
     line["context"] = {str(key): encode(value) for key, value in change.context.items()}
     if change.transaction is not None:
@@ -80,13 +92,6 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     line["stack"] = [
         {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
     ]
-    if compact:
-        return _without_empty(line)
-    line["tree"] = [
-        {**node, "location": None if node["location"] is None else _step(node["location"])} for node in change.tree
-    ]
-    line["extra"] = change.extra
-    return line
 
 
 class ReadChange(ChangeLogEntry):

@@ -51,38 +51,16 @@ def location_of(change: ChangeLogEntry) -> Any:
 
 def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
     """Build ``change.extra``."""
-    shape, action = change._shape, change.action
+    action = change.action
     extra: dict[str, Any] = {"action": action}
     location = location_of(change)
     if location is not MISSING:
         extra["location"] = location
-    old_text = None if change.rare is None else change.rare.old_text
-    new_text = None if change.rare is None else change.rare.new_text
-    if shape == "slot":
-        before = text(change.old) if old_text is None else old_text
-        after = text(change.new) if new_text is None else new_text
-        extra["value"] = before if action == "remove" else after
-        if action == "remove" or (change.index >= 0 and change.old is not MISSING):
-            extra["removed_items"] = f"[{_in_list(change.old, old_text)}]"
-        if change.index >= 0 and change.key is not MISSING:
-            extra["passed_index"] = text(change.key)
-        if change.method == "setdefault":
-            extra["default"] = extra["return_value"] = after
-        elif change.method in ("pop", "popitem"):
-            extra["return_value"] = before
-    elif shape in ("splice", "elements"):
-        removed = text(list(change.old)) if old_text is None else old_text
-        extra["value"] = removed if not change.new else text(list(change.new)) if new_text is None else new_text
-        if change.old:
-            extra["removed_items"] = removed
-    elif shape in ("rows", "fill"):
-        rows = change.changes
-        old = [row for row in rows if row[1] is not MISSING]
-        new = [row for row in rows if row[2] is not MISSING]
-        removed = text([row[1] for row in old]) if old_text is None else old_text
-        extra["value"] = _pairs(new, 2, new_text) if new else _pairs(old, 1, old_text)
-        if old:
-            extra["removed_items"] = removed
+    slot = _slot_texts(change) if change._shape == "slot" else None
+    if slot is not None:
+        _put_slot(extra, change, *slot)
+    elif change._shape in ("splice", "elements", "rows", "fill"):
+        _put_several(extra, change)
     elif action == "init":
         extra["init_data"] = "" if change.after is MISSING else text(change.after)
     extra["method"] = change.method
@@ -92,14 +70,54 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
         if change.location is not None:
             extra["attribute_name"] = text(change.location)
             extra["attribute_locked"] = str(action == "lock")
-        if shape == "slot":
-            extra["data_pre_change"] = "" if change.old is MISSING else before
-            extra["data_post_change"] = "" if change.new is MISSING else after
+        if slot is not None:
+            extra["data_pre_change"] = "" if change.old is MISSING else slot[0]
+            extra["data_post_change"] = "" if change.new is MISSING else slot[1]
     if "data_pre_change" not in extra:
         pre_post = _snapshots(change)
         if pre_post is not None:
             extra["data_pre_change"], extra["data_post_change"] = pre_post
     return extra
+
+
+def _kept_texts(change: ChangeLogEntry) -> tuple[str | None, str | None]:
+    """Return the texts of old and new value that were made at the time of the change, None where there is none."""
+    return (None, None) if change.rare is None else (change.rare.old_text, change.rare.new_text)
+
+
+def _slot_texts(change: ChangeLogEntry) -> tuple[str, str]:
+    old, new = _kept_texts(change)
+    return text(change.old) if old is None else old, text(change.new) if new is None else new
+
+
+def _put_slot(extra: dict[str, Any], change: ChangeLogEntry, before: str, after: str) -> None:
+    action = change.action
+    extra["value"] = before if action == "remove" else after
+    if action == "remove" or (change.index >= 0 and change.old is not MISSING):
+        extra["removed_items"] = f"[{_in_list(change.old, _kept_texts(change)[0])}]"
+    if change.index >= 0 and change.key is not MISSING:
+        extra["passed_index"] = text(change.key)
+    if change.method == "setdefault":
+        extra["default"] = extra["return_value"] = after
+    elif change.method in ("pop", "popitem"):
+        extra["return_value"] = before
+
+
+def _put_several(extra: dict[str, Any], change: ChangeLogEntry) -> None:
+    old_text, new_text = _kept_texts(change)
+    if change._shape in ("splice", "elements"):
+        removed = text(list(change.old)) if old_text is None else old_text
+        extra["value"] = removed if not change.new else text(list(change.new)) if new_text is None else new_text
+        if change.old:
+            extra["removed_items"] = removed
+        return
+    rows = change.changes
+    old = [row for row in rows if row[1] is not MISSING]
+    new = [row for row in rows if row[2] is not MISSING]
+    removed = text([row[1] for row in old]) if old_text is None else old_text
+    extra["value"] = _pairs(new, 2, new_text) if new else _pairs(old, 1, old_text)
+    if old:
+        extra["removed_items"] = removed
 
 
 def _in_list(value: Any, words: str | None) -> str:

@@ -30,15 +30,15 @@ def connect(tracked_dict: type, tracked_list: type, tracked_set: type) -> None:
 
 
 def _marks_before(size: int, later: list[Any]) -> Any:
-    from pydatatracker.history import blame
+    from pydatatracker.history.marks import marks_before
 
-    return blame.marks_before(size, later)
+    return marks_before(size, later)
 
 
 def _mark(marks: Any, change: Any) -> None:
-    from pydatatracker.history import blame
+    from pydatatracker.history.marks import mark
 
-    blame.mark(marks, change)
+    mark(marks, change)
 
 
 def _compile_redact(given: Any) -> Any:

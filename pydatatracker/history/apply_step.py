@@ -116,36 +116,40 @@ def _held(target: Any, key: Any) -> Any:
 
 
 def _check(target: Any, path: tuple[Any, ...], step: Step) -> None:
-    wanted: list[tuple[Any, Any]] = []
+    """Raise ReplicaError unless target holds what the log says was there."""
     if not isinstance(target, (dict, list, set)):
         for key in (path[-1],) if step.is_slot else [row[0] for row in step.rows]:
             _check_attribute(target, key, path, step)
+    for key, before in _expected(target, path, step):
+        held = _held(target, key)
+        if not _agrees(held, before):
+            raise _unfit(step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
+
+
+def _expected(target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any, Any]]:
+    """Return (key, value) of what a step says was there; raise ReplicaError if target cannot hold it."""
     if step.splice is not None:
         start, removed, _ = step.splice
         if not isinstance(target, list) or start > len(target):
             raise _unfit(step, path, f"an item before position {start}", MISSING)
-        wanted = [(start + n, item) for n, item in enumerate(removed)]
-    elif step.order is not None:
+        return [(start + n, item) for n, item in enumerate(removed)]
+    if step.order is not None:
         if not isinstance(target, list) or sorted(step.order) != list(range(len(target))):
             raise _unfit(step, path, f"a list of {len(step.order)} items", target)
-    elif step.is_slot:
+        return []
+    if step.is_slot:
         if isinstance(target, list) and step.before is MISSING:
             if not isinstance(path[-1], int) or not 0 <= path[-1] <= len(target):
                 raise _unfit(step, path, f"a place for position {path[-1]}", MISSING)
-        else:
-            wanted = [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
-    elif isinstance(target, list):
-        wanted = [(key, before) for key, before, _ in step.rows if before is not MISSING]
-    else:
-        met: dict[Any, Any] = {}
-        for key, before, after in step.rows:
-            if key not in met:
-                wanted.append((_element(before, after) if isinstance(target, set) else key, before))
-            met[key] = after
-    for key, before in wanted:
-        held = _held(target, key)
-        if not _agrees(held, before):
-            raise _unfit(step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
+            return []
+        return [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
+    if isinstance(target, list):
+        return [(key, before) for key, before, _ in step.rows if before is not MISSING]
+    first: dict[Any, tuple[Any, Any]] = {}
+    for key, before, after in step.rows:
+        if key not in first:  # the first row of a key knows what was there
+            first[key] = (_element(before, after) if isinstance(target, set) else key, before)
+    return list(first.values())
 
 
 def _check_attribute(target: Any, name: Any, path: tuple[Any, ...], step: Step) -> None:

@@ -13,6 +13,7 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.history.inverse import Operation, operation
+from pydatatracker.history.marks import back
 from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["blame_all", "history_of"]
@@ -220,20 +221,25 @@ def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
             return index + len(done.old) - len(done.new), False, MISSING
         return (index, True, done.old[offset]) if offset < len(done.old) else (-1, True, MISSING)
     if done.shape == "rows":
-        places = done.new[::3]
-        if done.new[1] is MISSING:
-            for at in reversed(places):
-                if at == index:
-                    return -1, True, MISSING
-                index -= at < index
-            return index, False, MISSING
-        if done.new[2] is MISSING:
-            for at in places:
-                index += at <= index
-            return index, False, MISSING
-        for n in range(0, len(done.new), 3):
-            if done.new[n] == index:
-                return index, True, done.new[n + 1]
+        return _index_before_rows(done.new, index)
+    return index, False, MISSING
+
+
+def _index_before_rows(rows: Any, index: int) -> tuple[int, bool, Any]:
+    places = rows[::3]
+    if rows[1] is MISSING:  # inserted, each index as it then was
+        for at in reversed(places):
+            if at == index:
+                return -1, True, MISSING
+            index -= at < index
+        return index, False, MISSING
+    if rows[2] is MISSING:  # removed, each index as it was before
+        for at in places:
+            index += at <= index
+        return index, False, MISSING
+    for n in range(0, len(rows), 3):
+        if rows[n] == index:
+            return index, True, rows[n + 1]
     return index, False, MISSING
 
 
@@ -262,7 +268,7 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
                 found.setdefault((*path, _shown(key)), change)
             continue
         now = items.setdefault(node, list(range(list.__len__(node.container))))
-        for index in _back(now, done):
+        for index in back(now, done):
             if index >= 0 and counts:
                 found.setdefault((*path, index), change)
     for log in _core.logs(container):
@@ -314,69 +320,3 @@ def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:
                 pairs = enumerate(held) if tracker.kind == "list" else held.items()
                 todo.extend((item, (*path, key)) for key, item in pairs)
     return found
-
-
-def _back(now: list[int], done: Operation) -> list[int]:
-    """Take a list of present indices back before a record; the present indices of the items it changed."""
-    if done.shape == "order":
-        after = list(now)
-        for new, old in enumerate(done.new):
-            now[old] = after[new]
-        return []
-    if done.shape == "slot":
-        if done.old is MISSING:
-            return [now.pop(done.index)]
-        if done.new is MISSING:
-            now.insert(done.index, -1)
-            return []
-        return [now[done.index]]
-    if done.shape == "splice":
-        stop = done.index + len(done.new)
-        touched = now[done.index : stop]
-        kept = touched[: len(done.old)]
-        now[done.index : stop] = kept + [-1] * (len(done.old) - len(kept))
-        return touched
-    places = done.new[::3]
-    if done.new[1] is MISSING:
-        return [now.pop(at) for at in reversed(places)]
-    if done.new[2] is MISSING:
-        for at in places:
-            now.insert(at, -1)
-        return []
-    return [now[at] for at in places]
-
-
-# ---- what tracking_remember_last keeps of a list: its marks, an item each, as they were at the ring's oldest record
-
-
-def marks_before(size: int, later: list[Change]) -> list[Change | None]:
-    """Marks of a list that holds size items after the later changes, newest first: nothing known yet. O(later)."""
-    now = [-1] * size
-    for change in later:
-        _back(now, operation(change))
-    return [None] * len(now)
-
-
-def mark(marks: list[Change | None], change: Change) -> None:
-    """Note change at the items that it touched. O(1), or O(items of the change)."""
-    done = operation(change)
-    if done.shape == "order":
-        marks[:] = [marks[old] for old in done.new]
-    elif done.shape == "slot":
-        if done.old is MISSING:
-            marks.insert(done.index, change)
-        elif done.new is MISSING:
-            del marks[done.index]
-        else:
-            marks[done.index] = change
-    elif done.shape == "splice":
-        marks[done.index : done.index + len(done.old)] = [change] * len(done.new)
-    elif done.new[1] is MISSING:
-        for at in done.new[::3]:
-            marks.insert(at, change)
-    elif done.new[2] is MISSING:
-        for at in reversed(done.new[::3]):
-            del marks[at]
-    else:
-        for at in done.new[::3]:
-            marks[at] = change

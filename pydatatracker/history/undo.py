@@ -284,21 +284,25 @@ def revert(
     if not wanted:
         return []
 
-    def part(change: Change) -> Operation:
-        done = operation(change)
-        if pattern is None or done.shape not in ("rows", "elements") or change._node.kind == "list":
-            return done
-        if done.shape == "elements":
-            chosen = [
-                tuple(e for e in elements if _core.matches_at(change, pattern, container, e))
-                for elements in (done.old, done.new)
-            ]
-            return Operation("elements", old=chosen[0], new=chosen[1])
-        rows = done.new
-        kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]
-        return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]))
+    if pattern is None:
+        return take_back_all(container, wanted)
+    return take_back_all(container, wanted, lambda change: _part_at(change, pattern, container))
 
-    return take_back_all(container, wanted, part)
+
+def _part_at(change: Change, pattern: Any, container: Any) -> Operation:
+    """Return what a change did to the places that a glob matches: of a bulk call only those rows or elements."""
+    done = operation(change)
+    if done.shape not in ("rows", "elements") or change._node.kind == "list":
+        return done
+    if done.shape == "elements":
+        old, new = (
+            tuple(each for each in elements if _core.matches_at(change, pattern, container, each))
+            for elements in (done.old, done.new)
+        )
+        return Operation("elements", old=old, new=new)
+    rows = done.new
+    kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]
+    return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]))
 
 
 def take_back_all(

@@ -1,0 +1,75 @@
+"""Marks: the last change of each item of a list, carried through the records that leave the ring.
+
+`tracking_remember_last` keeps them for a list as it was at the oldest record that the ring holds. `back` goes from the
+present to that point.
+"""
+
+from __future__ import annotations
+
+from pydatatracker._core import MISSING, Change
+from pydatatracker.history.inverse import Operation, operation
+
+__all__ = ["back", "mark", "marks_before"]
+
+
+def marks_before(size: int, later: list[Change]) -> list[Change | None]:
+    """Marks of a list that holds size items after the later changes, newest first: nothing known yet. O(later)."""
+    now = [-1] * size
+    for change in later:
+        back(now, operation(change))
+    return [None] * len(now)
+
+
+def mark(marks: list[Change | None], change: Change) -> None:
+    """Note change at the items that it touched. O(1), or O(items of the change)."""
+    done = operation(change)
+    if done.shape == "order":
+        marks[:] = [marks[old] for old in done.new]
+    elif done.shape == "slot":
+        if done.old is MISSING:
+            marks.insert(done.index, change)
+        elif done.new is MISSING:
+            del marks[done.index]
+        else:
+            marks[done.index] = change
+    elif done.shape == "splice":
+        marks[done.index : done.index + len(done.old)] = [change] * len(done.new)
+    elif done.new[1] is MISSING:
+        for at in done.new[::3]:
+            marks.insert(at, change)
+    elif done.new[2] is MISSING:
+        for at in reversed(done.new[::3]):
+            del marks[at]
+    else:
+        for at in done.new[::3]:
+            marks[at] = change
+
+
+def back(now: list[int], done: Operation) -> list[int]:
+    """Take a list of present indices back before a record; the present indices of the items it changed."""
+    if done.shape == "order":
+        after = list(now)
+        for new, old in enumerate(done.new):
+            now[old] = after[new]
+        return []
+    if done.shape == "slot":
+        if done.old is MISSING:
+            return [now.pop(done.index)]
+        if done.new is MISSING:
+            now.insert(done.index, -1)
+            return []
+        return [now[done.index]]
+    if done.shape == "splice":
+        stop = done.index + len(done.new)
+        touched = now[done.index : stop]
+        kept = touched[: len(done.old)]
+        now[done.index : stop] = kept + [-1] * (len(done.old) - len(kept))
+        return touched
+    places = done.new[::3]
+    if done.new[1] is MISSING:
+        return [now.pop(at) for at in reversed(places)]
+    if done.new[2] is MISSING:
+        for at in places:
+            now.insert(at, -1)
+        return []
+    return [now[at] for at in places]
