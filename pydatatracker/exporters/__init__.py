@@ -1,4 +1,6 @@
-"""Where changes go: files, HTTP, S3, Kafka, SQL, OpenTelemetry; all over one delivery runtime.
+"""Exporters: write changes to files, HTTP, S3, Kafka, SQL, OpenTelemetry.
+
+All of them share one delivery runtime, `pydatatracker.exporters.delivery`.
 
 >>> from pydatatracker.exporters import JsonLinesExporter
 """
@@ -11,7 +13,7 @@ from pydatatracker._lazy import lazily
 
 if TYPE_CHECKING:
     from pydatatracker.exporters.base import Exporter
-    from pydatatracker.exporters.delivery import Delivery, Stats
+    from pydatatracker.exporters.delivery import Delivery
     from pydatatracker.exporters.http import HttpExporter
     from pydatatracker.exporters.jsonlines import JsonLinesExporter
     from pydatatracker.exporters.kafka import KafkaExporter
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
     from pydatatracker.exporters.sql import SqlExporter
     from pydatatracker.exporters.sqlite import SqliteExporter
+    from pydatatracker.exporters.stats import Stats
 
 __all__ = [
     "Delivery",
@@ -38,7 +41,7 @@ __all__ = [
     "Stats",
 ]
 
-# Imported when first asked for (PEP 562): one exporter does not pay for the others.
+# Imported on first use (PEP 562): one exporter does not pay for the others.
 _HOMES = {
     "Delivery": "delivery",
     "Exporter": "base",
@@ -53,7 +56,7 @@ _HOMES = {
     "SinkUnavailable": "sink",
     "SqlExporter": "sql",
     "SqliteExporter": "sqlite",
-    "Stats": "delivery",
+    "Stats": "stats",
 }
 
 __getattr__, __dir__ = lazily(__name__, globals(), _HOMES)

@@ -1,26 +1,27 @@
-"""What all exporters share: an observer that encodes a change where it happens and hands it on."""
+"""The base of all exporters: an observer that encodes a change and delivers it."""
 
 from __future__ import annotations
 
-import collections
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.exporters.delivery import Delivery, Stats
+from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.sink import Item, Sink
+from pydatatracker.exporters.stats import Stats
 from pydatatracker.io import to_line
 
 __all__ = ["ClientSink", "Exporter", "item_of"]
 
-_log = logging.getLogger("pydatatracker")
-
 
 def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.ChangeItem:
-    """Encode a change as it is now, with the ids of the current span if there is one. O(size of its values)."""
+    """Return a change encoded as it is now, with the ids of the current span.
+
+    O(size of its values).
+    """
     line = to_line(change, compact=compact)[:-1]
     if type(change) is ChangeLogEntry:
         return _core.item_for(change, line)
@@ -28,11 +29,14 @@ def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.Chang
 
 
 class Exporter:
-    """An observer that has its changes delivered; see the subclasses.
+    """An observer that delivers its changes; see the subclasses.
 
-    Add it with ``tracking_add_observer``. It is told of every change at once, rollbacks included, so that what
-    it delivers is the log. A container that is not empty is told first, as its ``init``. ``flush(timeout)``,
-    ``close()``, ``stats()``; a ``with`` block closes it.
+    Add it with ``tracking_add_observer``. It is called with every change immediately, rollbacks included, so what it
+    delivers is the log. If the container is not empty, its state is delivered first, as an ``init``. A ``with`` block
+    closes the exporter.
+
+    :param delivery: a `Delivery`, or an object with the same methods.
+    :param compact: see `pydatatracker.io.to_line`.
     """
 
     tracking_when = "immediate"
@@ -52,24 +56,30 @@ class Exporter:
 
     @property
     def tracking_feed(self) -> _core.Intake | None:
-        """What the core gives changes to, instead of calling this: the queue, as long as it takes them at once."""
+        """The queue to which the core gives changes directly; None if this object has to be called."""
         intake: _core.Intake | None = getattr(self._delivery, "intake", None)
         if intake is None or intake.compact != self._compact or type(self).__call__ is not Exporter.__call__:
             return None
         return intake
 
     def tracking_attached(self, container: Any) -> None:
-        """Deliver the state that is found, so that the log is complete in itself."""
+        """Deliver the state of the container, so that the log is complete."""
         state = _core.plain(container)
         if state:
             self(_core.state_change(container, _core.redacted_state(container, state)))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything so far is delivered; False if that took longer than timeout seconds."""
+        """Wait until everything so far is delivered.
+
+        Return False if that took longer than timeout seconds.
+        """
         return self._delivery.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Deliver what waits, for at most timeout seconds, and stop; True if all was delivered."""
+        """Deliver what waits, for at most timeout seconds, and stop.
+
+        Return True if everything was delivered.
+        """
         return self._delivery.close(timeout)
 
     def stats(self) -> Stats:
@@ -86,7 +96,10 @@ class Exporter:
 
 
 class ClientSink:
-    """A client of the user's own as a sink: one call an item; what it raises is tried again."""
+    """A sink that calls a client of the user, once per item.
+
+    Errors of the client are handled by the delivery: a background delivery retries, a direct one logs.
+    """
 
     def __init__(self, call: Callable[[Item], Any]) -> None:
         self._call = call
@@ -97,49 +110,16 @@ class ClientSink:
             self._call(item)
 
     def close(self) -> None:
-        """The client is the user's to close."""
-
-
-class _Direct:
-    """Delivery then and there, in the thread that changed something: errors are counted and logged, never raised."""
-
-    def __init__(self, sink: Sink, name: str) -> None:
-        self._sink = sink
-        self.name = name
-        self._counts: collections.Counter[str] = collections.Counter()
-        self._last_error: str | None = None
-
-    def refuses(self, seq: int) -> bool:
-        return False
-
-    def put(self, item: Any) -> bool:
-        self._counts["accepted"] += 1
-        try:
-            self._sink.send([item])
-        except Exception as error:
-            self._counts["dropped"] += 1
-            self._last_error = f"{type(error).__name__}: {error}"[:500]
-            _log.error("%s: change %d was not delivered: %s", self.name, item.seq, self._last_error)
-            return False
-        self._counts["sent"] += 1
-        return True
-
-    def flush(self, timeout: float | None = None) -> bool:
-        return True
-
-    def close(self, timeout: float | None = None) -> bool:
-        self._sink.close()
-        return True
-
-    def stats(self) -> Stats:
-        counts = self._counts
-        return Stats(0, 0, counts["accepted"], counts["sent"], 0, counts["dropped"], 0, 0, self._last_error)
+        """Do nothing: the user closes the client."""
 
 
 def delivery_for(sink: Sink, name: str, background: bool, options: dict[str, Any]) -> Any:
-    """A Delivery, or one that delivers then and there; options are those of Delivery."""
+    """Return a Delivery, or a DirectDelivery if not in the background.
+
+    :param options: those of Delivery. Raises TypeError if there are any and nothing runs in the background.
+    """
     if background:
         return Delivery(sink, name=name, **options)
     if options:
-        raise TypeError(f"{name} delivers then and there; {', '.join(sorted(options))} need background=True")
-    return _Direct(sink, name)
+        raise TypeError(f"{name} delivers synchronously: {', '.join(sorted(options))} need background=True")
+    return DirectDelivery(sink, name)

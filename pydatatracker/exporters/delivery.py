@@ -1,69 +1,56 @@
 """The delivery runtime under all exporters: a bounded queue, one thread, batches, retries, order.
 
-- ``put`` is called by whoever changed something. It never waits longer than ``on_full`` says, and never raises
-  for the sink's sake.
-- One daemon thread a delivery takes items in order, batches them and sends; what fails is sent again with
-  exponential back-off and jitter, so that order holds. It starts with the first item and ends with ``close``.
-- What is dropped is counted, and a ``gap`` line stands in its place.
-- With ``on_full="spill"`` what the queue has no room for goes to a local file, and from then on everything, until the
-  file has been sent: so order holds. What a process left there is sent by the next one first.
-- After ``fork`` the child's queue is empty and its thread its own: the parent's items are the parent's to send.
+- ``put`` is called by whoever changed something. It never waits longer than ``on_full`` allows, and errors of the
+  sink never reach it. `pydatatracker.exporters.queue` is this side.
+- One daemon thread per delivery takes items in order, batches them and sends them. A batch that fails is sent again,
+  with exponential back-off and jitter, before the next one, so order holds. The thread starts with the first item and
+  ends with ``close``. `pydatatracker.exporters.sender` is this side.
+- What is dropped is counted, and a ``gap`` line stands in its position.
+- With ``on_full="spill"``, items that do not fit into the queue go to a local file, and so do all later ones until the
+  file has been sent: order holds. What a process left in the file is sent first by the next one.
+- After ``fork`` the child has an empty queue and a thread of its own: the parent sends the parent's items.
 - At a normal exit of the interpreter everything accepted is sent, within ``exit_timeout`` seconds.
 
-At-least-once: after an answer was lost a batch may arrive twice; seq and id tell.
+Delivery is at-least-once: if an answer was lost, a batch may arrive twice; seq and id identify repeats.
 """
 
 from __future__ import annotations
 
 import atexit
-import collections
-import json
 import logging
 import os
 import threading
 import time
 import weakref
-from dataclasses import dataclass
-from types import SimpleNamespace, TracebackType
-from typing import Any, Final, Literal, Self
+from types import TracebackType
+from typing import Final, Self
 
 from pydatatracker import _core
-from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
-from pydatatracker.exporters.spill import SpillFile
+from pydatatracker.exporters.queue import ChangeQueue, OnFull
+from pydatatracker.exporters.retry import Backoff
+from pydatatracker.exporters.sender import Sender
+from pydatatracker.exporters.sink import Item, Sink
+from pydatatracker.exporters.stats import Stats, Tally
 
 __all__ = ["Delivery", "OnFull", "Stats"]
 
-OnFull = Literal["block", "drop_oldest", "drop_newest", "spill"]
-ON_FULL: Final = ("block", "drop_oldest", "drop_newest", "spill")
+_JOIN: Final = 5.0  # seconds more that close() waits for a sink that is in the middle of a call
 _log = logging.getLogger("pydatatracker")
 
 
-@dataclass(frozen=True)
-class Stats:
-    """What became of the items so far."""
-
-    queued: int  # wait in memory
-    spilled: int  # wait in the spill file
-    accepted: int
-    sent: int
-    retried: int  # batches that were sent again
-    dropped: int
-    rejected: int  # went to the dead-letter file, or were counted if there is none
-    ignored: int  # changes that the sink's own client made while sending
-    last_error: str | None
-
-
 class Delivery:
-    """Takes items and has a sink send them.
+    """Accept items and have a sink send them.
 
     :param sink: where they go; called by one thread, one batch at a time.
     :param max_items: how many may wait in memory; ``max_bytes`` likewise.
     :param on_full: ``"block"`` waits ``block_timeout`` seconds for room and then drops the newest; ``"drop_oldest"``,
-        ``"drop_newest"``; ``"spill"`` goes on in the file ``spill``.
-    :param batch_items: a batch is sent when it has so many items, ``batch_bytes`` bytes, or its first waited
-        ``batch_age`` seconds.
-    :param retry_first: seconds before the first repetition; doubled each time up to ``retry_most``, with jitter.
-    :param dead_letter: a JSONL file for what the sink will never take.
+        ``"drop_newest"``; ``"spill"`` continues in the file ``spill``.
+    :param batch_items: a batch is sent when it has this many items, or ``batch_bytes`` bytes, or when its first item
+        has waited ``batch_age`` seconds.
+    :param retry_first: seconds before the first retry; doubled each time up to ``retry_most``, with jitter.
+    :param exit_timeout: seconds that ``close`` and the exit of the interpreter wait for everything to be sent.
+    :param dead_letter: a JSONL file for items that the sink rejects for good.
+    :raises ValueError: an option is out of range, or ``on_full="spill"`` has no ``spill``.
     """
 
     def __init__(
@@ -84,211 +71,90 @@ class Delivery:
         exit_timeout: float = 10.0,
         dead_letter: str | os.PathLike[str] | None = None,
     ) -> None:
-        if on_full not in ON_FULL:
-            raise ValueError(f"on_full= takes {', '.join(map(repr, ON_FULL))}, not {on_full!r}")
-        if on_full == "spill" and spill is None:
-            raise ValueError("on_full='spill' needs spill=, the path of a local file")
-        for what, value in (("max_items", max_items), ("batch_items", batch_items), ("batch_bytes", batch_bytes)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{what} is a whole number of 1 or more, not {value!r}")
         self.name = name
-        self._sink = sink
-        self._max_items = max_items
-        self._max_bytes = max_bytes
-        self._on_full = on_full
-        self._block_timeout = block_timeout
-        self._batch_items = batch_items
-        self._batch_bytes = batch_bytes
-        self._batch_age = batch_age
-        self._retry_first = retry_first
-        self._retry_most = retry_most
         self._exit_timeout = exit_timeout
-        self._dead_letter = None if dead_letter is None else os.fspath(dead_letter)
-        self._spill = None if spill is None else SpillFile(os.fspath(spill))
-        self._counts: collections.Counter[str] = collections.Counter()
-        self._last_error: str | None = None
-        self._closed = False
-        self.intake = _core.Intake(weakref.WeakMethod(self._wake), max_items, max_bytes, batch_items, batch_bytes)
-        self._reset()
+        self._tally = Tally()
+        self._queue = ChangeQueue(
+            self._tally,
+            max_items=max_items,
+            max_bytes=max_bytes,
+            on_full=on_full,
+            block_timeout=block_timeout,
+            spill=spill,
+            batch_items=batch_items,
+            batch_bytes=batch_bytes,
+            batch_age=batch_age,
+        )
+        self._sender = Sender(
+            sink,
+            self._queue,
+            self._tally,
+            name=name,
+            backoff=Backoff(retry_first, retry_most),
+            dead_letter=dead_letter,
+        )
+        self._thread: threading.Thread | None = None
         _all.add(self)
-        if self._spill is not None and self._spill.waiting:
-            with self._changed:
+        if self._queue.spilled:
+            with self._queue.changed:
                 self._start()
 
-    def _reset(self) -> None:
-        # reentrant: a __del__ or a signal handler may change tracked data while put holds it
-        self._changed = threading.Condition(threading.RLock())
-        self._queue: collections.deque[Item] = collections.deque()
-        self.intake.reset(self._queue)  # counts what is in there, and takes what needs no waiting
-        self._gap: list[Any] | None = None  # [first seq, last seq, reason, at the front?]
-        self._busy = 0  # items taken out and not yet sent
-        self._flushing = 0
-        self._stopping: float | None = None  # when to give up
-        self._thread: threading.Thread | None = None
-
-    # ---- the side of the program
+    @property
+    def intake(self) -> _core.Intake:
+        """The core's way into the queue, for changes that need no waiting."""
+        return self._queue.intake
 
     def put(self, item: Item | _core.ChangeItem) -> bool:
-        """Accept an item; False if it was dropped. O(1); waits only with on_full="block", at most block_timeout."""
-        mine = self._thread is not None and threading.get_ident() == self._thread.ident
-        if mine:  # the sink's client changes tracked data: sending that would never end
-            self._counts["ignored"] += 1
+        """Accept an item; False if it was dropped.
+
+        O(1). Waits only with on_full="block", for at most block_timeout seconds.
+        """
+        if self._thread is not None and threading.get_ident() == self._thread.ident:
+            # the sink's client changes tracked data: sending that would never end
+            self._tally.counts["ignored"] += 1
             return False
-        with self._changed:
-            if self._closed:
-                self._drop(item.seq, "the exporter is closed")
-                return False
-            if self._spill is not None and (self._spill.waiting or self._is_full(item)):
-                return self._to_spill(item)
-            if self._is_full(item) and not self._make_room(item):
-                return False
-            self._accept(item)
-            return True
+        with self._queue.changed:
+            if self._thread is None and not self._queue.closed:
+                self._start()
+            return self._queue.put(item)
 
     def refuses(self, seq: int) -> bool:
-        """Drop a change that there is no room for before it is even encoded; True if so. O(1)."""
-        if self._on_full != "drop_newest" or len(self._queue) < self._max_items:
-            return False
-        with self._changed:
-            if len(self._queue) < self._max_items or threading.get_ident() == self.intake.sender:
-                return False
-            self._drop(seq, "queue full")
-            return True
-
-    def _is_full(self, item: Item | _core.ChangeItem) -> bool:
-        if not self._queue:
-            return False
-        return len(self._queue) >= self._max_items or self.intake.bytes + len(item.line) > self._max_bytes
-
-    def _make_room(self, item: Item | _core.ChangeItem) -> bool:
-        if self._on_full == "drop_oldest":
-            while self._queue and self._is_full(item):
-                gone = self._queue.popleft()
-                self.intake.taken(len(gone.line))
-                self._drop(gone.seq, "queue full", at_front=True)
-            return True
-        if self._on_full == "block":
-            end = time.monotonic() + self._block_timeout
-            while self._is_full(item) and not self._closed:
-                left = end - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    break
-            if not self._is_full(item) and not self._closed:
-                return True
-        self._drop(item.seq, "queue full")
-        return False
-
-    def _accept(self, item: Item | _core.ChangeItem) -> None:
-        if self._gap is not None and not self._gap[3]:
-            self.intake.add(self._gap_item(), False)
-        self.intake.add(item)
-        if self._thread is None:
-            self._start()
-        # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
-        if len(self._queue) == 1 or self._is_batch():
-            self._changed.notify_all()
-        self.intake.open = self._gap is None and (self._spill is None or not self._spill.waiting)
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def _to_spill(self, item: Item | _core.ChangeItem) -> bool:
-        assert self._spill is not None
-        self.intake.open = False
-        try:
-            self._spill.append(item)
-        except OSError as error:
-            self._note_error(error)
-            self._drop(item.seq, f"spill file: {error}")
-            return False
-        self._counts["accepted"] += 1
-        if self._thread is None:
-            self._start()
-        return True
-
-    def _drop(self, seq: int, reason: str, at_front: bool = False) -> None:
-        self._counts["dropped"] += 1
-        self.intake.open = False
-        if self._gap is None:
-            self._gap = [seq, seq, reason, at_front]
-        else:
-            self._gap[0], self._gap[1] = min(self._gap[0], seq), max(self._gap[1], seq)
-
-    def _gap_item(self) -> Item:
-        assert self._gap is not None
-        first, last, reason, _ = self._gap
-        self._gap = None
-        line = {"v": 1, "action": "gap", "from": first, "to": last, "reason": reason}
-        return Item(json.dumps(line, separators=(",", ":")).encode(), last, "", time.time_ns(), f"gap-{first}-{last}")
+        """Drop a change before it is encoded if there is no room; return whether it was. O(1)."""
+        return self._queue.refuses(seq)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything accepted so far is sent; False if that took longer than timeout seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        with self._changed:
-            self._flushing += 1
-            self._changed.notify_all()
-            try:
-                while self._waiting():
-                    left = None if end is None else end - time.monotonic()
-                    if left is not None and left <= 0:
-                        return False
-                    self._changed.wait(min(left, 1.0) if left is not None else 1.0)
-                return True
-            finally:
-                self._flushing -= 1
-
-    def _waiting(self) -> bool:
-        return bool(self._queue or self._busy or self._gap or (self._spill is not None and self._spill.waiting))
+        return self._queue.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Send what waits, for at most timeout seconds (default: exit_timeout), and stop; True if all was sent.
+        """Send what waits, for at most timeout seconds, and stop; True if all was sent.
 
-        What could not be sent goes to the spill file if there is one, else it is counted as dropped.
+        The default of timeout is exit_timeout. What could not be sent goes to the spill file if there is one; without
+        one it is counted as dropped.
         """
-        with self._changed:
-            if self._closed:
-                return not self._waiting()
-            self._closed = True
-            self.intake.open = False
-            self._stopping = time.monotonic() + (self._exit_timeout if timeout is None else timeout)
-            thread = self._thread
-            self._changed.notify_all()
-        if thread is not None and thread.ident != threading.get_ident():
-            thread.join(max(self._stopping - time.monotonic(), 0) + 5.0)
-        elif thread is None:
-            self._close_sink()
-        with self._changed:
-            left = len(self._queue) + self._busy
-            if left and self._spill is not None:
-                for item in self._queue:
-                    self._spill.append(item)
-                self._queue.clear()
-            elif left:
-                self._counts["dropped"] += left
-                _log.warning(
-                    "%s: %d changes were not sent when it was closed; last error: %s", self.name, left, self._last_error
-                )
-                self._queue.clear()
-            if self._spill is not None:
-                self._spill.close()
-            return not left and not (self._spill is not None and self._spill.waiting)
+        end = self._queue.stop(self._exit_timeout if timeout is None else timeout)
+        if end is None:
+            return not self._queue.is_waiting
+        thread = self._thread
+        if thread is None:
+            self._sender.close()
+        elif thread.ident != threading.get_ident():
+            thread.join(max(end - time.monotonic(), 0) + _JOIN)
+        lost, is_complete = self._queue.close()
+        if lost:
+            _log.warning(
+                "%s: %d changes were not sent before it was closed; last error: %s",
+                self.name,
+                lost,
+                self._tally.last_error,
+            )
+        return is_complete
 
     def stats(self) -> Stats:
         """Return what became of the items so far. O(1)."""
-        with self._changed:
-            counts = self._counts
-            return Stats(
-                queued=len(self._queue) + self._busy,
-                spilled=0 if self._spill is None else self._spill.waiting,
-                accepted=counts["accepted"] + self.intake.accepted,
-                sent=counts["sent"],
-                retried=counts["retried"],
-                dropped=counts["dropped"],
-                rejected=counts["rejected"],
-                ignored=counts["ignored"],
-                last_error=self._last_error,
-            )
+        queue = self._queue
+        with queue.changed:
+            return self._tally.stats(queue.queued, queue.spilled, queue.intake.accepted)
 
     def __enter__(self) -> Self:
         return self
@@ -298,139 +164,36 @@ class Delivery:
     ) -> None:
         self.close()
 
-    # ---- the side of the sink
+    # ---- the thread
 
     def _start(self) -> None:
         self._thread = threading.Thread(
             target=_run, args=(weakref.ref(self),), name=f"{self.name}-delivery", daemon=True
         )
         self._thread.start()
-        self.intake.sender = self._thread.ident or 0
+        self._queue.intake.sender = self._thread.ident or 0
 
-    def _next_batch(self) -> list[Item] | None:
-        """Wait for a batch; None when it is time to end; [] to look again."""
-        with self._changed:
-            if not self._queue and not self._gap and not (self._spill is not None and self._spill.waiting):
-                if self._stopping is not None:
-                    return None
-                self._changed.wait(1.0)
-                return []
-            if self._stopping is not None and time.monotonic() >= self._stopping:
-                return None
-            if self._queue and not self._is_batch() and not self._flushing and self._stopping is None:
-                self._changed.wait(self._batch_age)
-            batch: list[Item] = []
-            if self._gap is not None and (self._gap[3] or not self._queue):
-                batch.append(self._gap_item())
-            size = 0
-            while self._queue and len(batch) < self._batch_items and size < self._batch_bytes:
-                item = self._queue.popleft()
-                size += len(item.line)
-                batch.append(item)
-            self.intake.taken(size)
-            if not batch and self._spill is not None:
-                batch = self._spill.read(self._batch_items, self._batch_bytes)
-            self._busy = len(batch)
-            self._changed.notify_all()
-            return batch
-
-    def _is_batch(self) -> bool:
-        return len(self._queue) >= self._batch_items or self.intake.bytes >= self._batch_bytes
-
-    def _send(self, batch: list[Item]) -> bool:
-        """Send a batch until it is taken; False if it was time to give up."""
-        attempt = 0
-        while True:
-            wait: float | None = None
-            try:
-                self._sink.send(batch)
-                self._done(len(batch), "sent")
-                return True
-            except SinkRejected as error:
-                self._reject(batch if error.items is None else error.items, error)
-                self._done(len(batch) - (len(batch) if error.items is None else len(error.items)), "sent")
-                return True
-            except Exception as error:
-                self._note_error(error)
-                wait = getattr(error, "retry_after", None) if isinstance(error, SinkUnavailable) else None
-            attempt += 1
-            with self._changed:
-                self._counts["retried"] += 1
-                pause = self._pause(attempt) if wait is None else wait
-                if self._stopping is not None:
-                    left = self._stopping - time.monotonic()
-                    if left <= 0:
-                        self._queue.extendleft(reversed(batch))
-                        self._busy = 0
-                        return False
-                    pause = min(pause, left)
-                self._changed_wait(pause)
-
-    def _changed_wait(self, seconds: float) -> None:
-        # puts notify as well: wait until the time is over or it is time to stop
-        end = time.monotonic() + seconds
-        stopping = self._stopping
-        while self._stopping == stopping:
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            self._changed.wait(left)
-
-    def _pause(self, attempt: int) -> float:
-        # tenacity comes with the extras of the network sinks; a local file that fails is tried at even pauses
-        try:
-            import tenacity
-        except ImportError:
-            return min(1.0, self._retry_most)
-        exponential = tenacity.wait_exponential(multiplier=self._retry_first, max=self._retry_most)
-        wait = exponential + tenacity.wait_random(0, self._retry_first)
-        state = SimpleNamespace(attempt_number=attempt)  # all that this kind of wait looks at
-        return wait(state)  # type: ignore[arg-type]
-
-    def _done(self, count: int, what: str) -> None:
-        with self._changed:
-            self._counts[what] += count
-            self._busy = 0
-            if self._spill is not None:
-                self._spill.sent()
-            self._changed.notify_all()
-
-    def _reject(self, items: list[Item], error: Exception) -> None:
-        self._note_error(error)
-        with self._changed:
-            self._counts["rejected"] += len(items)
-        _log.error("%s: the sink will not take %d changes: %s", self.name, len(items), error)
-        if self._dead_letter is not None:
-            try:
-                with open(self._dead_letter, "ab") as file:
-                    file.write(b"".join(item.line + b"\n" for item in items))
-            except OSError as failed:
-                _log.error("%s: nor can they be written to %s: %s", self.name, self._dead_letter, failed)
-
-    def _note_error(self, error: BaseException) -> None:
-        self._last_error = f"{type(error).__name__}: {error}"[:500]
-
-    def _close_sink(self) -> None:
-        try:
-            self._sink.close()
-        except Exception as error:
-            self._note_error(error)
+    def _send_next(self) -> bool:
+        """Wait for a batch and send it; False when that was the last one."""
+        batch = self._queue.next_batch()
+        if batch is None or (batch and not self._sender.send(batch)):
+            self._sender.close()
+            return False
+        return True
 
     def _after_fork(self) -> None:
-        self._reset()
-        if self._spill is not None:
-            self._spill.forget()
+        self._thread = None
+        self._queue.after_fork()
 
 
 def _run(ref: weakref.ref[Delivery]) -> None:
-    """The thread: it holds the delivery only while there is something to do, so that a forgotten one can go."""
+    """Send until the delivery is closed or gone.
+
+    The thread holds the delivery only while there is something to do, so that one that nobody refers to can be freed.
+    """
     while True:
         delivery = ref()
-        if delivery is None:
-            return  # forgotten: what it had accepted was sent, or it would not be
-        batch = delivery._next_batch()
-        if batch is None or (batch and not delivery._send(batch)):
-            delivery._close_sink()
+        if delivery is None or not delivery._send_next():
             return
         del delivery
 

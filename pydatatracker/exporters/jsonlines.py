@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from pydatatracker.exporters.base import Exporter, _Direct
+from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.sink import Item
 
 try:
@@ -254,7 +255,7 @@ class JsonLinesExporter(Exporter):
         elif options:
             raise TypeError(f"{name} writes through; {', '.join(sorted(options))} need buffered=True")
         else:
-            delivery = _Direct(sink, name)
+            delivery = DirectDelivery(sink, name)
         self._sink = sink
         super().__init__(delivery, compact=compact)
 

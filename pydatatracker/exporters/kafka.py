@@ -49,7 +49,7 @@ class KafkaSink:
         end = time.monotonic() + self._timeout + 1.0
         for item in items:
             headers: dict[str, str | bytes | None] = {"id": item.id, "seq": str(item.seq)}
-            parent = traceparent_of(item)
+            parent = traceparent_of(item.line)
             if parent is not None:
                 headers["traceparent"] = parent
             if self._headers is not None:

@@ -1,6 +1,7 @@
-"""The current span of OpenTelemetry, where that is loaded: taken when a change is encoded, told to whoever asks.
+"""The ids of the current OpenTelemetry span, which a line carries.
 
-Field names are those of OpenTelemetry's "Trace Context in non-OTLP Log Formats"; ``traceparent`` is W3C Trace Context.
+They are read when a change is encoded, and only where OpenTelemetry is loaded already. Field names are those of
+OpenTelemetry's "Trace Context in non-OTLP Log Formats"; ``traceparent`` is W3C Trace Context.
 """
 
 from __future__ import annotations
@@ -10,18 +11,16 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pydatatracker.exporters.sink import Item
-
 __all__ = ["current_fields", "traceparent", "traceparent_of"]
 
 _HEX = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{16}) ([0-9a-f]{2})", re.ASCII)
-_ZERO = re.compile(r"0+ |.* 0+ ")  # W3C: an id of zeros is none
+_ZERO = re.compile(r"0+ |.* 0+ ")  # W3C: an id of zeros is invalid
 
 
 def current_fields() -> bytes:
-    """Return the ids of the current span as the end of a JSON object, b"" if there is none. O(1), never raises.
+    """Return the ids of the current span as the end of a JSON object.
 
-    60 ns where OpenTelemetry is not loaded: it is not imported for this.
+    b"" if there is no span. O(1), never raises. 60 ns where OpenTelemetry is not loaded: it is not imported for this.
 
     >>> import sys
     >>> current_fields() if "opentelemetry.trace" not in sys.modules else b""
@@ -40,12 +39,12 @@ def current_fields() -> bytes:
             span.span_id,
             span.trace_flags & 0xFF,
         )
-    except Exception:  # a module that is half imported, a span of somebody's own
+    except Exception:  # a module that is half imported, a span of another library
         return b""
 
 
 def traceparent(line: Mapping[str, Any]) -> str | None:
-    """Return the W3C traceparent of a line, None if it has no ids, or none that are valid. O(1).
+    """Return the W3C traceparent of a line, None without valid ids. O(1).
 
     >>> traceparent({"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"})
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
@@ -57,17 +56,19 @@ def traceparent(line: Mapping[str, Any]) -> str | None:
     return "00-" + ids.replace(" ", "-")
 
 
-def traceparent_of(item: Item) -> str | None:
-    """Return the W3C traceparent of an item, None if its change was made in no span. O(length).
+def traceparent_of(line: bytes) -> str | None:
+    """Return the W3C traceparent of an encoded line, None without a span.
 
-    >>> traceparent_of(Item(b'{"v":1,"action":"add"}', 1, "r", 0, "id"))
+    O(length). None also for bytes that are not a JSON object.
+
+    >>> traceparent_of(b'{"v":1,"action":"add"}')
     """
-    if b'"trace_id":"' not in item.line:
+    if b'"trace_id":"' not in line:
         return None
     import msgspec
 
     try:
-        line = msgspec.json.decode(item.line)
-    except ValueError:  # somebody's own item
+        data = msgspec.json.decode(line)
+    except ValueError:  # made by somebody else
         return None
-    return traceparent(line) if isinstance(line, dict) else None
+    return traceparent(data) if isinstance(data, dict) else None
