@@ -20,7 +20,7 @@ _PLACES = 200_000  # that are counted one by one; memory stays flat
 class Stats:
     """Counts of what the heads of lines say.
 
-    >>> from pydatatracker.io.line import parse
+    >>> from pydatatracker.io.parsing import parse
     >>> stats = Stats([[parse(b'{"action":"add","pointer":"/a"}').head]])
     >>> stats.actions
     Counter({'add': 1})

@@ -16,7 +16,8 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, nests_deeper
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.rewind import Rewind
-from pydatatracker.io.line import TOO_DEEP, LogLine
+from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import shown

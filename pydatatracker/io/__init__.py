@@ -19,7 +19,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydatatracker.io.line import LogLine, NotAChange, parse
+from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import NotAChange, parse
 from pydatatracker.io.reader import ChangeReader, LogFormatError, read_changes
 from pydatatracker.io.writer import ChangeWriter, to_line
 

@@ -1,206 +1,33 @@
-"""One line of a log as an object that parses little and decodes values only when asked.
-
-`parse` splits a line once, in C, into the fields that are text or numbers; what may be large
-(values, stack, tree) stays bytes until somebody looks. Lines that were not written by this version
-(0.1.0, or somebody's ``json.dumps(change.extra)``) take a slower way and answer as far as they go.
-"""
+"""One line of a log as an object that decodes values only when they are read."""
 
 from __future__ import annotations
 
 import datetime
 import functools
-import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from pydatatracker._core import MISSING, nests_deeper, one_nests_deeper
+from pydatatracker._core import MISSING
 from pydatatracker.values.decode import decode
-from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import key_text
 from pydatatracker.values.standins import Repr
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "NotAChange", "parse", "read_json"]
+__all__ = ["LogLine", "load_json", "read_json"]
 
-VERSION: Final = 1
-TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
 _TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
 
 
-class NotAChange(ValueError):
-    """The bytes of a line are not a change; the message says why."""
-
-
-@functools.cache
-def _tools() -> tuple[Any, Any, Any]:
-    """Return (decoder of a head, decoder of anything, the head's class). Imports msgspec."""
-    import msgspec
-
-    raw = msgspec.Raw
-    fields: list[Any] = [("action", str), ("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
-    for name in (
-        *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid"),
-        *("transaction", "thread", "reason", "trace_id", "span_id"),
-    ):
-        fields.append((name, str, ""))
-    for name in ("path", "paths", "location", "before", "after", "splice", "order", "changes", "context"):
-        fields.append((name, raw, raw()))
-    for name in ("stack", "tree", "extra"):
-        fields.append((name, raw, raw()))
-    fields += [("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]
-    head = msgspec.defstruct("Head", fields, rename={"first": "from"}, gc=False)
-    return msgspec.json.Decoder(head).decode, msgspec.json.Decoder().decode, head
-
-
-def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
-    """Return the line in raw, an UTF-8 JSON object with or without its newline. O(length), 1 us for 1 KB.
-
-    Raises NotAChange, with the reason, also for a line that nests more than `values.encode.NESTING` levels of JSON.
-
-    >>> parse(b'{"v":1,"action":"add","pointer":"/a","after":{"$tuple":[1,2]}}').after
-    (1, 2)
-    """
-    if nests_deeper(raw, NESTING):  # before anything recurses
-        raise NotAChange(TOO_DEEP)
-    head_of, _, _ = _tools()
-    try:
-        head = head_of(raw)
-    except Exception:  # one of many kinds; the slow way says what is wrong
-        head = _other_head(raw)
-    if head.v > VERSION:
-        raise NotAChange(f"format {head.v} is newer than this version of pydatatracker reads ({VERSION})")
-    return LogLine(head, raw, line, offset)
-
-
-class Block:
-    """Some lines of a log: their heads as one list, and a LogLine of whichever is wanted.
-
-    A head has ``action seq time_ns actor pointer root transaction`` as attributes, and ``paths splice changes`` as
-    bytes: what filters and counts look at.
-    """
-
-    __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
-
-    def __init__(self, heads: list[Any], raws: list[bytes], first: int, offset: int) -> None:
-        self.heads = heads
-        self.raws = raws
-        self._first = first
-        self._offset = offset
-        self._starts: list[int] | None = None
-
-    def line(self, n: int) -> LogLine:
-        """Return the line of heads[n]. O(1), the first time O(lines)."""
-        if self._starts is None:
-            self._starts = list(itertools.accumulate(map(len, self.raws), initial=self._offset))
-        return parse(self.raws[n], self._first + n, self._starts[n])
-
-
-class SlowBlock(Block):
-    """A block in which some lines cannot be read, or are not as this version writes them."""
-
-    __slots__ = ("lines",)
-
-    def __init__(self, lines: list[LogLine]) -> None:
-        super().__init__([line.head for line in lines], [line.raw for line in lines], 0, 0)
-        self.lines = lines
-
-    def line(self, n: int) -> LogLine:
-        """Return the line of heads[n]. O(1)."""
-        return self.lines[n]
-
-
-def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Block | None:
-    """Return the lines of block, which are raws, numbered from number + 1; None if one needs `parse`. O(length)."""
-    # msgspec takes any white space between two values, none too, and does not look into the text that it passes over:
-    # so that every line is one value, and one that `parse` takes, the rest is seen to here
-    if block[:1] != b"{" or block.count(b"}\n{") != len(raws) - 1 or not block.endswith((b"}\n", b"}")):
-        return None
-    if one_nests_deeper(block, NESTING):
-        return None
-    try:
-        if not block.isascii():
-            block.decode()
-        heads = _line_decoder()(block)
-    except Exception:
-        return None
-    if len(heads) != len(raws) or any(head.v > VERSION for head in heads):
-        return None  # an empty line, or one from the future
-    return Block(heads, raws, number + 1, offset)
-
-
-@functools.cache
-def _line_decoder() -> Any:
-    import msgspec
-
-    raw = msgspec.Raw
-    fields: list[Any] = [("action", str), ("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
-    fields += [(name, str, "") for name in ("pointer", "actor", "root", "transaction")]
-    fields += [(name, raw, raw()) for name in ("paths", "splice", "changes")]
-    light = msgspec.defstruct("LightHead", fields, gc=False)
-    return msgspec.json.Decoder(light).decode_lines
-
-
-def _other_head(raw: bytes) -> Any:
-    """Return a head for what the fast way does not take, or raise NotAChange."""
-    try:
-        data = _loads(raw)
-    except UnicodeDecodeError as error:
-        raise NotAChange(f"not UTF-8 (byte {_not_utf8(raw, error.start)} of the line)") from None
-    except ValueError as error:
-        if raw[:1] == b"{" and not raw.endswith(b"\n"):
-            raise NotAChange(f"cut off ({error})") from None
-        raise NotAChange(f"not JSON ({error})") from None
-    if type(data) is not dict:
-        raise NotAChange(f"JSON, but {type(data).__name__}, not an object")
-    extra = data.get("extra")
-    words = extra if type(extra) is dict else data
-    action = data.get("action", words.get("action"))
-    if type(action) is not str:
-        raise NotAChange("JSON, but no change: it has no action")
-    _, _, head_class = _tools()
-    head = head_class(action=action)
-    for name in head_class.__struct_fields__:
-        key = "from" if name == "first" else name
-        value = data.get(key, words.get(key) if name in ("method", "type", "location") else None)
-        now = getattr(head, name)
-        if type(now) is str:
-            setattr(head, name, value if type(value) is str else now)
-        elif name == "v":
-            head.v = value if type(value) is int else 0
-        elif now is None:
-            setattr(head, name, value if type(value) is int else None)
-        elif key in data or value is not None:
-            setattr(head, name, type(now)(json.dumps(value).encode()))
-    return head
-
-
-def _not_utf8(raw: bytes, otherwise: int) -> int:
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:  # msgspec counts from the beginning of the text that it is in
-        return error.start
-    return otherwise
-
-
-def _loads(raw: bytes) -> Any:
-    """Parse JSON: fast, or as Python's json module takes it (NaN, lone surrogates, a BOM)."""
-    try:
-        return _tools()[1](raw)
-    except UnicodeDecodeError:
-        raise
-    except Exception:
-        return json.loads(raw.decode("utf-8-sig"))
-
-
 class LogLine:
-    """One line of a log: its fields as attributes, its place in the file, its bytes.
+    """One line of a log: its fields as attributes, its position, its bytes.
 
-    Names as in `ChangeLogEntry`; what the line does not say is "", (), None or MISSING. O(1) but for
-    ``path location before after splice order changes context stack tree extra data``, which are parsed at
-    each access. Nothing raises.
+    The names are those of `ChangeLogEntry`; fields that the line does not have are "", (), None or MISSING. Reading
+    one is O(1), except ``path location before after splice order changes context stack tree extra data``, which are
+    parsed at each access. No field raises.
 
+    >>> from pydatatracker.io import parse
     >>> line = parse(b'{"v":1,"action":"update","pointer":"/a","before":null,"after":{"$set":[1]}}')
     >>> line.action, line.pointer, line.before, line.after, line.actor
     ('update', '/a', None, {1}, '')
@@ -209,48 +36,47 @@ class LogLine:
     __slots__ = ("head", "line", "offset", "raw")
 
     def __init__(self, head: Any, raw: bytes, line: int, offset: int) -> None:
-        self.head = head  # the fields that are text or numbers, parsed; what may be large as bytes
-        self.raw = raw  # as it stands in the file, with its newline if it has one
+        self.head = head  # text and numbers parsed; what may be large, as bytes
+        self.raw = raw  # as it is in the file, with its newline if it has one
         self.line = line  # from 1
         self.offset = offset  # of its first byte in the file
 
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
 
-    @property
-    def _head(self) -> Any:
-        return self.head
-
-    # ---- what the line is
+    # ---- the line as a whole
 
     @property
     def data(self) -> dict[str, Any]:
-        """The whole line as JSON data, values not decoded; a fresh dict."""
+        """The whole line as JSON data: a fresh dict, values not decoded."""
         data = read_json(self.raw)
         return data if type(data) is dict else {}
 
     @property
     def v(self) -> int:
-        """Version of the format; 0 for lines of 0.1.0 and for a bare ``extra``."""
+        """Version of the format; 0 for lines of 0.1.0 and a bare ``extra``."""
         return int(self.head.v)
 
     @property
     def is_gap(self) -> bool:
-        """Whether the line says that changes were left out (`gap`, `reason`) instead of being one."""
+        """Whether the line stands for changes that are missing.
+
+        Such a line has `gap` and `reason`.
+        """
         return bool(self.head.action == "gap")
 
     @property
     def gap(self) -> tuple[int | None, int | None]:
-        """Sequence numbers (first, last) that were left out."""
+        """Sequence numbers (first, last) of the missing changes."""
         return self.head.first, self.head.to
 
     @property
     def reason(self) -> str:
-        """Why changes were left out."""
+        """Why changes are missing."""
         return str(self.head.reason)
 
     def entry(self) -> ChangeLogEntry:
-        """Return the line as a ChangeLogEntry, by `ChangeLogEntry.from_dict`. O(length)."""
+        """Return the line as a ChangeLogEntry. O(length)."""
         from pydatatracker.change.entry import ChangeLogEntry
 
         return ChangeLogEntry.from_dict(self.data)
@@ -259,7 +85,7 @@ class LogLine:
 
     @property
     def action(self) -> str:
-        """What happened; "gap" for a line that only says what is missing."""
+        """What happened; "gap" if changes are missing here."""
         return str(self.head.action)
 
     @property
@@ -285,7 +111,10 @@ class LogLine:
 
     @property
     def pointer(self) -> str:
-        """RFC 6901 pointer to what changed; "" for the root and in lines of 0.1.0 (see `location`)."""
+        """RFC 6901 pointer to what changed.
+
+        "" for the root, and in lines of 0.1.0, which have only `location`.
+        """
         return str(self.head.pointer)
 
     @property
@@ -321,12 +150,12 @@ class LogLine:
 
     @property
     def trace_id(self) -> str:
-        """Trace of the OpenTelemetry span in which it was made, 32 hex digits."""
+        """Trace of the OpenTelemetry span of the change, 32 hex digits."""
         return str(self.head.trace_id)
 
     @property
     def span_id(self) -> str:
-        """The OpenTelemetry span in which it was made, 16 hex digits."""
+        """The OpenTelemetry span of the change, 16 hex digits."""
         return str(self.head.span_id)
 
     @property
@@ -337,7 +166,7 @@ class LogLine:
 
     @property
     def created_time(self) -> datetime.datetime | None:
-        """Wall clock as aware UTC datetime; None where the line has none that can be read."""
+        """Wall clock as an aware UTC datetime; None if it cannot be read."""
         try:
             if self.head.created_time:
                 moment = datetime.datetime.fromisoformat(self.head.created_time)
@@ -351,7 +180,7 @@ class LogLine:
             pass
         return None
 
-    # ---- fields that are decoded when asked
+    # ---- fields that are decoded at each access
 
     @property
     def path(self) -> tuple[Any, ...]:
@@ -360,13 +189,16 @@ class LogLine:
 
     @property
     def paths(self) -> tuple[tuple[Any, ...], ...]:
-        """All places, where the container sits in more than one."""
+        """All paths to what changed, where there are several."""
         given = read_json(self.head.paths)
         return tuple(map(_row, given)) if type(given) is list else (self.path,)
 
     @property
     def location(self) -> Any:
-        """The key, index or attribute; in lines of 0.1.0 the place in words (``profile:score``)."""
+        """The key, index or attribute.
+
+        In lines of 0.1.0 it is text, such as ``profile:score``.
+        """
         value = decode(read_json(self.head.location)) if self.head.location else MISSING
         if value is MISSING and self.head.v == 0:  # a lock of one attribute has nothing else
             return self.extra.get("attribute_name")
@@ -377,19 +209,22 @@ class LogLine:
 
     @property
     def before(self) -> Any:
-        """What the place held, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
+        """The old value, or MISSING.
+
+        In lines of 0.1.0 it is text (a `pydatatracker.values.standins.Repr`).
+        """
         if self.head.v == 0:
             if self._was_taken_out():
-                return self._words("value", "removed_items")
+                return self._text("value", "removed_items")
             of_attribute = "attribute_locked" in self.extra  # of anything else it is the whole container
-            return self._words("data_pre_change" if of_attribute else "removed_items")
+            return self._text("data_pre_change" if of_attribute else "removed_items")
         return decode(read_json(self.head.before)) if self.head.before else MISSING
 
     @property
     def after(self) -> Any:
-        """What the place holds now, or MISSING. In lines of 0.1.0 words for it (a `codec.Repr`)."""
+        """The new value, or MISSING; in lines of 0.1.0 text, as in `before`."""
         if self.head.v == 0:
-            return MISSING if self._was_taken_out() else self._words("init_data", "value", "return_value")
+            return MISSING if self._was_taken_out() else self._text("init_data", "value", "return_value")
         return decode(read_json(self.head.after)) if self.head.after else MISSING
 
     @property
@@ -421,7 +256,7 @@ class LogLine:
 
     @property
     def stack(self) -> list[Any]:
-        """Frames as they stand in the line; 0.1.0 wrote text, innermost first."""
+        """Frames as they are in the line; 0.1.0 wrote text, innermost first."""
         given = read_json(self.head.stack)
         return given if type(given) is list else []
 
@@ -433,14 +268,17 @@ class LogLine:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The change in words; absent in compact lines. A bare ``extra`` line is all extra."""
+        """The change in the terms of 0.1.0; absent in compact lines.
+
+        A line that is a bare ``extra`` is returned whole.
+        """
         given = read_json(self.head.extra) if self.head.extra else self.data if self.head.v == 0 else None
         return given if type(given) is dict else {}
 
     def _was_taken_out(self) -> bool:
         return self.head.action == "remove" or self.head.method in _TAKEN_OUT
 
-    def _words(self, *names: str) -> Any:
+    def _text(self, *names: str) -> Any:
         extra = self.extra
         for name in names:
             if type(extra.get(name)) is str:
@@ -448,13 +286,36 @@ class LogLine:
         return MISSING
 
 
+@functools.cache
+def _decoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Decoder().decode
+
+
+def load_json(raw: bytes) -> Any:
+    """Return the JSON in raw, also what only Python's json module accepts.
+
+    That is NaN, lone surrogates and a BOM. O(length). Raises ValueError.
+    """
+    try:
+        return _decoder()(raw)
+    except UnicodeDecodeError:
+        raise
+    except Exception:
+        return json.loads(raw.decode("utf-8-sig"))
+
+
 def read_json(raw: Any) -> Any:
-    """Return the JSON in raw, None where there is none; what is wrong inside a string is replaced."""
+    """Return the JSON in raw, None if raw is empty.
+
+    O(length), never raises: bytes that are not UTF-8 are replaced, and what is not JSON comes as a ``$repr``.
+    """
     if not raw:
         return None
     data = bytes(raw)
     try:
-        return _loads(data)
+        return load_json(data)
     except ValueError:
         text = data.decode("utf-8", "replace")
     try:

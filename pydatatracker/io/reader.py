@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any, Final, Self
 
 from pydatatracker.io.compression import decompressed, is_file_error
-from pydatatracker.io.line import Block, LogLine, NotAChange, SlowBlock, parse, parse_all
+from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import Block, NotAChange, SlowBlock, parse, parse_all
 
 __all__ = ["ChangeReader", "LogFormatError", "read_changes"]
 

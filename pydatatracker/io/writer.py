@@ -21,7 +21,7 @@ from typing import IO, Any, Final, Self
 
 from pydatatracker import _core
 from pydatatracker._core import nests_deeper
-from pydatatracker.io.line import TOO_DEEP
+from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 
 __all__ = ["ChangeWriter", "to_line"]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pydatatracker.cli import main
 from pydatatracker.exporters.sqlite import SqliteSink, row_of
-from pydatatracker.io.line import parse
+from pydatatracker.io.parsing import parse
 
 FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
 

@@ -19,7 +19,7 @@ from pydatatracker import TrackedDict, TrackedList, TrackedSet, tracking_actor
 from pydatatracker.cli.layout import View
 from pydatatracker.cli.terminal import cells
 from pydatatracker.io import parse
-from pydatatracker.io.line import NotAChange
+from pydatatracker.io.parsing import NotAChange
 from pydatatracker.observers import json_file_observer
 from pydatatracker.values.encode import NESTING
 

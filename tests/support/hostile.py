@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pydatatracker.cli import main
-from pydatatracker.io.line import NotAChange, parse
+from pydatatracker.io.parsing import NotAChange, parse
 
 _LINES = {
     "show": ("show", "LOG"),

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
 from pydatatracker.cli.filters import Point
-from pydatatracker.io.line import LogLine, NotAChange, parse
+from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import NotAChange, parse
 
 __all__ = ["Kept", "Source"]
 

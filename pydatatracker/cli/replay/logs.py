@@ -15,7 +15,8 @@ from typing import IO, Any, Final, Self
 
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.progress import Bar
-from pydatatracker.io.line import LogLine, NotAChange, parse
+from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import NotAChange, parse
 from pydatatracker.io.reader import ChangeReader, LogFormatError
 
 __all__ = ["Logs", "follow"]

@@ -1,0 +1,209 @@
+"""Parsing: the bytes of a log as lines, one by one or in blocks.
+
+`parse` splits a line once, in C, into its fields that are text or numbers; values, stack and tree stay bytes until
+they are read. Lines that this version did not write (those of 0.1.0, or ``json.dumps(change.extra)``) are parsed more
+slowly, and have the fields that can be found in them.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from typing import Any, Final
+
+from pydatatracker._core import nests_deeper, one_nests_deeper
+from pydatatracker.io.line import LogLine, load_json
+from pydatatracker.values.encode import NESTING
+
+__all__ = ["TOO_DEEP", "VERSION", "Block", "NotAChange", "SlowBlock", "parse", "parse_all"]
+
+VERSION: Final = 1
+TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
+
+_NUMBERS: Final[list[Any]] = [("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
+
+
+class NotAChange(ValueError):
+    """The bytes of a line are not a change; the message says why."""
+
+
+def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
+    """Return the line in raw, a JSON object in UTF-8.
+
+    O(length), 1 us for 1 KB.
+
+    :param raw: with or without its newline.
+    :param line: its number in the file, from 1.
+    :param offset: of its first byte in the file.
+    :raises NotAChange: it is not a change, it nests more than `values.encode.NESTING` levels of JSON, or its format is
+        newer than this version reads.
+
+    >>> parse(b'{"v":1,"action":"add","pointer":"/a","after":{"$tuple":[1,2]}}').after
+    (1, 2)
+    """
+    if nests_deeper(raw, NESTING):  # before anything recurses
+        raise NotAChange(TOO_DEEP)
+    try:
+        head = _head_decoder()(raw)
+    except Exception:  # of several classes; the slow way finds out what is wrong
+        head = _unusual_head(raw)
+    if head.v > VERSION:
+        raise NotAChange(f"format {head.v} is newer than this version of pydatatracker reads ({VERSION})")
+    return LogLine(head, raw, line, offset)
+
+
+class Block:
+    """Several lines of a log: the heads of all, and a LogLine for any of them.
+
+    A head has the attributes ``action seq time_ns actor pointer root transaction``, and ``paths splice changes`` as
+    bytes: this is what filters and counts need.
+    """
+
+    __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
+
+    def __init__(self, heads: list[Any], raws: list[bytes], first: int, offset: int) -> None:
+        self.heads = heads
+        self.raws = raws
+        self._first = first
+        self._offset = offset
+        self._starts: list[int] | None = None
+
+    def line(self, n: int) -> LogLine:
+        """Return the line of heads[n]. O(1), the first time O(lines)."""
+        if self._starts is None:
+            self._starts = list(itertools.accumulate(map(len, self.raws), initial=self._offset))
+        return parse(self.raws[n], self._first + n, self._starts[n])
+
+
+class SlowBlock(Block):
+    """A block with lines that cannot be read, or that this version did not write."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: list[LogLine]) -> None:
+        super().__init__([line.head for line in lines], [line.raw for line in lines], 0, 0)
+        self.lines = lines
+
+    def line(self, n: int) -> LogLine:
+        """Return the line of heads[n]. O(1)."""
+        return self.lines[n]
+
+
+def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Block | None:
+    """Return the lines of a block, or None if one of them needs `parse`.
+
+    O(length).
+
+    :param block: whole lines.
+    :param raws: the same, split.
+    :param number: of the line before the first one.
+    :param offset: of the first byte in the file.
+    """
+    # msgspec accepts any white space between two values, or none, and does not check the text that it skips. So the
+    # checks that every line is one value, and one that `parse` accepts, are made here.
+    if block[:1] != b"{" or block.count(b"}\n{") != len(raws) - 1 or not block.endswith((b"}\n", b"}")):
+        return None
+    if one_nests_deeper(block, NESTING):
+        return None
+    try:
+        if not block.isascii():
+            block.decode()
+        heads = _block_decoder()(block)
+    except Exception:
+        return None
+    if len(heads) != len(raws) or any(head.v > VERSION for head in heads):
+        return None  # an empty line, or one of a newer format
+    return Block(heads, raws, number + 1, offset)
+
+
+# ---- heads: the fields of a line that are parsed at once
+
+
+@functools.cache
+def _head_class() -> Any:
+    """Return the class of a head: text and numbers parsed, the rest as bytes. Imports msgspec."""
+    import msgspec
+
+    raw = msgspec.Raw
+    fields: list[Any] = [("action", str), *_NUMBERS]
+    for name in (
+        *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid"),
+        *("transaction", "thread", "reason", "trace_id", "span_id"),
+    ):
+        fields.append((name, str, ""))
+    for name in (
+        *("path", "paths", "location", "before", "after", "splice", "order", "changes", "context"),
+        *("stack", "tree", "extra"),
+    ):
+        fields.append((name, raw, raw()))
+    fields += [("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]
+    return msgspec.defstruct("Head", fields, rename={"first": "from"}, gc=False)
+
+
+@functools.cache
+def _head_decoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Decoder(_head_class()).decode
+
+
+@functools.cache
+def _block_decoder() -> Any:
+    """Return the decoder of many lines, whose heads have only what filters and counts need."""
+    import msgspec
+
+    raw = msgspec.Raw
+    fields: list[Any] = [("action", str), *_NUMBERS]
+    fields += [(name, str, "") for name in ("pointer", "actor", "root", "transaction")]
+    fields += [(name, raw, raw()) for name in ("paths", "splice", "changes")]
+    light = msgspec.defstruct("LightHead", fields, gc=False)
+    return msgspec.json.Decoder(light).decode_lines
+
+
+def _unusual_head(raw: bytes) -> Any:
+    """Return a head for a line that the decoder refuses, or raise NotAChange."""
+    data = _object_in(raw)
+    extra = data.get("extra")
+    words = extra if type(extra) is dict else data  # where 0.1.0 has what others have at the top
+    action = data.get("action", words.get("action"))
+    if type(action) is not str:
+        raise NotAChange("JSON, but not a change: it has no action")
+    head_class = _head_class()
+    head = head_class(action=action)
+    for name in head_class.__struct_fields__:
+        key = "from" if name == "first" else name
+        value = data.get(key, words.get(key) if name in ("method", "type", "location") else None)
+        default = getattr(head, name)
+        if type(default) is str:
+            setattr(head, name, value if type(value) is str else default)
+        elif name == "v":
+            head.v = value if type(value) is int else 0
+        elif default is None:
+            setattr(head, name, value if type(value) is int else None)
+        elif key in data or value is not None:
+            setattr(head, name, type(default)(json.dumps(value).encode()))
+    return head
+
+
+def _object_in(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in raw, or raise NotAChange with the reason."""
+    try:
+        data = load_json(raw)
+    except UnicodeDecodeError as error:
+        raise NotAChange(f"not UTF-8 (byte {_not_utf8(raw, error.start)} of the line)") from None
+    except ValueError as error:
+        if raw[:1] == b"{" and not raw.endswith(b"\n"):
+            raise NotAChange(f"cut off ({error})") from None
+        raise NotAChange(f"not JSON ({error})") from None
+    if type(data) is not dict:
+        raise NotAChange(f"JSON, but {type(data).__name__}, not an object")
+    return data
+
+
+def _not_utf8(raw: bytes, otherwise: int) -> int:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:  # msgspec counts from the beginning of the text that it is in
+        return error.start
+    return otherwise
