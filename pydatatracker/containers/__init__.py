@@ -226,4 +226,4 @@ def track(obj: Any, /, **options: Any) -> Any:
     return made
 
 
-connect(TrackedDict, TrackedList, TrackedSet)
+connect(TrackedDict, TrackedList, TrackedSet, TrackedAttr)

@@ -15,8 +15,8 @@ __all__ = ["prepare_class", "rebuilt_as_tracked"]
 _FAST = {name: AttrFast.__dict__[name] for name in ("__setattr__", "__delattr__")}
 
 
-def prepare_class(cls: type) -> None:
-    """Called once for every class of tracked objects, at its first instance.
+def prepare_class(base: type, cls: type) -> None:
+    """Prepare a class of tracked objects, once, when its first instance is made; ``base`` is TrackedAttr.
 
     attrs writes a ``__setattr__`` of its own for classes with validators or converters, which stores with
     ``object.__setattr__``; that is replaced by one that runs the same hooks and stores through ours.
@@ -30,14 +30,14 @@ def prepare_class(cls: type) -> None:
         hooks = dict(zip(names, (cell.cell_contents for cell in cells), strict=True)).get("sa_attrs")
         if isinstance(hooks, dict):
             owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[method-assign]
-    _choose_setattr(cls)
+    _choose_setattr(cls, cls.__mro__[: cls.__mro__.index(base)])
 
 
-def _choose_setattr(cls: type) -> None:
-    """Give cls the fast slot, unless a class below TrackedAttr has a ``__setattr__`` or ``__delattr__`` of its own."""
-    below = cls.__mro__[
-        : next(n for n, each in enumerate(cls.__mro__) if each.__module__ == "pydatatracker.containers")
-    ]
+def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:
+    """Give cls the fast slots, unless a class below TrackedAttr defines one itself.
+
+    ``below``: cls and its bases up to TrackedAttr. The slots are ``__setattr__`` and ``__delattr__``.
+    """
     own = any(
         each.__dict__.get(name, fast) is not fast
         for each in below

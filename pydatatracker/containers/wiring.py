@@ -6,6 +6,7 @@ import their module on first use.
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -19,10 +20,10 @@ from pydatatracker.values.standins import REDACTED, RedactedDict, RedactedList
 __all__ = ["connect"]
 
 
-def connect(tracked_dict: type, tracked_list: type, tracked_set: type) -> None:
+def connect(tracked_dict: type, tracked_list: type, tracked_set: type, tracked_attr: type) -> None:
     """Give the core the classes and functions of the package that it uses."""
     _core.setup(ChangeLogEntry, settle, log_observer_error, tracked_dict, tracked_list, tracked_set)
-    _core.attr_setup(types.MemberDescriptorType, prepare_class)
+    _core.attr_setup(types.MemberDescriptorType, functools.partial(prepare_class, tracked_attr))
     _core.guard_setup(_refused)
     _core.rebuild_setup(options, FORMAT, _redact_as_given)
     _core.redact_setup(REDACTED, RedactedDict, RedactedList)

@@ -285,6 +285,24 @@ def test_tracked_keeps_what_the_class_is() -> None:
         tracked(int)
 
 
+def test_a_setattr_of_ones_own_runs_whatever_the_class_says_its_module_is() -> None:
+    """Where a class was defined plays no part in which of its methods are called."""
+
+    class Upper(TrackedAttr):
+        __module__ = TrackedAttr.__module__
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value.upper())
+
+    class Below(Upper):
+        pass
+
+    for kind in (Upper, Below):
+        thing = kind()
+        thing.a = "x"
+        assert "X" == thing.a == thing.last_change().after
+
+
 def test_getattr_setattr_delattr_and_dunder_dict() -> None:
     """The functions are recorded as the statements are; writing round them by __dict__ is not, and harms nothing."""
 

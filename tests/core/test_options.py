@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import pathlib
 import weakref
 from typing import Any
 
 import pytest
 
-from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
+import pydatatracker
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track
 
 
 class Thing(TrackedAttr):
@@ -167,3 +170,29 @@ def test_keep_values_false_keeps_words() -> None:
     assert [str(c.after) for c in d.tracking_changes()[1:]] == ["<Big>", "[1, 2]", "5"]
     assert d.last_change().after == 5
     assert d.last_change().extra["value"] == "5"
+
+
+def test_type_checkers_know_every_option() -> None:
+    """The types of the constructors name the options that the core takes, all with the same type.
+
+    TrackedDict has to repeat them beside ``**kwargs``: Python's typing allows one ``**`` alone.
+    """
+    root = pathlib.Path(pydatatracker.__file__).parent
+    stub = ast.parse((root / "_core.pyi").read_text("utf-8"))
+    table = next(each for each in stub.body if isinstance(each, ast.ClassDef) and each.name == "TrackingOptions")
+    types = {each.target.id: ast.unparse(each.annotation) for each in table.body if isinstance(each, ast.AnnAssign)}
+    assert sorted(_core.OPTION_NAMES) == sorted(types)
+    repeated = [
+        {arg.arg: (ast.unparse(arg.annotation), ast.unparse(default)) for arg, default in zip(*lists, strict=True)}
+        for each in ast.walk(ast.parse((root / "containers" / "__init__.py").read_text("utf-8")))
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__" and len(each.args.kwonlyargs) > 1
+        for lists in [(each.args.kwonlyargs, each.args.kw_defaults)]
+    ]
+    assert 2 == len(repeated)
+    assert repeated[0] == repeated[1]
+    assert types == {name: annotation for name, (annotation, _) in repeated[0].items()}
+    said = {name: ast.literal_eval(default) for name, (_, default) in repeated[0].items()}
+    plain, given = (_core.describe(each)[4] for each in (TrackedDict(), TrackedDict(**said)))
+    fields = [name for name in dir(plain) if not name.startswith("_")]
+    assert len(_core.OPTION_NAMES) - 1 == len(fields)  # the name is not one of them
+    assert [getattr(plain, name) for name in fields] == [getattr(given, name) for name in fields]
