@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -17,44 +16,15 @@ import sys
 import threading
 import uuid
 import zoneinfo
-from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from roundtrip import same, through_json
 
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
-from pydatatracker.values.encode import DEPTH, REDACTED, Cut, Ref, Repr, decode, encode
-
-
-def through_json(value: object, **options: int) -> object:
-    """Encode, write with json and with msgspec, read both: they must agree."""
-    data = encode(value, **options)
-    text = json.dumps(data, allow_nan=False)
-    line = msgspec.json.encode(data)
-    assert json.loads(text) == json.loads(line)
-    assert same(msgspec.json.decode(line), json.loads(text))
-    return decode(json.loads(text))
-
-
-def same(a: object, b: object) -> bool:
-    """Whether a and b are equal, of the same types all through, nan and -0.0 included."""
-    return form(a) == form(b)
-
-
-def form(value: object) -> object:
-    """A value as nested tuples and text that are equal where type and content are."""
-    name = type(value).__name__
-    if isinstance(value, dict):
-        return name, [(form(key), form(item)) for key, item in value.items()]
-    if isinstance(value, (list, tuple)):
-        return name, [form(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return name, sorted((form(item) for item in value), key=repr)
-    return name, hex(value) if type(value) is int else repr(value)
-
+from pydatatracker.values.encode import REDACTED, Cut, Ref, Repr, decode, encode
 
 # ---- there and back
 
@@ -222,10 +192,6 @@ class Shade(enum.StrEnum):
     DARK = "dark"
 
 
-class Plain(enum.Enum):
-    ONE = 1
-
-
 class Point(NamedTuple):
     x: int
     y: int
@@ -305,192 +271,7 @@ def test_an_object_with_tracked_attributes_is_a_dict() -> None:
     assert {"owner": "ann", "me": {"$ref": ""}} == encode(Account())
 
 
-def test_words_of_the_core_are_a_repr() -> None:
-    """What tracking_keep_values=False left of a value is written as $repr and read as Repr."""
-    history = TrackedList(tracking_keep_values=False)
-    history.append("x" * 1000)
-    data = encode(history.last_change().after)
-    assert {"$repr", "type"} == set(data)
-    assert "str" == data["type"]
-    assert data["$repr"].startswith("'xxx")
-
-
 # ---- hostile values
-
-
-class Raises:
-    def __repr__(self) -> str:
-        raise ZeroDivisionError("no")
-
-
-class NotText:
-    def __repr__(self) -> str:
-        return 1  # type: ignore[return-value]
-
-
-class Deep:
-    def __repr__(self) -> str:
-        return repr(self)
-
-
-class LyingClass:
-    __class__ = dict  # type: ignore[assignment]
-
-
-class Meta(type):
-    def __getattribute__(cls, name: str) -> object:
-        raise ValueError(name)
-
-    def __instancecheck__(cls, other: object) -> bool:
-        raise ValueError
-
-
-class Nameless(metaclass=Meta):
-    def __repr__(self) -> str:
-        raise KeyError
-
-
-class BadZone(datetime.tzinfo):
-    def utcoffset(self, moment: object) -> datetime.timedelta:
-        raise RuntimeError
-
-
-@pytest.mark.parametrize(
-    ("error", "make"),
-    [
-        ("ZeroDivisionError", lambda: Raises()),
-        ("TypeError", lambda: NotText()),
-        ("RecursionError", lambda: Deep()),
-        ("KeyError", lambda: Nameless()),
-        ("", lambda: LyingClass()),
-        ("", lambda: Plain.ONE),
-        ("", lambda: datetime.datetime(2026, 1, 1, tzinfo=BadZone())),
-        ("", lambda: pathlib.PureWindowsPath("C:/x")),
-        ("", lambda: lambda: 0),
-        ("", lambda: object),
-        ("", lambda: range(3)),
-        ("", lambda: ...),
-    ],
-)
-def test_what_cannot_be_brought_back_is_words(error: str, make: Callable[[], object]) -> None:
-    """Any other object is a $repr with its class; where its __repr__ raises, with the error's name."""
-    value = make()
-    if type(value) is pathlib.PureWindowsPath and sys.platform == "win32":
-        pytest.skip("it is the native kind here")
-    data = encode({"value": [value]})["value"][0]
-    assert {"$repr", "type"} == set(data)
-    assert error in data["$repr"]
-    assert isinstance(decode(data), Repr)
-    assert data == encode(decode(data))
-
-
-def test_a_repr_without_end_is_cut() -> None:
-    """The words for an object are for reading: they are bounded."""
-
-    class Long:
-        def __repr__(self) -> str:
-            return "\ud800" + "y" * 10_000_000
-
-    assert len(encode(Long())["$repr"]) < 5000
-
-
-def test_keyboard_interrupt_is_not_swallowed() -> None:
-    """Ctrl-C inside a __repr__ interrupts; it is not an error of the value."""
-
-    class Slow:
-        def __repr__(self) -> str:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        encode(Slow())
-
-
-@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}])
-def test_nesting_without_end_is_cut(wrap) -> None:
-    """50,000 levels neither raise nor exceed what JSON parsers take; decoding them does not recurse either."""
-    value: object = 1
-    for _ in range(50_000):
-        value = wrap(value)
-    data = encode(value)
-    assert data == json.loads(json.dumps(data)) == msgspec.json.decode(msgspec.json.encode(data))
-    decode(data)
-    assert "$cut" in json.dumps(data)
-
-
-def test_nesting_up_to_the_limit_comes_back() -> None:
-    """Lists of as many levels as DEPTH says come back whole."""
-    value: list[object] = []
-    for _ in range(DEPTH - 1):
-        value = [value]
-    assert value == through_json(value)
-
-
-def test_decode_does_not_recurse() -> None:
-    """Data of any depth is decoded."""
-    data: object = 1
-    for _ in range(50_000):
-        data = {"$tuple": [data]}
-    value = decode(data)
-    for _ in range(50_000):
-        (value,) = value
-    assert 1 == value
-
-
-def test_shared_references_do_not_explode() -> None:
-    """Sixty levels of [x, x] are 2**60 items as JSON; the limit ends that."""
-    value: object = 0
-    for _ in range(60):
-        value = [value, value]
-    assert len(json.dumps(encode(value, limit=10_000))) < 500_000
-
-
-def test_a_shared_value_that_is_no_cycle_is_written_twice() -> None:
-    """Only a cycle is a $ref."""
-    shared = [1]
-    assert [[1], [1]] == encode([shared, shared])
-
-
-def test_cycles_through_lists_and_dicts_are_closed_again() -> None:
-    """A cycle is written as a pointer to where it leads, and read as a cycle."""
-    value: dict[str, object] = {"a/b": [1]}
-    value["a/b"].append({"~": value})  # type: ignore[attr-defined]
-    value["list"] = value["a/b"]
-    data = encode(value)
-    assert {"a/b": [1, {"~": {"$ref": ""}}], "list": [1, {"~": {"$ref": ""}}]} == data
-    again = decode(data)
-    assert again is again["a/b"][1]["~"]
-
-    inner: list[object] = []
-    inner.append(inner)
-    assert {"x": {"y": [{"$ref": "/x/y"}]}} == encode({"x": {"y": inner}})
-    closed = decode({"x": {"y": [{"$ref": "/x/y"}]}})["x"]["y"]
-    assert closed is closed[0]
-
-
-def test_a_pointer_leads_through_tags() -> None:
-    """Below a tag the pointer is that of the JSON, so that any reader can follow it."""
-    inner: list[object] = []
-    inner.append(inner)
-    data = encode({1: (0, inner)})
-    assert {"$dict": [[1, {"$tuple": [0, [{"$ref": "/$dict/0/1/$tuple/1"}]]}]]} == data
-    closed = decode(data)[1][1]
-    assert closed is closed[0]
-
-
-def test_a_cycle_through_a_tuple() -> None:
-    """Where a cycle leads to a tuple it cannot be closed: a Ref says where it led."""
-    inner: list[object] = []
-    outer = (inner,)
-    inner.append(outer)
-    data = encode(outer)
-    assert {"$tuple": [[{"$ref": ""}]]} == data
-    assert ([Ref("")],) == decode(data)
-    assert data == encode(decode(data))
-
-
-def test_a_pointer_that_leads_nowhere_stays() -> None:
-    """A $ref of somebody else's is kept as it is."""
-    assert [Ref("/5"), Ref("x"), {"$ref": 5}] == decode([{"$ref": "/5"}, {"$ref": "x"}, {"$ref": 5}])
 
 
 def test_a_set_is_written_in_a_stable_order() -> None:
@@ -511,30 +292,6 @@ def test_a_set_is_written_in_a_stable_order() -> None:
         for seed in ("1", "2", "3")
     }
     assert 1 == len(texts)
-
-
-@pytest.mark.parametrize(
-    ("expected", "value", "limit"),
-    [
-        ({"$cut": 10, "type": "str", "start": "abc"}, "abcdefghij", 3),
-        ({"$cut": 4, "type": "bytes", "start": {"$bytes": "YWI="}}, b"abcd", 2),
-        ({"$cut": 5, "type": "list", "start": [0, 1]}, [0, 1, 2, 3, 4], 2),
-        ({"$cut": 2, "type": "tuple", "start": {"$tuple": [0]}}, (0, 1), 1),
-        ({"$cut": 2, "type": "dict", "start": {}}, {"a": 1, "b": 2}, 0),
-        ([{"$cut": 2, "type": "str", "start": "a"}], ["aa"], 2),
-    ],
-)
-def test_a_cut_says_size_and_beginning(expected: object, value: object, limit: int) -> None:
-    """What is longer than the limit is its size, its type and its beginning."""
-    assert expected == encode(value, limit=limit)
-    cut = decode(expected)
-    assert expected == encode(cut)
-
-
-def test_no_limit() -> None:
-    """limit=None writes all of it."""
-    assert "x" * 11_000_000 == encode("x" * 11_000_000, limit=None)
-    assert 11_000_000 == encode("x" * 11_000_000)["$cut"]
 
 
 def test_an_integer_that_python_will_not_print() -> None:
@@ -592,18 +349,6 @@ def test_a_dict_that_another_thread_changes() -> None:
     finally:
         stop.set()
         thread.join()
-
-
-def test_dataclasses_are_words() -> None:
-    """A dataclass cannot be brought back without its class: words."""
-
-    @dataclasses.dataclass
-    class Pair:
-        a: int
-
-    data = encode(Pair(1))
-    assert data["$repr"].endswith("Pair(a=1)")
-    assert data["type"].endswith("Pair")
 
 
 def test_importing_the_codec_needs_the_standard_library_only() -> None:

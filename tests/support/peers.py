@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import http.server
 import json
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from server import ScriptedServer, reply, reset
 
 CREDENTIALS = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
 
@@ -101,58 +100,26 @@ def consumed(brokers: str, topic: str, count: int) -> list[Any]:
     return found
 
 
-class Server:
-    """A server that answers as the test says: a list of (status, headers), then 204 for ever."""
+class Server(ScriptedServer):
+    """A server that answers as the test says.
+
+    An entry of ``answers`` is (status, headers), or "reset": the connection is reset. Then it answers 204 for ever.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.answers: list[Any] = []
-        self.connections = 0
-        self.open: set[socket.socket] = set()
-        outer = self
+        super().__init__(port)
+        self.url += "/audit"
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self) -> None:
-                outer.connections += 1
-                super().setup()
-                outer.open.add(self.connection)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                answer = outer.answers.pop(0) if outer.answers else (204, {})
-                if answer == "reset":
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    self.close_connection = True
-                    self.connection.close()
-                    return
-                status, headers = answer
-                if status < 300:
-                    outer.requests.append((self.path, dict(self.headers), body))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.thread.start()
-        self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/audit"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-        for connection in self.open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+    def answer(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
+        answer = self.answers.pop(0) if self.answers else (204, {})
+        if answer == "reset":
+            reset(request)
+            return
+        status, headers = answer
+        if status < 300:
+            self.requests.append((request.path, dict(request.headers), body))
+        reply(request, status, headers)
 
     def changes(self) -> list[dict[str, Any]]:
         found = []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modified import message_of
 
 from pydatatracker import (
     MISSING,
@@ -25,15 +26,8 @@ from pydatatracker import (
 from pydatatracker.testing import ModifiedError, assert_unmodified, expect_changes
 
 
-def guilty_function(x: Any) -> None:
+def offending_function(x: Any) -> None:
     x["ports"].append(443)
-
-
-def message_of(block: Any, act: Any) -> str:
-    """What the block says about act."""
-    with pytest.raises(ModifiedError) as caught, block:
-        act()
-    return str(caught.value)
 
 
 def test_what_only_reads_passes() -> None:
@@ -49,14 +43,14 @@ def test_the_message_shows_the_change_and_its_stack() -> None:
     """Who, where, what, and the calls from the block on, with file, line and source; innermost last."""
     x = track({"ports": [80]}, tracking_name="config")
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x), tracking_actor("eve"):
-        guilty_function(x)
+        offending_function(x)
     lines = str(caught.value).splitlines()
-    first = guilty_function.__code__.co_firstlineno
+    first = offending_function.__code__.co_firstlineno
     assert "config was modified once:" == lines[0]
     assert "/ports/1: add by append() by eve, nothing -> 443" == lines[1].strip()
-    assert f"{__file__}:{first + 1} in guilty_function" == lines[-2].strip()
+    assert f"{__file__}:{first + 1} in offending_function" == lines[-2].strip()
     assert 'x["ports"].append(443)' == lines[-1].strip()
-    assert ["test_the_message_shows_the_change_and_its_stack", "guilty_function"] == [
+    assert ["test_the_message_shows_the_change_and_its_stack", "offending_function"] == [
         frame.name for frame in caught.value.stacks[0]
     ]
     assert x.tracking_changes()[1:] == caught.value.changes
@@ -113,8 +107,8 @@ def test_a_rollback_is_two_changes() -> None:
 
     assert "modified 2 times, first" in message_of(assert_unmodified(x), fail)
     with pytest.raises(ModifiedError) as caught, tracking_transaction(), assert_unmodified(x):
-        guilty_function({"ports": x})
-    assert "guilty_function" == caught.value.stacks[0][-1].name
+        offending_function({"ports": x})
+    assert "offending_function" == caught.value.stacks[0][-1].name
     assert [] == x
 
 

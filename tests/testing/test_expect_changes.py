@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modified import message_of
 
 from pydatatracker import (
     MISSING,
@@ -21,15 +22,8 @@ from pydatatracker.testing import ModifiedError, expect_changes
 from pydatatracker.testing.expecting import differences, snapshot
 
 
-def guilty_function(x: Any) -> None:
+def offending_function(x: Any) -> None:
     x["ports"].append(443)
-
-
-def message_of(block: Any, act: Any) -> str:
-    """What the block says about act."""
-    with pytest.raises(ModifiedError) as caught, block:
-        act()
-    return str(caught.value)
 
 
 class Point(TrackedAttr):
@@ -57,7 +51,7 @@ def test_every_difference_is_told_with_its_culprit() -> None:
 
     def act() -> None:
         x["b"] = 6
-        guilty_function(x)
+        offending_function(x)
 
     block = expect_changes(x, {"/a": (1, 2), "/b": (1, 5)})
     with pytest.raises(ModifiedError) as caught, block:
@@ -68,7 +62,7 @@ def test_every_difference_is_told_with_its_culprit() -> None:
     assert "/b: 1 -> 6; after it should have been 5" in different
     assert 'x["b"] = 6' in different
     assert "/ports/1: nothing -> 443" in unexpected
-    assert "in guilty_function" in unexpected
+    assert "in offending_function" in unexpected
     assert ["/b", "/ports/1"] == [change.pointer for change in caught.value.changes]
 
 

@@ -1,0 +1,36 @@
+"""Values through JSON and back, and a comparison that is strict about types."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from pydatatracker.values.encode import decode, encode
+
+
+def through_json(value: object, **options: int) -> object:
+    """Encode, write with json and with msgspec, read both: they must agree."""
+    data = encode(value, **options)
+    text = json.dumps(data, allow_nan=False)
+    line = msgspec.json.encode(data)
+    assert json.loads(text) == json.loads(line)
+    assert same(msgspec.json.decode(line), json.loads(text))
+    return decode(json.loads(text))
+
+
+def same(a: object, b: object) -> bool:
+    """Whether a and b are equal, of the same types all through, nan and -0.0 included."""
+    return form(a) == form(b)
+
+
+def form(value: object) -> object:
+    """A value as nested tuples and text that are equal where type and content are."""
+    name = type(value).__name__
+    if isinstance(value, dict):
+        return name, [(form(key), form(item)) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return name, [form(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return name, sorted((form(item) for item in value), key=repr)
+    return name, hex(value) if type(value) is int else repr(value)
