@@ -72,7 +72,7 @@ class ProcessLog:
         """Write the lines of one change, in every tree that it is in. O(size of the values)."""
         for view in self._views(change):
             with self._begun(view):
-                if self._write(_as_it_was(view)):
+                if self._write(view):
                     self.lines += 1
 
     # ---- which lines
@@ -239,25 +239,6 @@ def _forget_in(refs: dict[int, weakref.ref[Any]], number: int) -> Callable[[obje
             del refs[number]
 
     return forget
-
-
-def _as_it_was(change: ChangeLogEntry) -> Any:
-    """Return what to write: the change, or its line with tracked values as they were at that moment."""
-    if _core.newest_seq() == change.seq:
-        return change
-    line = None
-    for name in ("before", "after"):
-        value = getattr(change, name)
-        if _core.tracker(value) is not None and change.action != "init":
-            from pydatatracker.values.encode import encode
-
-            try:
-                was = state_at(value, change.seq)
-            except Exception:  # records that are no longer kept, or nested deeper than Python goes
-                continue
-            line = line or change.to_dict()
-            line[name] = encode(was)
-    return line or change
 
 
 _forked_logs: weakref.WeakSet[ProcessLog] = weakref.WeakSet()

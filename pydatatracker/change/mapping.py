@@ -11,19 +11,13 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING
+from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.rewind import value_at
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["ReadChange", "to_dict"]
-
-
-_VALUES = ("path", "location", "before", "after")  # here empty says something
-
-
-def _without_empty(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key in _VALUES or value not in ("", [], {})}
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
@@ -42,7 +36,7 @@ def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     _put_values(line, change)
     _put_origin(line, change)
     if compact:
-        return _without_empty(line)
+        return compacted(line)
     line["tree"] = [
         {**node, "location": None if node["location"] is None else encode(node["location"])} for node in change.tree
     ]
@@ -182,12 +176,7 @@ class ReadChange(ChangeLogEntry):
         )
 
     def to_dict(self, compact: bool = False) -> dict[str, Any]:
-        line = dict(self._line)
-        if compact:
-            line.pop("tree", None)
-            line.pop("extra", None)
-            return _without_empty(line)
-        return line
+        return compacted(self._line) if compact else dict(self._line)
 
     @property
     def _shape(self) -> str:

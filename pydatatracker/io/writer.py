@@ -21,16 +21,15 @@ from typing import IO, Any, Final, Self
 
 from pydatatracker import _core
 from pydatatracker._core import nests_deeper
+from pydatatracker.change.compact import compacted
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 
 __all__ = ["ChangeWriter", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
-_FOLLOWS: Final = frozenset(("tree", "extra"))  # from the rest: compact lines leave them out
 _PATHS: Final = frozenset(("path", "paths", "location"))
 _NESTED: Final = (dict, list, tuple, set, frozenset)
-_MAY_BE_EMPTY: Final = frozenset(("path", "before", "after", "location"))  # here empty says something
 
 
 @functools.cache
@@ -55,7 +54,7 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
         return fast[:-1] + end
     if isinstance(change, dict):
-        line = _compact(change) if compact else change.copy()
+        line = compacted(change) if compact else change.copy()
     else:
         line = change.to_dict(compact=compact)
     own = isinstance(change, _core.Change) and change.place is not None  # made here: the codec has cut its values
@@ -98,18 +97,6 @@ def _span_of(change: Any) -> bytes:
         if fields:  # what was read from a log, or is a dict, happened elsewhere
             return fields + b"\n"
     return b"}\n"
-
-
-def _compact(line: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in line.items()
-        if key not in _FOLLOWS and (key in _MAY_BE_EMPTY or not _is_empty(value))
-    }
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (type(value) in (str, list, dict, tuple) and not value)
 
 
 def _thread_name() -> str:

@@ -17,9 +17,29 @@ from hypothesis import strategies as st
 from restless import restless
 
 from pydatatracker import ChangeLogEntry, TrackedAttr, TrackedDict, TrackedList, _core, track, tracking_actor
+from pydatatracker.change.compact import DERIVED, compacted
 from pydatatracker.change.mapping import to_dict
 from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import read_changes, to_line
+
+
+def test_compact_has_one_definition() -> None:
+    """The core, a change, the dict of it and a change that was read leave out the same keys."""
+    d = TrackedDict(a="")
+    d["b"] = ""
+    d["a"] = None
+    with tracking_actor("me"):
+        del d["b"]
+    for change in d.tracking_changes()[1:]:
+        whole = change.to_dict()
+        expected = list(compacted(whole))
+        assert DERIVED == whole.keys() - change.to_dict(compact=True).keys() - {"actor", "context", "stack"}
+        assert expected == list(change.to_dict(compact=True))
+        assert expected == list(ChangeLogEntry.from_dict(whole).to_dict(compact=True))
+        fast = _core.compact_line(change)
+        assert fast is not None
+        assert [*expected, "pid", "thread"] == list(json.loads(fast))
+        assert fast + b"\n" == to_line(change, compact=True) == to_line(whole, compact=True)
 
 
 class Colour(enum.IntEnum):

@@ -135,7 +135,9 @@ def test_tasks_have_spans_of_their_own() -> None:
     """Tasks that take turns in one thread: each change is in the span of its task."""
     d = TrackedDict()
     found: list[tuple[str, str | None, str | None]] = []
-    d.tracking_add_observer(lambda change: found.append((change.path[0], traceparent_of(item_of(change).line), injected())))
+    d.tracking_add_observer(
+        lambda change: found.append((change.path[0], traceparent_of(item_of(change).line), injected()))
+    )
 
     async def work(name: str) -> None:
         with ON.start_as_current_span(name):
