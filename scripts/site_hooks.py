@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,3 +25,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.file.src_uri != "changelog.md":
         return markdown
     return (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let a picture open by itself: on a phone it is small on its page."""
+    return re.sub(r'(<img [^>]*src="([^"]+)"[^>]*>)', r'<a href="\2">\1</a>', html)

@@ -156,7 +156,8 @@ def modules() -> list[str]:
     return [name for name in found if not name.endswith("__main__")]
 
 
-NEEDS = {"pydatatracker.query": "duckdb"}  # compiled, and not there for every interpreter
+# Compiled, and not there for every interpreter.
+NEEDS = {"pydatatracker.query": "duckdb", "pydatatracker.query.s3": "obstore"}
 
 
 @pytest.mark.parametrize("name", modules())
