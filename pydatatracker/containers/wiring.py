@@ -7,7 +7,6 @@ import their module on first use.
 from __future__ import annotations
 
 import functools
-import types
 from typing import Any
 
 from pydatatracker import _core
@@ -22,12 +21,25 @@ __all__ = ["connect"]
 
 def connect(tracked_dict: type, tracked_list: type, tracked_set: type, tracked_attr: type) -> None:
     """Give the core the classes and functions of the package that it uses."""
-    _core.setup(ChangeLogEntry, settle, log_observer_error, tracked_dict, tracked_list, tracked_set)
-    _core.attr_setup(types.MemberDescriptorType, functools.partial(prepare_class, tracked_attr))
-    _core.guard_setup(_refused)
-    _core.rebuild_setup(options, FORMAT, _redact_as_given)
-    _core.redact_setup(REDACTED, RedactedDict, RedactedList)
-    _core.history_setup(_marks_before, _mark, _compile_redact)
+    _core.connect(
+        change_class=ChangeLogEntry,
+        settle=settle,
+        observer_failed=log_observer_error,
+        tracked_dict=tracked_dict,
+        tracked_list=tracked_list,
+        tracked_set=tracked_set,
+        prepare_class=functools.partial(prepare_class, tracked_attr),
+        compile_redaction=_compile_redact,
+        redaction_as_given=_redact_as_given,
+        options_of_pickle=options,
+        pickle_format=FORMAT,
+        refuse_change=_refused,
+        redacted_value=REDACTED,
+        redacted_dict_class=RedactedDict,
+        redacted_list_class=RedactedList,
+        list_marks=_marks_before,
+        mark_change=_mark,
+    )
 
 
 def _marks_before(size: int, later: list[Any]) -> Any:

@@ -51,10 +51,10 @@ from pydatatracker.native cimport (
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup,
     pdt_all_quiet, pdt_any_heap_in, pdt_builtin_container, pdt_clock_setup, pdt_copy_items, pdt_data_descriptor,
     pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
-    pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript,
+    pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper, pdt_known_plain, pdt_list_as_tuple,
+    pdt_list_ass_subscript,
     pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
-    pdt_json_is_deeper, pdt_json_line_is_deeper,
-    pdt_out_int, pdt_out_put, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
+    pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_set_as_tuple, pdt_set_contains,
 )
@@ -124,6 +124,7 @@ include "write/redact.pyx"
 include "write/guard.pyx"
 include "write/lock.pyx"
 include "write/transaction.pyx"
+include "hooks/hook.pyx"
 include "hooks/bulk.pyx"
 include "hooks/dict.pyx"
 include "hooks/list.pyx"
@@ -133,6 +134,7 @@ include "hooks/restore.pyx"
 include "hooks/rebuild.pyx"
 include "read/query.pyx"
 include "read/facade.pyx"
+include "read/nesting.pyx"
 include "tell/registry.pyx"
 include "tell/notify.pyx"
 include "tell/line.pyx"

@@ -1,59 +1,43 @@
-# Owns: what the package gives the core once, when it is imported.
+# Owns: the classes and functions of the package that the core calls.
+# May touch: nothing else.
+# Invariants:
+#  - the package calls `connect` once, when it is imported; before that no container exists;
+#  - the core calls upwards only through what is listed here.
 
-cdef object entry_class = None      # ChangeLogEntry, set by the package
-cdef object settle_entries = None   # called with a list of entries whose record is about to leave the ring
-cdef object dict_type = None        # what plain containers become when they are converted
-cdef object list_type = None
-cdef object set_type = None
-cdef object class_prepare = None    # called once for every class, by the package
-cdef object on_observer_error = None    # called with (change, observer, exception)
-cdef object compile_redact = None       # set by the package: globs or a callable -> what write/redact.pyx understands
-cdef object rebuild_options = None      # (format, options by name) -> Options: what pickles name
-cdef object rebuild_format = None       # the version of that format
-cdef object redact_as_given = None      # the opposite of compile_redact
-cdef object on_refused = None           # (change, guard): takes the change back quietly and raises
-cdef object REDACTED = None             # the stand-ins, set by the package
-cdef object redacted_dict = None
-cdef object redacted_list = None
-cdef object new_marks = None            # (length now, changes newest first) -> marks before them
-cdef object mark_list = None            # (marks, change): what a change of several items does to them
+from types import MemberDescriptorType as _MemberDescriptorType
 
-
-def setup(entry, settle, errors, dict_class, list_class, set_class):
-    """Called once by the package: the classes and functions of the layers above."""
-    global entry_class, settle_entries, on_observer_error, dict_type, list_type, set_type
-    entry_class = entry
-    settle_entries = settle
-    on_observer_error = errors
-    dict_type, list_type, set_type = dict_class, list_class, set_class
+cdef object entry_class = None          # ChangeLogEntry: class of the changes that are handed out
+cdef object settle_entries = None       # (entries): keeps their answers before their records leave the ring
+cdef object on_observer_error = None    # (change, observer, exception): logs the failure
+cdef object dict_type = None            # TrackedDict: what a plain dict is converted to
+cdef object list_type = None            # TrackedList
+cdef object set_type = None             # TrackedSet
+cdef object class_prepare = None        # (class of tracked objects), once per class, at its first instance
+cdef object compile_redact = None       # (tracking_redact=...) -> globs as tuples, or a callable
+cdef object redact_as_given = None      # the inverse of compile_redact
+cdef object rebuild_options = None      # (format, {keyword: value}) -> Options: the function that pickles name
+cdef object rebuild_format = None       # the format that this version writes
+cdef object on_refused = None           # (change, guard, error or None): reverts the change quietly and raises
+cdef object REDACTED = None             # stand-in for a redacted value
+cdef object redacted_dict = None        # class of a dict with redacted values
+cdef object redacted_list = None        # class of a list with redacted values
+cdef object new_marks = None            # (length now, later changes, newest first) -> marks of a list before them
+cdef object mark_list = None            # (marks, change): applies a change of several items to the marks
+cdef object member_type = _MemberDescriptorType     # class of an entry of __slots__
 
 
-def attr_setup(member_descriptor_type, prepare):
-    """Called once by the package."""
-    global member_type, class_prepare
-    member_type = member_descriptor_type
-    class_prepare = prepare
-
-
-def history_setup(marks, mark, redact):
-    """Called once by the package: functions of the layers above."""
-    global new_marks, mark_list, compile_redact
-    new_marks, mark_list, compile_redact = marks, mark, redact
-
-
-def guard_setup(refused):
-    """Called once by the package."""
-    global on_refused
-    on_refused = refused
-
-
-def redact_setup(stand_in, of_dict, of_list):
-    """Called once by the package."""
-    global REDACTED, redacted_dict, redacted_list
-    REDACTED, redacted_dict, redacted_list = stand_in, of_dict, of_list
-
-
-def rebuild_setup(options, version, as_given):
-    """Called once by the package."""
-    global rebuild_options, rebuild_format, redact_as_given
-    rebuild_options, rebuild_format, redact_as_given = options, version, as_given
+def connect(*, change_class, settle, observer_failed, tracked_dict, tracked_list, tracked_set, prepare_class,
+            compile_redaction, redaction_as_given, options_of_pickle, pickle_format, refuse_change, redacted_value,
+            redacted_dict_class, redacted_list_class, list_marks, mark_change):
+    """Give the core the classes and functions of the package that it calls; called once, at import."""
+    global entry_class, settle_entries, on_observer_error, dict_type, list_type, set_type, class_prepare
+    global compile_redact, redact_as_given, rebuild_options, rebuild_format, on_refused
+    global REDACTED, redacted_dict, redacted_list, new_marks, mark_list
+    entry_class, settle_entries, on_observer_error = change_class, settle, observer_failed
+    dict_type, list_type, set_type = tracked_dict, tracked_list, tracked_set
+    class_prepare = prepare_class
+    compile_redact, redact_as_given = compile_redaction, redaction_as_given
+    rebuild_options, rebuild_format = options_of_pickle, pickle_format
+    on_refused = refuse_change
+    REDACTED, redacted_dict, redacted_list = redacted_value, redacted_dict_class, redacted_list_class
+    new_marks, mark_list = list_marks, mark_change

@@ -65,7 +65,7 @@ cdef extern from "native/json.h":
         Py_ssize_t size
     void pdt_out_begin(pdt_out *)
     void pdt_out_end(pdt_out *)
-    int pdt_out_put(pdt_out *, const char *, Py_ssize_t) except -1
+    int pdt_out_literal(pdt_out *, const char *) except -1
     int pdt_out_str(pdt_out *, object, bint) except -1
     int pdt_out_int(pdt_out *, int64_t) except -1
     int pdt_out_hex(pdt_out *, uint64_t) except -1

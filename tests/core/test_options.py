@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import pickle
+import re
 import weakref
 from typing import Any
 
@@ -193,6 +195,35 @@ def test_type_checkers_know_every_option() -> None:
     assert types == {name: annotation for name, (annotation, _) in repeated[0].items()}
     said = {name: ast.literal_eval(default) for name, (_, default) in repeated[0].items()}
     plain, given = (_core.describe(each)[4] for each in (TrackedDict(), TrackedDict(**said)))
-    fields = [name for name in dir(plain) if not name.startswith("_")]
-    assert len(_core.OPTION_NAMES) - 1 == len(fields)  # the name is not one of them
+    fields = [field for _, field, _, _ in _core.OPTIONS]
+    assert len(_core.OPTION_NAMES) - 2 == len(fields)  # the name and tracking_redact are not in that table
     assert [getattr(plain, name) for name in fields] == [getattr(given, name) for name in fields]
+    assert plain.redact is given.redact is None
+
+
+def test_the_reference_has_a_row_for_every_option() -> None:
+    """One row for each name in the core's table of options."""
+    reference = pathlib.Path(__file__).parents[2] / "docs" / "reference.md"
+    rows = re.findall(r"^\| `(tracking_\w+)` \|", reference.read_text("utf-8"), re.MULTILINE)
+    assert sorted(_core.OPTION_NAMES) == sorted(row for row in rows if row in _core.OPTION_NAMES)
+
+
+def test_options_come_back_by_name_as_they_were_given() -> None:
+    """What a pickle of options holds are the keyword arguments, and only those that were given."""
+    options = {
+        "tracking_auto_convert": True,
+        "tracking_capture_snapshots": True,
+        "tracking_capture_stack": 3,
+        "tracking_max_changes": None,
+        "tracking_keep_values": False,
+        "tracking_observer_errors": "raise",
+        "tracking_remember_last": True,
+    }
+    own = _core.own_options(TrackedDict(**options))
+    assert own is not None
+    assert options == own.__reduce__()[1][1]
+    assert pickle.loads(pickle.dumps(own)) == own
+    assert set(options) == set(_core.OPTION_NAMES) - {"tracking_name", "tracking_redact"}
+    few = _core.own_options(TrackedList(tracking_max_changes=7))
+    assert few is not None
+    assert {"tracking_max_changes": 7} == few.__reduce__()[1][1]

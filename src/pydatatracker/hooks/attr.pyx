@@ -1,7 +1,12 @@
-# Owns: attr
+# Owns: the hook of TrackedAttr: setting and deleting attributes, and which attributes are tracked.
+# May touch: the instance and its class, links, `commit`, native/attribute_cache.h.
+# Invariants:
+#  - where an attribute lives decides how its old value is found: in the instance (the class has no attribute of that
+#    name), in a slot, behind a property (through its getter), or in the instance above a class default;
+#  - names that begin with "_" are not tracked, unless the class or the object lists them;
+#  - a class is examined once, at its first instance.
 
-cdef dict class_names = {}          # address of a class -> (weak reference, frozenset of the names it lists or None, blind)
-cdef object member_type = None         # types.MemberDescriptorType: a __slots__ entry
+cdef dict class_names = {}      # address of a class -> (weak reference, frozenset of listed names or None, blind)
 
 
 cdef Options class_options(object cls):
@@ -15,7 +20,7 @@ cdef inline tuple class_entry(object cls):
 
 
 cdef object names_of_class(object cls):
-    # class-level list: exactly these names are tracked, whatever they begin with
+    """Return the names that the class lists as tracked, or None if it has no list; examine a new class."""
     entry = class_entry(cls)
     if entry is not None:
         return entry[1]
@@ -25,18 +30,16 @@ cdef object names_of_class(object cls):
             raise TypeError(f"{cls.__name__}.tracking_attributes_to_monitor is a list of names, not one str")
         names = frozenset(names)
     address = <size_t><PyObject *>cls
-    # a class that stores with object.__setattr__ (frozen, attrs) has attributes that we were not told of
+    # a class that stores with object.__setattr__ (frozen dataclasses, attrs) sets attributes that bypass the hook
     blind = getattr(cls, "__setattr__", None) is not AttrFast.__setattr__
     class_names[address] = (_weakref.ref(cls, lambda ref: class_names.pop(address, None)), names, blind)
     return names
 
 
-cdef int born_attr(AttrHook self) except -1:
-    if self.born_ns == 0:
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
+cdef int watch_class(AttrHook self, Tracker t) except -1:
+    """Set up a new tracker for the class of its object. O(attributes) for a class that bypasses the hook."""
     if names_of_class(type(self)) is not None:
-        self.tracker.state |= T_NAMES
+        t.state |= T_NAMES
     if class_entry(type(self))[2]:
         link_attributes(self)
     return 0
@@ -53,7 +56,7 @@ cdef bint is_monitored(Tracker t, str name):
 
 
 def monitor(container, str name):
-    """Track the attribute ``name`` of this object, whatever it begins with."""
+    """Track the attribute ``name`` of this object, even if it begins with "_". O(attributes)."""
     cdef Tracker t = tracker_of(container)
     cdef Rare rare = rare_of(t)
     if is_monitored(t, name):
@@ -68,7 +71,7 @@ def monitor(container, str name):
 
 
 cdef list attributes_of(object container):
-    """(name, value) of everything the instance holds, slots first. O(attributes)."""
+    """Return [(name, value)] of everything that the instance holds, slots first. O(attributes)."""
     cdef list found = []
     for cls in reversed(type(container).__mro__):
         slots = cls.__dict__.get("__slots__", ())
@@ -90,30 +93,21 @@ cdef list attributes_of(object container):
 
 
 def attributes(container):
-    """{name: value} of the tracked attributes an object holds now. O(attributes)."""
+    """Return {name: value} of the tracked attributes that an object holds. O(attributes)."""
     cdef Tracker t = tracker_of(container)
     return {name: value for name, value in attributes_of(container) if is_monitored(t, name)}
 
 
 def link_attributes(container):
-    """Link what the attributes hold already (after unpickling). O(attributes)."""
+    """Link what the attributes hold already, for instance after unpickling. O(attributes)."""
     cdef Tracker t = tracker_of(container)
     for name, value in attributes_of(container):
         if pdt_heap_type(value) and is_monitored(t, name):
             link_child(t, value, name, 0)
 
 
-cdef inline Tracker enter_attr(AttrHook self):
-    cdef Tracker t = self.tracker
-    if t is None:
-        t = tracker_of(self)
-    if t.epoch != epoch:
-        refresh(t)
-    return t
-
-
-cdef object ask(object self, object name):
-    # a property's getter is user code; what it raises is no value
+cdef object read_property(object self, object name):
+    # the getter is user code; if it raises, there is no value
     try:
         return getattr(self, name)
     except Exception:
@@ -121,7 +115,7 @@ cdef object ask(object self, object name):
 
 
 cdef object in_instance(object self, object name):
-    # the instance's own value, where the class has one of that name too
+    # the value in the instance, where the class has an attribute of that name, too
     try:
         attributes = object.__getattribute__(self, "__dict__")
     except AttributeError:
@@ -141,7 +135,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
         if not isinstance(name, str):
             return PyObject_GenericSetAttr(self, name, value)      # raises
         name = str.__str__(name)
-    t = enter_attr(self)
+    t = current(self, <PyObject *>self.tracker)
     if t.state & (T_NAMES | T_LOCKED | T_LOCKED_NAMES):
         if not is_monitored(t, name):
             return PyObject_GenericSetAttr(self, name, value)
@@ -177,7 +171,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
             computed = True
             if isinstance(descriptor, property) and (descriptor.fset if value != NULL else descriptor.fdel) is None:
                 return PyObject_GenericSetAttr(self, name, value)       # raises
-            old = ask(self, name)
+            old = read_property(self, name)
     if value == NULL:
         PyObject_GenericSetAttr(self, name, NULL)
         if t.children:
@@ -188,7 +182,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
         new = convert_for(t, new)
     PyObject_GenericSetAttr(self, name, <PyObject *>new)
     if computed:
-        new = ask(self, name)
+        new = read_property(self, name)
         if new is missing:
             new = <object>value
         return commit(t, A_ADD if old is missing else A_UPDATE, method, S_SLOT, -1, name, old, new, 0)
@@ -202,18 +196,17 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
 
 @cython.no_gc_clear
 cdef class AttrHook:
-    """An object whose attributes are recorded when they change."""
+    """An object that records changes of its attributes."""
 
     def __cinit__(self, *args, **kwargs):
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
+        begin_life(self, K_ATTR, &self.birth)
         if class_prepare is not None and class_entry(type(self)) is None:
             class_prepare(type(self))
             names_of_class(type(self))
 
     def __dealloc__(self):
         if self.tracker is not None:
-            let_go(self.tracker)
+            detach(self.tracker)
 
     def _tracking_setattr(self, name, value, /):
         """``__setattr__`` of TrackedAttr, by look-up; see AttrFast."""
@@ -225,11 +218,11 @@ cdef class AttrHook:
 
 
 cdef class AttrFast:
-    """``__setattr__`` as a slot: 20 ns less than by look-up.
+    """``__setattr__`` as a slot, which is 20 ns faster than by look-up.
 
     CPython refuses ``object.__setattr__(x, ...)``, which attrs and frozen dataclasses call, for classes that
-    inherit a slot of this kind. So TrackedAttr itself has none; a class gets it at its first instance, if
-    nothing below TrackedAttr has a ``__setattr__`` of its own.
+    inherit such a slot. So TrackedAttr itself has none. A class gets it at its first instance if no class
+    below TrackedAttr has a ``__setattr__`` of its own.
     """
 
     def __setattr__(self, name, value):

@@ -1,7 +1,14 @@
-# Owns: bulk
+# Owns: bulk calls that run user code: an iterator, the keys of a mapping, the __eq__ of an element.
+# May touch: the tracker's Pending; it records through `commit`.
+# Invariants:
+#  - the builtins change the container step by step while they iterate, and so do we: an iterator can look at the
+#    container or change it, and so can other threads;
+#  - a step that is made and not recorded waits in the tracker. Whoever changes the container next (every hook calls
+#    `enter`) first records what waits, so the order of the log is the order of the changes;
+#  - a bulk call that nothing interrupts is one record.
 
 cdef class Pending:
-    """A bulk call that is going on."""
+    """A bulk call in progress."""
 
 
 cdef Pending begin_bulk(Tracker t, int method):
@@ -37,7 +44,7 @@ cdef int end_bulk(Tracker t, Pending p) except -1:
 
 
 cdef inline list take_over(Tracker t, Pending p):
-    """p made a step: what another call's steps left waiting comes first. Returns whom to tell of that afterwards."""
+    """Before a step of p is kept, record steps of another call; return what to notify of afterwards, or None."""
     cdef list waiting = None
     if t.rare.pending is not p:
         if waits(t):
@@ -46,14 +53,14 @@ cdef inline list take_over(Tracker t, Pending p):
     return waiting
 
 
-cdef int tell_later(list waiting) except -1:
+cdef int notify_later(list waiting) except -1:
     for t, change in waiting:
         notify(<Tracker>t, <Change>change)
     return 0
 
 
 cdef int flush_bulk(Tracker t) except -1:
-    """Record what waits. Runs no user code before the record stands."""
+    """Record the steps that wait, without running user code before the record stands. O(steps)."""
     global scope_instead
     cdef Pending p = t.rare.pending
     cdef tuple rows
@@ -117,26 +124,18 @@ cdef bint waits(Tracker t):
 
 
 cdef list flush_first(Tracker t):
-    """Record what waits before the change that is being recorded; returns who is to be told of it afterwards."""
+    """Record the steps that wait before the change in progress; return what to notify of afterwards."""
     global deferred
-    cdef list told_later = []
-    deferred = told_later
+    cdef list later = []
+    deferred = later
     try:
         flush_bulk(t)
     finally:
         deferred = None
-    return told_later
+    return later
 
 
-cdef list deferred = None               # changes to be told later, while a record must not be held up by observers
-cdef object scope_instead = missing     # scope for the record that is being written, if not the current one
+cdef list deferred = None               # collects notifications while no observer may run
+cdef object scope_instead = missing     # scope of the record being written, if it is not the current one
 
 
-cdef int enter_slowly(Tracker t) except -1:
-    if t.state & T_LOCKED:
-        refuse(t)
-    if t.state & T_PENDING:
-        flush_bulk(t)
-    if t.state & T_GUARD and t.kind == K_DICT and not t.state & T_QUIET:
-        rare_of(t).order = list(dict.keys(<object>t.owner))
-    return 0

@@ -1,28 +1,14 @@
-# Owns: dict
-
-cdef int born_dict(DictHook self) except -1:
-    if self.born_ns == 0:
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PyDict_Size(self)
-        if PyDict_Size(self):
-            link_all(self.tracker)
-    return 0
-
-
-cdef inline Tracker enter_dict(DictHook self):
-    cdef Tracker t = self.tracker
-    if t is None:
-        t = tracker_of(self)
-    if t.epoch != epoch:
-        refresh(t)
-    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
-        enter_slowly(t)
-    return t
-
+# Owns: the hook of TrackedDict: every mutator of dict, and the two readers that a Python subclass would slow down.
+# May touch: the dict below the hook, links, `commit`.
+# Invariants:
+#  - behaves as dict does, exceptions and order included;
+#  - keys that are str run no user code, so their old value is looked up first, and nothing comes between the store and
+#    its record;
+#  - other keys are hashed once. Their __eq__ can let other code change the dict meanwhile: t.version and t.net show
+#    that, and the record then says what really happened.
 
 cdef object put_item(DictHook self, Tracker t, object key, object value, bint *added, uint32_t *newer):
-    """self[key] = value; what it held, or missing. newer: how often others changed it while an __eq__ ran."""
+    """Do self[key] = value; return what it held, or missing. newer: number of changes by others meanwhile."""
     cdef PyObject *held
     cdef object old
     cdef Py_ssize_t size
@@ -48,14 +34,14 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
     _PyDict_SetItem_KnownHash(self, key, value, hash)
     added[0] = old is missing
     if t.version != version:
-        # somebody else changed the dict while the key's __eq__ ran: what did we really replace?
+        # the dict changed while the key's __eq__ ran, so its size tells whether the key was new
         newer[0] = t.version - version
         added[0] = PyDict_Size(self) - size - (t.net - net) == 1
     return old
 
 
 cdef inline int store(DictHook self, Tracker t, object key, object value, int method) except -1:
-    """self[key] = value, and its record."""
+    """Do self[key] = value and record it."""
     cdef bint added
     cdef uint32_t newer
     cdef object old = put_item(self, t, key, value, &added, &newer)
@@ -67,7 +53,7 @@ cdef inline int store(DictHook self, Tracker t, object key, object value, int me
 
 
 cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value) except -1:
-    """self[key] = value as a step of the bulk call that is going on."""
+    """Do self[key] = value as a step of a bulk call."""
     cdef bint added
     cdef uint32_t newer
     cdef object old
@@ -75,11 +61,11 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
     cdef int gc
     value = convert_for(t, value)
     old = put_item(self, t, key, value, &added, &newer)
-    if newer:                       # others got in between: a record of its own
+    if newer:                       # others changed the dict meanwhile, so the step gets its own record
         return store_contended(self, t, key, old, value, p.method, newer, added)
     gc = pdt_pause_gc()
     waiting = take_over(t, p)
-    t.version += 1                  # others see that the dict changed, though the record comes later
+    t.version += 1                  # shows others that the dict changed, though the record comes later
     t.net += added
     rows = p.rows
     rows.append(key)
@@ -91,12 +77,12 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
         link_child(t, value, key, 0)
     pdt_resume_gc(gc)
     if waiting:
-        tell_later(waiting)
+        notify_later(waiting)
     return 0
 
 
 cdef int store_linked(Tracker t, object key, object old, object value, int method, bint added) except -1:
-    # The links first: a child that moves on is a child of where it is now, also for observers.
+    # links first: observers see a child that moves where it is now
     cdef int gc
     if t.children or pdt_heap_type(value):
         gc = pdt_pause_gc()
@@ -110,7 +96,7 @@ cdef int store_linked(Tracker t, object key, object old, object value, int metho
 
 cdef int store_contended(DictHook self, Tracker t, object key, object old, object value, int method, uint32_t newer,
                          bint added) except -1:
-    """A store during which other threads changed the dict: record it at once, then find what it replaced.
+    """Record a store during which others changed the dict, then find out what it replaced. O(records since).
 
     The record must stand before any comparison runs, or another store could be recorded before it.
     """
@@ -127,7 +113,7 @@ cdef int store_contended(DictHook self, Tracker t, object key, object old, objec
     pdt_resume_gc(gc)
     store_linked(t, key, missing if added else old, value, method, added)
     if waiting:
-        tell_later(waiting)
+        notify_later(waiting)
     if not since:
         return 0
     log = <Log>t.active
@@ -143,7 +129,7 @@ cdef int store_contended(DictHook self, Tracker t, object key, object old, objec
 
 
 cdef list changes_since_version(Tracker t, uint32_t newer):
-    """(key, after) of the newest records of t, newest first. Runs no user code. O(records since)."""
+    """Return (key, after) of the `newer` newest records of t, newest first. Runs no user code. O(records since)."""
     cdef Log log = <Log>t.active
     cdef Py_ssize_t i, at, n
     cdef list found = []
@@ -166,7 +152,7 @@ cdef list changes_since_version(Tracker t, uint32_t newer):
 
 
 cdef object take(DictHook self, Tracker t, object key, int method):
-    """Remove key: one look-up, one record; missing if there is no such key."""
+    """Remove key with one look-up and record it; return its value, or missing."""
     value = dict.pop(self, key, missing)
     if value is missing:
         return value
@@ -177,9 +163,9 @@ cdef object take(DictHook self, Tracker t, object key, int method):
 
 
 cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -1:
-    """Take over all items of a plain dict: one record with a row for each. O(items).
+    """Store all items of another dict as one record with a row for each. O(items).
 
-    False, and nothing done, if a key's __eq__ is Python code: then it has to go step by step.
+    Returns False, and does nothing, if the __eq__ of a key is Python code: that has to be done step by step.
     """
     cdef PyObject *key
     cdef PyObject *value
@@ -221,7 +207,7 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
         PyTuple_SET_ITEM(rows, 3 * n + 2, <object>value)
         n += 1
     if n < size:
-        for n in range(3 * n, 3 * size):        # a tuple holds no NULL, even for the collector
+        for n in range(3 * n, 3 * size):        # the collector must not find NULL in a tuple
             Py_INCREF(missing)
             PyTuple_SET_ITEM(rows, n, missing)
         pdt_resume_gc(gc)
@@ -240,12 +226,12 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
 
 
 cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int method) except -1:
-    # the builtin clones a dict into an empty one; so does the record
+    """Store a dict into an empty one, which the builtin does by cloning it; the record gets a clone, too."""
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
     items = PyDict_Copy(items)
-    if PyDict_Size(self):           # the copy let somebody in
+    if PyDict_Size(self):           # another thread filled self during the copy
         return update_from(self, t, ([(k, v) for k, v in (<dict>items).items()],), None, method)
     PyDict_Merge(self, items, 1)
     if not pdt_dict_of_scalars(items):
@@ -257,7 +243,7 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
 
 
 cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int method) except -1:
-    """update(*args, **kwargs), step by step as the builtin does it; what came before a failure is recorded."""
+    """Do update(*args, **kwargs) step by step, as the builtin does; steps before a failure are recorded."""
     cdef Pending pending
     if len(args) > 1:
         dict.update({}, *args)      # raises
@@ -310,38 +296,33 @@ cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
 
 @cython.no_gc_clear
 cdef class DictHook(dict):
-    """A dict whose mutations are recorded."""
+    """A dict that records its mutations."""
 
     def __init__(self, *args, **kwargs):
         cdef Tracker t
-        cdef bint again = self.born_ns != 0
+        cdef bint again = self.birth.time_ns != 0
         cdef object options = None
         if kwargs:
             options, kwargs = split_options(kwargs)
         if again:
-            t = enter_dict(self)
-            if options is not None:
-                raise TypeError("tracking options are given once, when the container is made")
+            t = enter(self, <PyObject *>self.tracker)
+            options_only_once(options)
             update_from(self, t, args, kwargs, M_INIT)
             return
         if kwargs:
             pdt_init(&PyDict_Type, self, args, <PyObject *>kwargs)
         else:
             pdt_init(&PyDict_Type, self, args, NULL)
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PyDict_Size(self)
+        begin_life(self, K_DICT, &self.birth)
         if options is not None:
-            configure(self, (<tuple>options)[0], (<tuple>options)[1])
-            if self.tracker is not None:
-                refresh(self.tracker)
-                if self.tracker.state & T_CONVERT:
-                    convert_values(self, self.tracker.settled, None)
+            t = converting(self, options)
+            if t is not None:
+                convert_values(self, t.settled, None)
         link_new_dict(self)
 
     def __dealloc__(self):
         if self.tracker is not None:
-            let_go(self.tracker)
+            detach(self.tracker)
 
     def __getitem__(self, key):
         return pdt_dict_subscript(self, key)
@@ -350,15 +331,15 @@ cdef class DictHook(dict):
         return PyDict_Contains(self, key)
 
     def __setitem__(self, key, value):
-        cdef Tracker t = enter_dict(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         if t.state & T_CONVERT:
             value = convert_for(t, value)
         store(self, t, key, value, M_SETITEM)
 
     def __delitem__(self, key):
-        cdef Tracker t = enter_dict(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         if PyDict_Size(self) == 0:
-            PyObject_Hash(key)      # dict.pop of an empty dict would not
+            PyObject_Hash(key)      # dict.pop does not hash the key if the dict is empty
             raise KeyError(key)
         if take(self, t, key, M_DELITEM) is missing:
             raise KeyError(key)
@@ -370,7 +351,7 @@ cdef class DictHook(dict):
         cdef int32_t net
         if len(args) != 1 and len(args) != 2:
             return dict.setdefault(self, *args)     # raises
-        t = enter_dict(self)
+        t = enter(self, <PyObject *>self.tracker)
         key = args[0]
         default = convert_for(t, args[1]) if len(args) == 2 else None
         net = t.net
@@ -384,7 +365,7 @@ cdef class DictHook(dict):
         """As dict.pop."""
         cdef Tracker t
         if len(args) == 1 or len(args) == 2:
-            t = enter_dict(self)
+            t = enter(self, <PyObject *>self.tracker)
             value = take(self, t, args[0], M_POP)
             if value is not missing:
                 return value
@@ -395,7 +376,7 @@ cdef class DictHook(dict):
 
     def popitem(self):
         """As dict.popitem."""
-        cdef Tracker t = enter_dict(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         item = dict.popitem(self)
         key, value = <tuple>item
         if t.children:
@@ -404,8 +385,8 @@ cdef class DictHook(dict):
         return item
 
     def clear(self):
-        """As dict.clear; one record, none if it was empty."""
-        cdef Tracker t = enter_dict(self)
+        """As dict.clear; one record, or none if it is empty."""
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef PyObject *key
         cdef PyObject *value
         cdef Py_ssize_t position = 0
@@ -434,15 +415,15 @@ cdef class DictHook(dict):
 
     def update(self, *args, **kwargs):
         """As dict.update; one record with a row for each item, ``tracking_`` names are items here."""
-        update_from(self, enter_dict(self), args, kwargs, M_UPDATE)
+        update_from(self, enter(self, <PyObject *>self.tracker), args, kwargs, M_UPDATE)
 
     def __ior__(self, other):
-        update_from(self, enter_dict(self), (other,), {}, M_IOR)
+        update_from(self, enter(self, <PyObject *>self.tracker), (other,), {}, M_IOR)
         return self
 
 
 cdef int link_new_dict(DictHook self) except -1:
-    # one pass that touches nothing where no value can be tracked
+    """Link what a new dict holds; make a tracker only if one of its values is tracked. O(items)."""
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0

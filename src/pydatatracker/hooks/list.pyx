@@ -1,28 +1,13 @@
-# Owns: list
-
-cdef int born_list(ListHook self) except -1:
-    if self.born_ns == 0:
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PyList_GET_SIZE(self)
-        if PyList_GET_SIZE(self):
-            link_all(self.tracker)
-    return 0
-
-
-cdef inline Tracker enter_list(ListHook self):
-    cdef Tracker t = self.tracker
-    if t is None:
-        t = tracker_of(self)
-    if t.epoch != epoch:
-        refresh(t)
-    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
-        enter_slowly(t)
-    return t
-
+# Owns: the hook of TrackedList: every mutator of list, and the two readers that a Python subclass would slow down.
+# May touch: the list below the hook, links, `commit`.
+# Invariants:
+#  - behaves as list does, exceptions included;
+#  - one item is a slot; everything else is a splice (start, removed, inserted), and sort and reverse a permutation;
+#  - an argument that iterates is consumed before the list changes, so a splice is atomic (extend is a bulk call);
+#  - while list.sort runs, nothing is recorded; the last of overlapping sorts records what they left.
 
 cdef int put(ListHook self, Tracker t, Py_ssize_t i, object value, int method) except -1:
-    # insert at i, which is in range
+    """Insert at i, which is in range, and record it."""
     cdef bint inside = i < PyList_GET_SIZE(self)
     PyList_Insert(self, i, value)
     if pdt_heap_type(value):
@@ -33,7 +18,7 @@ cdef int put(ListHook self, Tracker t, Py_ssize_t i, object value, int method) e
 
 
 cdef object cut(ListHook self, Tracker t, Py_ssize_t i, int method, object passed):
-    # remove item i, which is in range
+    """Remove item i, which is in range, and record it; passed: the index as the caller gave it, or missing."""
     cdef object value = <object>PyList_GET_ITEM(<PyObject *>self, i)
     PyList_SetSlice(self, i, i + 1, EMPTY)
     if t.children:
@@ -48,7 +33,7 @@ cdef object EMPTY = []
 
 cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method,
                 bint own=False) except -1:
-    """self[start:stop] = items (a list or tuple; own: nobody else has it); one record. O(items)."""
+    """Do self[start:stop] = items as one record. own: nobody else has that list or tuple. O(items)."""
     cdef object removed
     cdef object inserted
     cdef Py_ssize_t size
@@ -65,7 +50,7 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
     else:
         inserted = pdt_copy_items(items, PyList_GET_SIZE(items), &heap)
     gc = pdt_pause_gc()
-    size = PyList_GET_SIZE(self)    # what came before may have let others in
+    size = PyList_GET_SIZE(self)    # another thread may have changed the list until here
     if at_end:
         start = stop = size
     start = min(start, size)
@@ -99,8 +84,8 @@ cdef int extend_from(ListHook self, object iterable, int method) except -1:
     cdef Pending pending
     if PyTuple_CheckExact(iterable) or PyList_CheckExact(iterable):
         size = PyList_GET_SIZE(self)
-        return splice(self, enter_list(self), size, size, iterable, method)
-    t = enter_list(self)
+        return splice(self, enter(self, <PyObject *>self.tracker), size, size, iterable, method)
+    t = enter(self, <PyObject *>self.tracker)
     pending = begin_bulk(t, method)
     try:
         list.extend(self, iterable)
@@ -116,11 +101,11 @@ def _what_list_says():
         return str(error)
 
 
-cdef str NOT_ITERABLE = _what_list_says()       # from 3.13 on it is the one of extended slices
+cdef str NOT_ITERABLE = _what_list_says()       # from 3.13 on, the message for extended slices
 
 
 cdef object as_items(object value, bint extended):
-    # what list's own slice assignment takes, read once
+    """Return value as a list or tuple, as slice assignment of list takes it, iterated once."""
     if PyList_CheckExact(value) or PyTuple_CheckExact(value):
         return value
     try:
@@ -132,17 +117,17 @@ cdef object as_items(object value, bint extended):
 
 cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step, object items, bint delete,
                         int method) except -1:
-    """l[a:b:c] = items or del l[a:b:c] with a step other than 1: rows (index, before, after)."""
-    cdef Tracker t = enter_list(self)
+    """Do l[a:b:c] = items or del l[a:b:c] with a step other than 1; rows of (index, before, after). O(items)."""
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple rows
     cdef Py_ssize_t n, i, length
-    cdef object index                   # an object, or a new one would be made for each of the two calls below
+    cdef object index                   # an object, so that the two calls below do not each make one
     cdef object old
     cdef object new
     cdef int gc
     if not delete and t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
-    gc = pdt_pause_gc()             # from here to the record nobody else may change the list
+    gc = pdt_pause_gc()             # nothing else may change the list until the record stands
     length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
     if not delete and len(items) != length:
         pdt_resume_gc(gc)
@@ -180,7 +165,7 @@ cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssi
 
 
 cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
-    """Record that sort left the list in another order than before; nothing if it did not."""
+    """Record the order that sort left, unless it is the one of before. O(items)."""
     cdef Py_ssize_t i
     cdef Py_ssize_t size = PyList_GET_SIZE(self)
     cdef bint same = True
@@ -197,7 +182,7 @@ cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
 
 @cython.no_gc_clear
 cdef class ListHook(list):
-    """A list whose mutations are recorded."""
+    """A list that records its mutations."""
 
     def __init__(self, *args, **kwargs):
         cdef object options = None
@@ -207,28 +192,23 @@ cdef class ListHook(list):
             options, kwargs = split_options(kwargs)
             if kwargs and pdt_same_new(self, <PyTypeObject *>ListHook):
                 raise TypeError("list() takes no keyword arguments")
-        if self.born_ns != 0:
-            if options is not None:
-                raise TypeError("tracking options are given once, when the container is made")
+        if self.birth.time_ns != 0:
+            options_only_once(options)
             if len(args) > 1:
                 list.__init__(self, *args)
-            splice(self, enter_list(self), 0, PyList_GET_SIZE(self), (), M_INIT)    # as list does, before it iterates
+            # as list does, before it iterates
+            splice(self, enter(self, <PyObject *>self.tracker), 0, PyList_GET_SIZE(self), (), M_INIT)
             if args:
                 extend_from(self, args[0], M_INIT)
             return
         pdt_init(&PyList_Type, self, args, NULL)
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PyList_GET_SIZE(self)
+        begin_life(self, K_LIST, &self.birth)
         if options is not None:
-            configure(self, (<tuple>options)[0], (<tuple>options)[1])
-            if self.tracker is not None:
-                refresh(self.tracker)
-                if self.tracker.state & T_CONVERT:
-                    for i in range(PyList_GET_SIZE(self)):
-                        value = <object>PyList_GET_ITEM(<PyObject *>self, i)
-                        value = convert_for(self.tracker, value)
-                        list.__setitem__(self, i, value)
+            t = converting(self, options)
+            if t is not None:
+                for i in range(PyList_GET_SIZE(self)):
+                    value = <object>PyList_GET_ITEM(<PyObject *>self, i)
+                    list.__setitem__(self, i, convert_for(t, value))
         for i in range(PyList_GET_SIZE(self)):
             if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
                 if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None:
@@ -237,7 +217,7 @@ cdef class ListHook(list):
 
     def __dealloc__(self):
         if self.tracker is not None:
-            let_go(self.tracker)
+            detach(self.tracker)
 
     def __getitem__(self, key):
         return pdt_list_subscript(self, key)
@@ -247,7 +227,7 @@ cdef class ListHook(list):
 
     def append(self, value, /):
         """As list.append."""
-        cdef Tracker t = enter_list(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef Py_ssize_t i
         if t.state & T_CONVERT:
             value = convert_for(t, value)
@@ -265,7 +245,7 @@ cdef class ListHook(list):
             list.insert(self, *args)
             return
         i = PyLong_AsSsize_t(PyNumber_Index(args[0]))
-        t = enter_list(self)
+        t = enter(self, <PyObject *>self.tracker)
         value = convert_for(t, args[1])
         n = PyList_GET_SIZE(self)
         if i < 0:
@@ -278,11 +258,11 @@ cdef class ListHook(list):
 
     def extend(self, iterable, /):
         """As list.extend; one record, also of what came before an iterator failed."""
-        enter_list(self)
+        enter(self, <PyObject *>self.tracker)
         extend_from(self, iterable, M_EXTEND)
 
     def __iadd__(self, other):
-        enter_list(self)
+        enter(self, <PyObject *>self.tracker)
         extend_from(self, other, M_IADD)
         return self
 
@@ -292,7 +272,7 @@ cdef class ListHook(list):
         if not PyIndex_Check(times):
             return NotImplemented
         n = PyNumber_AsSsize_t(times, PyExc_OverflowError)
-        t = enter_list(self)
+        t = enter(self, <PyObject *>self.tracker)
         size = PyList_GET_SIZE(self)
         if n <= 0:
             splice(self, t, 0, size, (), M_IMUL)
@@ -310,7 +290,7 @@ cdef class ListHook(list):
         if len(args) > 1:
             return list.pop(self, *args)
         i = PyLong_AsSsize_t(PyNumber_Index(args[0])) if args else -1
-        t = enter_list(self)
+        t = enter(self, <PyObject *>self.tracker)
         n = PyList_GET_SIZE(self)
         if n == 0:
             raise IndexError("pop from empty list")
@@ -322,24 +302,24 @@ cdef class ListHook(list):
 
     def remove(self, value, /):
         """As list.remove."""
-        cdef Tracker t = enter_list(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef Py_ssize_t i = 0
         while i < PyList_GET_SIZE(self):
             item = <object>PyList_GET_ITEM(<PyObject *>self, i)
             if PyObject_RichCompareBool(item, value, Py_EQ):
                 if i < PyList_GET_SIZE(self):
-                    cut(self, enter_list(self), i, M_REMOVE, missing)
+                    cut(self, enter(self, <PyObject *>self.tracker), i, M_REMOVE, missing)
                 return
             i += 1
         raise ValueError("list.remove(x): x not in list")
 
     def clear(self):
-        """As list.clear; one record, none if it was empty."""
-        splice(self, enter_list(self), 0, PyList_GET_SIZE(self), (), M_CLEAR)
+        """As list.clear; one record, or none if it is empty."""
+        splice(self, enter(self, <PyObject *>self.tracker), 0, PyList_GET_SIZE(self), (), M_CLEAR)
 
     def reverse(self):
         """As list.reverse."""
-        cdef Tracker t = enter_list(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef Py_ssize_t n = PyList_GET_SIZE(self)
         if n < 2:
             return
@@ -350,7 +330,7 @@ cdef class ListHook(list):
 
     def sort(self, *args, **kwargs):
         """As list.sort; a sort that changes nothing records nothing."""
-        cdef Tracker t = enter_list(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef Rare rare = rare_of(t)
         cdef int gc = pdt_pause_gc()
         if rare.sorts == 0:
@@ -361,11 +341,11 @@ cdef class ListHook(list):
         else:
             rare.sort_mixed = True
         rare.sorts += 1
-        t.state |= T_QUIET | T_SORTING      # whatever a key function does to the list now, list.sort throws away
+        t.state |= T_QUIET | T_SORTING      # list.sort discards what a key function does to the list
         pdt_resume_gc(gc)
         try:
             list.sort(self, *args, **kwargs)
-        except:                             # what it decreases then may run anything
+        except:                             # the bare except also covers exceptions of dropped references
             rare.sort_mixed = True
             raise
         finally:
@@ -380,7 +360,7 @@ cdef class ListHook(list):
         cdef Py_ssize_t i, start, stop, step, length
         if PyIndex_Check(key):
             i = PyNumber_AsSsize_t(key, PyExc_IndexError)
-            t = enter_list(self)
+            t = enter(self, <PyObject *>self.tracker)
             value = convert_for(t, value)
             if i < 0:
                 i += PyList_GET_SIZE(self)
@@ -400,7 +380,7 @@ cdef class ListHook(list):
             return
         PySlice_Unpack(key, &start, &stop, &step)
         items = as_items(value, step != 1) if value is not self else list(value)
-        t = enter_list(self)
+        t = enter(self, <PyObject *>self.tracker)
         if step == 1:
             PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
             splice(self, t, start, max(start, stop), items, M_SETITEM)
@@ -412,7 +392,7 @@ cdef class ListHook(list):
         cdef Py_ssize_t i, start, stop, step, length
         if PyIndex_Check(key):
             i = PyNumber_AsSsize_t(key, PyExc_IndexError)
-            t = enter_list(self)
+            t = enter(self, <PyObject *>self.tracker)
             if i < 0:
                 i += PyList_GET_SIZE(self)
             if i < 0 or i >= PyList_GET_SIZE(self):
@@ -423,7 +403,7 @@ cdef class ListHook(list):
             pdt_list_ass_subscript(self, key, NULL)                 # raises
             return
         PySlice_Unpack(key, &start, &stop, &step)
-        t = enter_list(self)
+        t = enter(self, <PyObject *>self.tracker)
         if step == 1:
             PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
             splice(self, t, start, max(start, stop), (), M_DELITEM)
@@ -432,7 +412,7 @@ cdef class ListHook(list):
 
 
 cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
-    """Record what a sort, or several that overlapped, left: another order, or other items."""
+    """Record what one sort, or several that overlapped, left: another order, or other items. O(items)."""
     cdef Py_ssize_t i
     cdef tuple before
     if t.children:
@@ -448,7 +428,7 @@ cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
     rare.sort_before = None
     if not rare.sort_mixed or same_items(self, before):
         return reorder(self, t, before)
-    for item in before:                 # links were left alone while it went on
+    for item in before:                 # links did not change during the sort
         if pdt_heap_type(item):
             unlink_child(t, item, None)
     for i in range(PyList_GET_SIZE(self)):
@@ -458,7 +438,7 @@ cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
 
 
 cdef bint same_items(ListHook self, tuple before) except -1:
-    # the same objects, each as often, in whatever order?
+    """True if the list holds the objects of before, each as often, in any order. O(items)."""
     cdef Py_ssize_t i
     cdef dict counts = {}
     if PyList_GET_SIZE(self) != len(before):
@@ -475,7 +455,7 @@ cdef bint same_items(ListHook self, tuple before) except -1:
 
 
 cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
-    # the caller holds the old item, so that nothing is freed here
+    # the caller holds the old item, so nothing is freed here
     cdef PyObject **at = (<PyListObject *>self).ob_item + i
     cdef PyObject *gone = at[0]
     Py_INCREF(value)
@@ -484,6 +464,6 @@ cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
 
 
 cdef int splice_record(ListHook self, Tracker t, tuple before) except -1:
-    # sort failed in a way that left other items: say what is there now
+    # a sort that failed, or several that overlapped, left other items
     return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, pdt_list_as_tuple(self),
                   PyList_GET_SIZE(self) - len(before))

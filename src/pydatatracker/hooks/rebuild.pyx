@@ -1,14 +1,14 @@
-# Owns: rebuild
+# Owns: how copy and pickle put a container together without recording.
+# May touch: the hook's birth; tracker and links.
+# Invariant: a container records nothing between begin_rebuild and end_rebuild, and its life begins with the latter.
 
 def begin_rebuild(container, Options options, name):
-    """A container made by copy or pickle: quiet until end_rebuild."""
+    """Turn recording off for a container that copy or pickle is making. O(1)."""
+    cdef Hook hook = hook_of(container)
     cdef Tracker t
-    if isinstance(container, DictHook):
-        (<DictHook>container).born_ns = pdt_now_ns()
-    elif isinstance(container, ListHook):
-        (<ListHook>container).born_ns = pdt_now_ns()
-    elif isinstance(container, SetHook):
-        (<SetHook>container).born_ns = pdt_now_ns()
+    if hook.kind == K_NONE:
+        raise TypeError(f"a {type(container).__name__} is not a tracked container")
+    hook.birth.time_ns = pdt_now_ns()   # keeps the tracker from linking what the container holds already
     t = tracker_of(container)
     if options is not None:
         t.options = options
@@ -19,30 +19,17 @@ def begin_rebuild(container, Options options, name):
 
 
 def end_rebuild(container):
-    """The container is whole: its life begins here."""
+    """Begin the life of a container that is complete now, and record from here on. O(1)."""
     cdef Tracker t = tracker_of(container)
-    if isinstance(container, DictHook):
-        (<DictHook>container).born_ns = pdt_now_ns()
-        (<DictHook>container).born_seq = last_seq
-        (<DictHook>container).born_len = PyDict_Size(container)
-    elif isinstance(container, ListHook):
-        (<ListHook>container).born_ns = pdt_now_ns()
-        (<ListHook>container).born_seq = last_seq
-        (<ListHook>container).born_len = PyList_GET_SIZE(container)
-    elif isinstance(container, SetHook):
-        (<SetHook>container).born_ns = pdt_now_ns()
-        (<SetHook>container).born_seq = last_seq
-        (<SetHook>container).born_len = PySet_GET_SIZE(container)
-    else:
-        (<AttrHook>container).born_ns = pdt_now_ns()
-        (<AttrHook>container).born_seq = last_seq
+    cdef Hook hook = hook_of(container)
+    begin_life(container, hook.kind, hook.birth)
     t.net = 0
     t.state &= ~T_QUIET
     t.epoch = 0
 
 
 def relink(container):
-    """Link what a container got without its hooks; what was linked stays. O(items)."""
+    """Link the children that a container got without its hooks, unless it has links already. O(items)."""
     cdef Tracker t = tracker_of(container)
     if t.children == 0:
         if t.kind == K_ATTR:

@@ -1,10 +1,15 @@
-# Owns: restore
+# Owns: restoring: the inverse of a record, done to the live container and recorded as one record of its own.
+# May touch: the functions of the four hooks.
+# Invariants:
+#  - a container is changed only if it is as the record left it, compared by identity; otherwise nothing is done and
+#    the result is False;
+#  - what is stored is stored as it is: the same objects, and nothing is converted.
 
 def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0):
-    """Bring what a record named from old to new; one record. False, and nothing done, if it is not at old now.
+    """Change what a record names from old to new; return False and do nothing if it is not at old now.
 
-    ``seen``, in a transaction: also False if the container changed after change ``seen``, as the index may then be
-    of another item. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
+    ``seen``, in a transaction: also False if the container changed after change ``seen``, because the index may mean
+    another item then. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
     """
     cdef Tracker t = tracker_of(container)
     cdef int code = SHAPES.index(shape)
@@ -27,7 +32,7 @@ M_CODES = {name: code for code, name in enumerate(METHODS)}
 
 
 cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method) except -1:
-    cdef Tracker t = enter_dict(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple rows
     cdef Py_ssize_t i, before
     cdef Py_ssize_t added = 0
@@ -49,7 +54,7 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
         seen[rows[i]] = rows[i + 2]
         if not pdt_quiet_key(rows[i]):
             quiet = False
-    if not quiet:                   # their __eq__ may let others in: one record each
+    if not quiet:                   # their __eq__ may let others change the dict, so one record each
         for i in range(0, len(rows), 3):
             if rows[i + 2] is missing:
                 take(self, t, rows[i], method)
@@ -76,7 +81,7 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
 
 
 cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, object new, int method) except -1:
-    cdef Tracker t = enter_list(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef Py_ssize_t n = PyList_GET_SIZE(self)
     cdef Py_ssize_t i
     cdef list items
@@ -119,7 +124,7 @@ cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, o
 
 
 cdef bint restore_rows(ListHook self, Tracker t, tuple rows, int method) except -1:
-    # all rows update, or all insert (ascending, each index as it then is), or all remove (ascending, as it was)
+    # rows all update, all insert (ascending, each index valid at its turn), or all remove (ascending, valid before)
     cdef Py_ssize_t n = PyList_GET_SIZE(self)
     cdef Py_ssize_t i, at
     cdef Py_ssize_t size = len(rows)
@@ -158,7 +163,7 @@ cdef bint restore_rows(ListHook self, Tracker t, tuple rows, int method) except 
 
 
 cdef bint restore_set(SetHook self, int shape, object key, object old, object new, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple out
     cdef tuple into
     if shape == S_SLOT:
@@ -209,7 +214,7 @@ cdef object held_attribute(AttrHook self, str name):
 
 
 cdef bint journaled_since(Tracker t, uint64_t seq):
-    # did somebody change t after change seq? Known while a transaction is open
+    """True if t changed after change seq; known while a transaction is open. O(changes since)."""
     cdef Py_ssize_t i
     for i in range(len(journal) - 1, -1, -1):
         tracker, change = journal[i]

@@ -1,28 +1,12 @@
-# Owns: set
-
-cdef int born_set(SetHook self) except -1:
-    if self.born_ns == 0:
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PySet_GET_SIZE(self)
-        if PySet_GET_SIZE(self):
-            link_all(self.tracker)
-    return 0
-
-
-cdef inline Tracker enter_set(SetHook self):
-    cdef Tracker t = self.tracker
-    if t is None:
-        t = tracker_of(self)
-    if t.epoch != epoch:
-        refresh(t)
-    if t.state & (T_LOCKED | T_PENDING | T_GUARD):
-        enter_slowly(t)
-    return t
-
+# Owns: the hook of TrackedSet: every mutator of set, and `in`, which a Python subclass would slow down.
+# May touch: the set below the hook, links, `commit`.
+# Invariants:
+#  - behaves as set does, exceptions included;
+#  - add, discard, remove and pop are one element; every other call is one record of the elements removed and added;
+#  - whether an element was there shows in the size, so it is looked up once; t.net allows for changes by others.
 
 cdef int change_elements(SetHook self, Tracker t, set removed, set added, int method) except -1:
-    """Take out and put in what is known to be there and not there; one record."""
+    """Remove elements that are there and add elements that are not, as one record. O(elements)."""
     cdef tuple out
     cdef tuple into
     cdef int gc
@@ -42,7 +26,7 @@ cdef int change_elements(SetHook self, Tracker t, set removed, set added, int me
 
 
 cdef int one_by_one(SetHook self, Tracker t, tuple out, tuple into, int method) except -1:
-    """Elements with an __eq__ in Python: each is asked whether it went, as others may change the set meanwhile."""
+    """Do the same step by step for elements with a Python __eq__, which can change the set. O(elements)."""
     cdef Pending pending = begin_bulk(t, method)
     try:
         for element in out:
@@ -55,7 +39,7 @@ cdef int one_by_one(SetHook self, Tracker t, tuple out, tuple into, int method) 
 
 
 cdef int put_element(SetHook self, Tracker t, Pending p, object element) except -1:
-    """Add as a step of the bulk call that is going on."""
+    """Add an element as a step of a bulk call."""
     cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
@@ -71,12 +55,12 @@ cdef int put_element(SetHook self, Tracker t, Pending p, object element) except 
         link_child(t, element, missing, 0)
     pdt_resume_gc(gc)
     if waiting:
-        tell_later(waiting)
+        notify_later(waiting)
     return 0
 
 
 cdef int take_element(SetHook self, Tracker t, Pending p, object element) except -1:
-    """Discard as a step of the bulk call that is going on."""
+    """Discard an element as a step of a bulk call."""
     cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
@@ -92,7 +76,7 @@ cdef int take_element(SetHook self, Tracker t, Pending p, object element) except
         unlink_child(t, element, missing)
     pdt_resume_gc(gc)
     if waiting:
-        tell_later(waiting)
+        notify_later(waiting)
     return 0
 
 
@@ -110,7 +94,7 @@ cdef int record_elements(Tracker t, tuple out, tuple into, int method) except -1
 
 
 cdef int update_set(SetHook self, tuple others, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef Pending pending
     cdef tuple into
     if not others:
@@ -134,7 +118,7 @@ cdef int update_set(SetHook self, tuple others, int method) except -1:
 
 
 cdef int subtract(SetHook self, tuple others, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef Pending pending
     if len(others) == 1 and PyAnySet_CheckExact(others[0]) and all_quiet(pdt_set_as_tuple(others[0])):
         return change_elements(self, t, elements_in(self, others[0]), None, method)
@@ -151,7 +135,7 @@ cdef int subtract(SetHook self, tuple others, int method) except -1:
 
 
 cdef set elements_in(SetHook self, object other):
-    # elements of self that are in other, self's own objects
+    """Return the elements of self that are in other, as the objects that self holds. O(smaller set)."""
     if len(other) < PySet_GET_SIZE(self) // 4:
         return {e for e in other if pdt_set_contains(self, e)}
     return {e for e in pdt_set_as_tuple(self) if e in other}
@@ -159,7 +143,7 @@ cdef set elements_in(SetHook self, object other):
 
 @cython.no_gc_clear
 cdef class SetHook(set):
-    """A set whose mutations are recorded."""
+    """A set that records its mutations."""
 
     def __init__(self, *args, **kwargs):
         cdef object options = None
@@ -168,20 +152,17 @@ cdef class SetHook(set):
             if kwargs:
                 pdt_init(&PySet_Type, self, args, <PyObject *>kwargs)   # raises
                 return
-        if self.born_ns != 0:
-            if options is not None:
-                raise TypeError("tracking options are given once, when the container is made")
+        if self.birth.time_ns != 0:
+            options_only_once(options)
             if len(args) > 1:
                 pdt_init(&PySet_Type, self, args, NULL)                 # raises
-            enter_set(self)
+            enter(self, <PyObject *>self.tracker)
             clear_set(self, M_INIT)             # as set does, before it iterates
             if args:
                 update_set(self, args, M_INIT)
             return
         pdt_init(&PySet_Type, self, args, NULL)
-        self.born_ns = pdt_now_ns()
-        self.born_seq = last_seq
-        self.born_len = PySet_GET_SIZE(self)
+        begin_life(self, K_SET, &self.birth)
         if options is not None:
             configure(self, (<tuple>options)[0], (<tuple>options)[1])
         for item in set.__iter__(self):
@@ -190,14 +171,14 @@ cdef class SetHook(set):
 
     def __dealloc__(self):
         if self.tracker is not None:
-            let_go(self.tracker)
+            detach(self.tracker)
 
     def __contains__(self, element):
         return pdt_set_contains(self, element)
 
     def add(self, element, /):
-        """As set.add; an element that was there is no change."""
-        cdef Tracker t = enter_set(self)
+        """As set.add; adding an element that is there changes nothing."""
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef int32_t net = t.net
         cdef Py_ssize_t size = PySet_GET_SIZE(self)
         PySet_Add(self, element)
@@ -217,7 +198,7 @@ cdef class SetHook(set):
 
     def pop(self):
         """As set.pop."""
-        cdef Tracker t = enter_set(self)
+        cdef Tracker t = enter(self, <PyObject *>self.tracker)
         element = set.pop(self)
         if t.children:
             unlink_child(t, element, missing)
@@ -225,61 +206,61 @@ cdef class SetHook(set):
         return element
 
     def clear(self):
-        """As set.clear; one record, none if it was empty."""
+        """As set.clear; one record, or none if it is empty."""
         clear_set(self, M_CLEAR)
 
     def update(self, *others):
         """As set.update."""
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         update_set(self, others, M_UPDATE)
 
     def difference_update(self, *others):
         """As set.difference_update."""
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         subtract(self, others, M_DIFFERENCE_UPDATE)
 
     def intersection_update(self, *others):
         """As set.intersection_update."""
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         kept_elements = set.intersection(self, *others)
         leave(self, kept_elements, M_INTERSECTION_UPDATE)
 
     def symmetric_difference_update(self, other, /):
         """As set.symmetric_difference_update."""
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         toggle(self, other if PyAnySet_CheckExact(other) else set(other), M_SYMMETRIC_DIFFERENCE_UPDATE)
 
     def __ior__(self, other):
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         update_set(self, (other,), M_IOR)
         return self
 
     def __iand__(self, other):
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         leave(self, set.intersection(self, other), M_IAND)
         return self
 
     def __isub__(self, other):
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         subtract(self, (other,), M_ISUB)
         return self
 
     def __ixor__(self, other):
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
-        enter_set(self)
+        enter(self, <PyObject *>self.tracker)
         toggle(self, set(other) if other is self else other, M_IXOR)
         return self
 
 
 cdef int clear_set(SetHook self, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple out
     cdef int gc
     if PySet_GET_SIZE(self) == 0:
@@ -292,7 +273,7 @@ cdef int clear_set(SetHook self, int method) except -1:
 
 
 cdef int leave(SetHook self, object kept_elements, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef uint32_t version
     cdef set going
     while True:
@@ -303,7 +284,7 @@ cdef int leave(SetHook self, object kept_elements, int method) except -1:
 
 
 cdef int toggle(SetHook self, object other, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef uint32_t version
     cdef set going
     cdef set coming
@@ -316,7 +297,7 @@ cdef int toggle(SetHook self, object other, int method) except -1:
 
 
 cdef bint drop_element(SetHook self, object element, int method) except -1:
-    cdef Tracker t = enter_set(self)
+    cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
     cdef object gone = element
@@ -324,7 +305,7 @@ cdef bint drop_element(SetHook self, object element, int method) except -1:
     if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
         return False
     if isinstance(element, set):
-        gone = frozenset(element)   # set looks a set up as a frozenset
+        gone = frozenset(element)   # set looks for an equal frozenset
     if t.children:
         unlink_child(t, gone, missing)
     commit(t, A_REMOVE, method, S_SLOT, -1, gone, gone, missing, -1)

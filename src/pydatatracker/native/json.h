@@ -43,7 +43,10 @@ static inline int pdt_out_put(pdt_out *out, const char *text, Py_ssize_t size) {
     return 0;
 }
 
-/* 0: as it is; 'u': \u00XX; else the letter after the backslash */
+/* Put a C literal; the compiler counts its length. strlen, not sizeof: Cython casts literals to pointers. */
+#define pdt_out_literal(out, text) pdt_out_put(out, text, (Py_ssize_t)strlen(text))
+
+/* How to escape a character: 0: not at all; 'u': as \\u00XX; else the letter after the backslash. */
 static inline char pdt_escape(unsigned char c) {
     if (c >= 0x20) return c == '"' || c == '\\' ? (char)c : 0;
     switch (c) {

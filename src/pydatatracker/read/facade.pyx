@@ -1,12 +1,14 @@
-# Owns: facade
+# Owns: plain functions on containers for the Python layer: what a container is, holds and is called.
+# May touch: everything, to read; clear_changes drops records.
+# Invariant: every function takes a container, or nothing, and returns plain Python data.
 
 def tracker(container):
-    """Tracker of a tracked container; None for anything else. O(1)."""
+    """Return the tracker of a tracked container; None for anything else. O(1)."""
     return tracker_of(container)
 
 
 def describe(container):
-    """(uuid, name, locked, dropped, Options) of a container. O(places)."""
+    """Return (uuid, name, locked, dropped, Options) of a container. O(places)."""
     cdef Tracker t = tracker_of(container)
     cdef uint64_t dropped = 0
     refresh(t)
@@ -15,7 +17,7 @@ def describe(container):
 
 
 def places(container):
-    """Places of a container, as tuples of (key, tracker) from the root down. O(places x depth)."""
+    """Return the places of a container as tuples of (key, tracker) from the root down. O(places x depth)."""
     found = []
     for place in places_of(tracker_of(container)):
         steps = []
@@ -28,29 +30,22 @@ def places(container):
 
 
 def born(container):
-    """(time_ns, newest seq before) of the container's init. O(1)."""
-    tracker_of(container)
-    if isinstance(container, DictHook):
-        return (<DictHook>container).born_ns, (<DictHook>container).born_seq
-    if isinstance(container, ListHook):
-        return (<ListHook>container).born_ns, (<ListHook>container).born_seq
-    if isinstance(container, SetHook):
-        return (<SetHook>container).born_ns, (<SetHook>container).born_seq
-    return (<AttrHook>container).born_ns, (<AttrHook>container).born_seq
+    """Return (time_ns, newest seq at that time) of the container's init. O(1)."""
+    cdef Hook hook
+    tracker_of(container)               # a container whose __init__ did not run gets its birth here
+    hook = hook_of(container)
+    return hook.birth.time_ns, hook.birth.seq
 
 
 def expected_size(container):
-    """How many items a dict, list or set holds if nothing wrote round it. O(1)."""
+    """Return how many items a dict, list or set holds if nothing bypassed tracking. O(1)."""
     cdef Tracker t = tracker_of(container)
-    if t.kind == K_DICT:
-        return (<DictHook>container).born_len + t.net
-    if t.kind == K_LIST:
-        return (<ListHook>container).born_len + t.net
-    return (<SetHook>container).born_len + t.net
+    cdef Hook hook = hook_of(container)
+    return hook.birth.size + t.net
 
 
 def init_change(container, after):
-    """The derived first change of a container: its init, with ``after`` as it was then."""
+    """Return the first change of a container, its ``init``, which is derived; ``after`` is its state then. O(1)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     time_ns, seq = born(container)
@@ -59,15 +54,15 @@ def init_change(container, after):
 
 
 def state_change(container, after):
-    """An ``init`` that says what a container holds now: the first line of a log that begins here."""
+    """Return an ``init`` with the present state of a container: the first line of a log that begins now. O(1)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     return make_change(last_seq, pdt_now_ns(), -1, A_INIT, M_INIT, S_WHOLE, new_place(None, None, t), missing, missing,
-                       after, pdt_scope_object(), None, t)
+                       after, current_scope(), None, t)
 
 
 def plain(container):
-    """A container's items as an exact dict, list or set; a tracked object's attributes as a dict. O(items)."""
+    """Return the items of a container as an exact dict, list or set; of an object, its attributes. O(items)."""
     cdef Tracker t = tracker_of(container)
     if t.kind == K_DICT:
         return PyDict_Copy(container)
@@ -79,12 +74,12 @@ def plain(container):
 
 
 def contents(container):
-    """What a container holds: values, items, elements, tracked attributes. O(items)."""
+    """Return what a container holds: values, items, elements or tracked attributes. O(items)."""
     return contents_of(container)
 
 
 def children(container):
-    """The tracked containers that a container holds. O(1) if there are none, else O(items)."""
+    """Return the tracked containers that a container holds. O(1) if there are none, else O(items)."""
     cdef Tracker t = tracker_of(container)
     if not t.children:
         return []
@@ -92,7 +87,7 @@ def children(container):
 
 
 def settings(container):
-    """The dict in which later layers keep what belongs to a container. O(1)."""
+    """Return the dict in which the package keeps what belongs to a container. O(1)."""
     cdef Rare rare = rare_of(tracker_of(container))
     if rare.settings is None:
         rare.settings = {}
@@ -100,7 +95,7 @@ def settings(container):
 
 
 def clear_changes(container):
-    """Forget the records of the container's tree. O(records)."""
+    """Drop the records of the container's tree. O(records)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     for log in logs_of(t):
@@ -116,22 +111,22 @@ def clear_changes(container):
 
 
 def is_quiet(key):
-    """True if comparing key runs no user code. O(1)."""
+    """True if hashing and comparing key runs no user code. O(1)."""
     return pdt_quiet_key(key)
 
 
 def newest_seq():
-    """Sequence number of the newest change in the process."""
+    """Return the sequence number of the newest change in the process. O(1)."""
     return last_seq
 
 
 def error_count():
-    """How many observers failed so far in this process."""
+    """Return how often observers failed in this process. O(1)."""
     return observer_errors
 
 
 def use_system_clock(bint only):
-    """Read the system clock for every record (instruction counts then repeat), or count on between readings."""
+    """True: read the system clock for every record, so that instruction counts repeat. False: use native/clock.h."""
     pdt_clock_setup(only)
 
 

@@ -1,18 +1,22 @@
-# Owns: query
+# Owns: queries over the logs: which changes happened at or below a container, and where a change matches a glob.
+# May touch: rings, places and links, to read only (refresh may update places).
+# Invariants:
+#  - a query sees the changes of every log that the container wrote to and that still lives, each change once;
+#  - changes are in the order of seq.
 
 def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
-    """Changes at or below container, oldest first, seq > after. O(records of its logs)."""
+    """Return the changes at or below container with seq > after, oldest first. O(records of its logs)."""
     cdef Tracker t = tracker_of(container)
     return collect(t, logs_of(t), after, most_recent)
 
 
 def logs(container):
-    """The logs a container is known to have written to and that still live. O(logs)."""
+    """Return the living logs that a container wrote to. O(logs)."""
     return logs_of(tracker_of(container))
 
 
 def log_changes(Log log, uint64_t after):
-    """All changes in a log with seq > after, oldest first. O(changes found)."""
+    """Return all changes in a log with seq > after, oldest first. O(changes found)."""
     cdef list found = []
     cdef Py_ssize_t i
     for i in range(log.count - 1, -1, -1):
@@ -24,7 +28,7 @@ def log_changes(Log log, uint64_t after):
 
 
 cdef list logs_of(Tracker t):
-    """All logs that t is known to have written to and that still live, its present one last."""
+    """Return the living logs that t wrote to, its present one last. O(logs)."""
     cdef list logs = []
     refresh(t)
     if t.rare is not None and t.rare.past is not None:
@@ -77,7 +81,7 @@ def _seq_of(Change c):
 
 
 cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
-    # is record i of log at or below viewer? Remembered by place.
+    """True if record i of log happened at or below viewer; `known` caches answers by place. O(depth)."""
     cdef Place place = log.objects[i * SLOTS]
     found = known.get(id(place))
     if found is None:
@@ -94,7 +98,7 @@ cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
 
 
 def lost_seq(container):
-    """Newest seq that a change of this container may have had in a log that died with its root; 0 if none did. O(logs)."""
+    """Return the newest seq that may be lost with a log that died with its root; 0 if none is. O(logs)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     if t.rare is None or t.rare.past is None:
@@ -103,7 +107,7 @@ def lost_seq(container):
 
 
 def changed_since(container, uint64_t seq):
-    """True if a tracked container, or anything below it now, changed after change seq. O(items + changes since)."""
+    """True if a container, or anything that is below it now, changed after change seq. O(items + changes since)."""
     cdef Log log
     cdef Py_ssize_t i, at
     cdef set trackers = set()
@@ -132,9 +136,9 @@ def changed_since(container, uint64_t seq):
 
 
 def is_below(Tracker t, container):
-    """True if the container of t lives, and is the other container or somewhere below it, now. O(ancestors).
+    """True if the container of t is alive and is, or is below, the other container now. O(ancestors).
 
-    Goes up every link, also one that closes a cycle.
+    Follows every link upwards, including those that close a cycle.
     """
     cdef Tracker top = tracker_of(container)
     cdef Tracker each
@@ -178,7 +182,7 @@ def matches(Change change, pattern, container):
 
 
 def matches_at(Change change, pattern, container, key):
-    """True if a compiled glob matches the place ``key`` of the container that changed, or that container."""
+    """True if a compiled glob matches ``key`` of the container that changed, or that container. O(places x depth)."""
     for base in bases(change, tracker_of(container)):
         if glob_matches(pattern, 0, base, 0) or glob_matches(pattern, 0, base + (key,), 0):
             return True
@@ -191,7 +195,7 @@ def path_matches(tuple pattern, tuple path):
 
 
 cdef bint touches(object pattern, Change change, Tracker viewer):
-    """True if the change, seen from viewer, is at a path that the compiled glob matches."""
+    """True if a compiled glob matches a path of the change as the viewer sees it. O(paths of the change)."""
     cdef tuple base
     for base in bases(change, viewer):
         if change.shape == S_SLOT:
@@ -219,7 +223,7 @@ cdef bint touches(object pattern, Change change, Tracker viewer):
 
 
 cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) except -1:
-    # a pattern's segment is a str (literal), None (**), or a function str -> bool
+    # a segment of a pattern is a str (literal), None (**), or a function str -> bool
     cdef object segment
     while p < len(pattern):
         segment = pattern[p]
@@ -234,7 +238,7 @@ cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) ex
         if k == len(path):
             return False
         key = path[k]
-        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else words(key))
+        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else summary_of(key))
         if type(segment) is str:
             if segment != text:
                 return False

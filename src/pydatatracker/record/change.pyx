@@ -1,25 +1,30 @@
 # Owns: Change, a record taken out of the ring, and the ids of changes and containers.
 # May touch: the ring (to read), places (to say from where a change is seen).
 # Invariants:
-#  - a Change never changes, apart from `told` (notifications) and `settled` (answers kept when the record is dropped);
+#  - a Change never changes, apart from `audience` (notifications) and `settled` (answers kept when the record is dropped);
 #  - an id is the same from wherever a change is seen, and on both sides of a fork.
 
 cdef list process_ids = [(0, 0, _os.urandom(8).hex())]     # (last seq, last number, random part) at every fork
 
 
-cdef str uuid_text(uint64_t number, bint container):
-    # what happened before a fork keeps its id on both sides of it
+cdef str process_part(uint64_t number, bint container):
+    """Return the first half of an id: the random part of the process in which the number was given out."""
     cdef Py_ssize_t i = len(process_ids) - 1
     while i > 0 and number <= <uint64_t>(<tuple>process_ids[i])[1 if container else 0]:
         i -= 1
-    return f"{(<tuple>process_ids[i])[2]}{number | (<uint64_t>container << 63):016x}"
+    return (<tuple>process_ids[i])[2]
+
+
+cdef str uuid_text(uint64_t number, bint container):
+    """Return the id of change or container `number`, 32 hex digits."""
+    return f"{process_part(number, container)}{number | (<uint64_t>container << 63):016x}"
 
 
 def _forked():
     global line_pid
     line_pid = 0
     process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
-    forget_telling()
+    forget_notifiers()
 
 
 if hasattr(_os, "register_at_fork"):
@@ -27,14 +32,28 @@ if hasattr(_os, "register_at_fork"):
 
 
 cdef class Extra:
-    """What only some records have."""
+    """What only some records have: stack, summaries, further places."""
 
     def __repr__(self):
         return f"Extra(old_text={self.old_text!r}, new_text={self.new_text!r}, places={self.places!r})"
 
 
+cdef Extra at_places(Extra extra, tuple further):
+    """Return summaries and stack of extra with these further places; None if that is nothing."""
+    cdef Extra both
+    if not further and (extra is None or extra.places is None):
+        return extra
+    both = Extra.__new__(Extra)
+    both.places = further or None
+    if extra is not None:
+        both.stack = extra.stack
+        both.old_text = extra.old_text
+        both.new_text = extra.new_text
+    return both
+
+
 cdef class Change:
-    """One record, taken out of the ring; fields as recorded, see record/codes.pyx for shapes."""
+    """One record, taken out of the ring. The fields are as recorded; record/codes.pyx describes the shapes."""
 
     @property
     def uuid(self):
@@ -56,7 +75,7 @@ cdef class Change:
         return self.place.tracker.state & T_REDACT != 0
 
     def _withheld(self, key, value):
-        """Value of the place ``key``, without what tracking_redact names below it."""
+        """Return the value at ``key`` without what tracking_redact names there or below."""
         if not self.place.tracker.state & T_REDACT:
             return value
         places = [self.place]
@@ -100,7 +119,7 @@ cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int act
 
 
 cdef Change seen_from(Change c, Tracker viewer):
-    """The same change, from another container: in the viewer's own tree, where it happened in several."""
+    """Return the change as another container sees it. If it happened in several trees: in the viewer's tree."""
     cdef Place place = c.place
     cdef Extra extra = c.rare
     if extra is not None and extra.places is not None:
@@ -112,17 +131,13 @@ cdef Change seen_from(Change c, Tracker viewer):
                 inside.append(each)
         if inside:
             place = <Place>inside[0]
-            extra = Extra.__new__(Extra)
-            extra.stack = c.rare.stack
-            extra.old_text = c.rare.old_text
-            extra.new_text = c.rare.new_text
-            extra.places = tuple(inside[1:]) or None
+            extra = at_places(extra, tuple(inside[1:]))
     return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, place, c.key, c.old,
                        c.new, c.scope, extra, viewer)
 
 
 cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
-    # record number i, 0 = oldest
+    """Return record number i (0 = oldest) as a change."""
     cdef Py_ssize_t at = ring_index(log, i)
     cdef Stamp *stamp = &log.stamps[at]
     cdef Py_ssize_t b = at * SLOTS
@@ -132,7 +147,7 @@ cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
 
 
 cdef tuple order_of(tuple before, tuple after):
-    """New position -> old position, by identity; equal objects that are one keep their order. O(n)."""
+    """Return the old position of each new position, by identity; an object that occurs twice keeps its order. O(n)."""
     cdef dict places = {}
     cdef Py_ssize_t i
     for i in range(len(before)):

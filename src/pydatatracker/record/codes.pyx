@@ -5,7 +5,7 @@
 #  - numbers are never written to a log or a pickle: only the names are, so numbers may be reassigned.
 
 cdef enum:
-    SLOTS = 6                   # references of a record: place, key, old, new, scope, extra
+    SLOTS = 6                   # references per record: place, key, old, new, scope, extra
 
 
 cdef enum:
@@ -22,20 +22,21 @@ ACTIONS = ("init", "add", "update", "remove", "lock", "unlock")
 
 cdef enum:
     S_SLOT = 0      # key (dict, set, attr) or index (list); old; new
-    S_SPLICE = 1    # list: index = start; old = removed items, new = inserted items (list or tuple)
-    S_SORT = 2      # list: old = items before, new = items after (tuples of the same objects)
+    S_SPLICE = 1    # list: index = start; old = removed items; new = inserted items (list or tuple)
+    S_SORT = 2      # list: old = items before; new = items after (tuples of the same objects)
     S_ORDER = 3     # list: new = tuple, new position -> old position
     S_REVERSE = 4   # list: index = length
-    S_ROWS = 5      # bulk: new = flat tuple key, before, after, key, before, after ...
-    S_ELEMENTS = 6  # set: old = removed tuple, new = added tuple
-    S_WHOLE = 7     # lock, unlock: the container as such; key = attribute name or missing
-    S_FILL = 8      # dict: an empty one was filled; new = plain dict of all items
+    S_ROWS = 5      # bulk call: new = flat tuple key, before, after, key, before, after ...
+    S_ELEMENTS = 6  # set: old = tuple of removed elements; new = tuple of added elements
+    S_WHOLE = 7     # init, lock, unlock: the container itself; key = attribute name or missing
+    S_FILL = 8      # dict: an empty dict was filled; new = plain dict of all items
 
 
 SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill")
 
 
 cdef enum:
+    K_NONE = -1     # not a tracked container
     K_DICT = 0
     K_LIST = 1
     K_SET = 2
@@ -91,35 +92,40 @@ METHODS = (
 )
 
 
-cdef enum:                      # Change.told: who is to be told of it
+cdef enum:                      # Change.audience: which observers to notify
     W_ALL = 0
-    W_IMMEDIATE = 1             # a transaction is open: only those who asked to be told at once
-    W_DEFERRED = 2              # it was committed: the others
+    W_IMMEDIATE = 1             # a transaction is open: only observers with when="immediate"
+    W_DEFERRED = 2              # it was committed: all others
 
 
 cdef enum:                      # Tracker.state
     T_LOCK_SELF = 1             # lock() was called on this container
-    T_LOCKED = 2                # it, or one above it, is locked
-    T_NOTIFY = 4                # somebody listens here or above
+    T_LOCKED = 2                # this container, or one above it, is locked
+    T_NOTIFY = 4                # an observer listens here or above
     T_STACK = 8                 # stacks are captured
-    T_NOVALUES = 16             # records keep words, not values
-    T_SEVERAL = 32              # several places: Rare.targets holds them
+    T_NOVALUES = 16             # records keep summaries instead of values
+    T_SEVERAL = 32              # the container has several places, which are in Rare.targets
     T_NORING = 64               # tracking_max_changes=0
-    T_QUIET = 128               # being unpickled or sorted: nothing is recorded
+    T_QUIET = 128               # recording is off, for instance while the container is unpickled or sorted
     T_CONVERT = 256             # plain containers that are stored become tracked children
     T_LOCKED_NAMES = 512        # some attributes are locked one by one
-    T_NAMES = 1024              # which attributes are tracked is not left to their first letter
-    T_SORTING = 2048            # list.sort has taken the items out; what it is given meanwhile is thrown away
-    T_PENDING = 4096            # a bulk call has changed things that are not recorded yet
-    T_JOURNAL = 8192            # a transaction is open somewhere: changes are also kept for it
-    T_GUARD = 16384             # something here or above may refuse a change
-    T_REDACT = 32768            # values here may have to be withheld
-    T_SPECIAL = T_GUARD | T_REDACT | T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING | T_JOURNAL
-    T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING   # bits that refresh leaves alone
+    T_NAMES = 1024              # the class or object names its tracked attributes
+    T_SORTING = 2048            # list.sort holds the items; it discards what is stored meanwhile
+    T_PENDING = 4096            # a bulk call made changes that are not recorded yet
+    T_JOURNAL = 8192            # a transaction is open somewhere: changes also go into the journal
+    T_GUARD = 16384             # a guard here or above can refuse changes
+    T_REDACT = 32768            # some values here may have to be redacted
+    # what commit_special handles
+    T_SPECIAL = (T_GUARD | T_REDACT | T_NOTIFY | T_STACK | T_NOVALUES | T_SEVERAL | T_NORING | T_QUIET | T_PENDING |
+                 T_JOURNAL)
+    # what enter_slowly handles
+    T_SLOW = T_LOCKED | T_PENDING | T_GUARD
+    # what belongs to the container itself: refresh keeps these bits and derives the others
+    T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING
 
 
 cdef enum:
     UNSAID = -1                 # an option that was not given
     NO_LIMIT = -2               # tracking_max_changes=None
     DEFAULT_MAX_CHANGES = 4096
-    MAX_PLACES = 256            # places of one container that are reported; a diamond of n levels has 2**n
+    MAX_PLACES = 256            # places per container; a diamond of n levels would have 2**n

@@ -1,14 +1,19 @@
-# tracking_remember_last: who changed a place last is known after its record left the ring.
-#
-# When the oldest record is about to be overwritten and was not noted yet, the older half of the ring is noted in
-# one go: newest first, as only the last change of each place counts, so that a hot counter costs a comparison.
-# Runs when a record stands, and may allocate. A dict's, set's or object's last changes are kept by key (keys whose
-# __eq__ is Python code by identity: it must not run here); a list has marks, one an item, as it was at seq `noted`.
+# Owns: what is kept of records that leave the ring: answers of entries that somebody holds (snapshots), and the last
+# change of every location (tracking_remember_last).
+# May touch: the ring; it calls the package for entries and for the marks of lists (connect.pyx).
+# Invariants:
+#  - settle_oldest runs after a record stands and before the oldest one can be overwritten; it may allocate;
+#  - the last changes of a dict, set or object are kept by key, and by identity of the key if its __eq__ is Python
+#    code, which must not run here;
+#  - a list has marks, one per item, as it was at seq `noted`;
+#  - a kept change belongs to the log alone, which may rewrite it: what is handed out is a copy.
+# When the oldest record is about to be overwritten and is not noted yet, the older half of the ring is noted at once,
+# newest first, because only the last change of a location counts. So a counter that is often written costs one comparison.
 
 cdef Change watched(Change change):
-    """With snapshots on: settle change before its record leaves the ring, as they follow from later records."""
+    """With snapshots on, make sure that change is settled before its record leaves the ring; return it. O(logs)."""
     cdef Log log
-    if change.viewer.settled is None or change.viewer.settled.snapshots != 1:
+    if change.viewer.settled is None or change.viewer.settled.values[O_SNAPSHOTS] != 1:
         return change
     for log in logs_of(change.viewer):
         if log.limit != NO_LIMIT and log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
@@ -19,7 +24,7 @@ cdef Change watched(Change change):
 
 
 cdef int settle_oldest(Log log) except -1:
-    """Before the oldest record is overwritten, let entries that somebody holds keep their answers."""
+    """Save what is known from the oldest record before it is overwritten. Mostly O(1)."""
     cdef uint64_t seq
     cdef list entries = []
     if log.last is not None and log.count == log.limit and log.stamps[ring_index(log, 0)].seq > log.noted:
@@ -30,7 +35,7 @@ cdef int settle_oldest(Log log) except -1:
         return 0
     if log.stamps[ring_index(log, 0)].seq not in log.held:
         return 0
-    # the way back is long, so many are settled on one
+    # settling goes through all later records, so one walk settles many entries
     seq = log.stamps[ring_index(log, min(log.count - 1, 1 + log.count // 8))].seq
     for held in sorted(log.held):
         if held > seq:
@@ -49,7 +54,7 @@ cdef struct Seen:
 
 
 cdef void rewrite(Change c, Log log, Py_ssize_t at) noexcept:
-    # a kept change is ours alone: what is handed out is a copy
+    # makes a kept change a later one of the same location
     cdef Stamp *stamp = &log.stamps[at]
     cdef Py_ssize_t b = at * SLOTS
     c.seq = stamp.seq
@@ -67,7 +72,7 @@ cdef void rewrite(Change c, Log log, Py_ssize_t at) noexcept:
 
 
 cdef int note_oldest(Log log) except -1:
-    """Note the last change of every place in the older half of the ring. O(half of the ring)."""
+    """Note the last change of every location in the older half of the ring. O(half of the ring)."""
     cdef Py_ssize_t batch = max(1, log.limit // 2)
     cdef Py_ssize_t i, at
     cdef Seen seen[256]
@@ -77,7 +82,7 @@ cdef int note_oldest(Log log) except -1:
     cdef PyObject *last_place = NULL
     cdef PyObject *kept
     cdef dict marks = None
-    cdef dict fresh = {}                # tracker -> set of the keys met in this batch
+    cdef dict fresh = {}                # tracker -> keys met in this batch
     cdef set met = None
     cdef bint lists = False
     cdef uint64_t newest = log.stamps[ring_index(log, batch - 1)].seq
@@ -131,7 +136,7 @@ cdef int note_oldest(Log log) except -1:
             note_in_list(log, i)
     if len(log.last) > 64 or batch < 64:
         for node in [each for each in log.last if (<Tracker>each).owner == NULL]:
-            del log.last[node]                  # nobody can ask any more
+            del log.last[node]                  # nobody can query a dead container
     for node in fresh:
         if (<Tracker>node).owner == NULL:
             log.last.pop(node, None)
@@ -141,7 +146,7 @@ cdef int note_oldest(Log log) except -1:
 
 
 cdef int forget_gone(Log log, Tracker t) except -1:
-    """Of places that are no longer there not more marks are kept than a thousand, or than there are places."""
+    """Drop marks of locations that no longer exist, if there are more of them than of others and over 1,000. O(marks)."""
     cdef dict marks = log.last.get(t)
     cdef Py_ssize_t size
     cdef set there
@@ -169,7 +174,7 @@ cdef int note_in_list(Log log, Py_ssize_t i) except -1:
         if log.stamps[next].shape == S_SLOT and log.stamps[next].action == A_UPDATE and \
                 log.stamps[next].index == stamp.index and log.stamps[next].seq <= log.noted and \
                 log.objects[next * SLOTS] is log.objects[at * SLOTS]:
-            return 0                            # a hot item
+            return 0                            # an item that is often written
     if t.owner == NULL:
         log.last.pop(t, None)
         return 0
@@ -206,5 +211,5 @@ cdef object keys_of(Change change):
 
 
 def remembered(Log log):
-    """({tracker: last changes of its places}, newest seq among them) with tracking_remember_last; else (None, 0). O(1)."""
+    """Return ({tracker: its last changes}, newest seq noted) with tracking_remember_last, else (None, 0). O(1)."""
     return log.last, log.noted

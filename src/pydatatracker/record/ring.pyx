@@ -15,7 +15,7 @@ cdef class Log:
         self.limit = limit
         if remember and limit > 0:
             self.last = {}
-            self.held = {}              # never None: every commit comes by settle_oldest
+            self.held = {}              # never None, so that every commit calls settle_oldest
         self.objects = []
         self.ref = _weakref.ref(self)
 
@@ -42,7 +42,7 @@ cdef class Log:
 
 
 cdef inline Py_ssize_t ring_index(Log log, Py_ssize_t i):
-    # place of record number i, 0 = oldest
+    # slot of record number i, 0 = oldest
     cdef Py_ssize_t at = log.head - log.count + i
     return at + log.capacity if at < 0 else at
 
@@ -57,13 +57,13 @@ cdef int grow(Log log) except -1:
     if stamps == NULL:
         raise MemoryError()
     log.stamps = stamps
-    gc = pdt_pause_gc()             # the change is made: nobody may record another before it is recorded
+    gc = pdt_pause_gc()             # the change is made: no other may be recorded before it
     try:
         log.objects.extend([None] * ((capacity - log.capacity) * SLOTS))
     finally:
         pdt_resume_gc(gc)
-    if log.head < log.count:        # wrapped: cannot be, see the invariants
-        raise AssertionError("a ring that wraps does not grow")
+    if log.head < log.count:        # cannot happen, see the invariants
+        raise AssertionError("a ring that wraps must not grow")
     log.capacity = capacity
     return 0
 
@@ -71,7 +71,7 @@ cdef int grow(Log log) except -1:
 cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int action, int method, int shape,
                             Py_ssize_t index, PyObject *place, PyObject *key, PyObject *old, PyObject *new,
                             PyObject *scope, PyObject *extra) except -1:
-    """Write one record; returns where it stands."""
+    """Write one record and return its slot. O(1) amortized."""
     cdef PyObject *gone[SLOTS]
     cdef Stamp *stamp
     cdef Py_ssize_t i
@@ -104,7 +104,7 @@ cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int 
 
 
 cdef void set_extra(Log log, Py_ssize_t i, uint64_t seq, object extra):
-    # the record may have left the ring meanwhile (an allocation can run user code)
+    # the slot may hold another record by now, because an allocation can run user code
     cdef PyObject **at
     cdef PyObject *gone
     if i < log.capacity and log.stamps[i].seq == seq:
@@ -116,7 +116,7 @@ cdef void set_extra(Log log, Py_ssize_t i, uint64_t seq, object extra):
 
 
 cdef void clear_log(Log log):
-    """Forget all records; counted as dropped."""
+    """Drop all records and count them as dropped. O(records)."""
     cdef Py_ssize_t capacity = log.capacity
     if log.count:
         log.dropped += log.count
@@ -126,4 +126,4 @@ cdef void clear_log(Log log):
     log.capacity = log.head = log.count = 0
     PyMem_Free(log.stamps)
     log.stamps = NULL
-    del old                         # last: drops references
+    del old                         # last, because dropping references can run user code

@@ -5,7 +5,7 @@
 #  - the context variable is set and reset here only, because the cache has to know.
 
 cdef class Scope:
-    """Actor, context and transaction of all changes below it."""
+    """Actor, context and transaction of the changes that are made under it."""
 
     def __init__(self, str actor, context=None, transaction=None, uint64_t undoes=0):
         self.actor = actor
@@ -22,19 +22,19 @@ pdt_scope_init(scope_variable)
 
 
 def set_scope(Scope scope):
-    """Make scope the current one; returns the token for reset_scope."""
+    """Make scope the current one and return the token for reset_scope."""
     token = scope_variable.set(scope)
     pdt_scope_changed()
     return token
 
 
 def reset_scope(token):
-    """Undo set_scope."""
+    """Restore the scope that was current before set_scope returned this token."""
     try:
         scope_variable.reset(token)
     finally:
         pdt_scope_changed()
 
 
-cdef object pdt_scope_object():
+cdef inline object current_scope():
     return <object>pdt_scope()

@@ -1,10 +1,16 @@
-# Owns: intake
+# Owns: the queue of a delivery: the items in it, and the entrance for changes that need no waiting.
+# May touch: the compact line of a change; the queue object, which the delivery's thread empties.
+# Invariants:
+#  - an item is encoded and appended under the GIL alone, without a lock;
+#  - a change is taken completely or not at all; if it is not, the observer is called and does it the slow way;
+#  - `open` is False while everything has to take the slow path: no thread yet, a gap to report, a spill file.
+
+cdef dict modules = _sys.modules
+cdef str TRACE = "opentelemetry.trace"      # if loaded, its current span belongs in the line, which is the slow path
+
 
 cdef class ChangeItem:
-    """A change with its line, as exporters deliver it: an Item that works out root and id when they are asked for."""
-
-    cdef readonly bytes line
-    cdef Change change
+    """A change and its line as exporters deliver them; root and id are derived on demand."""
 
     @property
     def seq(self):
@@ -26,20 +32,21 @@ cdef class ChangeItem:
         return f"ChangeItem({self.line!r})"
 
 
-def item_for(Change change, bytes line):
-    """The item of a change of this process and its line; root and id are worked out when asked for. O(1)."""
+cdef inline ChangeItem new_item(Change change, bytes line):
     cdef ChangeItem item = ChangeItem.__new__(ChangeItem)
     item.line = line
     item.change = change
     return item
 
 
+def item_for(Change change, bytes line):
+    """Return the item of a change of this process and its line. O(1)."""
+    return new_item(change, line)
+
+
 @cython.final
 cdef class Intake:
-    """The way into the queue of a delivery for what needs no waiting: encode, append, no lock but the GIL.
-
-    ``open`` is False while everything has to go the slow way: no thread yet, a gap to be told, a spill file.
-    """
+    """The entrance to the queue of a delivery for changes that need no waiting."""
 
     def __init__(self, wake, Py_ssize_t max_items, Py_ssize_t max_bytes, Py_ssize_t batch_items,
                  Py_ssize_t batch_bytes):
@@ -50,7 +57,7 @@ cdef class Intake:
         self.batch_bytes = batch_bytes
 
     def reset(self, queue):
-        """Begin with another queue."""
+        """Start with another queue, closed."""
         self.queue = queue
         self.append = queue.append
         self.bytes = 0
@@ -58,17 +65,17 @@ cdef class Intake:
         self.sender = 0
 
     def add(self, item, bint counts=True):
-        """Append an item that was made elsewhere."""
+        """Append an item that was encoded elsewhere."""
         self.append(item)
         self.bytes += len(item.line)
         self.accepted += counts
 
     def taken(self, Py_ssize_t size):
-        """Note that so many bytes left the queue; negative: came back."""
+        """Note that so many bytes left the queue; a negative number: that they returned."""
         self.bytes -= size
 
     cdef bint accept(self, Change change, Tracker viewer) except -1:
-        """Take a change if that is simple; False: the observer has to be called."""
+        """Take a change that has a compact line. False: call the observer."""
         cdef bytes line
         if not (self.compact and self.open) or PyThread_get_thread_ident() == self.sender or TRACE in modules:
             return False
@@ -76,11 +83,11 @@ cdef class Intake:
         return line is not None and self.take(change, line)
 
     cdef bint accept_encoded(self, Change change) except -1:
-        """Take a change that needs the encoder; False: the observer has to be called. Raises what the encoder raises."""
+        """Take a change that needs the encoder. False: call the observer. Raises what the encoder raises."""
         if self.encode is None or not self.open or PyThread_get_thread_ident() == self.sender:
             return False
         if len(self.queue) >= self.max_items:
-            return False                    # full: before anything is encoded
+            return False                    # full: do not encode anything
         return self.take(change, self.encode(change))
 
     cdef bint take(self, Change change, bytes line) except -1:
@@ -90,9 +97,7 @@ cdef class Intake:
         cdef bint full
         if n >= self.max_items or self.bytes + size > self.max_bytes or not self.open:
             return False
-        item = ChangeItem.__new__(ChangeItem)
-        item.line = line
-        item.change = change
+        item = new_item(change, line)
         full = self.bytes < self.batch_bytes <= self.bytes + size
         self.append(item)
         self.bytes += size
@@ -102,7 +107,3 @@ cdef class Intake:
             if call is not None:
                 call()
         return True
-
-
-cdef dict modules = _sys.modules
-cdef str TRACE = "opentelemetry.trace"      # its current span belongs into the line: the slow way knows how

@@ -1,18 +1,22 @@
-# Owns: line
+# Owns: the compact line of a change, as bytes, for the common case: one place, scalars before and after.
+# May touch: the fields of a Change, native/json.h. It reads thread name and process id.
+# Invariants:
+#  - a line has the same JSON as the Python encoder makes of the same change, without building a dict;
+#  - whatever is not the common case returns None, and the Python encoder takes over;
+#  - runs no user code, and nothing is written before the whole line is known.
 
 cdef enum:
-    LINE_DEPTH = 32
+    LINE_DEPTH = 32                     # keys from the viewer to the change; deeper lines are left to Python
 
-
-cdef object current_thread = None       # threading.current_thread, when the first line is made
-cdef long line_pid = 0                  # 0: ask
-cdef unsigned long line_thread = 0      # whose name line_thread_name is, asked in line_second
+cdef object current_thread = None       # threading.current_thread, from the first line on
+cdef long line_pid = 0                  # 0: not asked yet, also after a fork
+cdef unsigned long line_thread = 0      # id of the thread that line_thread_name belongs to
 cdef str line_thread_name = None
-cdef int64_t line_second = 0
+cdef int64_t line_second = 0            # when the name was asked for
 
 
 cdef str name_of_thread(int64_t time_ns):
-    # kept for a second: a thread may be renamed
+    """Return the name of this thread, "" if it is ending, None if it is not a str. Cached for a second."""
     global current_thread, line_thread, line_thread_name, line_second
     cdef unsigned long thread = PyThread_get_thread_ident()
     cdef int64_t second = time_ns // 1000000000
@@ -23,7 +27,7 @@ cdef str name_of_thread(int64_t time_ns):
         current_thread = threading.current_thread
     try:
         name = current_thread().name
-    except Exception:                   # a thread that is being taken down
+    except Exception:                   # the thread is being taken down
         return ""
     if type(name) is not str:
         return None
@@ -33,144 +37,126 @@ cdef str name_of_thread(int64_t time_ns):
     return name
 
 
-cdef int put_text(pdt_out *out, const char *name, Py_ssize_t size, object text) except -1:
-    # ,"name":"text"
-    pdt_out_put(out, name, size)
-    if pdt_out_scalar(out, text) != 0:
-        return 1
-    return 0
-
-
-cdef int put_uuid(pdt_out *out, uint64_t number, bint container) except -1:
-    cdef Py_ssize_t i = len(process_ids) - 1
-    while i > 0 and number <= <uint64_t>(<tuple>process_ids[i])[1 if container else 0]:
-        i -= 1
-    pdt_out_str(out, (<tuple>process_ids[i])[2], False)
+cdef inline int put_uuid(pdt_out *out, uint64_t number, bint container) except -1:
+    pdt_out_str(out, process_part(number, container), False)
     return pdt_out_hex(out, number | (<uint64_t>container << 63))
 
 
-cdef int put_line(pdt_out *out, Change change, Tracker viewer, str thread) except -1:
-    """Put the line without its newline; 1 if it is none of the common ones."""
-    global line_pid
-    cdef PyObject *keys[LINE_DEPTH]
+cdef bint is_common(Change change):
+    """True if the line of the change has none of the rare fields."""
+    cdef Scope scope = change.scope
+    if change.place is None:            # it was read from a log
+        return False
+    if change.shape != S_SLOT or change.action_code > A_REMOVE or change.action_code == A_INIT:
+        return False
+    if change.place.tracker.state & T_REDACT or change.settled is not None:
+        return False
+    if change.rare is not None and (change.rare.places is not None or change.rare.stack is not None):
+        return False
+    return scope is None or not (scope.context or scope.transaction is not None or scope.undoes)
+
+
+cdef bint put_place(pdt_out *out, Place place, Tracker viewer, object last) except -1:
+    """Put pointer, path and location of a change; False if a key has no compact form."""
+    cdef PyObject *keys[LINE_DEPTH]         # borrowed: the place holds them
     cdef Py_ssize_t depth = 0
     cdef Py_ssize_t i
-    cdef Place place = change.place
-    cdef Scope scope = change.scope
-    cdef Tracker node = place.tracker
-    cdef object last = change.key if change.index < 0 else change.index
-    if change.shape != S_SLOT or change.action_code > A_REMOVE or change.action_code == A_INIT:
-        return 1
-    if node.state & T_REDACT or change.settled is not None:
-        return 1
-    if change.rare is not None and (change.rare.places is not None or change.rare.stack is not None):
-        return 1
-    if scope is not None and (scope.context or scope.transaction is not None or scope.undoes):
-        return 1
-    pdt_out_put(out, b'{"v":1,"seq":', 13)
-    pdt_out_int(out, <int64_t>change.seq)
-    pdt_out_put(out, b',"uuid":"', 9)
-    put_uuid(out, change.seq, False)
-    pdt_out_put(out, b'","created_time":"', 18)
-    if pdt_out_time(out, change.time_ns) != 0:
-        return 1
-    pdt_out_put(out, b'","time_ns":', 12)
-    pdt_out_int(out, change.time_ns)
-    if put_text(out, b',"action":', 10, ACTIONS[change.action_code]) != 0:
-        return 1
-    if put_text(out, b',"method":', 10, METHODS[change.method_code]) != 0:
-        return 1
-    if put_text(out, b',"type":', 8, class_name(node.cls)) != 0:
-        return 1
-    # the keys from the container that was asked down to the place
     while place.parent is not None and place.tracker is not viewer:
         if depth == LINE_DEPTH - 1:
-            return 1
-        keys[depth] = <PyObject *>place.key     # the place holds it, and the change the place
+            return False
+        keys[depth] = <PyObject *>place.key
         depth += 1
         place = place.parent
-    pdt_out_put(out, b',"pointer":"', 12)
+    pdt_out_literal(out, b',"pointer":"')
     for i in range(depth, -1, -1):
         key = last if i == 0 else <object>keys[i - 1]
-        pdt_out_put(out, b'/', 1)
+        pdt_out_literal(out, b'/')
         if type(key) is int:
             if pdt_out_scalar(out, key) != 0:
-                return 1
+                return False
         elif pdt_out_str(out, key, True) != 0:
-            return 1
-    pdt_out_put(out, b'","path":[', 10)
+            return False
+    pdt_out_literal(out, b'","path":[')
     for i in range(depth, -1, -1):
         key = last if i == 0 else <object>keys[i - 1]
         if pdt_out_scalar(out, key) != 0:
-            return 1
+            return False
         if i:
-            pdt_out_put(out, b',', 1)
-    pdt_out_put(out, b'],"location":', 13)
-    pdt_out_scalar(out, last)
+            pdt_out_literal(out, b',')
+    pdt_out_literal(out, b'],"location":')
+    return pdt_out_scalar(out, last) == 0
+
+
+cdef bint put_line(pdt_out *out, Change change, Tracker viewer, str thread) except -1:
+    """Put the line of a common change, without newline; False if a value has no compact form."""
+    global line_pid
+    cdef Place place = change.place
+    cdef Scope scope = change.scope
+    pdt_out_literal(out, b'{"v":1,"seq":')
+    pdt_out_int(out, <int64_t>change.seq)
+    pdt_out_literal(out, b',"uuid":"')
+    put_uuid(out, change.seq, False)
+    pdt_out_literal(out, b'","created_time":"')
+    if pdt_out_time(out, change.time_ns) != 0:
+        return False
+    pdt_out_literal(out, b'","time_ns":')
+    pdt_out_int(out, change.time_ns)
+    pdt_out_literal(out, b',"action":')
+    pdt_out_scalar(out, ACTIONS[change.action_code])
+    pdt_out_literal(out, b',"method":')
+    pdt_out_scalar(out, METHODS[change.method_code])
+    pdt_out_literal(out, b',"type":')
+    if pdt_out_scalar(out, class_name(place.tracker.cls)) != 0:
+        return False
+    if not put_place(out, place, viewer, change.key if change.index < 0 else change.index):
+        return False
     if change.old is not missing:
-        pdt_out_put(out, b',"before":', 10)
+        pdt_out_literal(out, b',"before":')
         if pdt_out_scalar(out, change.old) != 0:
-            return 1
+            return False
     if change.new is not missing:
-        pdt_out_put(out, b',"after":', 9)
+        pdt_out_literal(out, b',"after":')
         if pdt_out_scalar(out, change.new) != 0:
-            return 1
+            return False
     if scope is not None and scope.actor:
-        if put_text(out, b',"actor":', 9, scope.actor) != 0:
-            return 1
-    pdt_out_put(out, b',"root":"', 9)
-    while place.parent is not None:
-        place = place.parent
+        pdt_out_literal(out, b',"actor":')
+        if pdt_out_scalar(out, scope.actor) != 0:
+            return False
+    pdt_out_literal(out, b',"root":"')
+    put_uuid(out, root_of(place).number, True)
+    pdt_out_literal(out, b'","tracked_item_uuid":"')
     put_uuid(out, place.tracker.number, True)
-    pdt_out_put(out, b'","tracked_item_uuid":"', 23)
-    put_uuid(out, node.number, True)
-    pdt_out_put(out, b'","pid":', 8)
+    pdt_out_literal(out, b'","pid":')
     if line_pid == 0:
         line_pid = _os.getpid()
     pdt_out_int(out, line_pid)
-    if thread:
-        if put_text(out, b',"thread":', 10, thread) != 0:
-            return 1
-    else:
-        pdt_out_put(out, b',"thread":""', 12)
-    pdt_out_put(out, b'}', 1)
-    return 0
+    pdt_out_literal(out, b',"thread":')
+    if pdt_out_scalar(out, thread) != 0:
+        return False
+    pdt_out_literal(out, b'}')
+    return True
 
 
 cdef bytes line_of(Change change, Tracker viewer):
+    """Return the compact line of a change as the viewer sees it, without newline; None if it is not a common one."""
     cdef pdt_out out
     cdef str thread
-    if change.place is None:            # it was read from a log
+    if not is_common(change):
         return None
     thread = name_of_thread(change.time_ns)
     if thread is None:
         return None
     pdt_out_begin(&out)
     try:
-        if put_line(&out, change, viewer, thread) != 0:
+        if not put_line(&out, change, viewer, thread):
             return None
         return (<char *>out.data)[:out.size]
     finally:
         pdt_out_end(&out)
 
 
-def nests_deeper(data, Py_ssize_t levels):
-    """Return whether JSON text, as str or bytes, nests more levels. O(length), 50 ns for 1 KB."""
-    cdef bytes text
-    if isinstance(data, bytes):
-        text = data
-    else:
-        text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
-    return pdt_json_is_deeper(text, len(text), levels)
-
-
-def one_nests_deeper(bytes lines not None, Py_ssize_t levels):
-    """Return whether one of several lines of JSON nests more levels. O(length)."""
-    return pdt_json_line_is_deeper(lines, len(lines), levels)
-
-
 def compact_line(Change change):
-    """The compact line of a change as bytes, without newline; None if it is none of the common ones.
+    """Return the compact line of a change as bytes, without newline; None if it is not a common one.
 
     O(path + values).
     """

@@ -1,55 +1,61 @@
-# Owns: notify
+# Owns: notifying observers of a container and of all containers above it, lower ones first.
+# May touch: trackers and places, to find observers; changes, to show them as each observer sees them.
+# Invariants:
+#  - observers are called when the record is complete, and no lock is held;
+#  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
+#  - filters are tested on the record, before a change object is built;
+#  - an observer that fails keeps neither the others nor the change from happening.
 
-cdef struct Teller:                 # a thread that is telling observers
+cdef struct Notifier:                 # a thread that is notifying observers
     unsigned long thread
-    PyObject *queue                 # owned list of (tracker, change) that wait; NULL: none yet
+    PyObject *queue                 # owned list of (tracker, change) to notify of; NULL: none yet
 
 
-cdef Teller *tellers = NULL         # few at a time: a linear look-up beats a dict
-cdef int telling = 0
-cdef int tellers_room = 0
+cdef Notifier *notifiers = NULL         # few at a time, so a linear search beats a dict
+cdef int notifying = 0
+cdef int notifiers_room = 0
 cdef uint64_t observer_errors = 0
 
 
-cdef inline int teller(unsigned long thread):
+cdef inline int notifier_of(unsigned long thread):
     cdef int i
-    for i in range(telling):
-        if tellers[i].thread == thread:
+    for i in range(notifying):
+        if notifiers[i].thread == thread:
             return i
     return -1
 
 
-cdef int start_telling(unsigned long thread) except -1:
-    global telling, tellers, tellers_room
-    cdef Teller *more
-    if telling == tellers_room:
-        more = <Teller *>PyMem_Realloc(tellers, (tellers_room + 8) * sizeof(Teller))
+cdef int start_notifying(unsigned long thread) except -1:
+    global notifying, notifiers, notifiers_room
+    cdef Notifier *more
+    if notifying == notifiers_room:
+        more = <Notifier *>PyMem_Realloc(notifiers, (notifiers_room + 8) * sizeof(Notifier))
         if more == NULL:
             raise MemoryError()
-        tellers = more
-        tellers_room += 8
-    tellers[telling].thread = thread
-    tellers[telling].queue = NULL
-    telling += 1
+        notifiers = more
+        notifiers_room += 8
+    notifiers[notifying].thread = thread
+    notifiers[notifying].queue = NULL
+    notifying += 1
     return 0
 
 
-cdef void stop_telling(unsigned long thread) noexcept:
-    global telling
-    cdef int i = teller(thread)
+cdef void stop_notifying(unsigned long thread) noexcept:
+    global notifying
+    cdef int i = notifier_of(thread)
     cdef PyObject *queue
     if i < 0:
         return
-    queue = tellers[i].queue
-    telling -= 1
-    tellers[i] = tellers[telling]
+    queue = notifiers[i].queue
+    notifying -= 1
+    notifiers[i] = notifiers[notifying]
     Py_XDECREF(queue)
 
 
-cdef void forget_telling() noexcept:
-    # after a fork only this thread is left
-    global telling
-    telling = 0
+cdef void forget_notifiers() noexcept:
+    # after a fork, only this thread exists
+    global notifying
+    notifying = 0
 
 
 cdef int notify(Tracker t, Change change) except -1:
@@ -57,25 +63,25 @@ cdef int notify(Tracker t, Change change) except -1:
         deferred.append((t, change))
         return 0
     cdef unsigned long thread = PyThread_get_thread_ident()
-    cdef int i = teller(thread)
+    cdef int i = notifier_of(thread)
     cdef list failed = None
     cdef list queue
     cdef Py_ssize_t n = 0
-    cdef Py_ssize_t round_end = 0       # what was told up to there changed what follows
+    cdef Py_ssize_t round_end = 0       # what follows was caused by what comes before
     cdef int rounds = 0
     if i >= 0:
-        if tellers[i].queue == NULL:
+        if notifiers[i].queue == NULL:
             queue = []
             Py_INCREF(queue)
-            tellers[i].queue = <PyObject *>queue
-        (<list>tellers[i].queue).append((t, change))
+            notifiers[i].queue = <PyObject *>queue
+        (<list>notifiers[i].queue).append((t, change))
         return 0
-    start_telling(thread)
+    start_notifying(thread)
     try:
-        failed = tell_all(t, change, failed)
-        i = teller(thread)
-        if i >= 0 and tellers[i].queue != NULL:
-            queue = <list>tellers[i].queue
+        failed = notify_all(t, change, failed)
+        i = notifier_of(thread)
+        if i >= 0 and notifiers[i].queue != NULL:
+            queue = <list>notifiers[i].queue
             while n < len(queue):
                 if n >= round_end:
                     rounds += 1
@@ -84,13 +90,13 @@ cdef int notify(Tracker t, Change change) except -1:
                         never_ending(<Change>(<tuple>queue[n])[1])
                 t, change = <tuple>queue[n]
                 n += 1
-                failed = tell_all(t, change, failed)
-                if n == 1000:       # a long chain of changes keeps memory flat
+                failed = notify_all(t, change, failed)
+                if n == 1000:       # keeps memory flat in a long chain of changes
                     del queue[:n]
                     round_end -= n
                     n = 0
     finally:
-        stop_telling(thread)
+        stop_notifying(thread)
     if failed is not None:
         raise ExceptionGroup("observers of a tracked container failed", failed)
     return 0
@@ -102,12 +108,12 @@ cdef enum:
 
 cdef int never_ending(Change change) except -1:
     raise RecursionError(
-        f"observers went on changing what they observe {MAX_ROUNDS:,} times, lastly with {change!r}; nobody was told"
-        " of that one. Give the observer a path or actions that leave out what it does itself"
+        f"observers went on changing what they observe for {MAX_ROUNDS:,} rounds; the last change, {change!r}, was"
+        " not reported to anybody. Give the observer a path or actions that exclude its own changes"
     )
 
 
-cdef list tell_all(Tracker t, Change change, list failed):
+cdef list notify_all(Tracker t, Change change, list failed):
     cdef Place place = change.place
     cdef Place step
     cdef Rare rare
@@ -117,12 +123,12 @@ cdef list tell_all(Tracker t, Change change, list failed):
         while step is not None:
             rare = step.tracker.rare
             if rare is not None and rare.observers is not None:
-                failed = tell(rare.observers, step.tracker, change, failed)
+                failed = notify_registered(rare.observers, step.tracker, change, failed)
             step = step.parent
-        if process_observer is not None and change.told != W_DEFERRED:
-            failed = tell_one(process_observer, root_of(place), change, failed)
+        if process_observer is not None and change.audience != W_DEFERRED:
+            failed = notify_one(process_observer, root_of(place), change, failed)
         return failed
-    # several places: each container above is told once, the nearest first
+    # several places: notify each container above once, the nearest first
     told = set()
     heights = []
     for target in (t.rare.targets if t.rare is not None and t.rare.targets is not None else [(None, (place,))]):
@@ -139,19 +145,19 @@ cdef list tell_all(Tracker t, Change change, list failed):
     for height, n, tracker in heights:
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
-            failed = tell(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None and change.told != W_DEFERRED:  # once, from the first tree; it looks at the others itself
-        failed = tell_one(process_observer, root_of(place), change, failed)
+            failed = notify_registered(rare.observers, <Tracker>tracker, change, failed)
+    if process_observer is not None and change.audience != W_DEFERRED:  # once; it looks at the other trees itself
+        failed = notify_one(process_observer, root_of(place), change, failed)
     return failed
 
 
-cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
+cdef list notify_registered(tuple observers, Tracker viewer, Change change, list failed):
     cdef Observer observer
     cdef Change seen = None
     cdef bint dead = False
     for each in observers:
         observer = <Observer>each
-        if change.told != W_ALL and observer.immediate != (change.told == W_IMMEDIATE):
+        if change.audience != W_ALL and observer.immediate != (change.audience == W_IMMEDIATE):
             continue
         if observer.actions and not observer.actions & (1 << change.action_code):
             continue
@@ -177,7 +183,7 @@ cdef list tell(tuple observers, Tracker viewer, Change change, list failed):
     return failed
 
 
-cdef list tell_one(object call, Tracker viewer, Change change, list failed):
+cdef list notify_one(object call, Tracker viewer, Change change, list failed):
     change = seen_from(change, viewer)
     try:
         call(change)
@@ -189,7 +195,7 @@ cdef list tell_one(object call, Tracker viewer, Change change, list failed):
 cdef list observer_failed(Tracker viewer, Change change, object call, object error, list failed):
     global observer_errors
     observer_errors += 1
-    if viewer.settled is not None and viewer.settled.raise_errors == 1:
+    if viewer.settled is not None and viewer.settled.values[O_RAISE_ERRORS] == 1:
         if failed is None:
             failed = []
         failed.append(error)

@@ -1,4 +1,8 @@
-# Owns: registry
+# Owns: the observers of containers and of the process.
+# May touch: trackers; the epoch, so that containers notice that somebody listens.
+# Invariants:
+#  - a tuple of observers is replaced, never modified, so a notification in progress keeps the one it began with;
+#  - observers are sorted by priority, and in order of registration within one.
 
 cdef class Observer:
     """One registration of an observer."""
@@ -14,7 +18,7 @@ cdef class Observer:
 
 
 cdef void drop_dead_observers(Rare rare) except *:
-    # weak ones whose function is gone; replaced, never changed: somebody may be reading it
+    # removes weak ones whose function is gone
     cdef Observer o
     if rare.observers is None:
         return
@@ -25,7 +29,7 @@ cdef void drop_dead_observers(Rare rare) except *:
 
 
 def add_observer(container, Observer observer):
-    """Register; takes effect after a notification that is going on. O(observers)."""
+    """Register an observer; it takes effect after a notification in progress. O(observers)."""
     cdef Rare rare = rare_of(tracker_of(container))
     drop_dead_observers(rare)
     rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
@@ -33,7 +37,7 @@ def add_observer(container, Observer observer):
 
 
 def remove_observer(container, call):
-    """Remove every registration of call; how many there were. O(observers)."""
+    """Remove every registration of call; return how many there were. O(observers)."""
     cdef Rare rare = rare_of(tracker_of(container))
     cdef Observer o
     if rare.observers is None:
@@ -41,9 +45,7 @@ def remove_observer(container, call):
     keep = []
     for o in rare.observers:
         held = o.call() if o.weak else o.call
-        if held is call or (not o.weak and _same_method(held, call)) or (o.weak and _same_method(held, call)):
-            continue
-        if o.weak and held is None:
+        if held is call or _same_method(held, call) or (o.weak and held is None):
             continue
         keep.append(o)
     gone = len(rare.observers) - len(keep)
@@ -53,13 +55,13 @@ def remove_observer(container, call):
 
 
 def _same_method(a, b):
-    # a bound method is made anew at every access
+    # a bound method is a new object at every access
     return (a is not None and getattr(a, "__self__", None) is not None and getattr(a, "__func__", a) is
             getattr(b, "__func__", b) and a.__self__ is getattr(b, "__self__", None))
 
 
 def observers_of(container):
-    """The observers registered on this container, in order."""
+    """Return the observers registered on this container, in order. O(observers)."""
     cdef Tracker t = tracker_of(container)
     if t.rare is None or t.rare.observers is None:
         return ()
@@ -67,7 +69,7 @@ def observers_of(container):
 
 
 def set_process_observer(call):
-    """Tell call of every change in the process (None: nobody); returns the one before."""
+    """Call `call` with every change in the process (None: nothing); return the previous one. O(1)."""
     global process_observer
     before = process_observer
     process_observer = call

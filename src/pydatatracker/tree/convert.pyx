@@ -1,12 +1,24 @@
-# Owns: conversion
+# Owns: conversion of plain dicts, lists and sets into tracked ones.
+# May touch: the hooks' birth, trackers and links; it makes instances of the package's classes (connect.pyx).
+# Invariants:
+#  - what is converted is copied; the plain container is never changed;
+#  - a container that occurs twice, or inside itself, is converted once;
+#  - only exact dict, list and set are converted: subclasses, tuples and other objects stay as they are.
 
 def convert(value, Options options):
-    """Turn nested plain data into tracked data; tuples and other objects are left alone. O(items)."""
+    """Convert nested plain data into tracked data. Tuples and other objects stay as they are. O(items)."""
     return converted(value, options, None)
 
 
+cdef inline object convert_for(Tracker t, object value):
+    """Return what a store into the container of t stores: value, or its tracked copy."""
+    if t.state & T_CONVERT and not pdt_plain(value) and not pdt_heap_type(value):
+        return converted(value, t.settled, None)
+    return value
+
+
 cdef object converted(object value, Options options, dict memo):
-    """A plain dict, list or set as a tracked one, with what is in it; anything else as it is. O(items)."""
+    """Return a tracked copy of a plain dict, list or set; anything else as it is. O(items)."""
     cdef type cls = type(value)
     if cls is not dict and cls is not list and cls is not set:
         return value
@@ -18,38 +30,32 @@ cdef object converted(object value, Options options, dict memo):
 
 
 cdef object converted_one(object value, type cls, Options options, dict memo):
-    cdef Tracker t
+    cdef type target = dict_type if cls is dict else list_type if cls is list else set_type
+    cdef Hook hook
     if memo is None:
         memo = {}
     elif id(value) in memo:
         return memo[id(value)]
+    made = target.__new__(target)
+    memo[id(value)] = made
+    hook = hook_of(made)
+    begin_life(made, hook.kind, hook.birth)     # before it is filled, so that its changes come after its init
+    tracker_of(made).options = options
     if cls is dict:
-        made = (<type>dict_type).__new__(dict_type)
-        memo[id(value)] = made
-        begin(made, options)
         PyDict_Merge(made, value, 1)
-        (<DictHook>made).born_len = PyDict_Size(made)
         convert_values(made, options, memo)
     elif cls is list:
-        made = (<type>list_type).__new__(list_type)
-        memo[id(value)] = made
-        begin(made, options)
         for item in list(value):
             list.append(made, converted(item, options, memo))
-        (<ListHook>made).born_len = PyList_GET_SIZE(made)
     else:
-        made = (<type>set_type).__new__(set_type)
-        memo[id(value)] = made
-        begin(made, options)
         set.update(made, value)
-        (<SetHook>made).born_len = PySet_GET_SIZE(made)
-    t = tracker_of(made)
-    link_all(t)
+    hook.birth.size = size_of(made, hook.kind)
+    link_all(tracker_of(made))
     return made
 
 
 cdef int convert_values(object made, Options options, dict memo) except -1:
-    # storing under a key that is there may be done while iterating
+    # replacing the value of an existing key is allowed during the iteration
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
@@ -61,26 +67,3 @@ cdef int convert_values(object made, Options options, dict memo) except -1:
             if w is not v:
                 PyDict_SetItem(made, k, w)
     return 0
-
-
-cdef int begin(object made, Options options) except -1:
-    cdef Tracker t
-    if isinstance(made, DictHook):
-        (<DictHook>made).born_ns = pdt_now_ns()
-        (<DictHook>made).born_seq = last_seq
-    elif isinstance(made, ListHook):
-        (<ListHook>made).born_ns = pdt_now_ns()
-        (<ListHook>made).born_seq = last_seq
-    else:
-        (<SetHook>made).born_ns = pdt_now_ns()
-        (<SetHook>made).born_seq = last_seq
-    t = tracker_of(made)
-    t.options = options
-    return 0
-
-
-cdef inline object convert_for(Tracker t, object value):
-    # what a store into t really stores
-    if t.state & T_CONVERT and not pdt_plain(value) and not pdt_heap_type(value):
-        return converted(value, t.settled, None)
-    return value

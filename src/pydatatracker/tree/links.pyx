@@ -1,7 +1,13 @@
-# Owns: links
+# Owns: the links from children to parents.
+# May touch: trackers, the items of containers (to read), the epoch.
+# Invariants (check_tracker tests them):
+#  - a link's count is the number of slots of the parent that hold the child;
+#  - links that are not `back` form a directed acyclic graph, so every walk upwards ends;
+#  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
+#    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it.
 
 cdef class Link:
-    """One parent of a container."""
+    """A parent of a container."""
 
 
 cdef bint is_above(Tracker top, Tracker t):
@@ -37,8 +43,8 @@ cdef bint is_above(Tracker top, Tracker t):
 
 
 cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
-    """Note that a slot of parent holds child, if child is tracked. O(parents of child)."""
-    cdef int gc = pdt_pause_gc()        # the change is done and not recorded yet: nobody comes in between
+    """Count that a slot of parent holds child, if child is tracked. O(parents of child)."""
+    cdef int gc = pdt_pause_gc()        # the change is made and not recorded yet, so nothing may come between
     try:
         return make_link(parent, child, key, hint)
     finally:
@@ -82,7 +88,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
 
 
 cdef int unlink_child(Tracker parent, object child, object key) except -1:
-    """Note that one slot of parent no longer holds child."""
+    """Count that one slot of parent no longer holds child. O(parents of child)."""
     cdef int gc
     if not parent.children or parent.state & T_SORTING:
         return 0
@@ -138,7 +144,7 @@ cdef void drop_link(Tracker ct, Link gone):
 
 
 cdef int link_all(Tracker t) except -1:
-    """Link what the container holds already (after init, copy, a set operation). O(items)."""
+    """Link everything that the container holds already, after init or a copy. O(items)."""
     cdef PyObject *owner = t.owner
     cdef PyObject *key
     cdef PyObject *value
@@ -161,7 +167,7 @@ cdef int link_all(Tracker t) except -1:
 
 
 def check_tracker(container):
-    """Raise AssertionError if the links, places and log of a tracked container are not right. O(items)."""
+    """Raise AssertionError if the links, places or log of a container break an invariant. O(items)."""
     cdef Tracker t = tracker_of(container)
     cdef Tracker ct
     cdef Link link
@@ -176,7 +182,7 @@ def check_tracker(container):
             link = ct.link
             while link is not None and link.parent is not t:
                 link = link.next
-            assert link is not None, f"{child!r} sits in {container!r} and is not linked"
+            assert link is not None, f"{child!r} is in {container!r} and is not linked"
     for child in contents_of(container):
         ct = tracker_of(child)
         if ct is not None:

@@ -1,21 +1,60 @@
-# Owns: options
+# Owns: tracking options: the table of all options, checking what is given, and inheriting from parents.
+# May touch: trackers, to attach options to a new container.
+# Invariants:
+#  - an Options object never changes once containers use it, apart from DEFAULT_OPTIONS (set_default_options);
+#  - a value is UNSAID where nothing was given; `merged` fills it in from the parent, down from DEFAULT_OPTIONS;
+#  - `redact` and the name are not inherited.
+#
+# To add an option: a number in the enum O_... of _core.pxd, a row in OPTIONS, and the code that obeys the option.
+# tests/test_options.py then names what is missing in _core.pyi, in TrackedDict and in docs/reference.md.
+
+cdef enum:                      # kinds of values, see checked()
+    V_FLAG                      # True or False
+    V_DEPTH                     # a number of frames, True (25) or False (0)
+    V_LIMIT                     # a number, or None for no limit
+    V_ERRORS                    # "log" or "raise"
+
+# keyword, attribute of Options, kind of value, default; in the order of O_...
+OPTIONS = (
+    ("tracking_auto_convert", "auto_convert", V_FLAG, 0),
+    ("tracking_capture_snapshots", "snapshots", V_FLAG, 0),
+    ("tracking_capture_stack", "stack", V_DEPTH, 0),
+    ("tracking_max_changes", "max_changes", V_LIMIT, DEFAULT_MAX_CHANGES),
+    ("tracking_keep_values", "keep_values", V_FLAG, 1),
+    ("tracking_observer_errors", "raise_errors", V_ERRORS, 0),
+    ("tracking_remember_last", "remember_last", V_FLAG, 0),
+)
+OPTION_NAMES = ("tracking_name", *[_row[0] for _row in OPTIONS], "tracking_redact")
+
+cdef dict option_rows = {row[0]: (i, row[2]) for i, row in enumerate(OPTIONS)}    # keyword -> (O_..., V_...)
+cdef dict option_fields = {row[1]: i for i, row in enumerate(OPTIONS)}            # attribute -> O_...
+
 
 cdef class Options:
-    """Tracking options of containers; -1 where not said."""
+    """Tracking options of containers. An attribute is -1 if nothing was given.
 
-    def __init__(self, auto_convert=UNSAID, snapshots=UNSAID, stack=UNSAID, max_changes=UNSAID, keep_values=UNSAID,
-                 raise_errors=UNSAID, remember_last=UNSAID, redact=None):
-        self.auto_convert = auto_convert
-        self.snapshots = snapshots
-        self.stack = stack
-        self.max_changes = NO_LIMIT if max_changes is None else max_changes
-        self.keep_values = keep_values
-        self.raise_errors = raise_errors
-        self.remember_last = remember_last
-        self.redact = redact
+    Pickles of 0.2.0 call it with eight values.
+    """
+
+    def __cinit__(self):
+        cdef int i
+        for i in range(N_OPTIONS):
+            self.values[i] = UNSAID
+
+    def __init__(self, *values):
+        cdef int i
+        for i in range(min(N_OPTIONS, len(values))):
+            self.values[i] = NO_LIMIT if values[i] is None else values[i]
+        if len(values) > N_OPTIONS:
+            self.redact = values[N_OPTIONS]
+
+    def __getattr__(self, str name):
+        i = option_fields.get(name)
+        if i is None:
+            raise AttributeError(f"Options has no attribute {name!r}")
+        return self.values[<int>i]
 
     def __reduce__(self):
-        # by name: a pickle outlives the order of the fields
         return rebuild_options, (rebuild_format, named_options(self))
 
     def __eq__(self, other):
@@ -25,41 +64,60 @@ cdef class Options:
         return hash(option_values(self))
 
 
-cdef tuple option_values(Options o):
-    return (o.auto_convert, o.snapshots, o.stack, o.max_changes, o.keep_values, o.raise_errors, o.remember_last,
-            o.redact)
+cdef tuple option_values(Options options):
+    return (*[options.values[i] for i in range(N_OPTIONS)], options.redact)
 
 
-cdef Options UNSAID_OPTIONS = Options()
-cdef Options DEFAULT_OPTIONS = Options(0, 0, 0, DEFAULT_MAX_CHANGES, 1, 0, 0)
-cdef Options ATTR_OPTIONS = Options(1)
+cdef dict named_options(Options options):
+    """Return {keyword: value} of what was given: what a pickle holds, as it outlives the order of the table."""
+    cdef int i
+    cdef dict named = {}
+    for i, row in enumerate(OPTIONS):
+        if options.values[i] != UNSAID:
+            named[row[0]] = shown(row[2], options.values[i])
+    if options.redact is not None:
+        named["tracking_redact"] = redact_as_given(options.redact)
+    return named
+
+
+cdef Options default_options():
+    cdef Options options = Options.__new__(Options)
+    for i, row in enumerate(OPTIONS):
+        options.values[<int>i] = row[3]
+    return options
+
+
+cdef Options DEFAULT_OPTIONS = default_options()
+cdef Options ATTR_OPTIONS = Options(1)      # tracked objects convert what is assigned
 
 
 cdef Options merged(Options own, Options above):
-    # what own does not say is taken from above
+    """Return own, with what it does not say taken from above."""
     cdef Options both
+    cdef int i
     if own is None:
         return above
     both = Options.__new__(Options)
-    both.auto_convert = above.auto_convert if own.auto_convert == UNSAID else own.auto_convert
-    both.snapshots = above.snapshots if own.snapshots == UNSAID else own.snapshots
-    both.stack = above.stack if own.stack == UNSAID else own.stack
-    both.max_changes = above.max_changes if own.max_changes == UNSAID else own.max_changes
-    both.keep_values = above.keep_values if own.keep_values == UNSAID else own.keep_values
-    both.raise_errors = above.raise_errors if own.raise_errors == UNSAID else own.raise_errors
-    both.remember_last = above.remember_last if own.remember_last == UNSAID else own.remember_last
+    for i in range(N_OPTIONS):
+        both.values[i] = above.values[i] if own.values[i] == UNSAID else own.values[i]
     both.redact = own.redact
     return both
 
 
-OPTION_NAMES = (
-    "tracking_name", "tracking_auto_convert", "tracking_capture_snapshots", "tracking_capture_stack",
-    "tracking_max_changes", "tracking_keep_values", "tracking_observer_errors", "tracking_remember_last",
-    "tracking_redact",
-)
-
-
-cdef Py_ssize_t checked_number(str name, object value) except? -99:
+cdef Py_ssize_t checked(int kind, str name, object value) except? -99:
+    """Return the number that stands for a value; TypeError or ValueError for a wrong one."""
+    if kind == V_ERRORS:
+        if value not in ("log", "raise"):
+            raise TypeError(f"{name} takes 'log' or 'raise', not {value!r}")
+        return value == "raise"
+    if kind == V_FLAG:
+        if value is not True and value is not False:
+            raise TypeError(f"{name} takes True or False, not {value!r}")
+        return value is True
+    if kind == V_DEPTH and isinstance(value, bool):
+        return 25 if value else 0
+    if kind == V_LIMIT and value is None:
+        return NO_LIMIT
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TypeError(f"{name} takes a whole number of 0 or more, not {value!r}")
     if value > 1 << 40:
@@ -67,14 +125,17 @@ cdef Py_ssize_t checked_number(str name, object value) except? -99:
     return value
 
 
-cdef int checked_flag(str name, object value) except? -99:
-    if value is not True and value is not False:
-        raise TypeError(f"{name} takes True or False, not {value!r}")
-    return value is True
+cdef object shown(int kind, Py_ssize_t value):
+    """Return the value that a number stands for; the inverse of checked()."""
+    if kind == V_ERRORS:
+        return "raise" if value else "log"
+    if kind == V_FLAG:
+        return value == 1
+    return None if value == NO_LIMIT else value
 
 
 cdef tuple split_options(dict kwargs):
-    """((Options or None, name) or None, the other keyword arguments). Raises TypeError for an unknown option."""
+    """Return ((Options or None, name) or None, the other keyword arguments). TypeError for an unknown option."""
     cdef dict rest = {}
     cdef bint any = False
     cdef Options options = None
@@ -90,25 +151,12 @@ cdef tuple split_options(dict kwargs):
             name = value
             continue
         if options is None:
-            options = Options()
-        if key == "tracking_auto_convert":
-            options.auto_convert = checked_flag(key, value)
-        elif key == "tracking_capture_snapshots":
-            options.snapshots = checked_flag(key, value)
-        elif key == "tracking_capture_stack":
-            options.stack = 25 if value is True else 0 if value is False else checked_number(key, value)
-        elif key == "tracking_max_changes":
-            options.max_changes = NO_LIMIT if value is None else checked_number(key, value)
-        elif key == "tracking_keep_values":
-            options.keep_values = checked_flag(key, value)
-        elif key == "tracking_remember_last":
-            options.remember_last = checked_flag(key, value)
+            options = Options.__new__(Options)
+        row = option_rows.get(key)
+        if row is not None:
+            options.values[<int>row[0]] = checked(row[1], key, value)
         elif key == "tracking_redact":
             options.redact = None if value is None else compile_redact(value)
-        elif key == "tracking_observer_errors":
-            if value not in ("log", "raise"):
-                raise TypeError(f"tracking_observer_errors takes 'log' or 'raise', not {value!r}")
-            options.raise_errors = value == "raise"
         else:
             import difflib
             near = difflib.get_close_matches(key, OPTION_NAMES, 1, 0.0)
@@ -117,51 +165,29 @@ cdef tuple split_options(dict kwargs):
 
 
 def options_from(dict kwargs):
-    """(Options or None, name, other keyword arguments) of tracking_... keyword arguments."""
+    """Split keyword arguments into (Options or None, name, the other keyword arguments)."""
     given, rest = split_options(kwargs)
     if given is None:
         return None, None, rest
     return given[0], given[1], rest
 
 
-cdef dict named_options(Options options):
-    # what options say, as keyword arguments of a container
-    cdef dict named = {}
-    if options.auto_convert != UNSAID:
-        named["tracking_auto_convert"] = bool(options.auto_convert)
-    if options.snapshots != UNSAID:
-        named["tracking_capture_snapshots"] = bool(options.snapshots)
-    if options.stack != UNSAID:
-        named["tracking_capture_stack"] = options.stack
-    if options.max_changes != UNSAID:
-        named["tracking_max_changes"] = None if options.max_changes == NO_LIMIT else options.max_changes
-    if options.keep_values != UNSAID:
-        named["tracking_keep_values"] = bool(options.keep_values)
-    if options.raise_errors != UNSAID:
-        named["tracking_observer_errors"] = "raise" if options.raise_errors else "log"
-    if options.remember_last != UNSAID:
-        named["tracking_remember_last"] = bool(options.remember_last)
-    if options.redact is not None:
-        named["tracking_redact"] = redact_as_given(options.redact)
-    return named
-
-
 def set_default_options(stack=None, snapshots=None):
-    """Process-wide defaults for containers that do not say; None leaves one as it is (`pydatatracker run`)."""
+    """Set defaults of the process for containers that say nothing; None keeps one (`pydatatracker run`)."""
     if stack is not None:
-        DEFAULT_OPTIONS.stack = stack
+        DEFAULT_OPTIONS.values[O_STACK] = stack
     if snapshots is not None:
-        DEFAULT_OPTIONS.snapshots = snapshots
+        DEFAULT_OPTIONS.values[O_SNAPSHOTS] = snapshots
     bump()
 
 
 def own_options(container):
-    """Options as given to this container, or None."""
+    """Return the options that were given to this container, or None. O(1)."""
     return tracker_of(container).options
 
 
 def configure(container, Options options, name):
-    """Set options and name of a new container."""
+    """Set options and name of a new container. O(1)."""
     cdef Tracker t
     if options is None and name is None:
         return

@@ -1,7 +1,12 @@
-# Owns: places
+# Owns: places: where a container is, found when its epoch is old and cached until some tree moves.
+# May touch: trackers and links; the items of parents, to find the key of a child.
+# Invariants:
+#  - `refresh` brings a tracker and its ancestors up to date, parents first, without recursion;
+#  - a place never changes: it is reused while it is true, and replaced otherwise;
+#  - settle() derives everything that a tracker caches: place, log, options and flags.
 
 cdef class Place:
-    """Where a container sits: immutable."""
+    """Where a container is; immutable."""
 
     def __repr__(self):
         return f"Place({path_of(self, None)!r})"
@@ -16,7 +21,7 @@ cdef Place new_place(Place parent, object key, Tracker t):
 
 
 cdef tuple path_of(Place place, Tracker viewer):
-    """Keys from viewer (None: the root) down to place."""
+    """Return the keys from viewer (None: the root) down to place. O(depth)."""
     cdef list keys = []
     while place.parent is not None and place.tracker is not viewer:
         keys.append(place.key)
@@ -44,7 +49,7 @@ cdef inline bint several(Change change):
 
 
 cdef list bases(Change change, Tracker viewer):
-    """Paths from viewer to the container that changed, the first place first."""
+    """Return the paths from viewer to the container that changed, its first place first. O(places x depth)."""
     cdef list found = []
     cdef list places = [change.place]
     if change.rare is not None and change.rare.places is not None:
@@ -68,7 +73,7 @@ cdef inline bint same_key(object a, object b):
 
 
 cdef object find_one(Link link, Tracker ct):
-    """Key under which the link's parent holds the child once; missing if it does not. O(1) mostly, O(items)."""
+    """Return the key under which the parent holds a child that is there once, or missing. Mostly O(1), else O(items)."""
     cdef Tracker parent = link.parent
     cdef PyObject *owner = parent.owner
     cdef PyObject *child = ct.owner
@@ -82,7 +87,7 @@ cdef object find_one(Link link, Tracker ct):
         h = link.hint
         if h >= n:
             h = n - 1
-        for d in range(n):          # outwards from where it was last seen
+        for d in range(n):          # outwards from where it was last found
             if h - d < 0 and h + d >= n:
                 break
             if h - d >= 0 and PyList_GET_ITEM(owner, h - d) == child:
@@ -91,7 +96,7 @@ cdef object find_one(Link link, Tracker ct):
             if d and h + d < n and PyList_GET_ITEM(owner, h + d) == child:
                 link.hint = h + d
                 return link.hint
-        return link.hint if parent.state & T_SORTING else missing    # the list is empty while it is sorted
+        return link.hint if parent.state & T_SORTING else missing    # list.sort empties the list
     if parent.kind == K_DICT:
         if PyUnicode_CheckExact(link.key):
             held = PyDict_GetItemWithError(<object>owner, link.key)
@@ -108,11 +113,11 @@ cdef object find_one(Link link, Tracker ct):
         return missing
     if parent.kind == K_ATTR:
         return link.key
-    return ct.uuid                  # an element of a set has no key: its id stands for it
+    return ct.uuid                  # an element of a set has no key, so its id stands for one
 
 
 cdef list find_all(Link link, Tracker ct):
-    """All keys under which the link's parent holds the child. O(items of the parent)."""
+    """Return all keys under which the parent holds the child. O(items of the parent)."""
     cdef PyObject *owner = link.parent.owner
     cdef PyObject *key
     cdef PyObject *value
@@ -137,7 +142,7 @@ cdef list find_all(Link link, Tracker ct):
 
 
 cdef int prune(Tracker t) except -1:
-    """Drop links to dead parents; follow again a link that no longer closes a cycle."""
+    """Drop links to dead parents; reopen a link that no longer closes a cycle. O(links)."""
     global back_links
     cdef Link link = t.link
     cdef Link next
@@ -155,8 +160,8 @@ cdef int prune(Tracker t) except -1:
 cdef int refresh(Tracker t) except -1:
     """Bring place, log, options and flags of t up to date. O(stale ancestors).
 
-    The collector waits: a change that is done and not recorded yet may be what asks. What is let go here can free
-    another tree and raise the epoch: begin again.
+    The collector is paused, because the caller may have made a change that is not recorded yet. References dropped
+    here can free another tree, which raises the epoch; hence the loop.
     """
     cdef int gc = pdt_pause_gc()
     try:
@@ -195,7 +200,7 @@ cdef int refresh_from_above(Tracker t) except -1:
 
 
 cdef int settle(Tracker t) except -1:
-    # all parents are up to date
+    # derives what t caches; all its parents are up to date
     cdef uint64_t now = epoch
     cdef Link link = t.link
     cdef Link only = None
@@ -214,11 +219,11 @@ cdef int settle(Tracker t) except -1:
         if t.place is None or t.place.parent is not None:
             t.place = new_place(None, None, t)
         if t.log is None:
-            t.log = Log(options.max_changes, options.remember_last == 1)
+            t.log = Log(options.values[O_MAX_CHANGES], options.values[O_REMEMBER_LAST] == 1)
         log = t.log
     elif links == 1 and only.count == 1 and not only.parent.state & T_SEVERAL:
         key = find_one(only, t)
-        if key is missing:          # somebody wrote round the hooks: it is not there any more
+        if key is missing:          # it was removed in a way that bypassed tracking
             drop_link(t, only)
             if only.parent.children > 0:
                 only.parent.children -= 1
@@ -250,11 +255,11 @@ cdef int settle(Tracker t) except -1:
         state |= T_GUARD
     if options.redact is not None:
         state |= T_REDACT
-    if options.stack > 0:
+    if options.values[O_STACK] > 0:
         state |= T_STACK
-    if options.keep_values == 0:
+    if options.values[O_KEEP_VALUES] == 0:
         state |= T_NOVALUES
-    if options.auto_convert == 1:
+    if options.values[O_AUTO_CONVERT] == 1:
         state |= T_CONVERT
     if log.limit == 0:
         state |= T_NORING
@@ -263,7 +268,7 @@ cdef int settle(Tracker t) except -1:
     t.state = state
     if t.logref is not log.ref:
         if t.logref is not None:
-            # what it and those below it did stands there; if the log dies it matters whether it wrote itself
+            # the old log holds changes of t and of what is below; if the log dies, it matters whether t wrote there
             if rare_of(t).past is None:
                 t.rare.past = []
             if len(t.rare.past) > 16:
@@ -278,7 +283,7 @@ cdef int settle(Tracker t) except -1:
 
 
 cdef Options settle_several(Tracker t):
-    """Find all places of t, grouped by log; None if a link had to be dropped."""
+    """Find all places of t, grouped by log; return its options, or None if a link had to be dropped."""
     cdef Link link = t.link
     cdef Options options = None
     cdef dict logs = {}
@@ -304,14 +309,14 @@ cdef Options settle_several(Tracker t):
                             (<list>logs[id(log)]).append(new_place(above, key, t))
                             n += 1
         link = link.next
-    # the logs by weak reference: their records may hold this container, or one above or below it
+    # logs by weak reference, because their records can hold this container or a relative of it
     rare_of(t).targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
     t.place = <Place>(<tuple>(<tuple>t.rare.targets[0])[1])[0]
     return options
 
 
 cdef void prune_past(Rare rare):
-    # of the dead logs only the newest seq that one of them may have had counts
+    # of all dead logs, only the newest seq that any of them may have held is needed
     cdef list keep = []
     cdef object dead = None
     for ref, seq in rare.past:
@@ -325,7 +330,7 @@ cdef void prune_past(Rare rare):
 
 
 cdef list targets_of(Tracker t):
-    # (log, places) of a tracker that is up to date
+    """Return [(log, places)] of a tracker that is up to date."""
     if t.state & T_SEVERAL:
         return targets_kept(t)
     return [(<object>t.active, (t.place,))]
@@ -340,9 +345,13 @@ cdef list targets_kept(Tracker t):
     return found
 
 
-cdef list places_of(Tracker t):
+cdef list places_in(list targets):
     cdef list places = []
-    refresh(t)
-    for target in targets_of(t):
-        places.extend((<tuple>target)[1])
+    for target in targets:
+        places.extend(<tuple>(<tuple>target)[1])
     return places
+
+
+cdef list places_of(Tracker t):
+    refresh(t)
+    return places_in(targets_of(t))

@@ -1,18 +1,23 @@
-# Owns: trackers
+# Owns: trackers: what every tracked container carries, from its first use to its end.
+# May touch: the global epoch and the counter of trackers.
+# Invariants:
+#  - a tracker belongs to one container and outlives it only inside records, where its owner is NULL;
+#  - place, active and state are valid while the tracker's epoch equals the global one;
+#  - `bump` is called whenever the place, log, options or flags of some container may have changed.
 
 cdef class Rare:
-    """What few trackers have."""
+    """What few trackers need."""
 
 
 cdef class Tracker:
-    """What one tracked container carries."""
+    """What a tracked container carries."""
 
     def __init__(self):
-        raise TypeError("trackers are made by containers")
+        raise TypeError("a tracker is made by its container")
 
     @property
     def uuid(self):
-        """Id of the container, 32 hex digits; made when asked. O(1)."""
+        """Id of the container, 32 hex digits. O(1)."""
         return uuid_text(self.number, True)
 
     @property
@@ -55,7 +60,7 @@ cdef Tracker new_tracker(object owner, int kind):
 
 
 cdef inline bint alive(Tracker t):
-    # a container that is being deallocated may not be touched any more
+    # a container in its __dealloc__ must not be used any more
     return t.owner != NULL and Py_REFCNT(t.owner) > 0
 
 
@@ -64,37 +69,8 @@ cdef inline void bump():
     epoch += 1
 
 
-cdef Tracker tracker_of(object c):
-    """Tracker of a tracked container, made if need be; None for anything else."""
-    if not pdt_heap_type(c):
-        return None
-    if PyDict_Check(c):
-        if isinstance(c, DictHook):
-            if (<DictHook>c).tracker is None:
-                (<DictHook>c).tracker = new_tracker(c, K_DICT)
-                born_dict(<DictHook>c)
-            return (<DictHook>c).tracker
-    elif PyList_Check(c):
-        if isinstance(c, ListHook):
-            if (<ListHook>c).tracker is None:
-                (<ListHook>c).tracker = new_tracker(c, K_LIST)
-                born_list(<ListHook>c)
-            return (<ListHook>c).tracker
-    elif isinstance(c, AttrHook):
-        if (<AttrHook>c).tracker is None:
-            (<AttrHook>c).tracker = new_tracker(c, K_ATTR)
-            born_attr(<AttrHook>c)
-        return (<AttrHook>c).tracker
-    elif isinstance(c, SetHook):
-        if (<SetHook>c).tracker is None:
-            (<SetHook>c).tracker = new_tracker(c, K_SET)
-            born_set(<SetHook>c)
-        return (<SetHook>c).tracker
-    return None
-
-
-cdef void let_go(Tracker t):
-    """The container dies: cut what its tracker holds, so that no cycle is left."""
+cdef void detach(Tracker t):
+    """Cut everything that the tracker of a dying container holds, so that no cycle is left."""
     t.owner = NULL
     t.place = None
     t.active = NULL
@@ -102,6 +78,6 @@ cdef void let_go(Tracker t):
     t.epoch = 0
     if t.rare is not None:
         t.rare.targets = None
-        t.rare.observers = None     # what they collected refers to this tracker
+        t.rare.observers = None     # an observer may hold changes, which refer to this tracker
     if t.children:
-        bump()                      # its children notice that they have been let go
+        bump()                      # its children are roots now

@@ -1,8 +1,16 @@
-# Owns: commit
+# Owns: the one function through which every change becomes a record.
+# May touch: the tracker, the ring; guards, redaction, journal and observers, in this order.
+# Invariants:
+#  - a hook calls `commit` once per change, after the builtin did its work;
+#  - nothing that could run Python code or start the collector comes between the change and its record; summaries and
+#    stacks, which allocate, are added when the record stands;
+#  - observers are notified last, when the record is complete.
+# commit() is the whole hot path: bring the tracker up to date (mostly one comparison), number, clock, scope, push.
+# Everything rare is behind one test of flags, in commit_special().
 
 cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old, object new,
                 int32_t growth) except -1:
-    """Record what happened to the container of t; growth is how much longer it is now."""
+    """Record a change of the container of t, which has `growth` more items now. O(1) amortized."""
     global last_seq
     cdef Py_ssize_t i
     cdef uint64_t seq
@@ -17,19 +25,17 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
              <PyObject *>old, <PyObject *>new, pdt_scope(), <PyObject *>None)
     if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
-        return elaborate(t, i, seq, shape, old, new)
+        if t.epoch != epoch:            # overwriting the oldest record ran user code
+            refresh(t)
+        return complete(<Log>t.active, i, seq, with_summaries(None, shape, old, new))
     if t.epoch == epoch and (<Log>t.active).held is not None:
         settle_oldest(<Log>t.active)
     return 0
 
 
-cdef int elaborate(Tracker t, Py_ssize_t i, uint64_t seq, int shape, object old, object new) except -1:
-    cdef Log log
-    if t.epoch != epoch:            # dropping the oldest record ran somebody's code
-        refresh(t)
-    log = <Log>t.active
-    extra = text_for(None, shape, old, new)
-    if extra is not None:
+cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
+    """Add what few records have to a record that stands (i: -1 if the log keeps none); make room for the next one."""
+    if extra is not None and i >= 0:
         set_extra(log, i, seq, extra)
     if log.held is not None:
         settle_oldest(log)
@@ -38,14 +44,14 @@ cdef int elaborate(Tracker t, Py_ssize_t i, uint64_t seq, int shape, object old,
 
 cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                         object new) except -1:
-    """Ask what guards the place, record, tell observers."""
+    """Record a change that needs more than a push: guards, redaction, several places, observers ..."""
     cdef list waiting = None
     cdef Change change
     cdef int gc
     if t.state & T_QUIET:
         return 0
     if t.state & T_PENDING and t.kind != K_LIST and waits(t):
-        waiting = flush_first(t)    # steps of a bulk call that came while our key's __eq__ ran
+        waiting = flush_first(t)    # steps of a bulk call that another thread made while our key's __eq__ ran
     if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
         ask_guards(t, action, method, shape, index, key, old, new)
         if t.epoch != epoch:
@@ -56,7 +62,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     finally:
         pdt_resume_gc(gc)
     if waiting:
-        tell_later(waiting)
+        notify_later(waiting)
     if change is not None and t.state & T_NOTIFY:
         notify(t, change)
     return 0
@@ -64,125 +70,109 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
 
 cdef int ask_guards(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                     object new) except -1:
-    cdef Extra extra = None
-    if t.state & T_SEVERAL:
-        extra = Extra.__new__(Extra)
-        extra.places = tuple([p for target in targets_kept(t) for p in <tuple>(<tuple>target)[1]][1:])
-    look_at_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, t.place, key, old, new,
-                                  pdt_scope_object(), extra, t))
+    cdef list everywhere = places_in(targets_of(t))
+    check_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, t.place, key, old, new,
+                                current_scope(), at_places(None, tuple(everywhere[1:])), t))
     return 0
 
 
 cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                            object new):
-    """Write the record; the change, if somebody is to be told."""
+    """Prepare, write and finish a record; return the change if observers or a journal need it, else None."""
     global last_seq
-    cdef Log log
-    cdef Log first
-    cdef Extra extra = None
-    cdef Py_ssize_t i = -1
-    cdef Place place = t.place
     cdef uint64_t seq
     cdef int64_t time_ns
-    cdef list written = None
-    cdef list targets = None
-    cdef object scope
+    cdef list targets
+    cdef list everywhere
+    cdef list slots
+    cdef Extra extra
     cdef Change change
-    cdef tuple given
-    if t.state & T_REDACT and action <= A_REMOVE:
-        given = redacted(t, shape, index, key, old, new)
-        shape, key, old, new = given
-    if t.state & T_NOVALUES:
-        if shape == S_SORT:
-            new = order_of(old, new)
-            old = missing
-            shape = S_ORDER
-        elif shape == S_ORDER or shape == S_REVERSE or shape == S_WHOLE:
-            pass                        # they hold no values
-        elif shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
-            old = old if old is missing else kept_all(old)
-            new = kept_all(new)
-        elif shape == S_FILL:
-            shape = S_ROWS
-            new = tuple([each for k, v in (<dict>new).items() for each in (kept(k), missing, kept(v))])
-        else:
-            key = key if pdt_plain(key) or key is missing else kept(key)
-            old = kept(old)
-            new = kept(new)
+    cdef object scope
+    shape, key, old, new = recordable(t, action, shape, index, key, old, new)
     last_seq += 1
     seq = last_seq
     time_ns = pdt_now_ns()
-    scope = scope_for_this()
-    first = <Log>t.active
-    if t.state & T_SEVERAL:
-        written = []
-        targets = targets_kept(t)
-        for target in targets:
-            log = (<tuple>target)[0]
-            places = <tuple>(<tuple>target)[1]
-            extra = None
-            if len(places) > 1:
-                extra = Extra.__new__(Extra)
-                extra.places = places[1:]
-            if log.limit == 0:
-                log.dropped += 1
-                log.last_dropped = seq
-                i = -1
-            else:
-                i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, <PyObject *>places[0],
-                         <PyObject *>key, <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
-            written.append((log, i, extra, places[0]))
-    elif t.state & T_NORING:
-        first.dropped += 1
-        first.last_dropped = seq
-        i = -1
-    else:
-        i = push(<PyObject *>first, seq, time_ns, action, method, shape, index, <PyObject *>place, <PyObject *>key,
-                 <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>None)
+    scope = scope_of_call()
+    targets = targets_of(t)
+    slots = write(t, targets, seq, time_ns, action, method, shape, index, key, old, new, scope)
+    extra = finish(t, targets, slots, seq, shape, old, new)
+    if not t.state & (T_NOTIFY | T_JOURNAL):
+        return None
+    # observers can be above any of the places, so they get a change that knows all of them
+    everywhere = places_in(targets)
+    change = make_change(seq, time_ns, index, action, method, shape, <Place>everywhere[0], key, old, new, scope,
+                         at_places(extra, tuple(everywhere[1:])), t)
+    if t.state & T_JOURNAL:
+        keep_in_journal(t, change)
+    return change
+
+
+cdef tuple recordable(Tracker t, int action, int shape, Py_ssize_t index, object key, object old, object new):
+    """Step 1, prepare: return (shape, key, old, new) without what may not be recorded. O(values)."""
+    if t.state & T_REDACT and action <= A_REMOVE:
+        shape, key, old, new = redacted(t, shape, index, key, old, new)
+    if t.state & T_NOVALUES:
+        shape, key, old, new = without_values(shape, key, old, new)
+    return shape, key, old, new
+
+
+cdef tuple without_values(int shape, object key, object old, object new):
+    """Return (shape, key, old, new) with summaries in place of values (tracking_keep_values=False)."""
+    if shape == S_SORT:
+        return S_ORDER, key, missing, order_of(old, new)
+    if shape == S_ORDER or shape == S_REVERSE or shape == S_WHOLE:
+        return shape, key, old, new             # they have no values
+    if shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
+        return shape, key, old if old is missing else kept_all(old), kept_all(new)
+    if shape == S_FILL:
+        return S_ROWS, key, old, tuple([each for k, v in (<dict>new).items() for each in (kept(k), missing, kept(v))])
+    return shape, key if pdt_plain(key) or key is missing else kept(key), kept(old), kept(new)
+
+
+cdef list write(Tracker t, list targets, uint64_t seq, int64_t time_ns, int action, int method, int shape,
+                Py_ssize_t index, object key, object old, object new, object scope):
+    """Step 2, write: push the record into each log; return its slots, -1 for a log that keeps no records."""
+    cdef list slots = []
+    cdef tuple places
+    cdef Extra extra
+    cdef Log log
+    cdef Py_ssize_t i
+    for target in targets:
+        log, places = <tuple>target
+        if log.limit == 0:
+            log.dropped += 1
+            log.last_dropped = seq
+            i = -1
+        else:
+            extra = at_places(None, places[1:])
+            i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, <PyObject *>places[0],
+                     <PyObject *>key, <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
+        slots.append(i)
     if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
         t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
-    # The record stands
-    if written is None:
-        extra = special_extra(t, None, shape, old, new)
-        if extra is not None and i >= 0:
-            set_extra(first, i, seq, extra)
-        if first.held is not None:
-            settle_oldest(first)
-    else:
-        for log, i, extra, place in written:
-            extra = special_extra(t, extra, shape, old, new)
-            if extra is not None and i >= 0:
-                set_extra(log, i, seq, extra)
-            if log.held is not None:
-                settle_oldest(log)
-        # observers may sit above any of the places: they get a change that knows all of them
-        everywhere = [each for target in targets for each in <tuple>(<tuple>target)[1]]
-        place = <Place>everywhere[0]
-        extra = Extra.__new__(Extra)
-        extra.places = tuple(everywhere[1:])
-        extra = special_extra(t, extra, shape, old, new)
-    if t.state & (T_NOTIFY | T_JOURNAL):
-        change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t)
-        if t.state & T_JOURNAL:
-            keep_in_journal(t, change)
-        return change
-    return None
+    return slots
 
 
-cdef object scope_for_this():
-    # the scope of the call whose steps are recorded, or the current one
-    global scope_instead
-    if scope_instead is missing:
-        return <object>pdt_scope()
-    scope = scope_instead
-    scope_instead = missing
-    return scope
-
-
-cdef Extra special_extra(Tracker t, Extra extra, int shape, object old, object new):
-    extra = text_for(extra, shape, old, new)
+cdef Extra finish(Tracker t, list targets, list slots, uint64_t seq, int shape, object old, object new):
+    """Step 3, finish: complete the records that stand; return summaries and stack, or None if there are none."""
+    cdef Extra extra = with_summaries(None, shape, old, new)
+    cdef tuple places
+    cdef Log log
     if t.state & T_STACK:
         if extra is None:
             extra = Extra.__new__(Extra)
-        extra.stack = capture_stack(t.settled.stack)
+        extra.stack = capture_stack(t.settled.values[O_STACK])
+    for target, i in zip(targets, slots):
+        log, places = <tuple>target
+        complete(log, i, seq, None if extra is None else at_places(extra, places[1:]))
     return extra
+
+
+cdef object scope_of_call():
+    """Return the scope of the bulk call whose steps are being recorded, or the current one."""
+    global scope_instead
+    if scope_instead is missing:
+        return current_scope()
+    scope = scope_instead
+    scope_instead = missing
+    return scope

@@ -1,7 +1,11 @@
-# Owns: guard
+# Owns: guards (`tracking_break(..., do="raise")`): refusing a change before it is recorded.
+# May touch: trackers and places, to find the guards above a change; it calls the package to revert a change.
+# Invariants:
+#  - a refused change is reverted, quietly, before there is a record, and the statement that made it raises;
+#  - the order of a guarded dict's keys is saved before a change, because a removal loses it.
 
-cdef int look_at_guards(Tracker t, Change change) except -1:
-    """Raise if a guard of the container, or of one above it, refuses the change."""
+cdef int check_guards(Tracker t, Change change) except -1:
+    """Raise if a guard of the container, or of one above it, refuses the change. O(guards above)."""
     cdef list steps = []
     cdef Place step
     cdef Rare rare
@@ -33,14 +37,14 @@ cdef int look_at_guards(Tracker t, Change change) except -1:
 
 
 def add_guard(container, tuple guard):
-    """Register (compiled glob, actions, predicate or None, ...). O(guards)."""
+    """Register a guard: (compiled glob, actions, predicate or None, ...). O(guards)."""
     cdef Rare rare = rare_of(tracker_of(container))
     rare.guards = (rare.guards or ()) + (guard,)
     bump()
 
 
 def remove_guard(container, tuple guard):
-    """Take a guard away; True if it was there. O(guards)."""
+    """Remove a guard; return whether it was registered. O(guards)."""
     cdef Rare rare = rare_of(tracker_of(container))
     keep = tuple([each for each in rare.guards or () if each is not guard])
     found = len(keep) != len(rare.guards or ())
@@ -50,7 +54,7 @@ def remove_guard(container, tuple guard):
 
 
 def set_quiet(container, bint quiet):
-    """Record nothing of what is done to a container, or again. O(1)."""
+    """Turn recording of a container off or on again. O(1), or O(items) to restore the order of a guarded dict."""
     cdef Tracker t = tracker_of(container)
     if quiet:
         t.state |= T_QUIET
@@ -72,7 +76,7 @@ cdef int put_in_order(object d, list order) except -1:
 
 
 cdef class Stop:
-    """Calls ``act`` with a change if ``when`` agrees; without act the debugger, at the statement that changed it."""
+    """An observer that calls ``act`` with a change if ``when`` agrees, or else the debugger at the offending statement."""
 
     cdef object act
     cdef object when
@@ -89,7 +93,7 @@ cdef class Stop:
             return
         _sys.stderr.write(f"pydatatracker: {change!r}\n")
         try:
-            _sys.breakpointhook()       # no Python frame of ours lies between: it stops in the caller's
+            _sys.breakpointhook()       # no Python frame of ours is between, so the debugger stops in the caller's
         except Exception as error:
             if type(error).__name__ == "BdbQuit":
                 raise SystemExit(1) from error

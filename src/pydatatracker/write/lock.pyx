@@ -1,4 +1,8 @@
-# Owns: lock
+# Owns: locking containers and single attributes.
+# May touch: trackers; a lock is recorded like any change.
+# Invariants:
+#  - a lock holds for the container and everything below it; T_LOCKED says so after `refresh`;
+#  - hooks test T_LOCKED before the builtin does its work, so a refused change leaves everything as it was.
 
 cdef void refuse(Tracker t) except *:
     raise TrackingLockedError(
@@ -8,7 +12,7 @@ cdef void refuse(Tracker t) except *:
 
 
 def set_lock(container, bint locked):
-    """Lock or unlock; True if that changed anything."""
+    """Lock or unlock a container; return whether that changed anything. O(1)."""
     return set_lock_as(container, locked, M_LOCK if locked else M_UNLOCK)
 
 
@@ -27,7 +31,7 @@ cdef bint set_lock_as(container, bint locked, int method) except -1:
 
 
 def set_name_lock(container, str name, bint locked):
-    """Lock or unlock one attribute; True if that changed anything."""
+    """Lock or unlock one attribute; return whether that changed anything. O(1)."""
     return set_name_lock_as(container, name, locked, M_LOCK if locked else M_UNLOCK)
 
 

@@ -1,8 +1,13 @@
-# Owns: redact
+# Owns: tracking_redact: replacing values before a record holds them.
+# May touch: options and places, to find the rules; builtin and tracked containers, to look inside values.
+# Invariants:
+#  - what a rule matches never enters a record, and neither does anything below it;
+#  - globs are matched in C with the collector paused, so nothing comes between the change and its record. A callable is
+#    user code: while it runs, other threads may record.
 
 cdef list rules_for(Tracker t):
-    """[(globs or callable, path from where they were given to the container of t)] of all its places."""
-    return rules_of([place for target in targets_of(t) for place in <tuple>(<tuple>target)[1]])
+    """Return [(globs or callable, path from where they were given to the container)] for all places of t."""
+    return rules_of(places_in(targets_of(t)))
 
 
 cdef list rules_of(list places):
@@ -20,7 +25,7 @@ cdef list rules_of(list places):
 
 
 cdef bint withheld_at(list rules, tuple below) except -1:
-    """True if the place ``below`` the container, or one above it, is to be withheld."""
+    """True if a rule matches the location ``below`` the container, or one above that."""
     cdef tuple path
     cdef Py_ssize_t n
     for redact, base in rules:
@@ -36,7 +41,7 @@ cdef bint withheld_at(list rules, tuple below) except -1:
 
 
 cdef object without_secrets(list rules, tuple below, object value, int depth):
-    """Value, or a plain copy without what is withheld inside; REDACTED if it is withheld itself."""
+    """Return value, a plain copy with redacted values inside, or REDACTED."""
     if value is missing:
         return value
     if withheld_at(rules, below):
@@ -70,7 +75,7 @@ cdef object inside_without_secrets(list rules, tuple below, object value, int de
 
 
 cdef tuple redacted(Tracker t, int shape, Py_ssize_t index, object key, object old, object new):
-    """(shape, key, old, new) as they may be recorded. O(values)."""
+    """Return (shape, key, old, new) as they may be recorded. O(values)."""
     cdef list rules = rules_for(t)
     cdef list rows
     cdef Py_ssize_t i
@@ -101,7 +106,7 @@ cdef tuple redacted(Tracker t, int shape, Py_ssize_t index, object key, object o
 
 
 def redacted_state(container, state):
-    """State, plain data of what is at container, without what is withheld there. O(state)."""
+    """Return state, which is plain data of the container, with its redacted values replaced. O(state)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     if not t.state & T_REDACT:

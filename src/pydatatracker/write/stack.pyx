@@ -1,11 +1,13 @@
-# Owns: stack
+# Owns: capturing the stack of the caller.
+# May touch: frames, through native/compat.h.
+# Invariant: builds no text; code objects and instruction offsets are enough to do that later.
 
 cdef enum:
     MAX_FRAMES = 512
 
 
 cdef object capture_stack(int depth):
-    """The calling frames as ((code, ...), instruction offsets), innermost first. O(depth), no text."""
+    """Return the calling frames as ((code, ...), instruction offsets), innermost first. O(depth)."""
     cdef PyObject *codes[MAX_FRAMES]
     cdef int offsets[MAX_FRAMES]
     cdef PyObject *frame = pdt_frame()
@@ -34,6 +36,6 @@ cdef object capture_stack(int depth):
 
 
 def stack_of_caller(int depth):
-    """The calling frames, as records keep them; the Python frame that asks is left out. O(depth)."""
+    """Return the calling frames as records keep them, without the Python frame that calls this. O(depth)."""
     frames = capture_stack(depth + 1)
     return frames[0][1:], frames[1][sizeof(int):]

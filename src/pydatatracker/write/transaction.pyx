@@ -1,13 +1,18 @@
-# Owns: transaction
+# Owns: transactions: blocks whose changes are kept or rolled back together, and the journal they need.
+# May touch: the epoch, so that containers notice an open transaction; observers, after a commit.
+# Invariants:
+#  - while a transaction is open anywhere, the journal holds every change of the process since the oldest one began, in
+#    order, however small the ring is: the block's changes and those that others made meanwhile;
+#  - containers see this by the flag T_JOURNAL, so a store costs nothing while no transaction is open.
 
 cdef list journal = []                  # (tracker, change) since the oldest open transaction began
-cdef Py_ssize_t journal_base = 0        # number of the journal's first entry, since the process began
+cdef Py_ssize_t journal_base = 0        # number of the journal's first entry, counted from the start of the process
 cdef list open_list = []                # the open transactions
 cdef int open_transactions = 0
 
 
 cdef class Transaction:
-    """A block whose changes are made or taken back as one."""
+    """A block whose changes are kept or rolled back together."""
 
     def __init__(self, str id, Transaction parent, roots):
         self.id = id
@@ -15,7 +20,7 @@ cdef class Transaction:
         self.roots = None if roots is None else tuple([tracker_of(root) for root in roots])
 
     def _open(self):
-        """Begin: from here on changes are kept. O(open transactions)."""
+        """Begin to keep changes in the journal. O(open transactions)."""
         global open_transactions
         self.start = journal_base + len(journal)
         self.is_open = True
@@ -24,7 +29,7 @@ cdef class Transaction:
         bump()
 
     def _close(self):
-        """End: what nobody else needs of the journal is dropped. O(open transactions)."""
+        """End, and drop what no other transaction needs from the journal. O(open transactions)."""
         global open_transactions, journal, journal_base
         cdef Transaction each
         cdef Py_ssize_t first
@@ -43,11 +48,11 @@ cdef class Transaction:
         bump()
 
     def _entries(self, Py_ssize_t after=0):
-        """(tracker, change, own) of every change since the transaction began but the first few. O(changes)."""
+        """Return (tracker, change, own) of every change since the transaction began, without the first `after`. O(changes)."""
         return [(t, change, owns(self, <Change>change)) for t, change in journal[self.start - journal_base + after:]]
 
     def _id_at(self, uint64_t seq):
-        """Id of the transaction, or of the nearest around it, that was open at change seq; or None."""
+        """Return the id of the transaction, or of the nearest around it, that was open at change seq; or None."""
         cdef Transaction each = self
         while each is not None:
             if each.is_open or seq <= each.last_seq:
@@ -56,12 +61,12 @@ cdef class Transaction:
         return None
 
     def _tell(self, list entries):
-        """Tell observers of (tracker, change) pairs, but those who were told at once."""
+        """Notify observers of (tracker, change) pairs, except those that were notified immediately."""
         cdef Tracker t
         cdef list failed = []
         for each, change in entries:
             t = each
-            (<Change>change).told = W_DEFERRED
+            (<Change>change).audience = W_DEFERRED
             if t.owner != NULL and t.epoch != epoch:
                 refresh(t)
             if t.state & T_NOTIFY:
@@ -87,7 +92,7 @@ cdef bint covers(Transaction tx, Change change):
 
 
 cdef bint owns(Transaction tx, Change change):
-    # was it made in the block, or in a savepoint of it?
+    """True if the change was made in the block or in a savepoint of it."""
     cdef object scope = change.scope
     cdef Transaction each
     if scope is None or not isinstance((<Scope>scope).transaction, Transaction):
@@ -109,5 +114,5 @@ cdef int keep_in_journal(Tracker t, Change change) except -1:
         while each is not None and not (each.is_open and covers(each, change)):
             each = each.parent
         if each is not None:
-            change.told = W_IMMEDIATE
+            change.audience = W_IMMEDIATE
     return 0

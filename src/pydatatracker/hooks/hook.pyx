@@ -1,0 +1,130 @@
+# Owns: what the four hooks share: how to find the hook of an object, its birth, and how every mutator begins.
+# May touch: the tracker and birth fields of the hooks; the tree, to bring a tracker up to date.
+# Invariants:
+#  - hook_of is the only function that asks which hook an object is; everything else goes by kind;
+#  - a container gets its tracker when there is something to remember, and its birth when it is initialised;
+#  - after `enter`, the tracker is up to date, the container may be changed, and no step of a bulk call waits.
+
+cdef inline Hook hook_of(object c) noexcept:
+    """Find kind, tracker and birth of a tracked container. Runs no user code. O(1)."""
+    cdef Hook hook
+    hook.kind = K_NONE
+    hook.tracker = NULL
+    hook.birth = NULL
+    if PyDict_Check(c):
+        if isinstance(c, DictHook):
+            hook.kind = K_DICT
+            hook.tracker = <PyObject *>(<DictHook>c).tracker
+            hook.birth = &(<DictHook>c).birth
+    elif PyList_Check(c):
+        if isinstance(c, ListHook):
+            hook.kind = K_LIST
+            hook.tracker = <PyObject *>(<ListHook>c).tracker
+            hook.birth = &(<ListHook>c).birth
+    elif isinstance(c, AttrHook):
+        hook.kind = K_ATTR
+        hook.tracker = <PyObject *>(<AttrHook>c).tracker
+        hook.birth = &(<AttrHook>c).birth
+    elif isinstance(c, SetHook):
+        hook.kind = K_SET
+        hook.tracker = <PyObject *>(<SetHook>c).tracker
+        hook.birth = &(<SetHook>c).birth
+    return hook
+
+
+cdef Tracker tracker_of(object c):
+    """Return the tracker of a tracked container and make it if needed; None for anything else. O(1)."""
+    cdef Hook hook
+    if not pdt_heap_type(c):
+        return None
+    hook = hook_of(c)
+    if hook.kind == K_NONE:
+        return None
+    if hook.tracker != <PyObject *>None:
+        return <Tracker>hook.tracker
+    return first_tracker(c, hook)
+
+
+cdef Tracker first_tracker(object c, Hook hook):
+    cdef Tracker t = new_tracker(c, hook.kind)
+    if hook.kind == K_DICT:
+        (<DictHook>c).tracker = t
+    elif hook.kind == K_LIST:
+        (<ListHook>c).tracker = t
+    elif hook.kind == K_SET:
+        (<SetHook>c).tracker = t
+    else:
+        (<AttrHook>c).tracker = t
+    if hook.birth.time_ns == 0:         # __init__ did not run: the container begins with what it holds
+        begin_life(c, hook.kind, hook.birth)
+        if hook.birth.size:
+            link_all(t)
+    if hook.kind == K_ATTR:
+        watch_class(<AttrHook>c, t)
+    return t
+
+
+cdef inline Py_ssize_t size_of(object c, int kind) except -1:
+    """Number of items; 0 for an object with attributes. O(1)."""
+    if kind == K_DICT:
+        return PyDict_Size(c)
+    if kind == K_LIST:
+        return PyList_GET_SIZE(c)
+    if kind == K_SET:
+        return PySet_GET_SIZE(c)
+    return 0
+
+
+cdef inline int begin_life(object c, int kind, Birth *birth) except -1:
+    birth.time_ns = pdt_now_ns()
+    birth.seq = last_seq
+    birth.size = size_of(c, kind)
+    return 0
+
+
+cdef inline Tracker current(object c, PyObject *tracker):
+    """Return the tracker of a hook, given its field, made if needed and up to date."""
+    cdef Tracker t = <Tracker>tracker
+    if t is None:
+        t = tracker_of(c)
+    if t.epoch != epoch:
+        refresh(t)
+    return t
+
+
+cdef inline Tracker enter(object c, PyObject *tracker):
+    """Begin a mutator: `current`, and raise TrackingLockedError if the container is locked."""
+    cdef Tracker t = current(c, tracker)
+    if t.state & T_SLOW:
+        enter_slowly(t)
+    return t
+
+
+cdef int enter_slowly(Tracker t) except -1:
+    if t.state & T_LOCKED:
+        refuse(t)
+    if t.state & T_PENDING:
+        flush_bulk(t)
+    if t.state & T_GUARD and t.kind == K_DICT and not t.state & T_QUIET:
+        rare_of(t).order = list(dict.keys(<object>t.owner))     # a removal loses it, and a guard may restore it
+    return 0
+
+
+cdef int options_only_once(object options) except -1:
+    """Raise if __init__ is called again with options."""
+    if options is not None:
+        raise TypeError("tracking options cannot change; pass them when the container is made")
+    return 0
+
+
+cdef Tracker converting(object c, tuple options):
+    """Apply the options of a new container; return its tracker if what it holds is to be converted, else None."""
+    cdef Hook hook
+    cdef Tracker t
+    configure(c, options[0], options[1])
+    hook = hook_of(c)
+    t = <Tracker>hook.tracker
+    if t is None:
+        return None
+    refresh(t)
+    return t if t.state & T_CONVERT else None
