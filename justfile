@@ -32,7 +32,7 @@ lint: setup
     ruff check
     ruff format --check
 
-# Mend what ruff can mend by itself
+# Fix what ruff can fix by itself
 format: setup
     ruff check --fix
     ruff format

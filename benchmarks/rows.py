@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RESULTS: list[tuple[str, str, str, str, str]] = []  # what a run measured, in words
+RESULTS: list[tuple[str, str, str, str, str]] = []  # what a run measured, as text
 
 PREPARE = """
 from pydatatracker import *

@@ -2,7 +2,7 @@
 
 Looked at, in this order: the paths in PYTHONS (separated as PATH is), this interpreter, ``python3.*`` on
 PATH, pyenv's versions, uv's. Of the same tag (``cp313``, ``cp313t``) the newest is taken; one without
-``venv`` or the C headers is passed over, since nothing can be built for it.
+``venv`` or the C headers is skipped, because nothing can be built for it.
 """
 
 import os
