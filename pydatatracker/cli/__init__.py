@@ -1,8 +1,14 @@
-"""The command line: ``pydatatracker``, also ``python -m pydatatracker`` and ``scripts/cli.py`` (extra ``cli``).
+"""The command line: ``pydatatracker`` or ``python -m pydatatracker``.
 
-Commands are click's (typer is click with 24 MB more), progress bars are rich's. A line of a log is laid out by
-terminal.py: rich takes a millisecond for one, and a log has a million. Whatever a command needs is imported when it
-runs, and ``--help`` needs nothing but catalog.py.
+Needs the extra ``cli``. Commands are click's (typer is click with 24 MB more), progress bars are rich's. The lines of
+a log are laid out by terminal.py: rich takes a millisecond for one, and a log has a million. A command imports what
+it needs when it runs; ``--help`` needs only catalog.py.
+
+- ``catalog``: the commands by name. ``app`` runs one, ``base`` has what all of them share.
+- ``filters``, ``points``, ``root_option``: the options that say which changes, which moment and which container.
+- ``terminal``, ``line_view``, ``stats``, ``progress``: what is printed.
+- ``commands/``: the commands. ``replay/``: logs read and replayed. ``formats/``: what ``convert`` and ``query`` write.
+- ``programs/``: the programs that ``run`` and ``demo`` start.
 """
 
 from __future__ import annotations
@@ -20,9 +26,10 @@ __all__ = ["main"]
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 fine, 1 the log is bad, 2 wrong usage or a missing extra.
+    """Run the command line and return its exit status.
 
-    ``args``: as in ``sys.argv[1:]``, which is the default.
+    The status is 0 for success, 1 if lines of a log could not be read or used, and 2 for wrong usage or a missing
+    extra. ``args`` defaults to ``sys.argv[1:]``.
 
     >>> main(["schema", "--help"])  # doctest: +ELLIPSIS
     Usage: pydatatracker schema [OPTIONS]
@@ -48,13 +55,16 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def completing() -> bool:
-    """Return whether a shell asks what could come next."""
+    """Return whether a shell requests completions."""
     return f"_{PROGRAM.upper()}_COMPLETE" in os.environ
 
 
 def lost_output(error: OSError) -> int:
-    """Return the exit status after standard output failed: nobody reads on, or the disk is full."""
-    # what is left in the buffer must not raise again at the end
+    """Return the exit status after standard output failed.
+
+    That is 0 if its reader has gone away, and 2 for any other reason, such as a full disk, which is printed.
+    """
+    # what is still in the buffer must not raise again when the process ends
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return 0

@@ -1,4 +1,4 @@
-"""Run a command of click's, and say how it ended."""
+"""Run a command, and turn the way it ended into an exit status."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ __all__ = ["run"]
 
 
 def run(words: list[str]) -> int:
-    """Run a command and return its exit status. A closed pipe ends quietly, Ctrl-C with 130 as shells have it."""
+    """Run a command and return its exit status.
+
+    A closed pipe ends quietly with 0, Ctrl-C with 130, as in shells.
+    """
     if sys.stdout is None:  # started with a closed standard output
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):  # an 8-bit terminal shows what it has no letter for as an escape
+    if hasattr(sys.stdout, "reconfigure"):  # an 8-bit terminal shows letters that it lacks as escapes
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if completing():
@@ -41,7 +44,7 @@ def run(words: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except RecursionError:  # json and copy walk by it; logs of ours nest 256 levels a value
-        click.echo(f"{PROGRAM}: the log has data that is nested deeper than Python goes", err=True)
+    except RecursionError:  # json and copy recurse; values in logs of ours nest 256 levels at most
+        click.echo(f"{PROGRAM}: the log has data that is nested too deep for Python", err=True)
         return 2
     return 0

@@ -1,4 +1,4 @@
-"""What all commands have in common: the group, their help, how they open logs and how they end."""
+"""What all commands share: the group, their help, how they open logs and end."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from pydatatracker.cli.terminal import clean
 if TYPE_CHECKING:
     from pydatatracker.cli.replay.logs import Logs
 
-__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "logs_of", "report", "written"]
+__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "open_logs", "print_error", "replacing"]
 
 
 def fail(message: str) -> NoReturn:
-    """End with one sentence and exit status 2."""
+    """End the command with a message and exit status 2."""
     click.echo(f"{PROGRAM}: {clean(message)}", err=True)
     raise click.exceptions.Exit(2)
 
 
 class Command(click.Command):
-    """A command whose help ends with an example, as it is typed."""
+    """A command whose help ends with an example."""
 
     def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # -3h is a time and no option; with a blank in front it is none to click either
-        for n, word in enumerate(args if ctx.allow_interspersed_args else ()):  # `run` hands its own on as they are
+        # -3h is a time, not an option: click does not take it for one if a blank precedes it.
+        # `run` passes the arguments of the program on unchanged.
+        for n, word in enumerate(args if ctx.allow_interspersed_args else ()):
             if word == "--":
                 break
             if word[:1] == "-" and word[1:2].isdigit() and (n == 0 or args[n - 1][:1] != "-"):
@@ -49,7 +50,7 @@ class Command(click.Command):
 
 
 class Commands(click.Group):
-    """The group: a command's module is imported when the command is asked for."""
+    """The group of commands, each imported when it is needed."""
 
     command_class = Command
 
@@ -75,15 +76,18 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print it and exit."
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
 )
 def cli() -> None:
     """Know what happened to the data in a running Python program."""
 
 
 @contextlib.contextmanager
-def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -> Iterator[Logs]:
-    """Open the logs; exit status 1 afterwards if lines could not be read, each of which is told."""
+def open_logs(files: Iterable[str], on_error: Callable[[Any], object] | None = None) -> Iterator[Logs]:
+    """Open logs, and end with exit status 1 if lines could not be read.
+
+    ``on_error`` is called for each such line; by default it prints the error.
+    """
     from pydatatracker.cli.replay.logs import Logs, expanded
 
     names = expanded(files)
@@ -92,7 +96,7 @@ def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -
             raise click.UsageError("name a log, or - for standard input", click.get_current_context())
         names = ["-"]
     try:
-        logs = Logs(names, told or report)
+        logs = Logs(names, on_error or print_error)
     except OSError as error:
         fail(f"cannot read {error.filename or names[0]}: {error.strerror or error}")
     with logs:
@@ -102,11 +106,11 @@ def logs_of(files: Iterable[str], told: Callable[[Any], object] | None = None) -
 
 
 @contextlib.contextmanager
-def written(output: str, logs: Iterable[str]) -> Iterator[str]:
-    """Yield the name of a new file beside output, which takes its place when all is written, and goes if that fails.
+def replacing(output: str, logs: Iterable[str]) -> Iterator[str]:
+    """Yield the name of a new file that replaces output in the end.
 
-    So a file is never half of what was there before and half of what comes. What cannot be replaced (a pipe, a device)
-    is yielded itself. One of the logs as output, and what cannot be written, end the command with a sentence.
+    If anything fails, the new file is removed and output stays as it was. What cannot be replaced (a pipe, a device)
+    is yielded itself. The command ends with an error if output is one of the logs, or cannot be written.
     """
     import secrets
     import shutil
@@ -119,7 +123,7 @@ def written(output: str, logs: Iterable[str]) -> Iterator[str]:
         if is_there and not os.path.isfile(output):
             yield output
             return
-        target = os.path.realpath(output)  # of a link, what it points to
+        target = os.path.realpath(output)  # of a link, the file that it points to
         if is_there and not os.access(target, os.W_OK):
             raise PermissionError(13, "Permission denied", output)
         part = os.path.join(os.path.dirname(target), f".{PROGRAM}-{secrets.token_hex(6)}")
@@ -129,7 +133,7 @@ def written(output: str, logs: Iterable[str]) -> Iterator[str]:
                 shutil.copymode(target, part)
             yield part
             if is_there:
-                shutil.copymode(target, part)  # DuckDB makes the file anew
+                shutil.copymode(target, part)  # DuckDB creates the file again
             os.replace(part, target)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -139,8 +143,11 @@ def written(output: str, logs: Iterable[str]) -> Iterator[str]:
         fail(f"cannot write {output}: {error.strerror or error}")
 
 
-def report(error: Any) -> None:
-    """Name a line that cannot be read, on standard error, in its place among what is printed."""
+def print_error(error: Any) -> None:
+    """Print the error of a line that cannot be read on standard error.
+
+    Standard output is flushed first, so that the message appears between the lines before and after.
+    """
     sys.stdout.flush()
     click.echo(f"{PROGRAM}: {clean(str(error))}", err=True)
 

@@ -1,7 +1,7 @@
-"""The commands by name: where each is defined, and what it does in a few words. Imports nothing.
+"""The commands by name: the module of each, and what it does.
 
-`pydatatracker --help` is made of this alone, without click: click takes three times as long to import as Python takes
-to start. Everything else is click's.
+Imports nothing: `pydatatracker --help` is made of this alone, without click, whose import takes three times as long as
+Python takes to start. The help of a single command is click's.
 """
 
 from __future__ import annotations
@@ -16,40 +16,43 @@ _SECTIONS = (
         ("demo", "record", "A program goes wrong: find the line"),
     )),
     ("Look", (
-        ("show", "show", "A log, one line a change"),
-        ("stats", "show", "Changes by actor, action, place and time"),
-        ("blame", "history", "Who changed a place last"),
-        ("history", "history", "All changes of a place"),
+        ("show", "show", "A log, one line per change"),
+        ("stats", "show", "Changes by actor, action, path and time"),
+        ("blame", "history", "Who changed a path last"),
+        ("history", "history", "All changes of a path"),
         ("report", "page", "A log as one HTML page"),
         ("view", "page", "That page on localhost, as the log grows"),
     )),
     ("Go back", (
-        ("at", "history", "The data at a change or a time"),
-        ("diff", "history", "What differs between two points"),
-        ("patch", "history", "A JSON Patch between two points"),
-        ("undo-script", "history", "What takes chosen changes back"),
+        ("at", "states", "The data at a change or a time"),
+        ("diff", "states", "What differs between two points"),
+        ("patch", "states", "A JSON Patch between two points"),
+        ("undo-script", "states", "A patch that undoes chosen changes"),
     )),
-    ("Check and hand on", (
+    ("Check and export", (
         ("verify", "show", "Is the log complete and in order?"),
-        ("query", "export", "Ask logs in SQL"),
+        ("query", "export", "Query logs in SQL"),
         ("convert", "export", "CSV, Parquet, SQLite, traces and more"),
         ("schema", "meta", "The JSON Schema of a line"),
         ("completion", "meta", "Completion for bash, zsh or fish"),
     )),
 )  # fmt: skip
 
-COMMANDS = {name: (module, words) for _, rows in _SECTIONS for name, module, words in rows}
+COMMANDS = {name: (module, summary) for _, rows in _SECTIONS for name, module, summary in rows}
 
 
 def overview() -> str:
-    """Return the help of the whole program: 60 columns at most, so it asks nobody how wide the terminal is."""
+    """Return the help of the whole program.
+
+    No line is wider than 60 columns, so that the width of the terminal does not matter.
+    """
     parts = [
         f"Usage: {PROGRAM} [OPTIONS] COMMAND [ARGS]...\n\n",
         "  Know what happened to the data in a running Python\n  program.\n\n",
-        "Options:\n  --version   Print it and exit.\n  -h, --help  Show this message and exit.\n",
+        "Options:\n  --version   Print the version and exit.\n  -h, --help  Show this message and exit.\n",
     ]
     for title, rows in _SECTIONS:
         parts.append(f"\n{title}:\n")
-        parts += [f"  {name:<11}  {words}\n" for name, _, words in rows]
+        parts += [f"  {name:<11}  {summary}\n" for name, _, summary in rows]
     parts.append(f"\nMore: {PROGRAM} COMMAND --help\n\nExample:\n  {PROGRAM} demo\n")
     return "".join(parts)

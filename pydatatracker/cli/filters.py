@@ -1,8 +1,7 @@
-"""Which changes are meant: the same options on every command, and what they let through."""
+"""The filter options that the commands share, and the filter that they make."""
 
 from __future__ import annotations
 
-import datetime
 import functools
 import re
 from collections.abc import Callable, Iterable
@@ -10,22 +9,23 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from pydatatracker._core import path_matches
+from pydatatracker.cli.points import MOMENT, Parsed
 from pydatatracker.io.line import LogLine
 from pydatatracker.values.pointer import compile_glob, parse_pointer, to_pointer
 
-__all__ = ["MOMENT", "POINT", "Filter", "Point", "filter_options", "moment", "point"]
+__all__ = ["Filter", "changed_pointers", "filter_options"]
 
-Point = tuple[int | None, int | None]  # (seq, None) or (None, nanoseconds); neither: the end
 F = TypeVar("F", bound=Callable[..., Any])
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGO: Final = re.compile(r"-(\d+(?:\.\d+)?)([smhdw])")
 _SPECIAL: Final = frozenset(".^$*+?{}[]\\|()")  # of a regular expression
 _RANGE: Final = re.compile(r"(\d*)\.\.(\d*)")
 
 
 class Filter:
-    """Lets lines of a log through; every condition has to hold, of several values of one any.
+    """Selects lines of a log.
+
+    All conditions must hold; of several values of one condition, any may match.
 
     >>> from pydatatracker.io import parse
     >>> Filter(path=["/cfg/**"]).keeps(parse(b'{"action":"add","pointer":"/cfg/port"}'))
@@ -49,7 +49,7 @@ class Filter:
         self._since, self._until = since, until
         self._first, self._last = seq
         self._grep = grep
-        # plain text is looked for in the bytes of a line, before anything is made of it
+        # plain text is searched in the bytes of a line, before the line is parsed
         plain = grep is not None and grep.flags == re.UNICODE and not _SPECIAL.intersection(grep.pattern)
         self._needle = grep.pattern.encode("utf-8", "surrogatepass") if plain and grep is not None else None
         self._transactions = frozenset(transaction)
@@ -58,11 +58,11 @@ class Filter:
         self.is_empty = not any((
             self._patterns, self._actors, self._actions, self._transactions, self._by_time, self._by_seq, grep
         ))  # fmt: skip
-        self.is_of_heads = not (self._patterns or self._by_time or grep)  # `wants` says it all
+        self.is_of_heads = not (self._patterns or self._by_time or grep)  # `wants` decides alone
         self._matches = functools.lru_cache(maxsize=65_536)(self._matches_one)
 
     def wants(self, head: Any) -> bool:
-        """Return False where the head of a line alone rules the line out. O(1), mostly."""
+        """Return False if the head of a line alone rules the line out. O(1), mostly."""
         action = head.action
         if action == "gap":
             return not self._actions or "gap" in self._actions
@@ -81,15 +81,15 @@ class Filter:
                 return False
             if self._until is not None and head.time_ns > self._until:
                 return False
-        # where keys stand in the line, the pointer is of the container, and not yet the place
+        # a line with several keys has the pointer of the container, not those of the items
         return not self._patterns or self._matches(head.pointer) or bool(head.changes or head.splice or head.paths)
 
     def may_hold(self, raw: bytes, head: Any) -> bool:
-        """Return False where the bytes of a line rule it out. O(line), quickly."""
+        """Return False if the bytes of a line rule it out. O(line), quickly."""
         return self._needle is None or self._needle in raw or bool(head.action == "gap")
 
     def keeps(self, line: LogLine) -> bool:
-        """Return whether the line is let through. O(line), mostly O(1)."""
+        """Return whether the line is selected. O(line), mostly O(1)."""
         if not self.wants(line.head):
             return False
         if line.is_gap:
@@ -101,7 +101,7 @@ class Filter:
             ns = int(moment.timestamp() * 1_000_000) * 1000
             if not (self._since or 0) <= ns <= (ns if self._until is None else self._until):
                 return False
-        if self._patterns and not any(self._matches(pointer) for pointer in places_of(line)):
+        if self._patterns and not any(self._matches(pointer) for pointer in changed_pointers(line)):
             return False
         return self._grep is None or self._grep.search(line.raw.decode("utf-8", "replace")) is not None
 
@@ -110,11 +110,14 @@ class Filter:
             steps = parse_pointer(pointer)
         except ValueError:
             return False
-        return any(_fits(pattern, 0, steps, 0) for pattern in self._patterns)
+        return any(path_matches(pattern, steps) for pattern in self._patterns)
 
 
-def places_of(line: LogLine) -> Iterable[str]:
-    """Yield the pointers of what a line changed: the place, and where several items changed those too. O(items)."""
+def changed_pointers(line: LogLine) -> Iterable[str]:
+    """Yield the pointers of what a line changed, those of several items too.
+
+    O(items).
+    """
     yield line.pointer
     bases = [line.pointer]
     for path in line.paths[1:]:
@@ -131,72 +134,7 @@ def places_of(line: LogLine) -> Iterable[str]:
             yield base + to_pointer((key,))
 
 
-def _fits(pattern: tuple[Any, ...], p: int, steps: tuple[str, ...], k: int) -> bool:
-    while p < len(pattern):
-        segment = pattern[p]
-        if segment is None:
-            return p + 1 == len(pattern) or any(_fits(pattern, p + 1, steps, n) for n in range(k, len(steps) + 1))
-        if k == len(steps) or not (segment == steps[k] if type(segment) is str else segment(steps[k])):
-            return False
-        p += 1
-        k += 1
-    return k == len(steps)
-
-
 # ---- as options of a command
-
-
-def moment(text: str, now: datetime.datetime | None = None) -> int:
-    """Return a time as nanoseconds since 1970: ``-3h``, ``today``, ``yesterday``, ``now``, or ISO 8601 (local).
-
-    Raises ValueError.
-
-    >>> moment("2026-11-24T00:00:00+00:00")
-    1795478400000000000
-    """
-    text = text.strip()
-    now = now or datetime.datetime.now().astimezone()
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        found = now - datetime.timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
-    elif text in ("today", "yesterday"):
-        day = now.date() - datetime.timedelta(days=text == "yesterday")
-        found = datetime.datetime.combine(day, datetime.time()).astimezone()
-    elif text == "now":
-        found = now
-    else:
-        try:
-            found = datetime.datetime.fromisoformat(text).astimezone()
-        except (ValueError, OverflowError, OSError):
-            raise ValueError(
-                f"{text!r} is no time; write -30m, -3h, -2d, today, yesterday, or as 2026-11-24T15:30"
-            ) from None
-    since = found - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
-
-
-def point(text: str) -> Point:
-    """Return (seq, None) or (None, nanoseconds) for a number or a time. Raises ValueError."""
-    text = text.strip()
-    if text.isascii() and text.isdigit() and len(text) < 20:
-        return int(text), None
-    return None, moment(text)
-
-
-class _Parsed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
-    """A value that a function makes of the text; its ValueError is a usage error."""
-
-    def __init__(self, name: str, make: Callable[[str], Any]) -> None:
-        self.name = name
-        self._make = make
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._make(value)
-        except (ValueError, OverflowError, re.error) as error:
-            self.fail(str(error), param, ctx)
 
 
 def _seqs(text: str) -> tuple[int | None, int | None]:
@@ -204,7 +142,7 @@ def _seqs(text: str) -> tuple[int | None, int | None]:
         return int(text), int(text)
     found = _RANGE.fullmatch(text)
     if found is None or text == "..":
-        raise ValueError(f"{text!r} is no range of numbers; write 10..20, 10.., ..20 or 10")
+        raise ValueError(f"{text!r} is not a range of numbers; write 10..20, 10.., ..20 or 10")
     first, last = int(found[1]) if found[1] else None, int(found[2]) if found[2] else None
     if first is not None and last is not None and first > last:
         raise ValueError(f"{text!r} runs backwards; write {last}..{first}")
@@ -216,23 +154,20 @@ def _glob(text: str) -> str:
     return text
 
 
-MOMENT: Final = _Parsed("time", moment)
-POINT: Final = _Parsed("point", point)
-
 _OPTIONS: Final = (
-    click.option("--path", multiple=True, metavar="GLOB", type=_Parsed("glob", _glob), help="As '/cfg/**'."),
-    click.option("--actor", multiple=True, metavar="NAME", help="Who did it."),
+    click.option("--path", multiple=True, metavar="GLOB", type=Parsed("glob", _glob), help="Such as '/cfg/**'."),
+    click.option("--actor", multiple=True, metavar="NAME", help="Who made the change."),
     click.option("--action", multiple=True, metavar="ACTION", help="add, update, remove, init, lock, unlock or gap."),
-    click.option("--since", metavar="TIME", type=MOMENT, help="As -3h, today, or 2026-11-24T15:30."),
-    click.option("--until", metavar="TIME", type=MOMENT, help="As --since."),
-    click.option("--seq", metavar="A..B", type=_Parsed("range", _seqs), default="0..", help="Numbers of changes."),
-    click.option("--grep", metavar="REGEX", type=_Parsed("regex", re.compile), help="Searched in the line's JSON."),
+    click.option("--since", metavar="TIME", type=MOMENT, help="A time: -3h, today, or 2026-11-24T15:30."),
+    click.option("--until", metavar="TIME", type=MOMENT, help="A time, as for --since."),
+    click.option("--seq", metavar="A..B", type=Parsed("range", _seqs), default="0..", help="Numbers of changes."),
+    click.option("--grep", metavar="REGEX", type=Parsed("regex", re.compile), help="Lines whose JSON matches."),
     click.option("--transaction", multiple=True, metavar="ID", help="Changes of a transaction."),
 )  # fmt: skip
 
 
 def filter_options(command: F) -> F:
-    """Give a command the options of a filter; it gets one argument ``wanted`` for them."""
+    """Give a command the filter options; it gets one argument ``wanted``."""
 
     @functools.wraps(command)
     def with_filter(*args: Any, **kwargs: Any) -> Any:

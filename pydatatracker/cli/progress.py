@@ -1,4 +1,7 @@
-"""A bar on standard error for what takes longer than a second, where that is a terminal. Drawn by rich."""
+"""A progress bar on standard error for work of more than a second.
+
+It is shown on terminals only, and drawn by rich.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from typing import Any, Final, Self
 
 __all__ = ["Bar"]
 
-_PATIENCE: Final = 1.0  # seconds before there is anything to see
-_STEP: Final = 0.1  # seconds between two looks
+_PATIENCE: Final = 1.0  # seconds before the bar is shown
+_STEP: Final = 0.1  # seconds between two updates
 
 
 class Bar:
-    """How far some work has come. Nothing is imported, and nothing shown, before it has taken a second.
+    """Shows how far some work has come.
+
+    Nothing is imported or shown before the work has taken a second.
 
     >>> with Bar() as bar:
     ...     bar.start("reading", 100)
@@ -24,7 +29,7 @@ class Bar:
     def __init__(self) -> None:
         self._wanted = _is_terminal()
         self._next = time.monotonic() + _PATIENCE
-        self._words = ""
+        self._title = ""
         self._total: int | None = None
         self._shown: Any = None
 
@@ -34,13 +39,16 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self.hide()
 
-    def start(self, words: str, total: int | None) -> None:
-        """Begin a part of the work, of so many steps; None where that is not known. O(1)."""
+    def start(self, title: str, total: int | None) -> None:
+        """Begin a part of the work of ``total`` steps, None if unknown. O(1)."""
         self.hide()
-        self._words, self._total = words, total
+        self._title, self._total = title, total
 
     def update(self, done: int) -> None:
-        """Say how many steps are done. O(1); call it about every millisecond."""
+        """Report how many steps are done.
+
+        O(1); meant to be called about every millisecond.
+        """
         if not self._wanted:
             return
         now = time.monotonic()
@@ -48,7 +56,7 @@ class Bar:
             return
         self._next = now + _STEP
         if self._shown is None:
-            self._shown = _drawn(self._words, self._total)
+            self._shown = _drawn(self._title, self._total)
             if self._shown is None:
                 self._wanted = False
                 return
@@ -56,13 +64,16 @@ class Bar:
         self._shown.refresh()
 
     def hide(self) -> None:
-        """Take the bar away, so that something else can be printed; the next `update` brings it back. O(1)."""
+        """Hide the bar so that something else can be printed.
+
+        The next `update` shows it again. O(1).
+        """
         if self._shown is not None:
             self._shown.stop()
             self._shown = None
 
     def end(self) -> None:
-        """Take the bar away for good: the screen is somebody else's. O(1)."""
+        """Hide the bar for good, as the screen is used by another program. O(1)."""
         self.hide()
         self._wanted = False
 
@@ -74,14 +85,14 @@ def _is_terminal() -> bool:
         return False
 
 
-def _drawn(words: str, total: int | None) -> Any:
+def _drawn(title: str, total: int | None) -> Any:
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    except ImportError:  # it is an ornament: without it the work goes on
+    except ImportError:  # the work goes on without a bar
         return None
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
-    bar.add_task(words, total=total)
+    bar.add_task(title, total=total)
     bar.start()
     return bar

@@ -1,7 +1,7 @@
 """Text for a terminal: what may be printed, how wide it is, in which colour.
 
-What stands in a log was written by others, so nothing of it reaches a terminal but printable characters: `clean`
-spells out the rest (control characters, escape sequences, what turns the direction of writing, lone surrogates).
+A log was written by others, so only its printable characters reach a terminal: `clean` escapes the rest (control
+characters, escape sequences, marks that reverse the direction of text, lone surrogates).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ COLOURS: Final = {
     "reset": "\x1b[0m",
 }
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_DEPTH: Final = 4  # of containers inside a value that is shown on one line
+_DEPTH: Final = 4  # of nested containers in a value that is shown on one line
 
 
 def clean(text: str) -> str:
-    r"""Return text with everything that is not printable spelled out. O(length).
+    r"""Return text with everything that is not printable escaped. O(length).
 
     >>> clean("a\x1b[31mred")
     'a\\x1b[31mred'
@@ -53,9 +53,9 @@ def clean(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return JSON text with the control characters (but tab and newline) and lone surrogates in it escaped. O(length).
+    r"""Return JSON text with its control characters and lone surrogates escaped.
 
-    JSON lets some of them stand as they are, and a terminal obeys them.
+    JSON allows some of them as they are, and a terminal would obey them. Tab and newline stay. O(length).
 
     >>> escaped('"\x9b31m"')
     '"\\u009b31m"'
@@ -64,12 +64,12 @@ def escaped(text: str) -> str:
 
 
 def json_text(data: Any, indent: int | None = None) -> str:
-    """Return data as JSON text that may be printed. O(size)."""
+    """Return data as JSON text that is safe to print. O(size)."""
     return escaped(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal printable text takes. O(length).
+    """Return how many columns of a terminal text occupies. O(length).
 
     >>> cells("tea"), cells("茶")
     (3, 2)
@@ -84,7 +84,9 @@ def _cell(letter: str) -> int:
 
 
 def cut(text: str, width: int, mark: str = "…") -> str:
-    """Return text, or as much of its beginning as fits into width columns with a mark at the end. O(width).
+    """Return text cut to width columns, with a mark at the end if it was cut.
+
+    O(width).
 
     >>> cut("inventory", 6)
     'inven…'
@@ -105,7 +107,9 @@ def cut(text: str, width: int, mark: str = "…") -> str:
 
 
 def cut_left(text: str, width: int, mark: str = "…") -> str:
-    """Return text, or as much of its end as fits into width columns: of a pointer the end says more.
+    """Return text cut to width columns at its beginning, with a mark there.
+
+    For pointers, whose end is more telling.
 
     >>> cut_left("/products/tea/price", 10)
     '…tea/price'
@@ -116,26 +120,28 @@ def cut_left(text: str, width: int, mark: str = "…") -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """Return text with blanks up to width columns."""
+    """Return text padded with blanks to width columns."""
     return text + " " * (width - cells(text))
 
 
 def short(value: Any, room: int) -> str:
-    """Return a value in words on one line, room columns wide at the most, whatever it holds. O(room).
+    """Return a value as text on one line of at most room columns.
+
+    O(room), whatever the value holds.
 
     >>> short({"stock": [1, 2, 3], "name": "tea"}, 25)
     "{'stock': [1, 2, 3], 'na…"
     """
     parts: list[str] = []
-    _say(value, parts, room, _DEPTH)
+    _append(value, parts, room, _DEPTH)
     return cut("".join(parts), room)
 
 
-def _say(value: Any, parts: list[str], room: int, depth: int) -> int:
-    """Append words for value; return the room that is left."""
+def _append(value: Any, parts: list[str], room: int, depth: int) -> int:
+    """Append the text of a value, and return the columns that are left."""
     kind = type(value)
     if kind is dict or kind is list or kind is tuple or kind is set or kind is frozenset:
-        return _say_container(value, parts, room, depth)
+        return _append_container(value, parts, room, depth)
     if kind is str or kind is bytes:
         text = repr(value[: max(room, 0) + 8])
     else:
@@ -148,7 +154,7 @@ def _say(value: Any, parts: list[str], room: int, depth: int) -> int:
     return room - len(text)
 
 
-def _say_container(value: Any, parts: list[str], room: int, depth: int) -> int:
+def _append_container(value: Any, parts: list[str], room: int, depth: int) -> int:
     opening, closing = "()" if type(value) is tuple else "[]" if type(value) is list else "{}"
     if not value:
         parts.append(opening + closing if type(value) in (dict, list, tuple) else "set()")
@@ -163,11 +169,11 @@ def _say_container(value: Any, parts: list[str], room: int, depth: int) -> int:
         first = False
         if room <= 0 or depth == 0:
             parts.append("…")
-            return room  # what does not fit is not closed either: it is cut
-        room = _say(item, parts, room, depth - 1)
+            return room  # not closed, as the whole is cut anyway
+        room = _append(item, parts, room, depth - 1)
         if type(value) is dict:
             parts.append(": ")
-            room = _say(value[item], parts, room - 2, depth - 1)
+            room = _append(value[item], parts, room - 2, depth - 1)
     if type(value) is tuple and len(value) == 1:
         parts.append(",")
     parts.append(closing)
@@ -184,7 +190,10 @@ def _in_order(value: Any) -> Any:
 
 
 def wants_colour(file: IO[str]) -> bool:
-    """Return whether file is a terminal that shall have colours (https://no-color.org, TERM=dumb)."""
+    """Return whether file is a terminal on which colours are wanted.
+
+    ``NO_COLOR`` (https://no-color.org) and ``TERM=dumb`` turn them off.
+    """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     try:
@@ -194,7 +203,10 @@ def wants_colour(file: IO[str]) -> bool:
 
 
 def plain_columns(file: IO[str]) -> int | None:
-    """Return the width of the terminal that file is, None where it is none. ``COLUMNS`` goes first."""
+    """Return the width of the terminal that file is, or None if it is not one.
+
+    ``COLUMNS`` has precedence.
+    """
     try:
         if not file.isatty():
             return None

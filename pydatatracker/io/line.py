@@ -15,7 +15,7 @@ from pydatatracker.values.standins import Repr
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "load_json", "read_json"]
+__all__ = ["LogLine", "load_json", "nanoseconds_of", "read_json"]
 
 _TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
 
@@ -44,7 +44,7 @@ class LogLine:
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
 
-    # ---- the line as a whole
+__all__ = ["LogLine", "load_json", "nanoseconds_of", "read_json"]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -322,6 +322,14 @@ def read_json(raw: Any) -> Any:
         return json.loads(text)
     except ValueError:
         return {"$repr": text, "type": "bytes"}
+
+
+def nanoseconds_of(line: LogLine) -> int | None:
+    """Return when a change was made: ``time_ns``, or else ``created_time`` in ns. O(1)."""
+    when = line.time_ns
+    if when is None and (moment := line.created_time) is not None:
+        return int(moment.timestamp() * 1_000_000) * 1000
+    return when
 
 
 def _row(given: Any) -> tuple[Any, ...]:

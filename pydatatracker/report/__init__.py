@@ -1,5 +1,5 @@
-"""A log as one page: a timeline, the data at any change, who wrote what; for `pydatatracker report` and `view`.
+"""A log as one page: a timeline, the data at any change, and who wrote what.
 
-``data`` turns lines into what the page needs, ``page`` puts it and the parts in ``assets/`` into one HTML file that
-needs nothing else, ``live`` serves the same and what comes later.
+``data`` turns lines into the JSON of the page, ``page`` joins it and the parts in ``assets/`` to one HTML file that loads
+nothing, and ``live`` serves the page and its later changes. ``pydatatracker report`` and ``view`` use them.
 """

@@ -1,8 +1,9 @@
-"""Lines of a log as the JSON that the page reads: columns of numbers, tables of what the numbers stand for.
+"""Lines of a log as the JSON that the page reads: columns of numbers, and tables.
 
-What repeats (actors, places, stacks) is written once. Values stay as the log spells them; only numbers that a browser
-would not read as Python does (1.0, integers beyond 2**53, NaN) get a ``$float`` or ``$int`` tag. The text is ASCII and
-has no ``<``, ``>`` or ``&``: wherever it stands in a page, it is text.
+The numbers in the columns are positions in the tables, so what repeats (actors, paths, stacks) is written once. Values
+stay as they are in the log, except numbers that a browser would read differently from Python (1.0, integers beyond
+2**53, NaN), which get a ``$float`` or ``$int`` tag. The text is ASCII without ``<``, ``>`` and ``&``, so it is harmless
+anywhere in a page.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pydatatracker._core import MISSING
-from pydatatracker.io.line import LogLine, read_json
+from pydatatracker.io.line import LogLine, nanoseconds_of, read_json
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import key_text
 
@@ -26,26 +27,26 @@ TABLES: Final = ("actors", "actions", "methods", "types", "threads", "transactio
 _COLUMNS: Final = ("seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction",
                    "context", "stack")  # fmt: skip
 _SAFE: Final = 1 << 53  # integers up to here are exact in a browser
-_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag; or just text
+_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag, or just text
 _ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
-_TOLD: Final = 200  # lines that could not be read and are named
+_LISTED_ERRORS: Final = 200  # lines that could not be read and are listed
 _SLOTS: Final = (("before", "b"), ("after", "a"))
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def script_safe(data: Any) -> str:
-    """Return JSON that is harmless anywhere in HTML. O(size).
+    r"""Return JSON that is harmless anywhere in HTML. O(size).
 
-    >>> script_safe("</script>\\u2028<!--")
-    '"\\\\u003c/script\\\\u003e\\\\u2028\\\\u003c!--"'
+    >>> script_safe("</script>\u2028<!--")
+    '"\\u003c/script\\u003e\\u2028\\u003c!--"'
     """
     return _dumps(data).translate(_ESCAPES)
 
 
 class Changes:
-    """The changes of a log, in order, as they go to the page.
+    """The changes of a log, in order, as the page gets them.
 
-    ``generation`` is another one when the order of what was there already has changed.
+    ``generation`` changes when the order of changes that were there already does.
 
     >>> from pydatatracker.io import parse
     >>> changes = Changes("a.jsonl")
@@ -63,7 +64,7 @@ class Changes:
         self._tables: dict[str, dict[Any, int]] = {name: {} for name in TABLES[:-2]}
         self._entries: dict[str, list[str]] = {name: [] for name in TABLES}  # as JSON
         self._roots: dict[tuple[Any, str], int] = {}
-        self._first: list[tuple[int, bool]] = []  # of each root the place in order of its first line
+        self._first: list[tuple[int, bool]] = []  # of each root, the order of its first line
         self._newest: dict[Any, tuple[int, bool]] = {}  # of each process, the order of its last line
         self._in_order = True
 
@@ -72,17 +73,17 @@ class Changes:
 
     @property
     def actors(self) -> int:
-        """How many actors there are."""
+        """The number of actors."""
         return len(self._entries["actors"])
 
-    def tell(self, error: Exception) -> None:
-        """Note a line that cannot be read."""
+    def add_error(self, error: Exception) -> None:
+        """Add the error of a line that cannot be read."""
         self.bad_count += 1
-        if len(self.bad) < _TOLD:
+        if len(self.bad) < _LISTED_ERRORS:
             self.bad.append(str(error))
 
     def add(self, line: LogLine, listed: bool = True) -> None:
-        """Take a line; one that is not listed counts for the state alone. O(line)."""
+        """Add a line. One that is not listed only changes the data. O(line)."""
         seq = line.gap[0] if line.is_gap else line.seq
         if seq is not None and not -_SAFE < seq < _SAFE:
             seq = None
@@ -113,7 +114,10 @@ class Changes:
         self._rows.append((line.pid, order, numbers, _text(body), listed))
 
     def arrange(self) -> None:
-        """Put the changes of each process in order of seq, those of several by time. O(changes) if they are so."""
+        """Put the changes in order: of a process by seq, of several by time.
+
+        O(1) if they are in order already, as usual.
+        """
         if self._in_order:
             return
         by_process: dict[Any, list[tuple[Any, ...]]] = {}
@@ -126,7 +130,12 @@ class Changes:
         self.generation += 1
 
     def text(self, known: tuple[int, ...] = ()) -> str:
-        """Return all of it as JSON, or what came since so many rows and table entries were known. O(result)."""
+        """Return the changes as JSON.
+
+        O(result).
+
+        :param known: the number of rows and of entries of each table that are known; by default everything is returned.
+        """
         self.arrange()
         start, *marks = known or (0,) * (1 + len(TABLES))
         rows = self._rows[start:]
@@ -144,7 +153,10 @@ class Changes:
         return text.translate(_ESCAPES)
 
     def since(self, generation: int, known: tuple[int, ...]) -> str:
-        """Return what came since as `text` does; all of it where the order has changed, "null" for nothing."""
+        """Return what is new as `text` does.
+
+        Everything if the order has changed, "null" if nothing is new.
+        """
         self.arrange()
         if generation != self.generation:
             return self.text()
@@ -187,7 +199,7 @@ class Changes:
 
     def _root(self, line: LogLine, order: tuple[int, bool]) -> int:
         if line.is_gap or line.seq is None or line.v == 0:
-            return -1  # it does not say where it belongs
+            return -1  # it does not have a root
         key = line.pid, line.root
         number = self._roots.get(key)
         if number is None:
@@ -195,7 +207,7 @@ class Changes:
             self._entries["roots"].append(_dumps([line.pid, line.root]))
             self._entries["kinds"].append(_kind(line))
             self._first.append(order)
-        elif order < self._first[number]:  # threads write theirs when they come to it
+        elif order < self._first[number]:  # threads write their lines in any order
             self._entries["kinds"][number] = _kind(line)
             self._first[number] = order
         return number
@@ -209,28 +221,30 @@ def _timed(rows: list[tuple[Any, ...]], number: int) -> Iterator[tuple[float, in
 
 
 def _kind(line: LogLine) -> str:
-    """What the root was before its first line, as JSON."""
+    """Return the type of the root, as its first line implies it, as JSON."""
     from pydatatracker.history.replica import empty_for
 
     try:
         return _dumps(type(empty_for(line)).__name__)
-    except Exception:  # a line of somebody else's: whatever is wrong with it, the page will say that it does not fit
+    except Exception:  # a foreign line: the page will show that it does not fit
         return '"dict"'
 
 
 def _micros(line: LogLine) -> int | None:
-    ns = line.time_ns
-    if ns is None:
-        moment = line.created_time
-        return None if moment is None else int(moment.timestamp() * 1_000_000)
-    return ns // 1000 if abs(ns) < _SAFE * 1000 else None
+    ns = nanoseconds_of(line)
+    if ns is None or (line.time_ns is not None and abs(ns) >= _SAFE * 1000):
+        return None
+    return ns // 1000
 
 
 # ---- values
 
 
 def _body(line: LogLine) -> dict[str, Any]:
-    """What a change says of the data: Before, After, Splice, Order, Rows, Places; in the page under one letter each."""
+    """Return what a change did to the data, under one letter each.
+
+    These are b(efore), a(fter), s(plice), o(rder), r(ows) and p(aths); w is the location in a line of 0.1.0.
+    """
     head = line.head
     body: dict[str, Any] = {}
     if head.v == 0:
@@ -267,7 +281,7 @@ def _are(items: list[Any], kind: type) -> bool:
 
 
 def _plain(raw: Any) -> Any:
-    """Return the JSON in raw with numbers that a browser reads as Python does."""
+    """Return the JSON in raw, with tags for numbers as `exact` has them."""
     if not raw:
         return None
     data = read_json(raw)
@@ -275,7 +289,9 @@ def _plain(raw: Any) -> Any:
 
 
 def exact(data: Any) -> Any:
-    """Return JSON data in which every number that a browser would change is a tag. O(size), no recursion.
+    """Return JSON data with a tag for every number that a browser would change.
+
+    O(size), without recursion.
 
     >>> exact([1, 1.0, 0.5, 2**60, float("nan")])
     [1, {'$float': '1.0'}, 0.5, {'$int': '0x1000000000000000'}, {'$float': 'nan'}]
@@ -303,6 +319,6 @@ def exact(data: Any) -> Any:
 def _text(data: Any) -> str:
     try:
         return _dumps(data)
-    except (RecursionError, ValueError):  # json's own depth; nothing of ours comes near it
+    except (RecursionError, ValueError):  # deeper than json allows; lines of this version are not
         deep = '{"$repr":"nested too deep to be shown","type":"object"}'
         return f'{{"a":{deep}}}' if type(data) is dict else '["",[]]'

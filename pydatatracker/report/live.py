@@ -1,8 +1,8 @@
-"""The page, served to this machine alone, and what is written to the log while it is open.
+"""The page served to this machine only, with what is written to the log meanwhile.
 
-Another site's script in the same browser could reach a port of this machine, under a name of its own that it lets
-point here (DNS rebinding). So an address without the token is answered by nothing, a Host that is not this one
-neither, and nothing of an answer may be read from elsewhere.
+A script of another site in the same browser could reach a port of this machine under a host name of its own (DNS
+rebinding). So a request without the token, or for another Host, gets a 404, and other origins cannot read any
+answer.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ _HEADERS: Final = {
 
 
 class Server:
-    """Serves the changes on 127.0.0.1 until `close`. ``url`` is the only address that answers.
+    """Serves the changes on 127.0.0.1 until `close`.
 
-    :param port: 0: any that is free.
-    :raises OSError: the port is taken.
+    ``url`` is the only address that answers.
+
+    :param port: 0 for any free port.
+    :raises OSError: if the port is in use.
     """
 
     def __init__(self, changes: Changes, port: int = 0) -> None:
@@ -48,20 +50,20 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}/{token}/"
 
     def add(self, line: LogLine, listed: bool = True) -> None:
-        """Take a line; open pages get it within a second. O(line)."""
+        """Add a line, which open pages show within a second. O(line)."""
         with self._lock:
             self._changes.add(line, listed)
 
-    def tell(self, error: Exception) -> None:
-        """Take note of a line that cannot be read."""
+    def add_error(self, error: Exception) -> None:
+        """Add the error of a line that cannot be read."""
         with self._lock:
-            self._changes.tell(error)
+            self._changes.add_error(error)
 
     def follow(self, lines: Iterable[LogLine | None], listed: Callable[[LogLine], bool]) -> None:
-        """Take the lines of a log that grows, in a thread of their own."""
+        """Add the lines of a log that grows, from a thread."""
 
         def run() -> None:
-            with contextlib.suppress(OSError):  # the log is gone: what was read stays
+            with contextlib.suppress(OSError):  # the log was removed: what was read stays
                 for line in lines:
                     if line is not None:
                         self.add(line, listed(line))
@@ -69,7 +71,7 @@ class Server:
         threading.Thread(target=run, name="pydatatracker-view", daemon=True).start()
 
     def serve(self) -> None:
-        """Answer until `close` is called from another thread, or an exception (KeyboardInterrupt) ends it."""
+        """Answer requests until `close`, or an exception such as KeyboardInterrupt."""
         self._http.serve_forever(poll_interval=0.2)
 
     def close(self) -> None:
@@ -82,10 +84,13 @@ class Server:
             return "".join(page(self._changes, live=True)).encode()
 
     def since(self, known: str) -> bytes:
-        """Return what came since, as JSON; null for nothing. Raises ValueError for what is no question."""
+        """Return what is new as JSON, null for nothing.
+
+        Raises ValueError if ``known`` is not what the page sends.
+        """
         numbers = [int(each) for each in known.split(".")]
         if len(numbers) != 2 + len(TABLES) or min(numbers) < 0:
-            raise ValueError("that is not what the page asks")
+            raise ValueError("not a request of the page")
         with self._lock:
             return self._changes.since(numbers[0], tuple(numbers[1:])).encode()
 
@@ -120,10 +125,10 @@ def _handler(server: Server, home: str) -> type[http.server.BaseHTTPRequestHandl
             for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            with contextlib.suppress(OSError):  # a tab that was closed
+            with contextlib.suppress(OSError):  # the tab was closed
                 self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            pass  # the terminal is the user's
+            pass  # the terminal belongs to the user
 
     return Handler

@@ -1,8 +1,8 @@
-"""One HTML file out of the parts in ``assets/`` and the changes; it needs nothing else and reaches for nothing else.
+"""One HTML file made of the parts in ``assets/`` and the changes. It loads nothing.
 
-The scripts are ES modules in files of their own. Here they become one inline module, in an order in which each
-stands after what it imports, since a page that is opened from a disk cannot load a second file. The policy in the
-page names the hash of that script and of the style: nothing else can run, whatever a log has in it.
+The scripts are ES modules, a file each. Here they become one inline module, in an order in which each follows what it
+imports, because a page that is opened from a disk cannot load a second file. The policy in the page has the hashes of
+that script and of the style: nothing else can run, whatever the log contains.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ _MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")
 
 
 def _asset(name: str) -> str:
-    # read as text: a checkout may have other line ends, and the hash is of what a browser makes of them
+    # as text: a checkout may have other line ends, which a browser converts before it computes the hash
     return importlib.resources.files(__package__).joinpath("assets", name).read_text("utf-8").replace("\r\n", "\n")
 
 
 @functools.cache
 def script(*modules: str) -> str:
-    """Return modules, by default all, as the text of one. Reads files of the package, once.
+    """Return several modules, by default all, as the text of one module.
+
+    Reads files of the package, once.
 
     >>> "export " in script("values")
     False
@@ -48,7 +50,9 @@ def _style() -> str:
 
 @functools.cache
 def policy(live: bool = False) -> str:
-    """Return the Content-Security-Policy: this script, this style; live also the address that the page came from.
+    """Return the Content-Security-Policy: only this script and this style.
+
+    A live page may also fetch from its own server.
 
     >>> policy().split("; ")[0]
     "default-src 'none'"
@@ -69,7 +73,9 @@ def policy(live: bool = False) -> str:
 
 
 def page(changes: Changes, *, live: bool = False) -> Iterator[str]:
-    """Yield the page in pieces of text. ``live``: it asks where it came from for what comes later. O(changes).
+    """Yield the page in pieces of text. O(changes).
+
+    :param live: the page fetches later changes from its server.
 
     >>> "".join(page(Changes("a.jsonl")))[:15]
     '<!doctype html>'

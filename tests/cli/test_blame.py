@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rebuilding import Run, by_three, compare_blame, fail, fresh, logged, say, two
 
 from pydatatracker.cli.replay.logs import Logs
-from pydatatracker.cli.replay.rebuilt import Rebuilt, Roots
+from pydatatracker.cli.replay.rebuilt import Rebuilt
+from pydatatracker.cli.replay.roots import Roots
 
 __all__ = ["say", "two"]  # the fixtures
 

@@ -22,7 +22,7 @@ from rebuilding import Run, say
 
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.replay.logs import Logs
-from pydatatracker.cli.summary import Stats
+from pydatatracker.cli.stats import Stats
 from pydatatracker.io import parse
 
 __all__ = ["say"]  # the fixtures
@@ -121,17 +121,17 @@ def test_the_tail_is_the_end_of_the_whole(raws: list[bytes], count: int, actors:
         whole = [line.raw.rstrip(b"\n") for line in logs.lines(wanted)]
     import pydatatracker.cli.replay.logs as module
 
-    before = module._BLOCK
+    before = module.BLOCK
     try:
         for block in (7, 100, before):
-            module._BLOCK = block  # type: ignore[misc]
+            module.BLOCK = block  # type: ignore[misc]
             with Logs([path], silent) as logs:
                 found = logs.tail(count, wanted)
             assert whole[max(0, len(whole) - count) :] == [line.raw.rstrip(b"\n") for line in found]
             for line in found:
                 assert data[line.offset :].startswith(line.raw.rstrip(b"\n"))
     finally:
-        module._BLOCK = before  # type: ignore[misc]
+        module.BLOCK = before  # type: ignore[misc]
 
 
 def test_several_logs_are_merged_by_time(tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 from command import log, run
 
-from pydatatracker.cli.filters import moment, point
+from pydatatracker.cli.points import moment, point
 
 __all__ = ["log"]  # the fixtures
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, tracking_actor
-from pydatatracker.cli.layout import View
+from pydatatracker.cli.line_view import LineView
 from pydatatracker.cli.terminal import cells
 from pydatatracker.io import parse
 from pydatatracker.io.parsing import NotAChange
@@ -433,7 +433,7 @@ def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, obje
     except NotAChange:
         return
     for sample in ([line], None):
-        text = View(columns, False, sample).line(line)
+        text = LineView(columns, False, sample).line(line)
         assert columns >= cells(text) - max(0, len(str(line.seq or "")) - 9)
         assert text.isprintable()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydatatracker.cli.replay.logs import Logs
-from pydatatracker.cli.replay.rebuilt import Roots
+from pydatatracker.cli.replay.roots import Roots
 from pydatatracker.io import LogFormatError, LogLine, read_changes
 
 LINE: dict[str, Any] = {

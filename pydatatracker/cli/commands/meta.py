@@ -1,4 +1,4 @@
-"""Commands about logs and the program itself: ``schema``, ``completion``."""
+"""Commands about the program itself: ``schema`` and ``completion``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def schema_command() -> None:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print what makes a shell complete commands and options; for good, in its startup file."""
+    """Print a script that makes a shell complete commands and options.
+
+    To make it permanent, add it to the startup file of the shell.
+    """
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

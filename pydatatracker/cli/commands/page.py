@@ -1,4 +1,7 @@
-"""Commands that make a page of a log: ``report`` writes it to a file, ``view`` serves it and goes on reading."""
+"""Commands that show a log as a page: ``report`` and ``view``.
+
+``report`` writes the page to a file; ``view`` serves it and follows the log.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report, written
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_error, replacing
 from pydatatracker.cli.filters import Filter, filter_options
 from pydatatracker.cli.terminal import clean
 
@@ -26,36 +29,36 @@ __all__ = ["report_command", "view_command"]
     metavar="FILE",
     default="report.html",
     show_default=True,
-    help="Written over; - for standard output.",
+    help="Overwritten; - for standard output.",
 )
 def report_command(files: tuple[str, ...], wanted: Filter, output: str) -> None:
-    """Write one HTML file that shows a log: a timeline by actor, the data at any change, who wrote each place.
+    """Write one HTML file that shows a log.
 
-    It opens offline and loads nothing. What the filters leave out is not listed; the data shown is that of all
-    changes.
+    It has a timeline by actor, the data at any change, and the last writer of each path. It opens offline and loads
+    nothing. Filters select the changes that are listed; the data is that of all changes.
     """
     from pydatatracker.report.data import Changes
     from pydatatracker.report.page import page
 
     bad: list[Exception] = []
 
-    def told(error: Any) -> None:
+    def on_error(error: Any) -> None:
         bad.append(error)
-        report(error)
+        print_error(error)
 
     def read(logs: Any) -> Changes:
         changes = Changes(", ".join(map(_title, logs.names)))
         for line in logs.lines():
             changes.add(line, wanted.is_empty or wanted.keeps(line))
         for error in bad:
-            changes.tell(error)
+            changes.add_error(error)
         return changes
 
-    with logs_of(files, told) as logs:
-        if output == "-":  # as bytes: the page is UTF-8 whatever the terminal is
+    with open_logs(files, on_error) as logs:
+        if output == "-":  # as bytes: the page is UTF-8, whatever the encoding of the terminal
             sys.stdout.buffer.writelines(piece.encode() for piece in page(read(logs)))
             return
-        with written(output, logs.names) as name:
+        with replacing(output, logs.names) as name:
             changes = read(logs)
             with open(name, "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(page(changes))
@@ -70,16 +73,16 @@ def _title(name: str) -> str:
 @cli.command("view", example=f"{PROGRAM} view changes.jsonl --open")
 @click.argument("file", metavar="LOG")
 @filter_options
-@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="By default any that is free.")
-@click.option("--open", "opening", is_flag=True, help="Open it in a browser.")
+@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="By default any free port.")
+@click.option("--open", "opening", is_flag=True, help="Open the page in a browser.")
 def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
-    """Serve the page of `report` to this machine, and show what is written to the log while it is open.
+    """Serve the page of `report` on 127.0.0.1, and follow the log.
 
-    The address that is printed is the only one that answers, on 127.0.0.1. Ctrl-C ends it.
+    Only the printed address answers. Ctrl-C ends the server.
     """
     import webbrowser
 
-    from pydatatracker.cli.replay.logs import follow
+    from pydatatracker.cli.replay.follow import follow
     from pydatatracker.report.data import Changes
     from pydatatracker.report.live import Server
 
@@ -88,28 +91,28 @@ def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
     except OSError as error:
         fail(f"cannot listen on port {port}: {error.strerror}")
 
-    def told(error: Any) -> None:
-        server.tell(error)
-        report(error)
+    def on_error(error: Any) -> None:
+        server.add_error(error)
+        print_error(error)
 
     def listed(line: Any) -> bool:
         return wanted.is_empty or wanted.keeps(line)
 
     try:
         if _grows(file):
-            lines = follow(file, told, Filter())
+            lines = follow(file, on_error, Filter())
             for line in lines:
-                if line is None:  # all that is there now
+                if line is None:  # everything that is there now
                     break
                 server.add(line, listed(line))
             server.follow(lines, listed)
         else:
             try:
-                with logs_of([file], told) as logs:
+                with open_logs([file], on_error) as logs:
                     for line in logs.lines():
                         server.add(line, listed(line))
             except click.exceptions.Exit as end:
-                if end.exit_code != 1:  # lines that cannot be read were named: the others are shown
+                if end.exit_code != 1:  # lines that cannot be read were reported: the others are shown
                     raise
         click.echo(f"{server.url}  (Ctrl-C ends it)")
         if opening:
@@ -120,7 +123,7 @@ def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
 
 
 def _grows(name: str) -> bool:
-    # what is compressed, or comes through a pipe, is read once
+    """Return whether a log can be followed: not if compressed or a pipe."""
     try:
         if name == "-" or not os.path.isfile(name):
             return False

@@ -1,4 +1,4 @@
-"""Commands that make a log: ``run``, ``demo``."""
+"""Commands that make a log: ``run`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["demo_command", "run_command"]
     show_default=True,
     envvar="PYDATATRACKER_LOG",
     metavar="FILE",
-    help="Where the changes go; appended to.",
+    help="The log; changes are appended.",
 )
 @click.option("--stack", is_flag=True, help="Record the calls that led to each change (25 frames).")
-@click.option("--snapshots", is_flag=True, help="Record the data before and after each change, in words.")
-@click.option("-m", "module", is_flag=True, help="What follows is the name of a module, as in python -m.")
+@click.option("--snapshots", is_flag=True, help="Record the data before and after each change, as text.")
+@click.option("-m", "module", is_flag=True, help="Run a module, as python -m does.")
 @click.argument("program", metavar="SCRIPT")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: str, arguments: tuple[str, ...]) -> None:
     """Run a Python program unchanged and log every change of its tracked data.
 
-    The program is started as `python SCRIPT ARGS` would start it, by the same interpreter; its exit status is the
-    exit status. PYDATATRACKER_LOG=FILE in the environment does the same without this command.
+    The program starts as by `python SCRIPT ARGS`, with the same interpreter, and its exit status is passed on.
+    PYDATATRACKER_LOG=FILE in the environment does the same without this command.
     """
     from pydatatracker.cli.programs import launch
 
@@ -47,9 +47,9 @@ def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: s
 
 @cli.command("demo", example=f"{PROGRAM} demo")
 def demo_command() -> None:
-    """Run a small session in which an error is traced back to the line that caused it, and print its log.
+    """Trace an error back to the line that caused it, in a small example.
 
-    The program and its log stay in a new temporary folder.
+    The program and its log are kept in a new temporary folder.
     """
     from pydatatracker.cli.programs import demo
 

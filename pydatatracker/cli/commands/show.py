@@ -1,4 +1,4 @@
-"""Commands that read lines as they stand: ``show``, ``stats``, ``verify``."""
+"""Commands about the lines of a log: ``show``, ``stats`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, logs_of, report
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_error
 from pydatatracker.cli.filters import Filter, filter_options
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ __all__ = ["show_command", "stats_command", "verify_command"]
 )
 @FILES
 @filter_options
-@click.option("--json", "as_json", is_flag=True, help="Print the lines themselves, those that can be read.")
+@click.option("--json", "as_json", is_flag=True, help="Print the readable lines of the log themselves.")
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 @click.option("--tail", metavar="N", type=click.IntRange(0), help="Only the last N.")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what is written later; of one file.")
-@click.option("--pager/--no-pager", default=None, help="By default where the terminal is too short.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Wait for new lines; for one file.")
+@click.option("--pager/--no-pager", default=None, help="By default if the output exceeds the screen.")
 def show_command(
     files: tuple[str, ...],
     wanted: Filter,
@@ -39,39 +39,44 @@ def show_command(
     following: bool,
     pager: bool | None,
 ) -> None:
-    """Print logs, one line a change; several are merged by time. - reads standard input.
+    """Print logs, one line per change. Several are merged by time.
 
-    Columns: time, number, actor, action, place, before -> after. Where a log has several roots, #2 in front of a
-    place is the second one. Lines that cannot be read are named on standard error and passed over; the exit status
-    is then 1. On a terminal lines are cut to its width and coloured, unless NO_COLOR is set.
+    Columns: time, number, actor, action, path, before -> after. If a log has several roots, #2 in front of a path
+    means the second one. - is standard input. Lines that cannot be read are skipped and reported on standard error;
+    the exit status is then 1. On a terminal lines are cut to its width and coloured, unless NO_COLOR is set.
     """
-    from pydatatracker.cli import layout as view
-    from pydatatracker.cli.replay import logs as sources
+    from pydatatracker.cli import line_view
+    from pydatatracker.cli.replay.logs import expanded, is_compressed
 
     if following:
-        names = sources.expanded(files)
+        from pydatatracker.cli.replay.follow import follow
+
+        names = expanded(files)
         if len(names) != 1 or names[0] == "-":
             fail("--follow takes one file")
-        if sources.is_compressed(names[0]):
-            fail(f"--follow reads lines as they are written; {names[0]} is compressed")
-        how = view.Layout(as_json, True, verbose)
+        if is_compressed(names[0]):
+            fail(f"--follow cannot read {names[0]}, which is compressed")
+        how = line_view.Layout(as_json, True, verbose)
         try:
-            view.show(sources.follow(names[0], report, wanted, tail), sys.stdout, how)
+            line_view.show(follow(names[0], print_error, wanted, tail), sys.stdout, how)
         except FileNotFoundError as error:
             fail(f"cannot read {names[0]}: {error.strerror}")
         return
-    with logs_of(files) as logs:
+    with open_logs(files) as logs:
         lines = logs.lines(wanted) if tail is None else logs.tail(tail, wanted)
         labels = None if wanted.is_empty and tail is None else logs.first_root()
-        how = view.Layout(as_json, not logs.is_file and tail is None, verbose, labels)
+        how = line_view.Layout(as_json, not logs.is_file and tail is None, verbose, labels)
         if sys.stdout.isatty() and pager is not False and (pager or not how.at_once):
-            page(view.texts(lines, sys.stdout, how), logs.bar)
+            _page(line_view.texts(lines, sys.stdout, how), logs.bar)
         else:
-            view.show(lines, sys.stdout, how, logs.bar.hide)
+            line_view.show(lines, sys.stdout, how, logs.bar.hide)
 
 
-def page(texts: Iterable[str | None], bar: Bar) -> None:
-    """Print lines through the user's pager; at once if they fit the screen, or there is no pager."""
+def _page(texts: Iterable[str | None], bar: Bar) -> None:
+    """Print lines through the user's pager.
+
+    They are printed directly if they fit the screen, or if there is no pager.
+    """
     import shutil
 
     height = shutil.get_terminal_size().lines
@@ -88,7 +93,7 @@ def page(texts: Iterable[str | None], bar: Bar) -> None:
 
 
 def _joined(lines: Iterable[str]) -> Iterator[str]:
-    # the last one without its newline, as click adds one
+    """Yield lines, the last one without its newline, as click adds one."""
     before = ""
     for line in lines:
         yield before + line[:-1]
@@ -100,27 +105,27 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
 @filter_options
 @click.option("--top", metavar="N", type=click.IntRange(1), default=10, show_default=True, help="Rows of each table.")
 def stats_command(files: tuple[str, ...], wanted: Filter, top: int) -> None:
-    """Count the changes by actor, action, place and time.
+    """Count the changes by actor, action, path and time.
 
-    The place is the pointer of the line: of the item, or of the container where several items changed at once.
+    The path is that of the item, or of the container if several items changed together.
     """
-    from pydatatracker.cli import summary as stats
+    from pydatatracker.cli import stats
 
-    with logs_of(files) as logs:
+    with open_logs(files) as logs:
         stats.show(stats.Stats(logs.heads(wanted)), sys.stdout, top)
 
 
 @cli.command("verify", example=f"{PROGRAM} verify changes.jsonl")
 @FILES
 def verify_command(files: tuple[str, ...]) -> None:
-    """Say whether a log is complete and in order; exit status 1 if it is not.
+    """Check that a log is complete and in order; exit status 1 if not.
 
-    Looked for are lines that cannot be read or are torn, lines of others, gaps, changes that came twice, and changes
-    that do not fit what the log says before them, as lines between are missing or were changed.
+    Finds unreadable, truncated, foreign and duplicate lines, gaps, and changes that contradict what the log says
+    before them, because lines are missing or were edited.
     """
     from pydatatracker.cli.replay import verify
 
-    with logs_of(files) as logs:
-        bad = verify.verify(logs, report, sys.stdout)
+    with open_logs(files) as logs:
+        bad = verify.verify(logs, print_error, sys.stdout)
     if bad:
         raise click.exceptions.Exit(1)

@@ -1,1 +1,4 @@
-"""Programs that the command line starts: the user's own by ``launch``, the ``demo`` and its ``shop``."""
+"""Programs that the command line starts.
+
+``launch`` starts the user's program, ``demo`` the example ``shop``.
+"""

@@ -1,4 +1,4 @@
-"""``pydatatracker demo``: a program that goes wrong, run as a user would run it, and its log."""
+"""``pydatatracker demo``: a program that goes wrong, and its log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from typing import IO
 
 from pydatatracker import process
-from pydatatracker.cli import layout as view
+from pydatatracker.cli import line_view
 from pydatatracker.cli.programs import launch
 from pydatatracker.cli.terminal import COLOURS, wants_colour
 from pydatatracker.io import ChangeReader
@@ -19,7 +19,10 @@ __all__ = ["play"]
 
 
 def play(out: IO[str]) -> int:
-    """Run the session in a new folder and print what happened; return the exit status of the session."""
+    """Run the shop in a new folder, and print what happened.
+
+    Returns the exit status of the shop.
+    """
     bold, reset = (COLOURS["bold"], COLOURS["reset"]) if wants_colour(out) else ("", "")
     folder = tempfile.mkdtemp(prefix="pydatatracker-demo-")
     script = os.path.join(folder, "shop.py")
@@ -29,7 +32,7 @@ def play(out: IO[str]) -> int:
         file.write(source)
     out.write(f"{bold}$ pydatatracker run --stack --log {shlex.quote(log)} {shlex.quote(script)}{reset}\n\n")
     out.flush()
-    # Not through `run`: the session's words go to out, wherever that is, and it says no goodbye.
+    # Not through `run`: the output goes to out, wherever that is, and no summary is printed at the end.
     variables = {**launch.environment(log, stack=True, snapshots=False), process.RUN: "", "PYTHONIOENCODING": "utf-8"}
     ended = subprocess.run(
         [*launch.interpreter(), script], env=variables, stdout=subprocess.PIPE, encoding="utf-8", check=False
@@ -39,7 +42,7 @@ def play(out: IO[str]) -> int:
         return ended.returncode
     out.write(f"\n{bold}$ pydatatracker show {shlex.quote(log)}{reset}\n\n")
     with ChangeReader(log, on_error=print) as lines:
-        view.show(lines, out, view.Layout())
+        line_view.show(lines, out, line_view.Layout())
     out.write(f"\nThe program is {script}. The log alone knows who wrote that price, and where.\n")
     out.write(f"Next: pydatatracker blame {shlex.quote(log)} /products/cup/price -v\n")
     out.flush()

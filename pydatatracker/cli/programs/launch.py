@@ -1,8 +1,8 @@
-"""``pydatatracker run``: give way to the user's program.
+"""``pydatatracker run``: start the user's program in place of this process.
 
-The program is not run inside this process: the interpreter is started anew, with the variables that `process` looks
-at, in place of this one (execve). So ``sys.argv``, ``sys.path``, ``__main__``, exit status, signals, standard input
-and tracebacks are what they are without us, and nothing that the command line imported is there.
+A new interpreter replaces this one (execve), with the variables that `process` reads. So ``sys.argv``, ``sys.path``,
+``__main__``, exit status, signals, standard input and tracebacks are the same as without ``run``, and nothing that the
+command line imported is loaded.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ class CannotRun(Exception):
 
 
 def interpreter() -> list[str]:
-    """Return the command of this interpreter, with the options that it was started with (-X dev, -W error ...)."""
+    """Return the command of this interpreter, with its options.
+
+    That is, the options that it was started with, such as -X dev or -W error.
+    """
     if not sys.executable:
-        raise CannotRun("this Python does not know its own interpreter; set PYDATATRACKER_LOG and start the program")
-    options: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()  # multiprocessing uses it, too
+        raise CannotRun("sys.executable is not set; set PYDATATRACKER_LOG and start the program yourself")
+    options: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()  # multiprocessing uses it as well
     for name, value in sys._xoptions.items():  # it passes on only some of these
         option = name if value is True else f"{name}={value}"
         if option not in options:
@@ -44,9 +47,10 @@ def environment(log: str, *, stack: bool, snapshots: bool) -> dict[str, str]:
 
 
 def replace(program: str, arguments: Sequence[str], log: str, *, module: bool, stack: bool, snapshots: bool) -> int:
-    """Run the program in place of this process; return its exit status only where a process cannot be replaced.
+    """Run the program in place of this process.
 
-    Raises CannotRun if the script is not there or the log cannot be written.
+    Returns its exit status only on Windows, where a process cannot be replaced. Raises CannotRun if the script does not
+    exist or the log cannot be written.
     """
     if not module and program != "-" and not os.path.exists(program):
         raise CannotRun(f"there is no script {program}")
@@ -56,7 +60,7 @@ def replace(program: str, arguments: Sequence[str], log: str, *, module: bool, s
     for file in (sys.stdout, sys.stderr):
         if file is not None:
             file.flush()
-    if os.name == "nt":  # execve there makes a new process and lets the shell go on
+    if os.name == "nt":  # execve there starts a new process, and the shell does not wait for it
         try:
             return subprocess.call(command, env=variables)
         except KeyboardInterrupt:
@@ -69,12 +73,12 @@ def replace(program: str, arguments: Sequence[str], log: str, *, module: bool, s
 
 
 def _check_log(log: str, program: str) -> None:
-    """Say now, and not when the work is done, that the log cannot be written."""
+    """Raise CannotRun if the log cannot be written, before the program runs."""
     from pydatatracker.io import ChangeWriter
 
     try:
         if os.path.exists(log) and os.path.exists(program) and os.path.samefile(log, program):
-            raise CannotRun(f"{log} is the program itself; --log names another file")
+            raise CannotRun(f"{log} is the program itself; name another file with --log")
         ChangeWriter(log).close()
     except OSError as error:
         raise CannotRun(f"cannot write the log {log}: {error.strerror or error}") from None

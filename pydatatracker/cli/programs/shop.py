@@ -1,4 +1,4 @@
-"""A small shop in which a checkout fails, and the data knows why. Run it with: pydatatracker run --stack shop.py"""
+"""A small shop whose checkout fails, and whose data knows why."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from pydatatracker import TrackedDict, tracking_actor
 
 
 def import_catalogue(shop: Any) -> None:
-    """Take the supplier's list over."""
+    """Import the supplier's list."""
     with tracking_actor("importer", source="supplier.csv"):
         shop["products"] = {"tea": {"price": 4.5, "stock": 12}, "cup": {"price": 9.0, "stock": 3}}
         shop["orders"] = []
 
 
 def start_sale(shop: Any) -> None:
-    """Ten percent off."""
+    """Reduce the prices by ten percent."""
     with tracking_actor("pricing", campaign="november"):
         products = shop["products"]
         products["tea"]["price"] = 4.05
@@ -21,7 +21,7 @@ def start_sale(shop: Any) -> None:
 
 
 def check_out(shop: Any, name: str, count: int) -> None:
-    """Sell something."""
+    """Sell a product."""
     with tracking_actor("checkout", customer=17):
         product = shop["products"][name]
         product["stock"] -= count
@@ -29,7 +29,7 @@ def check_out(shop: Any, name: str, count: int) -> None:
 
 
 def explain(shop: Any, pointer: str) -> None:
-    """Print who wrote a place, when, and from which line."""
+    """Print who wrote a path, when, and from which line."""
     for change in shop.tracking_changes():
         if change.pointer == pointer:
             print(f"{pointer}: {change.before!r} -> {change.after!r}")

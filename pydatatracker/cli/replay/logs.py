@@ -1,44 +1,41 @@
-"""Logs as the commands take them: several files as one, the end of a file, a file that grows."""
+"""Logs as the commands read them: several files as one, or the end of one."""
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import io
 import os
 import stat
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, Self
 
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.progress import Bar
-from pydatatracker.io.line import LogLine
+from pydatatracker.io.line import LogLine, nanoseconds_of
 from pydatatracker.io.parsing import NotAChange, parse
 from pydatatracker.io.reader import ChangeReader, LogFormatError
 
-__all__ = ["Logs", "follow"]
+__all__ = ["BLOCK", "Logs", "Report", "expanded", "is_compressed"]
 
 Report = Callable[[LogFormatError], object]
-_BLOCK: Final = 1 << 18
-_KNOWN: Final = 256  # bytes by which a file is known again
-_PATIENCE: Final = 0.2  # seconds between two looks at a file that grows
+BLOCK: Final = 1 << 18  # bytes that are read at once
 
 
 class Logs:
-    """Several logs, read as one in the order of time; ``bad`` counts the lines that could not be read or used.
+    """Several logs, read as one in the order of time.
 
-    ``-`` is standard input. Raises OSError for a file that cannot be opened, before anything is read.
+    ``-`` is standard input. ``bad`` counts the lines that could not be read or used. Raises OSError if a file cannot be
+    opened, before anything is read.
     """
 
     def __init__(self, names: Iterable[str], report: Report) -> None:
         self.readers: list[ChangeReader] = []
         self.names = list(names) or ["-"]
         self.bar = Bar()
-        self.faults = 0  # lines that were read, and could not be used
-        self._told = report
+        self.faults = 0  # lines that were read but could not be used
+        self._on_error = report
         try:
             for name in self.names:
                 self.readers.append(self._open(name))
@@ -49,7 +46,7 @@ class Logs:
     def _open(self, name: str) -> ChangeReader:
         if name != "-":
             if is_compressed(name) == "zstd" and sys.version_info < (3, 14):
-                import zstandard  # noqa: F401  # that it is missing is no fault of the log
+                import zstandard  # noqa: F401  # without it, this is an error of the installation, not of the log
             reader = ChangeReader(name, on_error=self._report)
             reader.name = name
             return reader
@@ -61,16 +58,19 @@ class Logs:
 
     def _report(self, error: LogFormatError) -> None:
         self.bar.hide()
-        self._told(error)
+        self._on_error(error)
 
     @property
     def bad(self) -> int:
-        """Lines that could not be read or used, so far."""
+        """The number of lines so far that could not be read or used."""
         return self.faults + sum(reader.passed_over for reader in self.readers)
 
     @property
     def is_file(self) -> bool:
-        """Whether this is one regular file: what may come slowly is shown as it comes."""
+        """Whether the logs are regular files, and not a pipe or a terminal.
+
+        The lines of a pipe may arrive slowly, and are shown as they arrive.
+        """
         if len(self.names) != 1:
             return True
         try:
@@ -92,14 +92,17 @@ class Logs:
             reader.close()
 
     def lines(self, wanted: Filter | None = None) -> Iterator[LogLine]:
-        """Yield the lines that are wanted; those of several files by time. Memory: a block a file."""
+        """Yield the wanted lines, those of several files by time.
+
+        Memory: one block per file.
+        """
         return (line for _, line in self.numbered(wanted))
 
     def numbered(self, wanted: Filter | None = None) -> Iterator[tuple[int, LogLine]]:
-        """Yield (which log, line) as `lines` does."""
+        """Yield (index of the log, line) as `lines` does."""
         self._begin()
         if not self.is_file:
-            for n, line in enumerate(self.readers[0]):  # line by line: what comes slowly is shown as it comes
+            for n, line in enumerate(self.readers[0]):  # line by line, as they may arrive slowly
                 if not n & 127:
                     self.bar.update(self._position())
                 if wanted is None or wanted.keeps(line):
@@ -114,7 +117,10 @@ class Logs:
         self.bar.hide()
 
     def heads(self, wanted: Filter) -> Iterator[list[Any]]:
-        """Yield the heads of the lines that are wanted, many at a time, file by file: where no value is looked at."""
+        """Yield the heads of the wanted lines, many at a time, file by file.
+
+        For commands that need no values.
+        """
         wants, may_hold, keeps = wanted.wants, wanted.may_hold, wanted.keeps
         self._begin()
         for reader in self.readers:
@@ -156,7 +162,10 @@ class Logs:
                         yield line
 
     def first_root(self) -> dict[tuple[int | None, str], str]:
-        """Return the root of the first line, which is called by no number; nothing where that can be read only once."""
+        """Return the root of the first line, which has no number in front.
+
+        Empty if the log can be read only once.
+        """
         for name in self.names[:1]:
             if name != "-" and self.is_file:
                 with ChangeReader(name, on_error=lambda error: None) as reader:
@@ -166,7 +175,10 @@ class Logs:
         return {}
 
     def tail(self, count: int, wanted: Filter, end: int | None = None) -> list[LogLine]:
-        """Return the last lines, before byte end, that are wanted. Of one plain file only its end is read."""
+        """Return the last wanted lines, before byte ``end``.
+
+        Only the end is read of a single uncompressed file.
+        """
         if len(self.names) == 1 and self.names[0] != "-" and self.is_file:
             with open(self.names[0], "rb") as file:
                 if file.read(4)[:2] not in (b"\x1f\x8b", b"\x28\xb5"):
@@ -175,9 +187,9 @@ class Logs:
 
     def _tail_of(self, file: IO[bytes], count: int, wanted: Filter, end: int) -> list[LogLine]:
         found: deque[LogLine] = deque()
-        rest: list[bytes] = []  # the beginning of a line, in pieces, the last first
+        rest: list[bytes] = []  # the beginning of a line, in pieces, last one first
         while end > 0 and len(found) < count:
-            start = max(0, end - _BLOCK)
+            start = max(0, end - BLOCK)
             file.seek(start)
             block = file.read(end - start)
             end = start
@@ -210,70 +222,18 @@ class Logs:
 
 
 def _timed(lines: Iterable[LogLine], number: int) -> Iterator[tuple[int, int, LogLine]]:
-    # a file's own order stays: a clock that was set back must not reorder it
+    # a file keeps its own order, even if the clock was set back
     now = 0
     for line in lines:
-        when = line.time_ns
-        if when is None and (moment := line.created_time) is not None:
-            when = int(moment.timestamp() * 1_000_000) * 1000
-        now = max(now, when or 0)
+        now = max(now, nanoseconds_of(line) or 0)
         yield now, number, line
 
 
-def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -> Iterator[LogLine | None]:
-    """Yield the lines of a file as they are written, for ever; None when there is nothing new at the moment.
-
-    A file that is cut short is read from its start, one that is replaced (rotated) to its end and then the new one. A
-    line is shown when its newline is there. ``tail``: of what is there already only so many lines.
-    """
-    start = 0
-    if tail is not None:
-        with open(name, "rb") as file:
-            start = _end_of_lines(file)
-        with Logs([name], report) as logs:
-            yield from logs.tail(tail, wanted, start)
-    file = open(name, "rb")  # noqa: SIM115
-    number = 0
-    offset = file.seek(start)
-    pending = b""
-    last = _before(file)  # the end of what was read: another text in front of us is another file
-    try:
-        while True:
-            while more := file.read(_BLOCK):
-                last = (last + more)[-_KNOWN:]
-                *raws, pending = (pending + more).split(b"\n")
-                for raw in raws:
-                    number += 1
-                    try:
-                        line = parse(raw + b"\n", number, offset)
-                    except NotAChange as error:
-                        if raw.strip():
-                            report(LogFormatError(name, number, offset, str(error)))
-                    else:
-                        if wanted.keeps(line):
-                            yield line
-                    offset += len(raw) + 1
-            yield None
-            time.sleep(_PATIENCE)
-            with contextlib.suppress(OSError):  # between rotation and the new file there is none
-                now, mine = os.stat(name), os.fstat(file.fileno())
-                if (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev):
-                    if mine.st_size > file.tell():
-                        continue  # its last lines first
-                    other = open(name, "rb")  # noqa: SIM115
-                    file.close()
-                    file = other
-                elif now.st_size >= file.tell() and _before(file) == last:
-                    continue
-                file.seek(0)  # cut short, and perhaps as long again as it was
-                number = offset = 0
-                pending = last = b""
-    finally:
-        file.close()
-
-
 def is_compressed(name: str) -> str:
-    """Return "gzip" or "zstd" for a regular file that is, else "". Raises OSError."""
+    """Return "gzip" or "zstd" for a compressed regular file, else "".
+
+    Raises OSError.
+    """
     if not stat.S_ISREG(os.stat(name).st_mode):
         return ""
     with open(name, "rb") as file:
@@ -281,28 +241,8 @@ def is_compressed(name: str) -> str:
     return "gzip" if start == b"\x1f\x8b" else "zstd" if start == b"\x28\xb5" else ""
 
 
-def _before(file: IO[bytes]) -> bytes:
-    here = file.tell()
-    file.seek(max(0, here - _KNOWN))
-    found = file.read(here - file.tell())
-    file.seek(here)
-    return found
-
-
-def _end_of_lines(file: IO[bytes]) -> int:
-    end = file.seek(0, io.SEEK_END)
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        file.seek(start)
-        at = file.read(end - start).rfind(b"\n")
-        if at >= 0:
-            return start + at + 1
-        end = start
-    return 0
-
-
 def expanded(names: Iterable[str]) -> list[str]:
-    """Return names with globs that the shell left alone resolved, in order."""
+    """Return names, with globs that the shell did not expand expanded."""
     import glob
 
     found = []

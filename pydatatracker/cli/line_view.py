@@ -1,4 +1,4 @@
-"""A log for people: one line a change, aligned, as wide as the terminal."""
+"""Lines of a log as text for people: one line per change, in columns."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pydatatracker.cli.terminal import (
 from pydatatracker.io.line import LogLine
 from pydatatracker.values.decode import decode
 
-__all__ = ["Layout", "View", "json_line", "painter", "show", "texts"]
+__all__ = ["Layout", "LineView", "json_line", "painter", "show", "texts"]
 
-_SAMPLE: Final = 400  # lines of a file that the widths of the columns are taken from
-_ROOTS: Final = 100_000  # that are told apart: memory stays bounded
-_LONG: Final = 400  # of one value where a line is its own
-_VALUE: Final = 60  # characters of one value where there is no terminal to fit
+_SAMPLE: Final = 400  # lines of a log from which the widths of the columns are computed
+_ROOTS: Final = 100_000  # roots that get a label: memory stays bounded
+_LONG: Final = 400  # characters of a value that has a line of its own
+_VALUE: Final = 60  # characters of a value if there is no terminal
 _COLOUR: Final = {
     "add": "green",
     "update": "yellow",
@@ -42,9 +42,11 @@ _COLOUR: Final = {
 def show(
     lines: Iterable[LogLine | None], out: IO[str], how: Layout, before: Callable[[], object] | None = None
 ) -> None:
-    """Print lines to out, one text line a change. One pass, memory for 400 lines; None: flush what there is.
+    """Print lines to out, one line of text per change.
 
-    ``before`` is called before each line that goes to a terminal.
+    One pass, memory for 400 lines. None in lines flushes out.
+
+    :param before: called before each line that goes to a terminal.
     """
     if before is not None and plain_columns(out) is None:
         before = None
@@ -61,14 +63,14 @@ def show(
 
 
 def texts(lines: Iterable[LogLine | None], out: IO[str], how: Layout) -> Iterator[str | None]:
-    """Yield what `show` prints, line by line."""
+    """Yield the lines of text that `show` prints."""
     lines = iter(lines)
     if how.as_json:
         for line in lines:
             yield None if line is None else json_line(line)
         return
     sample = list(itertools.islice(lines, 0 if how.at_once else _SAMPLE))
-    view = View(plain_columns(out), wants_colour(out), [line for line in sample if line is not None], how.labels)
+    view = LineView(plain_columns(out), wants_colour(out), [line for line in sample if line is not None], how.labels)
     for line in itertools.chain(sample, lines):
         if line is None:
             yield None
@@ -82,23 +84,27 @@ class Layout(NamedTuple):
     """How lines are shown."""
 
     as_json: bool = False
-    at_once: bool = False  # what may come slowly is shown as it comes
+    at_once: bool = False  # lines that may arrive slowly are shown as they arrive
     verbose: bool = False
-    labels: dict[tuple[int | None, str], str] | None = None  # of roots; None: they are numbered as they come
+    labels: dict[tuple[int | None, str], str] | None = None  # of roots; None: they are numbered in order
 
 
 def json_line(line: LogLine) -> str:
-    """Return the line as it stands in the log, without its newline; control characters are escaped as JSON has it."""
+    """Return the line as it is in the log, without its newline.
+
+    Control characters are escaped as in JSON.
+    """
     text = line.raw.strip(b"\r\n").decode("utf-8", "replace")
-    return escaped(text.replace("\r", " "))  # between two values; inside of text JSON has none
+    return escaped(text.replace("\r", " "))  # between two values; JSON allows none inside a string
 
 
-class View:
-    """Makes lines of text of lines of a log.
+class LineView:
+    """Turns lines of a log into lines of text.
 
-    :param columns: of the terminal, which no line is wider than; None: nothing is cut but values.
-    :param sample: lines that the columns are to be fitted to; without them they are as wide as they may be.
-    :param labels: how roots are called; others by their id (@8fe1...). Without them they are numbered as they come.
+    :param columns: the width of the terminal, which no line exceeds; None: only values are cut.
+    :param sample: lines to which the columns are fitted; by default they have usual widths.
+    :param labels: the labels of roots; other roots are shown by their id (@8fe1...). By default all are numbered in
+        the order in which they appear.
     """
 
     def __init__(
@@ -109,7 +115,7 @@ class View:
         labels: dict[tuple[int | None, str], str] | None = None,
     ) -> None:
         self.roots: dict[tuple[int | None, str], str] = dict(labels or {})
-        self.counts = labels is None  # every line of the log comes here, so that roots can be numbered
+        self.counts = labels is None  # all lines of the log are shown, so roots can be numbered
         self.columns = columns = columns and max(columns, 40)
         self.paint = painter(colour)
         self.time, self.clock = (23, "%Y-%m-%d %H:%M:%S") if columns is None or columns >= 100 else (12, "%H:%M:%S")
@@ -121,12 +127,12 @@ class View:
         self.seq, self.actor, self.action, self.pointer = self._fitted(sample, widest) if sample else usual
 
     def line(self, line: LogLine) -> str:
-        """Return one line, without newline. O(width)."""
+        """Return a line as text, without newline. O(width)."""
         if line.is_gap:
             return self._gap(line)
         fixed = self.columns is not None
         actor = clean(line.actor)
-        pointer = self._place(line)
+        pointer = self._labelled(line)
         head = [
             self.paint("dim", pad(self._time(line), self.time)),
             self.paint("dim", ("" if line.seq is None else str(line.seq)).rjust(self.seq)),
@@ -142,7 +148,7 @@ class View:
         return " ".join((*head, self._values(before, after, left))).rstrip()
 
     def details(self, line: LogLine, columns: int | None) -> Iterator[str]:
-        """Yield what ``-v`` adds, in lines of so many columns: call stack, context, snapshots, values in full."""
+        """Yield the lines that ``-v`` adds: context, call stack and snapshots."""
         found: list[tuple[str, str]] = []
         found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
         if line.transaction:
@@ -167,7 +173,7 @@ class View:
         if left is not None:
             room = max(0, left - 3 - (before is not None and after is not None))
             wide = cells(before or ""), cells(after or "")
-            if sum(wide) > room:  # half for each; what one of them does not need is the other's
+            if sum(wide) > room:  # half for each; one gets what the other does not need
                 half = room // 2
                 share = wide[0] if wide[0] <= half else max(half, room - wide[1])
                 before = None if before is None else cut(before, share)
@@ -188,8 +194,8 @@ class View:
         text = " " * (self.time + self.seq + 2) + text
         return self.paint("red", text if self.columns is None else cut(text, self.columns))
 
-    def _place(self, line: LogLine) -> str:
-        """Return the place, which of the log's roots it is under in front of it, but for the first one."""
+    def _labelled(self, line: LogLine) -> str:
+        """Return the path of a change, after the label of its root."""
         root = line.pid, line.root
         known = self.roots.get(root)
         if known is None:
@@ -201,13 +207,13 @@ class View:
                 self.roots[root] = known
             else:
                 known = "#?"
-        return known + place_of(line)
+        return known + path_of(line)
 
     def _fitted(self, sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
-        found = [1, 0, 6, 6]  # no action that there is is cut, whatever the sample has
+        found = [1, 0, 6, 6]  # wide enough for every action
         for line in sample:
             if not line.is_gap:
-                texts = (str(line.seq or ""), clean(line.actor), clean(line.action), self._place(line))
+                texts = (str(line.seq or ""), clean(line.actor), clean(line.action), self._labelled(line))
                 found = [max(width, cells(text)) for width, text in zip(found, texts, strict=True)]
         return [min(pair) for pair in zip(found, widest, strict=True)]
 
@@ -217,14 +223,14 @@ class View:
             return ""
         try:
             moment = moment.astimezone()
-        except (OverflowError, ValueError, OSError):  # the first and the last day that there is
+        except (OverflowError, ValueError, OSError):  # the first or the last day of the calendar
             pass
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
 
 
 def painter(colour: bool) -> Callable[[str, str], str]:
-    """Return what paints a text in a colour; without colour, the text."""
+    """Return a function that colours text, or does nothing without colour."""
     return _painted if colour else _unpainted
 
 
@@ -237,8 +243,8 @@ def _unpainted(colour: str, text: str) -> str:
     return text
 
 
-def place_of(line: LogLine) -> str:
-    """Return what changed, in one word: the pointer, or what 0.1.0 had instead."""
+def path_of(line: LogLine) -> str:
+    """Return the path that changed: the pointer, or what 0.1.0 wrote instead."""
     if line.pointer:
         return clean(line.pointer)
     if line.v == 0:
@@ -249,10 +255,10 @@ def place_of(line: LogLine) -> str:
 
 
 def values_of(line: LogLine, room: int) -> tuple[str | None, str | None]:
-    """Return words for what was there and what is; None for nothing."""
+    """Return the values before and after as text, None for nothing."""
     before, after = line.before, line.after
     if before is not MISSING or after is not MISSING:
-        return _words(before, room), _words(after, room)
+        return _short(before, room), _short(after, room)
     splice = line.splice
     if splice is not None:
         start, removed, inserted = splice
@@ -267,10 +273,10 @@ def values_of(line: LogLine, room: int) -> tuple[str | None, str | None]:
 
 
 def _rows(rows: tuple[tuple[Any, ...], ...], room: int) -> tuple[str | None, str | None]:
-    few = rows[: room // 4 + 1]  # no row is shorter in words
+    few = rows[: room // 4 + 1]  # no row is shorter than four characters
     gone: Any = {_key(key): before for key, before, _ in few if before is not MISSING}
     come: Any = {_key(key): after for key, _, after in few if after is not MISSING}
-    if all(key == value for key, value in (*gone.items(), *come.items())):  # of a set: the elements
+    if all(key == value for key, value in (*gone.items(), *come.items())):  # a set: the elements
         gone, come = list(gone), list(come)
     return (short(gone, room) if gone else None), (short(come, room) if come else None)
 
@@ -283,5 +289,5 @@ def _key(key: Any) -> Any:
     return key
 
 
-def _words(value: Any, room: int) -> str | None:
+def _short(value: Any, room: int) -> str | None:
     return None if value is MISSING else short(value, room)

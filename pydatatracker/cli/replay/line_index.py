@@ -1,8 +1,8 @@
-"""Lines of logs that are needed a second time: kept is where each stands, 40 bytes a line, and not the line.
+"""An index of the lines of a log: 40 bytes per line instead of the line.
 
-What a command replays must be in the order of ``seq``, and threads write their lines when they come to it. So a log
-is read once to see what is there, and its lines are read again one by one, from the file itself; of what can be read
-only once (a pipe) or only from its start (compressed) a copy is made on disk, without a name.
+Commands replay lines in the order of ``seq``, but threads write theirs in any order. So a log is read once to find
+out what it has, and its lines are then read again one by one, from the file itself. A pipe can be read only once, and
+a compressed file only from its start: those are copied to an unnamed temporary file.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
-from pydatatracker.cli.filters import Point
+from pydatatracker.cli.points import Point
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.parsing import NotAChange, parse
 
-__all__ = ["Kept", "Source"]
+__all__ = ["LineIndex", "Source"]
 
-_WIDEST: Final = 1 << 61  # of a seq that fits
+_WIDEST: Final = 1 << 61  # a seq must be smaller than this
 
 
 class Source:
     """A log whose lines can be read again.
 
-    :raises OSError: the file cannot be opened.
+    :raises OSError: if the file cannot be opened.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,14 +40,17 @@ class Source:
         """Close the file."""
         self._file.close()
 
-    def take(self, line: LogLine) -> None:
+    def keep(self, line: LogLine) -> None:
         """Make sure that a line can be read again. O(line)."""
         if self._copies:
-            self._file.seek(line.offset)  # the holes between lines take no room
+            self._file.seek(line.offset)  # the holes between lines occupy no space
             self._file.write(line.raw)
 
     def line(self, offset: int, size: int, number: int) -> LogLine:
-        """Return the line that stands there. O(size). Raises OSError if it does not any more."""
+        """Return the line at an offset.
+
+        O(size). Raises OSError if there is no longer a line there.
+        """
         self._file.seek(offset)
         raw = self._file.read(size)
         try:
@@ -66,23 +69,26 @@ def _plain_file(name: str) -> IO[bytes] | None:
     return None
 
 
-class Kept(Sequence[LogLine]):
-    """The lines of one root, in order of ``seq``, an init after the changes that it holds."""
+class LineIndex(Sequence[LogLine]):
+    """The lines of one root in the order of ``seq``.
+
+    An init comes before a change with the same ``seq``.
+    """
 
     __slots__ = ("_in_order", "_keys", "_numbers", "_offsets", "_sizes", "_sources", "_times", "_where")
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._keys = array("q")  # twice the seq, odd for all but an init
+        self._keys = array("q")  # twice the seq; odd, except for an init
         self._times = array("q")
         self._offsets = array("q")
         self._numbers = array("q")  # of the line in its file, from 1
         self._sizes = array("L")
-        self._where = array("H")  # which source
+        self._where = array("H")  # index of the source
         self._in_order = True
 
     def add(self, source: int, line: LogLine) -> bool:
-        """Take a line, in any order; False for one whose seq is none. O(1)."""
+        """Add a line, in any order; return False if it has no usable seq. O(1)."""
         seq = line.seq
         if seq is None or not -_WIDEST < seq < _WIDEST:
             return False
@@ -96,11 +102,14 @@ class Kept(Sequence[LogLine]):
         self._numbers.append(line.line)
         self._sizes.append(len(line.raw))
         self._where.append(source)
-        self._sources[source].take(line)
+        self._sources[source].keep(line)
         return True
 
     def arrange(self) -> None:
-        """Put the lines in order. O(lines) where they are, which is usual; else O(lines log lines)."""
+        """Put the lines in order.
+
+        O(1) if they are in order already, as usual; else O(lines log lines).
+        """
         if self._in_order:
             return
         order = sorted(range(len(self._keys)), key=self._keys.__getitem__)
@@ -113,7 +122,7 @@ class Kept(Sequence[LogLine]):
         return len(self._keys)
 
     def __getitem__(self, n: Any) -> Any:
-        """Return line n, read again. O(line)."""
+        """Return line n, which is read again. O(line)."""
         return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n])
 
     def __iter__(self) -> Iterator[LogLine]:
@@ -121,11 +130,14 @@ class Kept(Sequence[LogLine]):
             yield self[n]
 
     def source(self, n: int) -> Source:
-        """Return where line n stands. O(1)."""
+        """Return the log that line n is in. O(1)."""
         return self._sources[self._where[n]]
 
-    def upto(self, point: Point) -> int:
-        """Return how many lines there are up to a point, that included. O(log lines), by time O(lines)."""
+    def count_until(self, point: Point) -> int:
+        """Return the number of lines up to and including a point.
+
+        O(log lines) for a seq, O(lines) for a time.
+        """
         seq, ns = point
         if seq is not None:
             return bisect.bisect_right(self._keys, 2 * min(seq, _WIDEST) + 1)
@@ -134,6 +146,6 @@ class Kept(Sequence[LogLine]):
         return next((n for n, time in enumerate(self._times) if time > ns), len(self._times))
 
     def repeated(self) -> int:
-        """Return how many changes came twice. O(lines)."""
+        """Return the number of changes that occur twice. O(lines)."""
         keys = self._keys
         return sum(1 for n in range(1, len(keys)) if keys[n] == keys[n - 1] and keys[n] & 1)

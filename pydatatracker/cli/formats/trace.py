@@ -1,0 +1,98 @@
+"""A trace of changes over time, for ui.perfetto.dev."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from pydatatracker.cli.formats.lines import UNFIT, OnUnfit, Write, compact_json
+from pydatatracker.io.line import LogLine
+
+__all__ = ["write_trace"]
+
+_SHOWN: Final = ("seq", "before", "after", "splice", "order", "changes", "method", "thread", "context")
+_FIRST_TRACK: Final = 1 << 30  # larger than any process id: a thread with the id of its process is its main thread
+
+
+def write_trace(lines: Iterable[LogLine], write: Write, on_unfit: OnUnfit) -> None:
+    """Write a trace in Chrome's JSON format, which Perfetto opens.
+
+    It has one instant event per change and one track per actor. Successive changes of a transaction on a track have a
+    slice over them, from the first to the last.
+
+    https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+    """
+    tracks: dict[tuple[int, str], _Track] = {}
+    pids: set[int] = set()
+    before = b"\n"
+    write(b'{"displayTimeUnit":"ns","traceEvents":[')
+
+    def event(time: str, **fields: Any) -> None:
+        nonlocal before
+        # the time as text: a float has too few digits for nanoseconds since 1970
+        write(before + compact_json(fields)[:-1] + time.encode() + b"}")
+        before = b",\n"
+
+    def one(line: LogLine, now: int) -> None:
+        pid = line.pid or 0
+        actor = line.actor
+        track = tracks.get((pid, actor))
+        if track is None:
+            if pid not in pids:
+                pids.add(pid)
+                event("", name="process_name", ph="M", pid=pid, tid=0, args={"name": "Python" if pid else "(unknown)"})
+            track = tracks[pid, actor] = _Track(pid, _FIRST_TRACK + len(tracks))
+            event("", name="thread_name", ph="M", pid=pid, tid=track.tid, args={"name": actor or "(nobody)"})
+        data = line.data
+        args: dict[str, Any] = {name: data[name] for name in _SHOWN if name in data}
+        frames = data.get("stack")
+        if isinstance(frames, list):
+            args["stack"] = [
+                f"{f.get('filename')}:{f.get('lineno')} {f.get('name')}" for f in frames if type(f) is dict
+            ]
+        name = f"{line.action} {line.pointer or '(root)'}"
+        if track.transaction != line.transaction:
+            track.end(event)
+            track.begin(line.transaction, now)
+        event(f',"ts":{_micros(now)}', name=name, cat=line.action, ph="i", s="t", pid=pid, tid=track.tid, args=args)
+        track.last = max(track.last, now)
+        track.changes += 1
+
+    timed = ((line, line.time_ns) for line in lines)
+    for line, now in timed:
+        if now is None:
+            continue
+        try:
+            one(line, now)
+        except UNFIT as error:
+            on_unfit(line, f"cannot be written as chrome-trace ({type(error).__name__}: {error})")
+    for track in tracks.values():
+        track.end(event)
+    write(b"\n]}\n")
+
+
+class _Track:
+    """An actor in a process, and the transaction that is open there."""
+
+    def __init__(self, pid: int, tid: int) -> None:
+        self.pid = pid
+        self.tid = tid
+        self.begin(None, 0)
+
+    def begin(self, transaction: str | None, now: int) -> None:
+        """Open a slice, or none without a transaction."""
+        self.transaction = transaction
+        self.first = self.last = now
+        self.changes = 0
+
+    def end(self, event: Callable[..., None]) -> None:
+        """Write the slice of the transaction that is open."""
+        if self.transaction is not None:
+            times = f',"ts":{_micros(self.first)},"dur":{_micros(self.last - self.first)}'
+            args = {"transaction": self.transaction, "changes": self.changes}
+            event(times, name="transaction", cat="transaction", ph="X", pid=self.pid, tid=self.tid, args=args)
+
+
+def _micros(nanoseconds: int) -> str:
+    sign = "-" if nanoseconds < 0 else ""
+    return f"{sign}{abs(nanoseconds) // 1000}.{abs(nanoseconds) % 1000:03}"

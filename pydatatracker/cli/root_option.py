@@ -1,0 +1,75 @@
+"""The container of a log that a command is about: LOG, ``--root``, and pointers such as ``#2/users``."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from pydatatracker.cli.base import PROGRAM, fail, open_logs, print_error
+from pydatatracker.cli.terminal import clean
+
+if TYPE_CHECKING:
+    from pydatatracker.cli.replay.roots import Key, Roots
+
+__all__ = ["LOG", "ROOT", "chosen_roots", "one_root", "open_roots", "split_pointer"]
+
+LOG: Final = click.argument("file", metavar="LOG")
+ROOT: Final = click.option("--root", metavar="#N|ID", help="Which container of the log, as `show` numbers them.")
+
+
+@contextlib.contextmanager
+def open_roots(file: str) -> Iterator[Roots]:
+    """Open a log, and find out which containers it has."""
+    from pydatatracker.cli.replay.roots import Roots
+
+    with open_logs([file]) as logs, Roots(logs, print_error) as roots:
+        yield roots
+
+
+def chosen_roots(roots: Roots, root: str | None) -> list[tuple[str, Key]]:
+    """Return the (label, key) of the roots that ``--root`` selects, by default all."""
+    found = list(zip(roots.labels(), roots.by_root, strict=True))
+    if root is not None:
+        number = re.fullmatch(r"#(\d{1,9})", root)
+        if number is not None:
+            found = found[int(number[1]) - 1 : int(number[1])] if int(number[1]) else []
+        else:
+            found = [(label, key) for label, key in found if root and key[1].startswith(root.removeprefix("@"))]
+        if not found:
+            fail(f"the log has no container {root}; it has {len(roots.by_root)}")
+    if not found:
+        fail("the log has no changes")
+    return found
+
+
+def one_root(roots: Roots, root: str | None) -> Key:
+    """Return the key of the only root that ``--root`` selects."""
+    found = chosen_roots(roots, root)
+    if len(found) > 1:
+        lines = [
+            f"  {label or '#1'}  {key[1]}  process {key[0]}  {len(roots.by_root[key]):,} changes"
+            for label, key in found[:20]
+        ]
+        _fail_with_list(f"the log has {len(found)} containers; name one with --root:", lines)
+    return found[0][1]
+
+
+def _fail_with_list(message: str, lines: list[str]) -> NoReturn:
+    click.echo(f"{PROGRAM}: {message}", err=True)
+    for line in lines:
+        click.echo(clean(line), err=True)
+    raise click.exceptions.Exit(2)
+
+
+def split_pointer(root: str | None, pointer: str | None) -> tuple[str | None, str | None]:
+    """Return (root, pointer), also of a pointer as `show` prints it.
+
+    >>> split_pointer(None, "#2/users/0")
+    ('#2', '/users/0')
+    """
+    found = re.fullmatch(r"([#@]\w+)(|/.*)", pointer or "", re.DOTALL)
+    return (root, pointer) if found is None or root is not None else (found[1], found[2])
