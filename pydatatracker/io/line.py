@@ -44,7 +44,7 @@ class LogLine:
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
 
-__all__ = ["LogLine", "load_json", "nanoseconds_of", "read_json"]
+    # ---- the line as a whole
 
     @property
     def data(self) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_stats_count(raws: list[bytes], given: dict[str, Any]) -> None:
         stats = Stats(logs.heads(wanted))
     assert collections.Counter(line["actor"] for line in kept) == stats.actors
     assert collections.Counter(line["action"] for line in kept) == stats.actions
-    assert collections.Counter(line["pointer"] for line in kept) == stats.places
+    assert collections.Counter(line["pointer"] for line in kept) == stats.paths
     step, bars = stats.spans()
     assert len(kept) == sum(count for _, count in bars)
     for line in kept:
@@ -320,7 +320,7 @@ def test_filters_and_the_span_go_together(tmp_path: pathlib.Path, say: Run) -> N
     assert {"b1": 1} == json.loads(say("at", path, 6, "--path", "/b1")[1])
     status, out, told = say("at", path, 7, "--actor", "b")
     assert (0, {"b1": 1, "b3": 3, "b5": 5, "a2": 20}) == (status, json.loads(out))
-    assert "cannot be taken back, as its place was changed later" in told
+    assert "kept, as a later change depends on it" in told
     assert "/a2" in told
     status, out, told = say("diff", path, "2..7", "--actor", "a")
     assert (0, "+ /a4: 4\n+ /a6: 6\n", "") == (status, out, told)

@@ -73,7 +73,7 @@ def test_what_cannot_be_taken_back_is_named(tmp_path: pathlib.Path, say: Run) ->
         x["a"] = 4
     _, out, err = say("undo-script", path, "--actor", "eve")
     assert [{"op": "remove", "path": "/b"}] == json.loads(out)
-    assert "cannot be taken back" in err
+    assert "kept, as a later change depends on it" in err
     assert "/a" in err
 
 

@@ -38,4 +38,4 @@ def test_verify(tmp_path: pathlib.Path, say: Run) -> None:
         assert (1, True, True) == (status, f"line {line}, " in err, word in err), err
     path.write_bytes(b"".join(lines + lines[2:3]))
     status, out, _ = say("verify", path)
-    assert (0, True) == (status, "1 changes came twice" in out)
+    assert (0, True) == (status, "1 change occurs twice" in out)

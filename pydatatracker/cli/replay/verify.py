@@ -26,7 +26,8 @@ def verify(logs: Logs, report: Report, out: IO[str]) -> int:
             state_at(roots, key, (None, None))
     bad = logs.bad
     if twice:
-        out.write(f"{twice:,} changes occur twice, which does no harm\n")
+        again = "1 change occurs" if twice == 1 else f"{twice:,} changes occur"
+        out.write(f"{again} twice, which does no harm\n")
     many = "1 change" if changes == 1 else f"{changes:,} changes"
     trees = "1 container" if len(roots.by_root) == 1 else f"{len(roots.by_root):,} containers"
     verdict = "complete and in order" if not bad else f"{bad:,} {'fault' if bad == 1 else 'faults'}"
