@@ -1,7 +1,8 @@
 """Package attributes that are imported on first use (PEP 562).
 
 A program that only records does not pay for exporters, and ``pydatatracker --help`` pays for nothing. Shared by the
-``__init__`` modules of the package; imports nothing itself, since every start of Python with the library waits for it.
+``__init__`` modules of the package. It imports nothing itself, because every start of Python with the library waits for
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who does it and why: the actor and context of every change below a ``with`` block."""
+"""Who makes a change and why: the actor and context of a ``with`` block."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class tracking_actor:
-    """Name the actor of all changes below; keyword arguments become the change's ``context``.
+    """Name the actor of all changes made in a block.
 
-    Nests: an inner actor replaces the outer one, contexts add up. Follows asyncio tasks (PEP 567); for
-    threads and executors see `propagate`. Works as a decorator on functions, coroutines and generators.
-    Cost: about a microsecond for the block, nothing for a change.
+    Keyword arguments become the change's ``context``. Blocks nest: an inner actor replaces the outer one, contexts add
+    up. It follows asyncio tasks (PEP 567); for threads and executors see `propagate`. It works as a decorator on
+    functions, coroutines and generators. Cost: about a microsecond for the block, nothing for a change.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
@@ -101,10 +101,10 @@ class _Bound:
 
 
 def propagate(function: F) -> F:
-    """Bind the current actor and context to function, for a thread or an executor. O(1).
+    """Bind the current actor and context to a function.
 
-    Only the actor goes along, not the other context variables; every call enters it anew, so one bound
-    function may run in many threads at once.
+    Use it for threads and executors. Only the actor is carried along, not the other context variables. Every call
+    enters it anew, so one bound function may run in many threads at once. O(1).
 
     >>> import threading
     >>> from pydatatracker import TrackedDict

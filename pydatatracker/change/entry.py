@@ -1,4 +1,7 @@
-"""The change object: an immutable view of one record, with everything derived from it when asked."""
+"""The change object: an immutable view of one record.
+
+Everything else is derived from the record when an attribute is read.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 @functools.total_ordering
 class ChangeLogEntry(Change):
-    """One change: who, when, where, what, from which line. Immutable, hashable by id, ordered by ``seq``.
+    """One change: who, when, where, what, and from which line of code.
 
-    Paths are relative to the container that was asked. Making one costs about 0.1 us, its attributes are
-    worked out when read.
+    Changes are immutable, hashable by id, and ordered by ``seq``. Paths are relative to the container that was queried.
+    Creating one costs about 0.1 us; its attributes are computed when they are read.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
@@ -54,12 +57,12 @@ class ChangeLogEntry(Change):
 
     @property
     def method(self) -> str:
-        """Name of the method that did it."""
+        """Name of the method that made it."""
         return METHODS[self.method_code]
 
     @property
     def path(self) -> tuple[Any, ...]:
-        """Keys and indices from the container that was asked."""
+        """Keys and indices from the container that was queried."""
         bases = self._bases
         return (bases[0] if bases else ()) + self._step
 
@@ -73,7 +76,7 @@ class ChangeLogEntry(Change):
 
     @property
     def paths(self) -> tuple[tuple[Any, ...], ...]:
-        """All places, where the container sits in more than one."""
+        """All paths, if the container is stored in more than one location."""
         return tuple(base + self._step for base in self._bases) or (self._step,)
 
     @property
@@ -83,20 +86,23 @@ class ChangeLogEntry(Change):
 
     @property
     def location(self) -> Any:
-        """The key, index or attribute that was touched; None for a whole-container change."""
+        """The key, index or attribute that changed.
+
+        None for a change of the whole container.
+        """
         step = self._step
         return step[0] if step else None
 
     @property
     def before(self) -> Any:
-        """What the place held; MISSING if nothing."""
+        """The value before, MISSING if there was none."""
         if self._shape != "slot":
             return MISSING
         return self._withheld(self._step[0], self.old) if self._withholds else self.old
 
     @property
     def after(self) -> Any:
-        """What the place holds now; MISSING if nothing."""
+        """The value after, MISSING if there is none."""
         if self.action_code == 0:  # init: worked out when somebody looks
             return self.new.state() if isinstance(self.new, _Start) else self.new
         if self._shape != "slot":
@@ -105,7 +111,10 @@ class ChangeLogEntry(Change):
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
-        """``(start, removed, inserted)`` for list changes other than one item, else None."""
+        """``(start, removed, inserted)`` of a list change, or None.
+
+        None for a change of one item, which has `before` and `after`, and for a sort or reverse, which has `order`.
+        """
         if self._shape != "splice":
             return None
         if self._withholds:
@@ -118,12 +127,18 @@ class ChangeLogEntry(Change):
 
     @property
     def order(self) -> tuple[int, ...] | None:
-        """For sort and reverse: new position -> old position; else None. O(items)."""
+        """For sort and reverse, the old position of each item, else None.
+
+        ``order[new] == old``. O(items).
+        """
         return self._order if self._shape in ("sort", "order", "reverse") else None
 
     @property
     def changes(self) -> tuple[tuple[Any, Any, Any], ...]:
-        """Rows (key, before, after) of a bulk call; () for a change of one place. O(rows)."""
+        """Rows ``(key, before, after)`` of a bulk call.
+
+        Empty for a change of one item. O(rows).
+        """
         if self._shape == "rows":
             rows = self.new
             if self._withholds:
@@ -143,7 +158,7 @@ class ChangeLogEntry(Change):
 
     @property
     def actor(self) -> str:
-        """Name given to `tracking_actor`; "" where none was."""
+        """Name given to `tracking_actor`, "" if there was none."""
         return "" if self.scope is None else self.scope.actor
 
     @property
@@ -153,14 +168,17 @@ class ChangeLogEntry(Change):
 
     @property
     def transaction(self) -> str | None:
-        """Id of the transaction it belongs to, or None."""
+        """Id of the transaction that it belongs to, or None."""
         if self.scope is None or self.scope.transaction is None:
             return None
         return self.scope.transaction._id_at(self.seq)
 
     @property
     def undoes(self) -> int | None:
-        """Seq of the change that this one takes back (undo, redo, revert, rollback), or None."""
+        """Seq of the change that this one undoes, or None.
+
+        Undo, redo, revert and rollback record it.
+        """
         return (self.scope.undoes or None) if self.scope is not None and self.method in _TAKES_BACK else None
 
     @property
@@ -170,7 +188,10 @@ class ChangeLogEntry(Change):
 
     @property
     def stack(self) -> StackSummary:
-        """The calls that led to it, innermost last; empty unless captured. O(frames)."""
+        """The calls that led to it, innermost last.
+
+        Empty unless ``tracking_capture_stack`` is on. O(frames).
+        """
         return summary(None if self.rare is None else self.rare.stack)
 
     # ---- the container
@@ -187,7 +208,10 @@ class ChangeLogEntry(Change):
 
     @property
     def tree(self) -> list[dict[str, Any]]:
-        """The containers from the root down to the one that changed: type, uuid, location. O(depth)."""
+        """The containers from the root down to the one that changed.
+
+        Each as a dict with type, uuid and location. O(depth).
+        """
         return [
             {"type": node.type_name, "uuid": node.uuid, "location": None if n == 0 else key}
             for n, (key, node) in enumerate(layout(self.place))
@@ -205,13 +229,17 @@ class ChangeLogEntry(Change):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The same in words, as `json.dumps` takes it; for people. O(size of the words)."""
+        """The change as text for people, in a dict that `json.dumps` accepts.
+
+        O(size of the text).
+        """
         return extra_of(self)
 
     def to_dict(self, compact: bool = False) -> dict[str, Any]:
-        """Return all of it, JSON-ready, under the names of this class; ``compact`` leaves out what follows.
+        """Return the change as JSON data, under the names of this class.
 
-        O(size of the values).
+        ``compact`` leaves out the fields that can be derived from the others, and those that are empty. O(size of the
+        values).
         """
         from pydatatracker.change import mapping
 
@@ -219,16 +247,19 @@ class ChangeLogEntry(Change):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ChangeLogEntry:
-        """Return a change read from what to_dict made, here or in another process. O(1).
+        """Return the change that `to_dict` made a dict of, in any process.
 
-        Raises TypeError if data is no mapping.
+        O(1). Raises TypeError if data is not a mapping.
         """
         from pydatatracker.change import mapping
 
         return mapping.ReadChange.make(data)
 
     def format_detailed(self) -> str:
-        """Return several lines for a person: one a fact, the stack at the end. O(size of the values)."""
+        """Return several lines for a person, one for each fact.
+
+        The stack comes last. O(size of the values).
+        """
         from pydatatracker.change import text
 
         return text.detailed(self)
@@ -264,7 +295,10 @@ class ChangeLogEntry(Change):
 
 
 def start_of(container: Any) -> list[ChangeLogEntry]:
-    """Return [the derived init of container], or [] if changes since then are no longer kept. O(items + changes)."""
+    """Return [the derived init of container], or [] if it is not known.
+
+    It is not known if changes since the container's birth are no longer kept. O(items + changes).
+    """
     _time_ns, seq = _core.born(container)
     if any(log.last_dropped > seq for log in _core.logs(container)):
         return []
@@ -272,7 +306,7 @@ def start_of(container: Any) -> list[ChangeLogEntry]:
 
 
 class _Start:
-    """Stands for a container's first state until somebody looks."""
+    """Stands for a container's first state until it is read."""
 
     __slots__ = ("container", "seq")
 
@@ -288,9 +322,10 @@ class _Start:
 
 
 def settle(entries: list[ChangeLogEntry]) -> None:
-    """The records of these entries are about to leave the ring: keep what is asked of later records.
+    """Keep the texts that need later records, as these leave the ring.
 
-    One way back for all of them: O(records + the words of each state).
+    The core calls it with entries whose records are about to be dropped. One rewind serves all of them: O(records + the
+    text of each state).
     """
     viewers = {id(entry.viewer): entry.viewer for entry in entries}
     for viewer in viewers.values():

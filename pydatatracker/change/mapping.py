@@ -1,4 +1,7 @@
-"""A change as a JSON-ready dict, and back: one vocabulary in memory and on disk (RECORD: one object a line)."""
+"""A change as a JSON-ready dict, and a change read from one.
+
+Memory and disk share one vocabulary: a line of a log is this dict.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
 
 
 class ReadChange(ChangeLogEntry):
-    """A change that was read from a dict: it answers from there."""
+    """A change that was read from a dict, which has all its answers."""
 
     # no __slots__: it has a dict for what it was made of
     _line: Mapping[str, Any]

@@ -1,9 +1,9 @@
-"""The past, from records: the state of a container as it was, by undoing what came later.
+"""The past, from records: a container's state, by undoing what came later.
 
-Every container is taken back on its own, newest record first, into a plain copy; where it held another
-tracked container, the copy holds that one's copy, which is taken back in turn. A record knows its
-container for good, so this is right for containers that were moved, removed, or sit in several trees: the
-process-wide sequence number puts the logs in one order.
+Every container is rewound on its own, newest record first, in a plain copy. Where it held another tracked container,
+the copy holds the copy of that one, which is rewound in turn. A record belongs to its container for good, so this is
+right for containers that were moved, removed, or are stored in several trees: the process-wide sequence number puts the
+logs in one order.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class HistoryLostError(LookupError):
 
 
 def state_at(container: Any, seq: int) -> Any:
-    """Return plain data as container was just after change seq. O(result + changes undone).
+    """Return plain data as a container was just after change seq.
 
-    Raises HistoryLostError if records that would be needed are no longer kept.
+    O(result + changes undone). Raises HistoryLostError if records that are needed are no longer kept.
     """
     rewind = Rewind(container)
     state = rewind.back_to(seq)
@@ -45,10 +45,10 @@ def state_at(container: Any, seq: int) -> Any:
 
 
 def value_at(value: Any, seq: int) -> Any:
-    """Return a value as it was just after change seq, as far as that is known.
+    """Return a value as it was just after change seq, if that is known.
 
-    A tracked container comes as plain data; it comes as it is now if the records are no longer kept, or if it is
-    nested deeper than Python recurses. Other values are returned as they are. Costs what `state_at` does.
+    A tracked container is returned as plain data. It is returned as it is now if its records are no longer kept, or if
+    it is nested deeper than Python recurses. Other values are returned as they are. Costs what `state_at` does.
     """
     if _core.tracker(value) is None or not _core.changed_since(value, seq):
         return value
@@ -59,12 +59,15 @@ def value_at(value: Any, seq: int) -> Any:
 
 
 def shown_at(container: Any, seq: int) -> Any:
-    """Return the state just after change seq for people: without what tracking_redact names. As state_at."""
+    """Return the state just after change seq as it may be shown to people.
+
+    What `tracking_redact` names is withheld. Costs and raises what `state_at` does.
+    """
     return _core.redacted_state(container, Rewind(container).back_to(seq))
 
 
 def _refuse(state: Any) -> None:
-    # what is withheld stands where it was put back
+    """Raise RedactedError with the path of the first value that is withheld."""
     from pydatatracker.values.redact import RedactedError
 
     todo: list[tuple[tuple[Any, ...], Any]] = [((), state)]
@@ -83,7 +86,10 @@ def _refuse(state: Any) -> None:
 
 
 def require_kept(log: Any, seq: int) -> None:
-    """Raise HistoryLostError if a log no longer keeps all changes after seq. O(1)."""
+    """Raise HistoryLostError if a log does not keep all changes after seq.
+
+    O(1).
+    """
     if log.last_dropped > seq:
         raise HistoryLostError(
             f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"
@@ -92,7 +98,7 @@ def require_kept(log: Any, seq: int) -> None:
 
 
 class Node:
-    """One container on its way back."""
+    """One container while it is rewound."""
 
     __slots__ = ("changes", "last", "state")
 
@@ -103,7 +109,9 @@ class Node:
 
 
 class Rewind:
-    """A container and all that it holds, taken back step by step; every step goes further into the past.
+    """A container and all that it holds, rewound step by step.
+
+    Every step goes further into the past.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
@@ -127,9 +135,10 @@ class Rewind:
         self._of(container)
 
     def back_to(self, seq: int) -> Any:
-        """Return the state just after change seq, as plain data that the next step changes. O(changes undone).
+        """Return the state just after change seq, as plain data.
 
-        Raises HistoryLostError if records that are needed are no longer kept.
+        The next step changes it in place. O(changes undone). Raises HistoryLostError if records that are needed are no
+        longer kept.
         """
         self._seq = seq
         self._require_all(seq)
@@ -158,7 +167,10 @@ class Rewind:
             )
 
     def plain_of(self, value: Any) -> Any:
-        """The plain state of a tracked container at the point that was gone back to last; others as they are."""
+        """Return the plain state of a tracked value at the point reached so far.
+
+        Other values are returned as they are.
+        """
         before = len(self._trackers)
         state = self._of(value)
         if len(self._trackers) > before:  # met only now: it has its own way back to go
@@ -166,7 +178,10 @@ class Rewind:
         return state
 
     def _of(self, value: Any) -> Any:
-        """The plain copy that stands for value; value itself if it is not tracked."""
+        """Return the plain copy that stands for a tracked value.
+
+        Other values are returned as they are.
+        """
         tracker = _core.tracker(value)
         if tracker is None:
             self.withheld = self.withheld or is_redacted(value)
@@ -206,13 +221,19 @@ class Rewind:
 
 
 def is_computed(change: Change) -> bool:
-    """Return True if the change was made through a property: that is no state, what it is made of is. O(1)."""
+    """Return True if a change was made through a property.
+
+    A property has no state of its own: what it computes from does. O(1).
+    """
     container = change._node.container
     return isinstance(getattr(type(container), str(change.key), None), property)
 
 
 def _take_back(state: Any, change: Change, plain: Any) -> None:
-    """Undo one change of a container on a plain copy of it. O(1), or O(items of the change)."""
+    """Undo one change of a container on a plain copy of it.
+
+    ``plain`` turns values that come back into plain data. O(1), or O(items of the change).
+    """
     shape = change._shape
     if isinstance(state, list):
         _take_back_list(state, change, shape, plain)
@@ -268,14 +289,18 @@ def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) ->
 
 
 def take_back_plain(state: Any, change: Change) -> None:
-    """Undo one change of a container on a plain copy whose items stay as they are. O(1), or O(items of the change)."""
+    """Undo one change of a container on a plain copy of it.
+
+    Values that come back stay as they are. O(1), or O(items of the change).
+    """
     _take_back(state, change, lambda value: value)
 
 
 def collect(container: Any) -> tuple[dict[int, tuple[tuple[Any, ...], Any]], dict[int, list[Change]]]:
-    """({id of tracker: (path, container)} of all at or below container now, {id of tracker: all its changes}).
+    """Return the containers at or below a container, and their changes.
 
-    The changes oldest first, from every log that one of the containers wrote to. O(items + records).
+    The result is ({id of tracker: (path, container)}, {id of tracker: changes}). The changes are oldest first, from
+    every log that one of the containers wrote to. O(items + records).
     """
     nodes: dict[int, tuple[tuple[Any, ...], Any]] = {}
     logs: dict[int, Any] = {}

@@ -1,4 +1,7 @@
-"""Stacks: (code object, instruction offset) pairs in a record, a ``traceback.StackSummary`` when asked."""
+"""Stacks: captured as code objects and offsets, shown by `traceback`.
+
+A record holds (code objects, instruction offsets); a ``traceback.StackSummary`` is made when it is read.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # t
 
 
 def summary(captured: tuple[tuple[CodeType, ...], bytes] | None) -> traceback.StackSummary:
-    """Return the stack as `traceback` has it, innermost call last, the library's own frames left out. O(frames)."""
+    """Return a captured stack as `traceback` shows it, innermost call last.
+
+    The library's own frames are left out. O(frames).
+    """
     frames: list[traceback.FrameSummary] = []
     if captured is not None:
         codes, offsets = captured

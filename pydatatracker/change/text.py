@@ -1,4 +1,7 @@
-"""Words for people: ``extra``, and a change in one line or several. No text is made before it is asked for."""
+"""A change as text for people: ``extra``, one line, or several.
+
+Text is made when it is read, not when the change is recorded.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": "."}
 
 
 def layout(place: Any) -> list[tuple[Any, Tracker]]:
-    """(key, tracker) from the root down to place. O(depth)."""
+    """Return (key, tracker) from the root down to place. O(depth)."""
     steps = []
     while place is not None:
         steps.append((place.key, place.tracker))
@@ -29,7 +32,10 @@ def layout(place: Any) -> list[tuple[Any, Tracker]]:
 
 
 def location_of(change: ChangeLogEntry) -> Any:
-    """Return the key of a change in the container that was queried, or one string for a change deeper down."""
+    """Return the key of a change in the container that was queried.
+
+    For a change further down it is one str that joins the keys.
+    """
     step = change._step
     steps = layout(change.place)
     for n, (_, tracker) in enumerate(steps):
@@ -81,7 +87,10 @@ def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
 
 
 def _kept_texts(change: ChangeLogEntry) -> tuple[str | None, str | None]:
-    """Return the texts of old and new value that were made at the time of the change, None where there is none."""
+    """Return the texts of old and new value made at the time of the change.
+
+    None where there is none.
+    """
     return (None, None) if change.rare is None else (change.rare.old_text, change.rare.new_text)
 
 
@@ -129,7 +138,10 @@ def _pairs(rows: list[Any], which: int, words: str | None) -> str:
 
 
 def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
-    """The state before and after, in words, where ``tracking_capture_snapshots`` is on."""
+    """Return the state before and after as text, if snapshots are captured.
+
+    None without ``tracking_capture_snapshots``, or if the state is no longer known.
+    """
     if change.settled is not None:
         pre_post: tuple[str, str] = change.settled
         return pre_post
@@ -144,7 +156,10 @@ def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
 
 
 def one_line(change: ChangeLogEntry) -> str:
-    """Return a change in one line: ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``."""
+    """Return a change as one line.
+
+    ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``
+    """
     words = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
     if change._shape == "slot":
         before = "" if change.old is MISSING else shown(change.before, _VALUE)
@@ -158,7 +173,7 @@ def one_line(change: ChangeLogEntry) -> str:
 
 
 def detailed(change: ChangeLogEntry) -> str:
-    """Return a change in several lines, for `ChangeLogEntry.format_detailed`."""
+    """Return a change as several lines, for `ChangeLogEntry.format_detailed`."""
     rows: list[tuple[str, object]] = [
         ("change", f"{change.seq} ({change.uuid})"),
         ("time", change.created_time.isoformat()),

@@ -1,4 +1,11 @@
-"""The public containers: thin Python classes over the compiled hooks."""
+"""The tracked containers: thin Python classes over the compiled hooks.
+
+- ``mixin`` has the methods that all of them share, ``breaks`` stops at a change.
+- ``attributes`` makes classes track their attributes, ``copying`` has copies and pickles.
+- ``wiring`` gives the core the Python functions that it calls.
+
+The names in ``__all__`` are public, the modules are internal.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +32,9 @@ C = TypeVar("C", bound=type)
 
 
 class TrackedDict(TrackingMixin, DictHook[K, V]):
-    """A dict that remembers its changes.
+    """A dict that records its changes.
 
-    Takes what `dict` takes, and ``tracking_...`` options as keywords. It is a dict in everything; a store
+    It accepts what `dict` accepts, and ``tracking_...`` options as keywords. It is a dict in every respect; a store
     costs about two plain stores more, a read costs the same.
 
     >>> d = TrackedDict(a=1)
@@ -83,9 +90,9 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
 
 
 class TrackedList(TrackingMixin, ListHook[T]):
-    """A list that remembers its changes.
+    """A list that records its changes.
 
-    Takes what `list` takes, and ``tracking_...`` options as keywords.
+    It accepts what `list` accepts, and ``tracking_...`` options as keywords.
 
     >>> l = TrackedList("ab")
     >>> l.append("c")
@@ -97,9 +104,9 @@ class TrackedList(TrackingMixin, ListHook[T]):
 
 
 class TrackedSet(TrackingMixin, SetHook[T]):
-    """A set that remembers its changes.
+    """A set that records its changes.
 
-    Takes what `set` takes, and ``tracking_...`` options as keywords.
+    It accepts what `set` accepts, and ``tracking_...`` options as keywords.
 
     >>> s = TrackedSet([1])
     >>> s.add(2)
@@ -111,12 +118,12 @@ class TrackedSet(TrackingMixin, SetHook[T]):
 
 
 class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
-    """A base class whose instances remember changes of their public attributes.
+    """A base class whose instances record changes of their attributes.
 
-    Options are class keywords (``class Account(TrackedAttr, tracking_capture_stack=True)``) or keyword
-    arguments of ``__init__``. Plain dicts, lists and sets that are assigned become tracked unless
-    ``tracking_auto_convert=False``. Names that begin with ``_`` are not tracked; a class attribute
-    ``tracking_attributes_to_monitor`` lists exactly the names that are.
+    Options are class keywords (``class Account(TrackedAttr, tracking_capture_stack=True)``) or keyword arguments of
+    ``__init__``. Plain dicts, lists and sets that are assigned become tracked unless ``tracking_auto_convert=False``.
+    Names that begin with ``_`` are not tracked; a class attribute ``tracking_attributes_to_monitor`` lists exactly the
+    names that are.
 
     >>> class Account(TrackedAttr):
     ...     def __init__(self, owner):
@@ -147,13 +154,18 @@ class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
         super().__init_subclass__(**rest)
 
     def tracking_add_attribute_to_monitor(self, name: str) -> None:
-        """Track the attribute name of this object from now on, whatever it begins with. O(attributes)."""
+        """Track an attribute of this object from now on, whatever its name.
+
+        O(attributes).
+        """
         if not isinstance(name, str) or not name.isidentifier():
             raise TypeError(f"an attribute name is an identifier, not {name!r}")
         _core.monitor(self, name)
 
     def lock(self, name: str | None = None) -> None:
-        """Refuse changes of all attributes and of everything below, or of one attribute. O(1).
+        """Refuse changes of everything here and below, or of one attribute.
+
+        O(1). A refused change raises TrackingLockedError.
 
         >>> class Point(TrackedAttr):
         ...     pass
@@ -181,10 +193,10 @@ def tracked(cls: C, /) -> C: ...
 @overload
 def tracked(**options: Any) -> Any: ...
 def tracked(cls: Any = None, /, **options: Any) -> Any:
-    """Make a class track its attributes as if it inherited from TrackedAttr; a decorator, with or without options.
+    """Make a class track its attributes, as a subclass of TrackedAttr does.
 
-    The class that comes back is a new one of the same name (with ``__slots__`` it is built anew, as
-    dataclasses do it). Raises TypeError for a class that cannot have the base.
+    A decorator, with or without options. The class that it returns is a new one of the same name (one with
+    ``__slots__`` is rebuilt, as dataclasses do it). Raises TypeError for a class that cannot have the base.
 
     >>> @tracked
     ... class Point:
@@ -203,9 +215,10 @@ def tracked(cls: Any = None, /, **options: Any) -> Any:
 
 
 def track(obj: Any, /, **options: Any) -> Any:
-    """Return nested plain data (dict, list, set) as tracked data; tuples and other objects are left alone. O(items).
+    """Return nested plain data (dict, list, set) as tracked data.
 
-    ``tracking_auto_convert`` is on unless said otherwise. Raises TypeError for what cannot be tracked.
+    Tuples and other objects are left alone. ``tracking_auto_convert`` is on by default. O(items). Raises TypeError for
+    what cannot be tracked.
 
     >>> cfg = track({"ports": [80, 443]})
     >>> cfg["ports"].append(8080)

@@ -1,4 +1,4 @@
-"""Classes that track their attributes: @tracked, and what attrs needs to go through our hook."""
+"""Classes that track their attributes: @tracked, and support for attrs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _FAST = {name: AttrFast.__dict__[name] for name in ("__setattr__", "__delattr__"
 
 
 def prepare_class(base: type, cls: type) -> None:
-    """Prepare a class of tracked objects, once, when its first instance is made; ``base`` is TrackedAttr.
+    """Prepare a class of tracked objects, once, at its first instance.
+
+    ``base`` is TrackedAttr.
 
     attrs writes a ``__setattr__`` of its own for classes with validators or converters, which stores with
     ``object.__setattr__``; that is replaced by one that runs the same hooks and stores through ours.
@@ -34,7 +36,7 @@ def prepare_class(base: type, cls: type) -> None:
 
 
 def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:
-    """Give cls the fast slots, unless a class below TrackedAttr defines one itself.
+    """Give cls the fast slots, unless it or a base defines one itself.
 
     ``below``: cls and its bases up to TrackedAttr. The slots are ``__setattr__`` and ``__delattr__``.
     """
@@ -60,7 +62,10 @@ def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:
 
 
 def _linked_after(init: Any) -> Any:
-    """A constructor that may store with object.__setattr__, past our hook: link what it stored."""
+    """Return a constructor that links what the given one stored.
+
+    It may have stored attributes with object.__setattr__, past our hook.
+    """
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -115,7 +120,10 @@ def _has_slots(cls: type) -> bool:
 
 
 def _mend_super(made: type, cls: type) -> None:
-    """super() without arguments finds its class in a closure cell: point it to the new class."""
+    """Let ``super()`` without arguments work in a class that was rebuilt.
+
+    It finds its class in a closure cell, which has to name the new class.
+    """
     for value in made.__dict__.values():
         function = getattr(value, "__func__", getattr(value, "fget", value))
         for cell in getattr(function, "__closure__", None) or ():

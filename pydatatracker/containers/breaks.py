@@ -1,4 +1,4 @@
-"""Stop where it changes: what happens when a place is changed, before anybody else is told."""
+"""Breaks: stop at the statement that changes a path, before observers run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _log = logging.getLogger("pydatatracker")
 
 
 class TrackedChangeError(RuntimeError):
-    """A change was refused by `tracking_break(..., do="raise")`; the container is as it was. ``change`` was tried."""
+    """A change was refused by `tracking_break(..., do="raise")`.
+
+    The container is as it was. ``change`` is the one that was refused.
+    """
 
     def __init__(self, message: str, change: ChangeLogEntry) -> None:
         super().__init__(message)
@@ -36,7 +39,10 @@ class TrackedChangeError(RuntimeError):
 
 
 class Break:
-    """A place that is watched; made by `tracking_break`. ``remove()``, or the end of a ``with`` block, ends it."""
+    """A watched path, as `tracking_break` returns it.
+
+    ``remove()``, or the end of a ``with`` block, ends it.
+    """
 
     def __init__(
         self,
@@ -64,7 +70,7 @@ class Break:
             _core.add_observer(container, Observer(self._observer, _FIRST, pattern, bits, False, True))
 
     def remove(self) -> None:
-        """Watch no longer; a second time does nothing. O(observers)."""
+        """Stop watching; a second call does nothing. O(observers)."""
         container, self._container = self._container, None
         if container is not None and self._guard is not None:
             _core.remove_guard(container, self._guard)
@@ -92,7 +98,10 @@ def _write(change: ChangeLogEntry) -> None:
 
 
 def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> None:
-    """Take back a change that is not recorded yet, and raise. O(1), or O(items of the change)."""
+    """Undo a change that is not recorded yet, and raise.
+
+    O(1), or O(items of the change).
+    """
     container = change._node.container
     step = inverse(operation(change), change._node.kind, change.action_code)
     _core.set_quiet(container, True)

@@ -1,11 +1,11 @@
-"""Copies and pickles: data and options go along, history and observers do not.
+"""Copies and pickles: data and options are kept, history is not.
 
-A rebuilt container is quiet (records nothing) until all of it is there. ``copy`` calls ``__copy__``,
-``pickle`` the reduce tuple; a user's subclass keeps its ``__dict__`` and ``__slots__`` through
-``object.__getstate__``, or says otherwise with ``__getstate__`` and ``__setstate__``.
+Observers are not kept either. A rebuilt container is quiet (records nothing) until all of it is there. ``copy`` calls
+``__copy__``, ``pickle`` the reduce tuple; a user's subclass keeps its ``__dict__`` and ``__slots__`` through
+``object.__getstate__``, unless it defines ``__getstate__`` and ``__setstate__``.
 
-The functions that pickles call are published in `pydatatracker.rebuild`, and pickles name them there. What they are
-called with has a format version:
+The functions that pickles call are published in `pydatatracker.rebuild`, and pickles name them there. The arguments
+that they are called with have a format version:
 
 - format 1: ``container(1, class, options, elements, name)``, where arguments at the end may be left out, and
   ``options(1, {"tracking_max_changes": 10, ...})`` with the names and values of the keyword arguments;
@@ -27,13 +27,19 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _named_by_pickles(function: _F) -> _F:
-    """Have pickles look for a function in `pydatatracker.rebuild`, wherever it is defined."""
+    """Have pickles look for a function in `pydatatracker.rebuild`.
+
+    That holds wherever it is defined.
+    """
     function.__module__ = "pydatatracker.rebuild"
     return function
 
 
 def reduce(tracked: Any, protocol: int) -> Any:
-    """Return the reduce tuple of a tracked container (PEP 307, and the state setter of 3.8)."""
+    """Return the reduce tuple of a tracked container (PEP 307).
+
+    Its sixth part is the state setter that Python 3.8 added.
+    """
     cls, own, name = type(tracked), _core.own_options(tracked), _core.describe(tracked)[1]
     args: tuple[Any, ...]
     items = pairs = None
@@ -142,7 +148,10 @@ def finish(container: Any, wrapped: tuple[Any]) -> None:
 
 
 def shallow_copy(container: Any) -> Any:
-    """Return a copy that shares the items, has the options, and a log of its own. O(items)."""
+    """Return a copy that shares the items, with a log of its own.
+
+    It has the same options. O(items).
+    """
     made = start(type(container), _core.own_options(container), _core.describe(container)[1])
     if isinstance(container, DictHook):
         dict.update(made, container)
@@ -160,7 +169,10 @@ def shallow_copy(container: Any) -> Any:
 
 
 def deep_copy(container: Any, memo: dict[int, Any], copied: Callable[[Any, dict[int, Any]], Any]) -> Any:
-    """Return a copy with copies of the items, the options, and a log of its own. O(everything below)."""
+    """Return a copy with copies of the items, and a log of its own.
+
+    It has the same options. O(everything below).
+    """
     made = start(type(container), _core.own_options(container), _core.describe(container)[1])
     memo[id(container)] = made
     if isinstance(container, DictHook):

@@ -1,4 +1,7 @@
-"""What every tracked container can do besides being a dict, list, set or object: asked seldom, so in Python."""
+"""The methods that all tracked containers share.
+
+They are called rarely, so they are written in Python.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +54,17 @@ class TrackingMixin(HistoryMixin):
 
     @property
     def tracking_dropped(self) -> int:
-        """Number of changes of this container's tree that are no longer kept. O(1)."""
+        """Number of changes of this container's tree that are not kept any more.
+
+        O(1).
+        """
         return _core.describe(self)[3]
 
     def tracking_changes(self, most_recent: int | None = None) -> list[ChangeLogEntry]:
-        """Return the changes at or below this container, oldest first; the first is its ``init``.
+        """Return the changes at or below this container, oldest first.
 
-        The ``init`` is derived from the others, and missing once any of them was dropped or cleared.
-        ``most_recent``: only so many, the newest. O(records of the tree).
+        The first is its ``init``, which is derived from the others, and missing once any of them was dropped or
+        cleared. ``most_recent``: only the newest so many. O(records of the tree).
 
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([1])
@@ -74,9 +80,10 @@ class TrackingMixin(HistoryMixin):
         return found if len(found) == most_recent else [*start_of(self), *found]
 
     def last_change(self) -> ChangeLogEntry | None:
-        """Return the newest change at or below this container (its ``init``, if there was none); None once cleared.
+        """Return the newest change at or below this container.
 
-        O(1) for a container that is nobody's child, else O(records).
+        That is its ``init`` if there was none since, and None once the changes were cleared. O(1) for a container
+        without a parent, else O(records).
         """
         found = self.tracking_changes(1)
         return found[-1] if found else None
@@ -84,9 +91,10 @@ class TrackingMixin(HistoryMixin):
     def changes_since(
         self, point: datetime.datetime | ChangeLogEntry | int, *, inclusive: bool = True
     ) -> list[ChangeLogEntry]:
-        """Return the changes at or after a time, a change or a seq; ``inclusive=False``: only after it.
+        """Return the changes since a time, a change or a seq.
 
-        A naive datetime is local time. O(records of the tree). Raises TypeError for anything else.
+        ``inclusive``: also the changes at that time, or that change. A naive datetime is local time. O(records of the
+        tree). Raises TypeError for anything else.
         """
         if isinstance(point, datetime.datetime):
             from pydatatracker.history.points import micros
@@ -107,7 +115,10 @@ class TrackingMixin(HistoryMixin):
         return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
 
     def tracking_clear_changes(self) -> None:
-        """Forget all changes of this container's tree; they count as dropped. O(records)."""
+        """Forget all changes of this container's tree.
+
+        They count as dropped. O(records).
+        """
         _core.clear_changes(self)
 
     def tracking_add_observer(
@@ -120,15 +131,18 @@ class TrackingMixin(HistoryMixin):
         weak: bool = False,
         when: str | None = None,
     ) -> None:
-        """Call observer with every change at or below this container; lower priorities first.
+        """Call observer with every change at or below this container.
 
-        ``path`` is a glob over pointers (``/users/*/email``, ``/cfg/**``), ``actions`` the actions to be told
-        of; both are tested before a change object is built. ``weak=True`` does not keep observer alive. Changes in
-        a transaction are told after it is committed; ``when="immediate"`` tells them at once, and also of what
-        is rolled back (an observer may say so itself: ``tracking_when = "immediate"``). An observer with a
-        method ``tracking_attached(container)`` is told that it was added. A coroutine function is run for one change
-        after the other in the loop where it was added, or where the first change happens. O(observers).
-        Raises TypeError for what cannot be called, ValueError for an unknown action.
+        Observers with a lower priority are called first. ``path`` is a glob over pointers (``/users/*/email``,
+        ``/cfg/**``), ``actions`` the actions that it is called for; both are tested before a change object is built.
+        ``weak=True`` does not keep the observer alive.
+
+        Changes of a transaction are delivered after it is committed. ``when="immediate"`` delivers them synchronously,
+        also those that are rolled back later (an observer may set it itself: ``tracking_when = "immediate"``). A method
+        ``tracking_attached(container)`` of the observer is called once it was added. A coroutine function runs for one
+        change after the other, in the loop where it was added or where the first change happens.
+
+        O(observers). Raises TypeError for an observer that cannot be called, ValueError for an unknown action.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict()
@@ -160,7 +174,10 @@ class TrackingMixin(HistoryMixin):
             attached(self)
 
     def tracking_remove_observer(self, observer: Callable[[ChangeLogEntry], Any]) -> None:
-        """Stop calling observer. O(observers). Raises ValueError if it was not added."""
+        """Stop calling observer.
+
+        O(observers). Raises ValueError if it was not added.
+        """
         if _is_coroutine_function(observer):
             from pydatatracker.observers.async_ import is_task_for
 
@@ -176,13 +193,15 @@ class TrackingMixin(HistoryMixin):
         when: Callable[[ChangeLogEntry], bool] | None = None,
         do: Do = "breakpoint",
     ) -> Break:
-        """Stop at the statement that changes a place; returns what ends it (``remove()``, or a ``with`` block).
+        """Stop at the statement that changes a path.
 
         ``path`` is a glob over pointers, ``actions`` the actions and ``when(change)`` the condition. ``do``:
-        ``"breakpoint"`` starts the debugger there (PEP 553), ``"raise"`` raises TrackedChangeError and the change
-        is not made, ``"warn"`` and ``"log"`` say so; or a function of the change. Before all observers, also in a
-        transaction. Costs as an observer; ``"raise"`` on a dict O(keys) a change more. Raises ValueError for a path,
-        an action or a ``do`` that it does not know.
+        ``"breakpoint"`` starts the debugger there (PEP 553), ``"raise"`` raises TrackedChangeError and the change is
+        not made, ``"warn"`` and ``"log"`` report it; or a function of the change. It runs before all observers, also in
+        a transaction.
+
+        Returns an object whose ``remove()``, or the end of its ``with`` block, ends it. Costs as much as an observer;
+        ``"raise"`` on a dict O(keys) for each change more. Raises ValueError for an invalid path, action or ``do``.
 
         >>> from pydatatracker import TrackedDict, track
         >>> d = track({"cfg": {"port": 80}})
@@ -199,7 +218,9 @@ class TrackingMixin(HistoryMixin):
         return Break(self, path, actions, when, do)
 
     def lock(self) -> None:
-        """Refuse every change of this container and of everything below with TrackingLockedError. O(1).
+        """Refuse every change of this container and of everything below.
+
+        O(1). A refused change raises TrackingLockedError.
 
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([1])
@@ -211,11 +232,17 @@ class TrackingMixin(HistoryMixin):
         _core.set_lock(self, True)
 
     def unlock(self) -> None:
-        """Allow changes again; a child that was locked by itself stays locked. O(1)."""
+        """Allow changes again; a child with a lock of its own stays locked.
+
+        O(1).
+        """
         _core.set_lock(self, False)
 
     def _check(self) -> None:
-        """Raise AssertionError if links, places or records of this container and all below are wrong. O(items)."""
+        """Raise AssertionError if links, places or records are wrong.
+
+        Of this container and all below. O(items).
+        """
         todo, seen = [self], set()
         while todo:
             container = todo.pop()

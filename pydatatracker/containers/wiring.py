@@ -1,7 +1,7 @@
-"""What the core calls in Python: entries, errors of observers, redaction, blame. Handed over once, on import.
+"""The Python functions that the core calls, connected once, on import.
 
-The core knows no module of the package. It calls what is rarely needed through the functions given here, and those
-import their module on first use.
+The core imports no module of the package. It calls what is needed rarely (entries, errors of observers, redaction,
+marks) through the functions given here, and those import their module on first use.
 """
 
 from __future__ import annotations

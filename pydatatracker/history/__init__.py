@@ -1,10 +1,15 @@
-"""What the records are good for: undo, transactions, blame, patches, replicas. Everything is computed on demand.
+"""What records make possible: undo, transactions, blame, patches, replays.
+
+Everything is computed when it is called; recording costs nothing extra.
 
 - ``undo`` and ``transaction`` change the live container; ``inverse`` computes how, ``points`` names moments.
-- ``blame``, ``net_changes``, ``patch`` and ``verify`` only look; ``walk`` steps through the states they compare.
+- ``blame``, ``net_changes``, ``patch`` and ``verify`` only read; ``walk`` steps through the states they compare, and
+  ``marks`` keeps the last change of list items that leave the ring.
 - ``apply_patch`` applies a JSON Patch.
-- ``replica`` follows a log: ``steps`` has what a line says in plain values, ``apply_step`` does it to a container.
-- ``methods`` has the methods that every tracked container inherits; they import the others on first use.
+- ``replica`` follows a log: ``steps`` turns its lines into plain values, ``apply_step`` applies them to a container.
+- ``methods`` has the methods that every tracked container inherits; they import the other modules on first use.
+
+The names in ``__all__`` are public, the modules are internal.
 """
 
 from __future__ import annotations

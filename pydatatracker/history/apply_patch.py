@@ -1,8 +1,8 @@
-"""Applying a JSON patch (RFC 6902) to a live container: all of it or nothing.
+"""Apply a JSON Patch (RFC 6902) to a live container: all of it or nothing.
 
-Every operation goes through the container's ordinary methods, so that it is recorded, observed and refused by
-locks like any other change. A plain dict or list that sits in a tracked container is never changed in place: the
-way down to the change is copied and stored anew, so that the change is recorded, and the transaction takes it back.
+Every operation uses the container's ordinary methods, so it is recorded, observed and refused by locks like any other
+change. A plain dict or list inside a tracked container is never changed in place: the containers on the way to it are
+copied and stored anew, so that the change is recorded and the transaction can roll it back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ Steps = tuple[str, ...]
 
 
 class PatchError(ValueError):
-    """A JSON patch cannot be applied; nothing was changed. ``number`` is the index of the operation in the patch."""
+    """A JSON patch cannot be applied; nothing was changed.
+
+    ``number`` is the index of the operation in the patch.
+    """
 
     def __init__(self, reason: str, number: int, operation: Any) -> None:
         super().__init__(reason, number, operation)
@@ -50,7 +53,7 @@ class PatchError(ValueError):
 
 
 class _WrongError(Exception):
-    """What is wrong with an operation; becomes a PatchError that names it."""
+    """What is wrong with an operation; a PatchError that names it is raised."""
 
 
 class _Operation(NamedTuple):
@@ -61,16 +64,16 @@ class _Operation(NamedTuple):
 
 
 def apply_patch(container: Any, operations: Iterable[Mapping[str, Any]]) -> None:
-    """Apply RFC 6902 operations to a tracked container, all or none. O(operations + size of their values).
+    """Apply RFC 6902 operations to a tracked container, all or none.
 
-    Values are copied; the container converts them as its options say. The path "" replaces the contents of the
-    container, a step below a tracked object is an attribute name; elements of sets have no pointers. What is not
-    tracked (a plain list in a TrackedDict) is copied on the way down, O(items of it).
+    O(operations + size of their values). Values are copied; the container converts them as its options say. The path ""
+    replaces the contents of the container, a segment below a tracked object is an attribute name, and elements of sets
+    have no pointers. What is not tracked (a plain list in a TrackedDict) is copied first, O(its items).
 
-    Raises PatchError for an operation that is wrong or does not fit, and TypeError for what is no list of
-    operations. What a container raises itself (TrackingLockedError, a validator) comes through with a note
-    that names the operation. In every case what was done is taken back: it is a tracking_transaction, so observers
-    are told after all of it, and of nothing that failed.
+    Raises PatchError for an operation that is malformed or does not fit, and TypeError for anything but a list of
+    operations. What the container itself raises (TrackingLockedError, a validator) passes through with a note that
+    names the operation. In each case everything is rolled back: the patch is a tracking_transaction, so observers are
+    notified after all of it, and not at all if it failed.
 
     >>> from pydatatracker import track
     >>> d = track({"ports": [80]})
@@ -179,7 +182,10 @@ class _Document:
         return at
 
     def put(self, path: Steps, value: Any, add: bool) -> None:
-        """Store value at path: a new place, or (in a dict always, in a list unless add) instead of what is there."""
+        """Store value at path.
+
+        ``add``: insert it into a list, instead of replacing the item. A dict has one value for a key either way.
+        """
         if not path:
             self.contents(value)
             return
@@ -191,7 +197,10 @@ class _Document:
         self.edit(path, lambda parent: _remove(parent, path))
 
     def edit(self, path: Steps, change: Callable[[Any], None]) -> None:
-        """Change the container above path; one that is not tracked is changed in a copy, which is stored instead."""
+        """Change the container above path.
+
+        One that is not tracked is changed in a copy, which is then stored in its stead.
+        """
         parents = [self.root]
         for n, step in enumerate(path[:-1]):
             parents.append(_member(parents[-1], step, path[:n]))
@@ -209,7 +218,7 @@ class _Document:
         _put(parents[n - 1], path[:n], made, False)
 
     def contents(self, value: Any) -> None:
-        """Replace all that the root holds."""
+        """Replace everything that the root holds."""
         root, value = self.root, plain_copy(value)
         if isinstance(root, dict) and isinstance(value, dict):
             for key in [key for key in dict.keys(root) if key not in value]:
@@ -263,7 +272,10 @@ def _remove(parent: Any, path: Steps) -> None:
 
 
 def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
-    """What parent holds at step. default=MISSING: where there may be nothing."""
+    """Return what parent holds at a segment.
+
+    Raises if there is nothing, unless ``default`` is MISSING.
+    """
     if isinstance(parent, dict):
         held = dict.get(parent, step, MISSING)
         kind = "key"
@@ -293,7 +305,10 @@ def _index(parent: list[Any], step: str, above: Steps, end: int) -> int:
 
 
 def _check_name(parent: Any, name: str) -> None:
-    """Refuse what is no tracked attribute: a patch that comes from elsewhere must not reach methods or internals."""
+    """Refuse a name that is not a tracked attribute.
+
+    A patch from elsewhere must not reach methods or internals.
+    """
     names = getattr(type(parent), "tracking_attributes_to_monitor", None)
     public = name.isidentifier() and not name.startswith("_") and not callable(getattr(type(parent), name, None))
     if not public or (names is not None and name not in names):

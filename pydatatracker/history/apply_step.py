@@ -1,7 +1,7 @@
-"""Applying a step to a container, tracked or plain: look first, then change.
+"""Apply a step to a container, tracked or plain: check, then change.
 
 Before anything is changed, every path of the step is compared with what the log says was there. A container that is
-not in the state that the log goes on from is reported, and left as it is.
+not in the state that the log continues from is reported, and left as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _NO_DATA = frozenset(("lock", "unlock"))
 
 
 def apply_step(container: Any, step: Step) -> None:
-    """Apply a step to a container at all its paths. O(step). Raises ReplicaError, then nothing was done."""
+    """Apply a step to a container at all its paths.
+
+    O(step). Raises ReplicaError if the step does not fit; then nothing was changed.
+    """
     if step.action in _NO_DATA:
         return
     targets = [_walk(container, path[:-1] if step.is_slot else path, step) for path in step.paths]
@@ -59,10 +62,10 @@ def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
 
 
 def _attribute(target: Any, name: Any) -> Any:
-    """Return an attribute that is the object's own. Raises LookupError for all others.
+    """Return an attribute that belongs to the object itself.
 
-    A log may come from anywhere. By ``__class__``, or by a method and its ``__globals__``, a path would lead out of the
-    data and into the program.
+    Raises LookupError for all others. A log may come from anywhere: with ``__class__``, or a method and its
+    ``__globals__``, a path could otherwise leave the data and reach into the program.
     """
     if _may_hold(target, name):
         held = getattr(target, "__dict__", {})
@@ -74,7 +77,7 @@ def _attribute(target: Any, name: Any) -> Any:
 
 
 def _may_hold(target: Any, name: Any) -> bool:
-    """Return whether a log may say that target has an attribute of that name."""
+    """Return whether a log may say that target has an attribute name."""
     if type(name) is not str or name.startswith("__") or isinstance(target, _PROGRAM):
         return False
     kind = getattr(type(target), name, None)
@@ -127,7 +130,10 @@ def _check(target: Any, path: tuple[Any, ...], step: Step) -> None:
 
 
 def _expected(target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any, Any]]:
-    """Return (key, value) of what a step says was there; raise ReplicaError if target cannot hold it."""
+    """Return (key, value) of what a step says was there.
+
+    Raises ReplicaError if target cannot hold it.
+    """
     if step.splice is not None:
         start, removed, _ = step.splice
         if not isinstance(target, list) or start > len(target):
@@ -174,6 +180,10 @@ def _unfit(step: Step, path: tuple[Any, ...], expected: Any, held: Any) -> Repli
 
 
 def _agrees(held: Any, logged: Any) -> bool:
+    """Return whether a value is what the log says, as far as a log can tell.
+
+    A value that was cut, redacted or written as its repr cannot be compared, and agrees with anything.
+    """
     if held is logged:
         return True
     if (held is MISSING) != (logged is MISSING):
@@ -190,7 +200,7 @@ def _is_partial(value: Any) -> bool:
 
 
 def _is_partial_inside(value: Any) -> bool:
-    # what could not be brought back cannot be compared
+    """Return True if a value holds one that could not be restored."""
     todo, seen = [value], set()
     while todo:
         each = todo.pop()

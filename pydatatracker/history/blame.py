@@ -1,7 +1,7 @@
-"""Who set it: the last change of a place, and all of them, newest record first, along the place's own past.
+"""Blame: the last change of a path, or all of them, newest first.
 
-A place is followed backwards: a list item through shifts and sorts to where it came in, a key to the containers
-that held its path before. What left the ring is asked of `tracking_remember_last`.
+A path is followed backwards through the records: a list item through shifts and sorts to where it came in, a key to the
+containers that had its path before. For changes that left the ring there is `tracking_remember_last`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["blame_all", "history_of"]
 
 
 def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
-    """Yield the changes of one place, newest first. O(records of the tree) for all, fewer for the first.
+    """Yield the changes of one path, newest first.
 
-    Raises ValueError for what is no pointer.
+    O(records of the tree) for all, fewer for the first. Raises ValueError for an invalid pointer.
     """
     trail = _Trail(container, parse_pointer(pointer))
     viewer: Any = _core.tracker(container)
@@ -49,7 +49,10 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
 
 
 class _Gone:
-    """Stands for a key that a pointer names and the container does not hold now: known by its text alone."""
+    """Stands for a key that a pointer names and the container lacks.
+
+    Only its text is known.
+    """
 
     __slots__ = ("text",)
 
@@ -64,7 +67,10 @@ class _Gone:
 
 
 def step_into(container: Any, part: str) -> tuple[Any, Any]:
-    """(key, value) that a pointer's part names in a live tracked container; value MISSING if it is not there."""
+    """Return (key, value) that a pointer's segment names in a container.
+
+    The container is a live, tracked one. The value is MISSING if it is not there.
+    """
     kind = _core.tracker(container).kind  # type: ignore[union-attr]
     if kind == "list":
         if part.isdecimal() and int(part) < list.__len__(container):
@@ -86,7 +92,7 @@ def step_into(container: Any, part: str) -> tuple[Any, Any]:
 
 
 class _Trail:
-    """A path from a container down, as it was at the record that was gone back to last."""
+    """A path as it was at the record that was reached last."""
 
     def __init__(self, container: Any, parts: tuple[str, ...]) -> None:
         self.parts = parts
@@ -104,11 +110,11 @@ class _Trail:
             self.nodes = self.nodes[:1]
 
     def whole(self) -> bool:
-        """True if the place is in the container as it was before all records."""
+        """Return True if the path existed before all records."""
         return not self.over
 
     def back(self, change: Change) -> bool:
-        """Go back before a record; True if it changed the place."""
+        """Go back before a record; return True if it changed the path."""
         node = change._node
         level = next((n for n, each in enumerate(self.nodes) if each is node), -1)
         if level < 0:
@@ -138,7 +144,7 @@ class _Trail:
         return touched
 
     def _other_below(self, level: int, value: Any) -> None:
-        # before this record the place held value: what the path meant below it
+        """Follow the path below a level through the value held there before."""
         del self.nodes[level + 1 :]
         del self.keys[level + 1 :]
         tracker = _core.tracker(value)
@@ -152,7 +158,10 @@ class _Trail:
             tracker = _core.tracker(value)
 
     def remembered(self, container: Any) -> Change | None:
-        """What tracking_remember_last kept of this place, or of the nearest above it."""
+        """Return the change that tracking_remember_last kept of this path.
+
+        If there is none, the one of the nearest container above it.
+        """
         for level in range(min(len(self.keys), len(self.nodes)) - 1, -1, -1):
             change = remembered(container, self.nodes[level], self.keys[level])
             if change is not None:
@@ -161,7 +170,10 @@ class _Trail:
 
 
 def remembered(container: Any, node: Any, key: Any) -> Change | None:
-    """The last change of a place among those that left the ring, if they are kept. O(1), a tuple as key O(places)."""
+    """Return the last change of a key among those that left the ring.
+
+    None if `tracking_remember_last` is off. O(1), for a tuple as key O(keys).
+    """
     best: Change | None = None
     for log in _core.logs(container):
         last = _core.remembered(log)[0]
@@ -183,7 +195,7 @@ def remembered(container: Any, node: Any, key: Any) -> Change | None:
 
 
 def _held_before(done: Operation, key: Any, kind: str) -> tuple[Any] | None:
-    # (what the place held before,) if the record touched it
+    """Return (what the key held before,) if the record touched it."""
     if done.shape == "slot":
         return (done.old,) if _same(done.key, key) else None
     if done.shape == "elements":
@@ -204,7 +216,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
-    """(index before or -1, did the record change the item, what it was before)."""
+    """Return (index before or -1, whether the item changed, its old value)."""
     if done.shape == "order":
         return done.new[index] if index < len(done.new) else index, False, MISSING
     if done.shape == "slot":
@@ -247,9 +259,11 @@ def _index_before_rows(rows: Any, index: int) -> tuple[int, bool, Any]:
 
 
 def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) -> dict[str, ChangeLogEntry]:
-    """The last change of every place that the records know, by pointer. O(records + items of the lists concerned).
+    """Return the last change of every path that the records know.
 
-    ``wanted``: the last of those that it is true of; of places whose records are gone only the very last is known.
+    By pointer. O(records + items of the lists concerned).
+
+    ``wanted``: the last change that it returns True for. Of paths whose records are gone only the very last is known.
     """
     viewer: Any = _core.tracker(container)
     paths = _paths(container)
@@ -298,13 +312,19 @@ def _shown(key: Any) -> Any:
 
 
 def _reading_order(pointer: str) -> list[tuple[int, int, str]]:
-    # numbers by their digits: int() takes no more than 4300
+    """Return a sort key for pointers: numbers by value, in document order.
+
+    Numbers are compared by their digits: int() converts no more than 4300.
+    """
     parts = [(part, part.lstrip("0")) for part in pointer.split("/")]
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
 
 
 def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:
-    # tracker -> path, of all tracked containers at or below one now; the first of several
+    """Return {tracker: path} of all tracked containers at or below one.
+
+    The first path of each.
+    """
     found: dict[Any, tuple[Any, ...]] = {}
     todo: list[tuple[Any, tuple[Any, ...]]] = [(container, ())]
     for each, path in todo:

@@ -1,8 +1,8 @@
-"""The inverse of a change: what takes it back, also after others changed the same container since.
+"""The inverse of a change: how to undo it, also below later changes.
 
-A change that is the newest of its container is taken back as it stands. Below later changes of others its
-place is looked for first: a key is the same place while nobody else touched it; an item of a list is followed
-by tokens, one for each item, that go back through the later records.
+The newest change of a container is undone as it stands. Below later changes of others its location has to be found
+first: a key is the same location as long as nobody else touched it; an item of a list is followed by tokens, one for
+each item, which are rewound through the later records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ __all__ = ["Operation", "Unwinding", "cancelled", "inverse", "operation", "take_
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What `_core.restore` does: bring a place of a container from old to new. Fields as in a record."""
+    """What `_core.restore` does: bring a location from old to new.
+
+    The fields are those of a record.
+    """
 
     shape: str
     index: int = -1
@@ -33,12 +36,15 @@ class Operation:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """For a permutation: new position -> old position."""
+        """New position -> old position, for a permutation."""
         return tuple(self.new)
 
     @property
     def keys(self) -> list[Any]:
-        """Keys, indices or elements that it touches; [] for a whole container. O(them)."""
+        """Keys, indices or elements that it touches.
+
+        [] for a whole container. O(result).
+        """
         if self.shape == "rows":
             return list(self.new[::3])
         if self.shape == "elements":
@@ -47,7 +53,10 @@ class Operation:
 
 
 def operation(change: Change) -> Operation:
-    """The change itself, as an operation. O(1), a permutation O(items)."""
+    """Return a change as an operation.
+
+    O(1), for a permutation O(items).
+    """
     shape = change._shape
     undoes = undone_by(change)
     if shape in ("sort", "order", "reverse"):
@@ -59,7 +68,10 @@ def operation(change: Change) -> Operation:
 
 
 def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
-    """What takes an operation back while nothing came after it. O(items of it)."""
+    """Return the operation that undoes another one, if nothing came after it.
+
+    O(items of it).
+    """
     shape = done.shape
     if shape == "order":
         back = [0] * len(done.new)
@@ -82,12 +94,15 @@ _BACK |= {_core.M_CODES["tracking_revert_to"]}
 
 
 def undone_by(change: Change) -> int:
-    """Seq of the change that this one takes back; 0 if it is one of its own. O(1)."""
+    """Return the seq of the change that this one undoes, 0 if none. O(1)."""
     return change.scope.undoes if change.scope is not None and change.method_code in _BACK else 0
 
 
 def cancelled(changes: Iterable[Change]) -> set[int]:
-    """Seqs of the changes, oldest first, that amount to nothing: what was taken back, and what took it back."""
+    """Return the seqs of the changes that amount to nothing together.
+
+    Those are the changes that were undone, and those that undid them. ``changes``: oldest first.
+    """
     gone: set[int] = set()
     known: dict[int, int] = {}
     for change in changes:
@@ -99,14 +114,13 @@ def cancelled(changes: Iterable[Change]) -> set[int]:
 
 
 def take_back(change: Change, step: Operation, method: str, whole: bool = True, seen: int = 0) -> Scope | None:
-    """Do step to the live container of change, recorded as taking it back. None, and nothing done, if it cannot be.
+    """Apply step to the live container of a change, recorded as undoing it.
 
-    What it returns is the scope of the record.
+    Returns the scope of the record, or None if it cannot be done; then nothing was changed. Raises TrackingLockedError
+    if the container is locked.
 
-    ``whole=False``: only some rows of the change are taken back, and the record does not name it. ``seen``: seq of
-    the newest change that step was worked out from; in a transaction, one that came after it stops the step.
-
-    Raises TrackingLockedError if the container is locked.
+    ``whole=False``: only some rows of the change are undone, so the record does not name it. ``seen``: seq of the
+    newest change that step was computed from; in a transaction, one that came later stops the step.
     """
     container = change._node.container
     if container is None or _holds(step, _core.Words):
@@ -131,7 +145,7 @@ _STAND_INS = (Redacted, RedactedDict, RedactedList)
 
 
 def _holds(step: Operation, kinds: Any) -> bool:
-    # is there a stand-in among the values, so that nothing can be put back?
+    """Return True if a value of the step is a stand-in: it cannot be stored."""
     values = (step.key, step.old, step.new)
     if any(isinstance(value, kinds) for value in values):
         return True
@@ -139,7 +153,10 @@ def _holds(step: Operation, kinds: Any) -> bool:
 
 
 class _Tokens:
-    """The items of a list on their way back: those that it holds now are numbered, others are negative."""
+    """Tokens for the items of a list while it is rewound.
+
+    Those that it holds now are numbered, the others negative.
+    """
 
     def __init__(self, size: int) -> None:
         self.now = list(range(size))
@@ -148,7 +165,7 @@ class _Tokens:
         self.fresh = 0
 
     def _lost(self, seq: int, count: int) -> list[int]:
-        # tokens of items that record seq removed
+        """Return the tokens of items that record seq removed."""
         known = self.stash.pop(seq, None)
         if known is not None and len(known) == count:
             return known
@@ -156,7 +173,10 @@ class _Tokens:
         return list(range(self.fresh, self.fresh + count))
 
     def back(self, done: Operation, seq: int, counts: bool) -> None:
-        """Go back before a record; counts: it is not one that amounts to nothing."""
+        """Go back before a record.
+
+        ``counts``: the record is not one that amounts to nothing.
+        """
         now = self.now
         if done.shape == "slot":
             if done.old is MISSING:
@@ -193,7 +213,7 @@ class _Tokens:
             self.touched.update(self.now[at] for at in places)
 
     def gap(self, index: int) -> int:
-        """Where an item that stood before position index goes now."""
+        """Return where an item that stood before position index goes now."""
         for token in reversed(self.now[:index]):
             if token >= 0:
                 return token + 1
@@ -201,10 +221,12 @@ class _Tokens:
 
 
 def _fitted_in_list(done: Operation, size: int, later: Sequence[Change], gone: set[int]) -> Operation | None:
-    """What takes back done, a change of a list or a part of it, below later changes; None if they touched its items.
+    """Return what undoes a change of a list below later changes.
 
-    ``size``: items that the list holds now; ``later``: all later changes of it, oldest first; ``gone``: seqs of those
-    that amount to nothing. O(size + later).
+    ``done`` is the change or a part of it. None if later changes touched its items. O(size + later).
+
+    ``size``: items that the list holds now; ``later``: all its later changes, oldest first; ``gone``: seqs of those
+    that amount to nothing.
     """
     if done.shape == "order":
         return None  # it touched every place
@@ -242,10 +264,10 @@ def _splice_back(done: Operation, tokens: _Tokens) -> Operation | None:
 
 
 class Unwinding:
-    """Takes back some of many changes, newest first, and leaves alone what others touched since.
+    """Undoes some of many changes, and keeps what later ones built on.
 
-    ``changes``: all changes of the containers concerned, oldest first; ``newer`` gives those recorded since it
-    was last asked. Cost: O(changes), and O(items + changes) more for each change of a list that others changed since.
+    ``changes``: all changes of the containers concerned, oldest first; ``newer`` returns those recorded since its last
+    call. Cost: O(changes), and O(items + changes) more for each change of a list that others changed since.
     """
 
     def __init__(
@@ -270,9 +292,9 @@ class Unwinding:
     def run(
         self, chosen: Callable[[Change], bool], there: Callable[[Change], bool] | None = None
     ) -> tuple[list[Change], list[Change]]:
-        """Take back what is chosen and not taken back yet; (done, conflicts), newest first.
+        """Undo the chosen changes that are not undone yet.
 
-        ``there``: is the container of a change still where it can be reached?
+        Returns (done, conflicts), newest first. ``there``: is the container of a change still reachable?
         """
         done: list[Change] = []
         conflicts: list[Change] = []
@@ -289,7 +311,7 @@ class Unwinding:
         return done, conflicts
 
     def _stays(self, change: Change) -> None:
-        # one more that lies above whatever of its container is still to be taken back
+        """Count a change that stays, above what is still to be undone."""
         if change._shape != "whole":
             node = id(change._node)
             self._above[node] = self._above.get(node, 0) + 1
@@ -331,7 +353,7 @@ class Unwinding:
         return None if container is None else _fitted_in_list(done, list.__len__(container), later, self._gone)
 
     def _catch_up(self, change: Change, scope: Scope | None) -> None:
-        # what was recorded meanwhile: our own step, and what others did
+        """Take in what was recorded meanwhile: our own step, and what others did."""
         for new in self._newer():
             self._seen = max(self._seen, new.seq)
             self._by_node.setdefault(id(new._node), []).append(new)

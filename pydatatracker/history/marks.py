@@ -1,6 +1,6 @@
-"""Marks: the last change of each item of a list, carried through the records that leave the ring.
+"""Marks: the last change of each list item, for records that are dropped.
 
-`tracking_remember_last` keeps them for a list as it was at the oldest record that the ring holds. `back` goes from the
+`tracking_remember_last` keeps them for a list as it was at the oldest record that the ring holds. `back` leads from the
 present to that point.
 """
 
@@ -13,7 +13,10 @@ __all__ = ["back", "mark", "marks_before"]
 
 
 def marks_before(size: int, later: list[Change]) -> list[Change | None]:
-    """Marks of a list that holds size items after the later changes, newest first: nothing known yet. O(later)."""
+    """Return empty marks of a list as it was before the later changes.
+
+    ``size``: its items after them; ``later``: newest first. O(later).
+    """
     now = [-1] * size
     for change in later:
         back(now, operation(change))
@@ -21,7 +24,10 @@ def marks_before(size: int, later: list[Change]) -> list[Change | None]:
 
 
 def mark(marks: list[Change | None], change: Change) -> None:
-    """Note change at the items that it touched. O(1), or O(items of the change)."""
+    """Note a change at the items that it touched.
+
+    O(1), or O(items of the change).
+    """
     done = operation(change)
     if done.shape == "order":
         marks[:] = [marks[old] for old in done.new]
@@ -46,7 +52,10 @@ def mark(marks: list[Change | None], change: Change) -> None:
 
 
 def back(now: list[int], done: Operation) -> list[int]:
-    """Take a list of present indices back before a record; the present indices of the items it changed."""
+    """Rewind a list of present indices over one operation.
+
+    Items that are gone now come in as -1. Returns the present indices of the items that the operation changed.
+    """
     if done.shape == "order":
         after = list(now)
         for new, old in enumerate(done.new):

@@ -1,4 +1,7 @@
-"""What every tracked container can do with its history; the work is done one module each, imported when first asked."""
+"""The history methods of every tracked container.
+
+The work is done in one module each, which is imported on first use.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ __all__ = ["HistoryMixin"]
 
 
 class HistoryMixin:
-    """Time travel, undo, blame, patches of a tracked container."""
+    """Time travel, undo, blame and patches of a tracked container."""
 
     __slots__ = ()
 
     def tracking_state_at(self, point: Point) -> Any:
-        """Return plain data as this container was at a seq, just after a change, or at a time.
+        """Return plain data as this container was at a point in the past.
 
-        A dict, list or set, what is in it included; of an object with tracked attributes a dict. O(result +
-        changes undone). Raises HistoryLostError, which says how many changes are missing, if the point is
-        older than what is kept.
+        A point is a seq, a change (the state just after it), or a time. The result is a dict, list or set with
+        everything in it; for an object with tracked attributes a dict. O(result + changes undone). Raises
+        HistoryLostError, which says how many changes are missing, if the point is older than what is kept.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict(port=80)
@@ -39,12 +42,14 @@ class HistoryMixin:
         return rewind.state_at(self, points.seq_of(self, point))
 
     def tracking_blame(self, pointer: str | None = None) -> Any:
-        """Return the last change of the place at pointer (None if none is known); without one, {pointer: change}.
+        """Return the last change of the value at pointer, None if none is known.
 
-        A list item is followed through shifts and sorts. A place that came with a whole container was last changed
-        by what brought that. Of places that are gone only keys of containers that are still there are listed.
-        With ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree).
-        Raises ValueError for what is no pointer (RFC 6901).
+        Without a pointer, return {pointer: change} for all paths with a known change.
+
+        A list item is followed through shifts and sorts. A value that arrived inside a container was last changed by
+        what stored that container. Of removed values only keys of containers that still exist are listed. With
+        ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree). Raises ValueError
+        for an invalid pointer (RFC 6901).
 
         >>> from pydatatracker import TrackedList, tracking_actor
         >>> l = TrackedList(["a", "b"])
@@ -63,7 +68,9 @@ class HistoryMixin:
         return next(blame.history_of(self, pointer), None)
 
     def tracking_history(self, pointer: str) -> list[ChangeLogEntry]:
-        """Return all changes of the place at pointer that are known, oldest first. As tracking_blame.
+        """Return all known changes of the value at pointer, oldest first.
+
+        Costs and raises what `tracking_blame` does.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict()
@@ -78,9 +85,9 @@ class HistoryMixin:
         return list(blame.history_of(self, pointer))[::-1]
 
     def tracking_verify(self) -> Difference | None:
-        """Return the first place where the records and the data here and below differ; None if the log is true.
+        """Return the first difference between records and data, or None.
 
-        So writes are found that went round the container in C (``dict.__setitem__(d, k, v)``, ``list.append(l, x)``,
+        It finds writes that bypassed tracking in C (``dict.__setitem__(d, k, v)``, ``list.append(l, x)``,
         ``heapq.heappush(l, x)``): where a record says what must be there, and by the number of items. O(items +
         records).
 
@@ -101,12 +108,13 @@ class HistoryMixin:
     def tracking_patch(
         self, since: Point | None = None, until: Point | None = None, *, inverse: bool = False, test: bool = False
     ) -> list[dict[str, Any]]:
-        """Return JSON Patch operations (RFC 6902), made from the records, that lead from one state to a later one.
+        """Return the JSON Patch (RFC 6902) from one state to a later one.
 
-        Points are as for tracking_state_at; None is the birth, and now. ``inverse=True``: back from until to since.
-        ``test=True``: each replace, remove and move comes after a ``test`` of what is there. What a pointer cannot
-        name (below a set, or a key that is no str) is told by replacing the nearest container above whole.
-        O(items + changes + size of their values). Raises HistoryLostError, ValueError for since after until.
+        It is made from the records. Points are as for `tracking_state_at`; None is the birth of the container, and now.
+        ``inverse=True``: back from until to since. ``test=True``: before each replace, remove and move comes a ``test``
+        of what is there. For what a pointer cannot name (below a set, or below a key that is not a str), the nearest
+        container above is replaced as a whole. O(items + changes + size of their values). Raises HistoryLostError, and
+        ValueError if since is after until.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict(port=80)
@@ -119,10 +127,11 @@ class HistoryMixin:
         return patch(self, _seq(self, since), _seq(self, until), inverse=inverse, test=test)
 
     def tracking_apply_patch(self, operations: Iterable[Mapping[str, Any]]) -> None:
-        """Apply JSON Patch operations (RFC 6902): all of them, or none and PatchError says which was wrong and why.
+        """Apply JSON Patch operations (RFC 6902): all of them, or none.
 
-        They are a transaction, made by the ordinary methods. A step below an object is an attribute name; the path
-        "" replaces the contents of this container. O(operations + size of their values).
+        PatchError says which one was wrong, and why. The operations are a transaction and use the ordinary methods. A
+        segment below an object is an attribute name; the path "" replaces the contents of this container. O(operations
+        + size of their values).
 
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([80])
@@ -135,10 +144,11 @@ class HistoryMixin:
         apply_patch(self, operations)
 
     def tracking_net_changes(self, since: Point | None = None) -> list[NetChange]:
-        """Return what is different from the state at a point: at most one change a place, none that was set back.
+        """Return the differences from the state at a point, one for each path.
 
-        Each has path, pointer, action, before, after (plain data) and ``change``, the last one that touched the place.
-        Items of lists are followed through shifts. O(items + changes). Raises HistoryLostError.
+        What was changed and set back is not listed. Each difference has path, pointer, action, before, after (plain
+        data) and ``change``, the last one that touched the path. Items of lists are followed through shifts. O(items +
+        changes). Raises HistoryLostError.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict(a=1, b=2)
@@ -152,10 +162,10 @@ class HistoryMixin:
         return net_changes(self, _seq(self, since))
 
     def tracking_merge_patch(self, since: Point | None = None) -> Any:
-        """Return the JSON Merge Patch (RFC 7396) that leads from the state at a point to the present one.
+        """Return the JSON Merge Patch (RFC 7396) from the state at a point to now.
 
-        Lists and sets are replaced whole, removed keys are None. O(items + changes). Raises HistoryLostError,
-        and ValueError for what it cannot say: None as a new value of a key, a key that is no str.
+        Lists and sets are replaced as a whole, removed keys are None. O(items + changes). Raises HistoryLostError, and
+        ValueError for what a merge patch cannot express: None as a new value of a key, and a key that is not a str.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict(a=1, b=2)
@@ -169,12 +179,14 @@ class HistoryMixin:
         return merge_patch(self, _seq(self, since))
 
     def tracking_undo(self, n: int = 1) -> list[ChangeLogEntry]:
-        """Take back the last n steps at or below this container; returns the changes taken back, newest first.
+        """Undo the last n steps at or below this container.
 
-        A step is a change, or a transaction as a whole. Undoing is recorded, with the method ``tracking_undo``;
-        what comes back are the same objects. Fewer than n, or none, if there is no more to undo. O(1) a change,
-        or O(items of the change); the first call reads the log. Raises UndoConflictError if something wrote
-        round the container, HistoryLostError if all that is left to undo is no longer kept.
+        Returns the changes that were undone, newest first; fewer than n, or none, if there is no more to undo.
+
+        A step is a change, or a whole transaction. Undoing is recorded, with the method ``tracking_undo``; values that
+        return are the same objects. O(1) for each change, or O(items of the change); the first call reads the log.
+        Raises UndoConflictError if something bypassed tracking, HistoryLostError if everything left to undo is no
+        longer kept.
 
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([1])
@@ -189,7 +201,9 @@ class HistoryMixin:
         return undo.undo(self, n)
 
     def tracking_redo(self, n: int = 1) -> list[ChangeLogEntry]:
-        """Do again the last n steps that were undone; a fresh change empties what can be redone. As tracking_undo.
+        """Redo the last n steps that were undone.
+
+        A new change clears what can be redone. Returns, costs and raises what `tracking_undo` does.
 
         >>> from pydatatracker import TrackedList
         >>> l = TrackedList([1])
@@ -204,10 +218,10 @@ class HistoryMixin:
         return undo.redo(self, n)
 
     def tracking_revert_to(self, point: Point) -> list[ChangeLogEntry]:
-        """Bring everything back to how it was at a seq, a change or a time; returns what was taken back.
+        """Bring everything back to how it was at a seq, a change or a time.
 
-        Recorded as one transaction, which is one step to undo. O(changes since). Raises HistoryLostError if the
-        point is older than what is kept; nothing is done then.
+        Returns the changes that were undone. It is recorded as one transaction, which is one step to undo. O(changes
+        since). Raises HistoryLostError if the point is older than what is kept; then nothing is changed.
 
         >>> from pydatatracker import TrackedDict
         >>> d = TrackedDict(a=1)
@@ -230,11 +244,13 @@ class HistoryMixin:
         transaction: str | None = None,
         since: Point | None = None,
     ) -> list[ChangeLogEntry]:
-        """Take back only the changes that match; returns those that it cannot, as later ones touched the same place.
+        """Undo only the changes that match.
 
-        ``path`` is a glob over pointers, of a bulk call it takes the rows that match; ``since`` takes what came
+        Returns the matching changes that cannot be undone, because later ones touched the same location.
+
+        ``path`` is a glob over pointers; of a bulk call it selects the rows that match. ``since`` selects what came
         after a point. Later changes of others stay, and items of lists are followed through them. Recorded as one
-        transaction. O(changes of the tree), and O(items + changes) for a change of a list others changed since.
+        transaction. O(changes of the tree), and O(items + changes) for a change of a list that others changed since.
 
         >>> from pydatatracker import TrackedDict, tracking_actor
         >>> d = TrackedDict(a=1, b=1)

@@ -1,8 +1,10 @@
-"""What is different since then, place by place: at most one change each, and as a merge patch (RFC 7396).
+"""Net changes: what differs from a state in the past, path by path.
 
-The container is taken back beside a copy of its present state. A place whose slot was stored to is compared
-whole, then and now; below one that was not, the same container has been there all the time, and its places are
-compared in turn. Items of lists are followed by tokens: every item has one, a shift moves it, a removal takes it.
+Each path has at most one change; `merge_patch` gives the same as a merge patch (RFC 7396).
+
+The container is rewound beside a copy of its present state. A slot that was stored to is compared as a whole, then and
+now; below one that was not, the same container has been there all the time, and its slots are compared in turn. Items
+of lists are followed by tokens: every item has one, a shift moves it, a removal removes it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class NetChange:
-    """What became of one place: plain data before and after, and the last change that touched it."""
+    """The difference at one path: the plain data before and after.
+
+    ``change`` is the last change that touched it.
+    """
 
     path: Path
     pointer: str
@@ -40,15 +45,17 @@ class NetChange:
 
 
 def net_changes(container: Any, since: int | None = None) -> list[NetChange]:
-    """Return what is different from the state after change since, at most one change a place, in document order.
+    """Return the differences from the state after change since.
 
-    What was set and set back is not there; what was added is one change with all that it holds now. A list is told
-    item by item, an item known through shifts, with its index as it is now (one that was removed: as it was then);
-    a list whose items changed their order is one update. ``change`` is the last that touched the place or what is in
-    it. since=None: the birth of the container.
+    At most one for each path, in document order. ``since=None``: the birth of the container.
 
-    O(items of container + changes). Raises HistoryLostError if records that are needed are no longer kept,
-    ValueError if a value that changed holds itself, TypeError for what is no seq.
+    What was set and set back is not listed; what was added is one difference with everything that it holds now. A list
+    is compared item by item. An item is known through shifts and has its index as it is now (a removed one: as it was
+    then); a list whose items changed their order is one update. ``change`` is the last that touched the value or
+    anything in it.
+
+    O(items of container + changes). Raises HistoryLostError if records that are needed are no longer kept, ValueError
+    if a value that changed holds itself, TypeError for anything but a seq.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict(a=1, b=2)
@@ -61,11 +68,11 @@ def net_changes(container: Any, since: int | None = None) -> list[NetChange]:
 
 
 def merge_patch(container: Any, since: int | None = None) -> Any:
-    """Return the RFC 7396 merge patch that leads from the state after change since to the present one.
+    """Return the RFC 7396 merge patch from the state after since to now.
 
-    Made from the net changes: objects merged, what was removed null, lists and sets replaced whole; {} if nothing
-    changed. Of a list or set it is all of it. Costs and raises what net_changes does; ValueError also for what a
-    merge patch cannot say: None as a new value of a key (null removes), and a key that is no str.
+    It is made from the net changes: objects are merged, removed keys are null, lists and sets are replaced as a whole;
+    {} if nothing changed. For a list or set it is all of it. Costs and raises what `net_changes` does; ValueError also
+    for what a merge patch cannot express: None as a new value of a key (null removes it), and a key that is not a str.
 
     >>> from pydatatracker import track
     >>> d = track({"a": 1, "cfg": {"ports": [80], "on": True}})
@@ -99,7 +106,7 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
 
 
 def _merging(before: Any, after: Any, place: Path) -> Any:
-    """Return what makes after of before."""
+    """Return the merge patch that turns before into after."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return _sayable(after, place)
     made: dict[str, Any] = {}
@@ -112,7 +119,10 @@ def _merging(before: Any, after: Any, place: Path) -> Any:
 
 
 def _sayable(value: Any, place: Path, in_list: bool = False) -> Any:
-    """Return value; raise ValueError if setting it needs a null, or a key that is no str."""
+    """Return value, if a merge patch can store it.
+
+    Raises ValueError for a null outside of a list, and for a key that is not a str.
+    """
     if value is None and not in_list:
         raise ValueError(f"None at {to_pointer(place)!r} cannot be set by a merge patch, where null removes; use patch")
     if isinstance(value, dict):
@@ -199,7 +209,7 @@ class _Comparison:
     # ---- forward again
 
     def _below(self, now: Any, path: Path, above: frozenset[int]) -> Iterator[NetChange]:
-        """Yield what is different in a container that was at this place all the time."""
+        """Yield the differences in a container that was at this path all the time."""
         tracker = self._ids.get(id(now))
         if tracker is None or tracker in above or self._is_clean(now):
             return
@@ -246,7 +256,7 @@ class _Comparison:
     def _gap(
         self, then: list[Any], now: list[Any], touched: _Touched, path: Path, olds: range, news: range
     ) -> Iterator[NetChange]:
-        """Yield what became of items that went, and of those that came, between two that stayed."""
+        """Yield the items removed and added between two that stayed."""
         # what came back as it was is nothing
         while olds and news and alike(then[olds[0]], now[news[0]]):
             olds, news = olds[1:], news[1:]
@@ -290,7 +300,7 @@ def _items(state: Any) -> Any:
 
 
 def _note_list(tokens: list[_Token], change: Change, shape: str, entry: Any) -> None:
-    """Take the tokens of a list's items back over one change, marking those that it touched."""
+    """Rewind the tokens of a list over one change, marking those it touched."""
     if shape in ("sort", "order", "reverse"):
         now = list(tokens)
         for new, old in enumerate(change._order):

@@ -1,12 +1,12 @@
-"""JSON patches (RFC 6902) from records: what was done since then, as operations for a plain copy somewhere else.
+"""JSON patches (RFC 6902) from records: what was done, as operations.
 
-The container is taken back newest change first. At every change its plain state is at hand just after it (the
-values that forward operations set) and just before it (those of inverse operations), whatever has become of
-the values since. Operations come out newest first, and are turned round for the forward patch.
+The container is rewound, newest change first. At every change its plain state is at hand just after it (the values that
+forward operations set) and just before it (those of inverse operations), whatever has become of the values since. The
+operations come out newest first, and are reversed for the forward patch.
 
-What a pointer cannot name (below a set, below a key that is no str) is told by replacing the nearest container
-above whole. Such a replacement stays open while older changes come: one that lies inside it needs no operation
-of its own, and one that moves its place closes it. So n changes of a set cost one copy of it, not n.
+For what a pointer cannot name (below a set, below a key that is not a str), the nearest container above is replaced as
+a whole. Such a replacement stays open while older changes follow: one that lies inside it needs no operation of its
+own, and one that moves its location closes it. So n changes of a set cost one copy of it, not n.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ Operation = dict[str, Any]
 def patch(
     container: Any, since: int | None = None, until: int | None = None, *, inverse: bool = False, test: bool = False
 ) -> list[Operation]:
-    """Return RFC 6902 operations that lead from the state after change since to that after change until.
+    """Return the RFC 6902 operations from one state to a later one.
 
-    They are made from the records, change by change: applied to ``plain_copy(state_at(container, since))``, which
-    like JSON has no shared parts, they give the state at until. None is the birth of the container, and now.
-    ``inverse=True``: back from until to since. ``test=True``: before every replace, remove and move a ``test``
-    of the value that is there. Values are plain copies, one for each operation; a set stays a set, and below
-    a set or a key that is no str the nearest container above is replaced whole. Elements of sets are not looked into.
+    They lead from the state after change since to that after change until; None is the birth of the container, and now.
+    They are made from the records, change by change: applied to ``plain_copy(state_at(container, since))``, which like
+    JSON has no shared parts, they give the state at until.
 
-    O(items of container + changes + size of their values). Raises HistoryLostError if records that are needed
-    are no longer kept, ValueError if since is after until or a value holds itself, TypeError for what is no seq.
+    ``inverse=True``: back from until to since. ``test=True``: before every replace, remove and move comes a ``test`` of
+    the value that is there. Values are plain copies, one for each operation; a set stays a set, and below a set or a
+    key that is not a str the nearest container above is replaced as a whole. Elements of sets are not looked into.
+
+    O(items of container + changes + size of their values). Raises HistoryLostError if records that are needed are no
+    longer kept, ValueError if since is after until or a value holds itself, TypeError for anything but a seq.
 
     >>> from pydatatracker import track
     >>> d = track({"ports": [80]})
@@ -55,7 +57,10 @@ def patch(
 
 
 class _Value:
-    """A plain value for several operations: the first gets it, the others copies."""
+    """A plain value for several operations.
+
+    The first one gets it, the others copies.
+    """
 
     __slots__ = ("_taken", "_value")
 
@@ -71,7 +76,10 @@ class _Value:
 
 
 class _Edit:
-    """One operation at a step below a container, or on a container itself: add, remove, replace, move."""
+    """One operation on a container, or at a segment below it.
+
+    add, remove, replace or move.
+    """
 
     __slots__ = ("frm", "moved", "new", "old", "op", "step")
 
@@ -90,7 +98,7 @@ class _Edit:
         return other
 
     def operations(self, base: Path, test: bool) -> list[Operation]:
-        """Return it as it is written below base, after a test of what is there if asked."""
+        """Return it as it is written below base, after a test if requested."""
         place = base if self.step is None else (*base, self.step)
         source = (*base, self.frm) if self.op == "move" else place
         written: list[Operation] = []
@@ -107,7 +115,7 @@ class _Edit:
 
 
 def _same_as_itself(value: Any) -> bool:
-    # a test of nan fails whatever is there; one in a container may
+    """Return False for nan and what holds it: a test of it fails."""
     if isinstance(value, float):
         return value == value
     if isinstance(value, dict):
@@ -157,7 +165,10 @@ class _Writer:
         ]
 
     def _just_after(self, state: Any, change: Change) -> list[_Edit]:
-        """Note the operations of change, whose container is in state; return those that want old values yet."""
+        """Note the operations of a change, whose container is in state.
+
+        Returns those that still need their old values.
+        """
         edits = _edits(change, state)
         exact, whole = self._targets(state, change, edits is None)
         for path in whole:
@@ -184,9 +195,10 @@ class _Writer:
         return edits
 
     def _targets(self, state: Any, change: Change, is_whole: bool) -> tuple[list[Path], list[Path]]:
-        """Return the places of a container that a pointer names, and those above where none does.
+        """Return the paths of a container that a pointer names, and replacements.
 
-        What lies in a container that is replaced whole, now or by a later change, is left out.
+        The second are the paths above it where none does. What lies in a container that is replaced as a whole, now or
+        by a later change, is left out.
         """
         exact: list[Path] = []
         whole: set[Path] = set()
@@ -208,7 +220,7 @@ class _Writer:
         )
 
     def _walk(self, path: tuple[Any, ...]) -> tuple[Path, Any]:
-        """Return path as far as a pointer leads, and what the present state holds there."""
+        """Return a path as far as a pointer leads, and what is there now."""
         at = self.walk.root
         for n, step in enumerate(path):
             if not _names(at, step):
@@ -220,7 +232,10 @@ class _Writer:
         return self._walk(path)[1]
 
     def _close(self, affected: Path) -> None:
-        """An older change moves or makes what is at or below affected: replacements there take in no more."""
+        """Close the replacements at or below a path.
+
+        An older change moves or creates what is there, so they cover no more changes.
+        """
         for path in self.below.pop(affected, ()):
             replaced = self.open.pop(path)
             if self.need_old:
@@ -231,16 +246,17 @@ class _Writer:
 
 
 def _names(held: Any, step: Any) -> bool:
-    """Return True if a pointer can name this step below what is held, and something is there."""
+    """Return True if a pointer can name this segment, and something is there."""
     if isinstance(held, dict):
         return addressable(step) and step in held
     return isinstance(held, list) and type(step) is int and 0 <= step < len(held)
 
 
 def _edits(change: Change, state: Any) -> list[_Edit] | None:
-    """Return a change as operations below its container, oldest first; None if the container is to be replaced whole.
+    """Return a change as operations below its container, oldest first.
 
-    state is that of the container just after the change. O(change); O(items) for sort and reverse.
+    None if the container has to be replaced as a whole. ``state`` is that of the container just after the change.
+    O(change); O(items) for sort and reverse.
     """
     shape = change._shape
     if isinstance(state, set):
@@ -290,7 +306,10 @@ def _list_edits(change: Change, shape: str, state: list[Any]) -> list[_Edit] | N
 
 
 def _moves(order: tuple[int, ...], state: list[Any]) -> list[_Edit] | None:
-    """Return the fewest moves that make this order (new position -> old position), None if a replace is shorter."""
+    """Return the fewest moves that make this order.
+
+    ``order``: new position -> old position. None if a replace is shorter.
+    """
     if len(order) != len(state):
         return None
     staying = _longest_rising(order)
@@ -309,7 +328,10 @@ def _moves(order: tuple[int, ...], state: list[Any]) -> list[_Edit] | None:
 
 
 def _longest_rising(order: tuple[int, ...]) -> set[int]:
-    """Return the values of a longest rising part of a permutation. O(n log n)."""
+    """Return the values of a longest rising part of a permutation.
+
+    O(n log n).
+    """
     tails: list[int] = []  # tails[n]: the smallest value that a rising part of n + 1 values ends with
     before: dict[int, int] = {}
     for value in order:

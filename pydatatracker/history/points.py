@@ -1,4 +1,4 @@
-"""Points in the past: a seq, a change (just after it), or a datetime, as the seq that they mean."""
+"""Points in the past: a seq, a change (just after it), or a time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 def micros(moment: datetime.datetime) -> int:
-    """Whole microseconds since 1970; a naive datetime is local time. O(1)."""
+    """Return whole microseconds since 1970; a naive datetime is local time."""
     return (moment - _EPOCH if moment.tzinfo else moment.astimezone() - _EPOCH) // _MICROSECOND
 
 
 def seq_of(container: Any, point: Point) -> int:
-    """Return the seq of the newest change at or before point. O(1), for a datetime O(changes since).
+    """Return the seq of the newest change at or before a point.
 
-    Raises TypeError for what is no point.
+    O(1), for a datetime O(changes since). Raises TypeError for anything but a point.
     """
     if isinstance(point, ChangeLogEntry):
         return point.seq

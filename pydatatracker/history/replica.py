@@ -1,7 +1,7 @@
-"""Replicas: containers that follow a log, change by change, in this process or in another.
+"""Replicas: containers that follow a log, change by change.
 
-What was recorded in memory or as JSON lines rebuilds the same value here. `Replica` applies changes in order and once
-each, `replay` returns the value that a whole log describes.
+What was recorded, in memory or as JSON lines, in this process or another, rebuilds the same value. `Replica` applies
+changes in order and once each, `replay` returns the value that a whole log describes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ __all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "empty_for", "
 
 
 def apply_change(container: Any, change: Line) -> None:
-    """Do to a container what a change says: one of this process, a dict of to_dict, or a JSON line.
+    """Apply one change to a container: a change, a dict or a JSON line.
 
-    ``container`` is tracked or plain. The change is applied at all its places; its values are copies, as they were
-    just after it. O(change), and for a change in memory that holds containers and is not the newest O(records).
-    Raises ReplicaError if the place does not hold what the log says was there, and GapError for a gap line;
-    nothing is done then. ``lock`` and ``unlock`` are of the source, and change no data.
+    A change of this process, a dict that `to_dict` made, or a line of a log. ``container`` is tracked or plain. The
+    change is applied at all its paths, with copies of its values as they were just after it. O(change); O(records) for
+    a change in memory that holds containers and is not the newest.
+
+    Raises ReplicaError if the container does not hold what the log says was there, and GapError for a gap line; then
+    nothing was changed. ``lock`` and ``unlock`` concern the source alone, and change no data.
 
     >>> from pydatatracker import TrackedDict
     >>> source, copy = TrackedDict(), {}
@@ -40,10 +42,10 @@ def apply_change(container: Any, change: Line) -> None:
 
 
 class Replica:
-    """A container that follows a log: applies changes in order, once each.
+    """A container that follows a log: changes are applied in order, once each.
 
-    ``apply`` returns False for a change that came already, and raises GapError at a gap and ReplicaError for one
-    that comes too late or does not fit. ``seq`` is the newest applied. Remembers the last 100,000 seqs.
+    ``apply`` returns False for a change that was applied before, and raises GapError at a gap and ReplicaError for one
+    that comes too late or does not fit. ``seq`` is the newest that was applied. The last 100,000 seqs are remembered.
 
     >>> from pydatatracker import TrackedList
     >>> source = TrackedList()
@@ -62,7 +64,10 @@ class Replica:
         self._known: set[int] = set()
 
     def apply(self, change: Line) -> bool:
-        """Apply one change; False if it was applied before. As apply_change."""
+        """Apply one change; return False if it was applied before.
+
+        Costs and raises what `apply_change` does.
+        """
         step = quick_step(change) if isinstance(change, LogLine) else None
         return self._apply(step or step_of(change))
 
@@ -93,12 +98,14 @@ def replay(
     *,
     root: str | None = None,
 ) -> Any:
-    """Return the value that a log describes, as plain data: a dict, list or set; of an object with attributes a dict.
+    """Return the value that a log describes, as plain data.
 
-    ``lines``: changes, dicts, JSON lines, or the path of a log (lines that cannot be read are an error; they are
-    sorted by seq, as threads write theirs when they come to it). ``at``: the
-    state just after that seq, or at that time. What comes twice is applied once. A log of several containers
-    needs ``root``, the id of one. O(log). Raises ReplicaError, GapError, LogFormatError.
+    A dict, list or set; for an object with attributes a dict. O(log). Raises ReplicaError, GapError, LogFormatError.
+
+    :param lines: changes, dicts, JSON lines, or the path of a log. Lines of a file are sorted by seq, as threads write
+        theirs in any order; lines that cannot be read are an error. What occurs twice is applied once.
+    :param at: the state just after that seq, or at that time.
+    :param root: the id of one container; needed if the log has several.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict(a=1)
@@ -149,9 +156,10 @@ _SET_METHODS = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHOD
 
 
 def empty_for(first: Line) -> Any:
-    """Return the empty dict, list or set that a log begins with whose first line is this one. O(line).
+    """Return the empty container that a log with this first line starts from.
 
-    An empty container needs no init line: its first change says what it is. Raises what `apply_change` does.
+    A dict, list or set. An empty container needs no init line: its first change says what it is. O(line). Raises what
+    `apply_change` does.
 
     >>> from pydatatracker import TrackedList
     >>> source = TrackedList()

@@ -1,7 +1,7 @@
-"""Steps: one change with plain values of its own, whatever form the change came in.
+"""Steps: one change with plain values of its own, whatever its form.
 
-A log reaches a replica as changes of this process, dicts, JSON lines or lines that a reader gave out. Each becomes one
-`Step`, whose values are as they were just after the change and are shared with nobody.
+A log reaches a replica as changes of this process, dicts, JSON lines or lines that a reader yields. Each becomes one
+`Step`, whose values are as they were just after the change and are shared with nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ class Step:
 
     @property
     def is_slot(self) -> bool:
-        """True if it changed one key, index, element or attribute: the last part of its path."""
+        """True if it changed one key, index, element or attribute.
+
+        It is the last segment of its path.
+        """
         return self.action != "init" and (self.before is not MISSING or self.after is not MISSING)
 
     def __str__(self) -> str:
@@ -69,18 +72,19 @@ class Step:
 
 
 def step_of(line: Line) -> Step:
-    """Return the step of a line. O(values), for a change in memory that holds containers O(records).
+    """Return the step of a line.
 
-    Raises GapError for a gap, ReplicaError for anything else that is not a change, TypeError for other objects.
+    O(values); O(records) for a change in memory that holds containers. Raises GapError for a gap, ReplicaError for
+    anything else that is not a change, TypeError for other objects.
     """
     return _settled(_entry_of(line))
 
 
 def quick_step(line: LogLine) -> Step | None:
-    """Return the step of a line that changes one place, from its head; None for all others.
+    """Return the step of a line that changes one slot, else None.
 
-    It takes a third of the time of `step_of`. Its ``top`` is the type of the container that changed, which only the
-    first line of a log needs to know better.
+    It needs a third of the time of `step_of`, because it uses the head of the line. Its ``top`` is the type of the
+    container that changed; only the first line of a log has to know better.
     """
     head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
@@ -108,9 +112,9 @@ def quick_step(line: LogLine) -> Step | None:
 
 
 def steps_of(lines: Iterable[Line]) -> Iterator[Step]:
-    """Yield the steps of lines in their order; blank lines are skipped. Raises what `step_of` does.
+    """Yield the steps of lines in their order; blank lines are skipped.
 
-    The changes of one container of this process cost O(records) together.
+    Raises what `step_of` does. The changes of one container of this process cost O(records) together.
     """
     if isinstance(lines, list) and lines and all(isinstance(each, ChangeLogEntry) and _is_live(each) for each in lines):
         changes: list[ChangeLogEntry] = lines
@@ -175,7 +179,10 @@ def _settled(change: ChangeLogEntry) -> Step:
 
 
 def _settle_all(changes: list[ChangeLogEntry]) -> Iterator[Step]:
-    """Return the steps of changes of one container, which is rewound once for all of them."""
+    """Return the steps of changes of one container.
+
+    It is rewound once for all of them.
+    """
     container = changes[-1].viewer.container
     rewind = Rewind(container) if container is not None else None
     found = []
@@ -214,7 +221,10 @@ def _is_live(change: ChangeLogEntry) -> bool:
 
 
 def _check_types(step: Step) -> None:
-    """Raise TypeError or ValueError for fields that no writer of ours makes: a log may come from anywhere."""
+    """Raise TypeError or ValueError for a field of the wrong type.
+
+    No writer of ours makes one, but a log may come from anywhere.
+    """
     for name, kind in _TYPES.items():
         if type(getattr(step, name)) is not kind:
             raise TypeError(f"{name} is a {type(getattr(step, name)).__name__}, not a {kind.__name__}")
@@ -241,9 +251,10 @@ def _plain_now(value: Any) -> Any:
 
 
 def copied(value: Any, made: dict[int, Any]) -> Any:
-    """Return value as plain data with containers of its own; all other objects are shared. O(size).
+    """Return a value as plain data with containers of its own.
 
-    ``made`` has the copies made so far, by the id of what they copy: one container is copied once.
+    All other objects are shared. O(size). ``made`` has the copies made so far, by the id of what they copy: one
+    container is copied once.
     """
     if id(value) in made:
         return made[id(value)]

@@ -1,4 +1,4 @@
-"""Transactions: a block whose changes are made as one, or taken back as one."""
+"""Transactions: a block whose changes are made, or rolled back, together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["RollbackConflictError", "tracking_transaction"]
 
 
 class RollbackConflictError(RuntimeError):
-    """A rollback met later changes of others to the same places, and left those alone; ``changes`` stay made."""
+    """A rollback met later changes of others, and left those alone.
+
+    ``changes`` are the ones that could not be rolled back.
+    """
 
     def __init__(self, message: str, changes: list[ChangeLogEntry]) -> None:
         super().__init__(message)
@@ -24,16 +27,18 @@ class RollbackConflictError(RuntimeError):
 
 
 class tracking_transaction(_core.Transaction):
-    """Make the changes of a block as one: they share ``change.transaction``; an exception takes them back.
+    """Make the changes of a block as one; an exception rolls them back.
 
-    Taken back is what the block itself did, in its task or thread (tasks started in it included), newest first,
-    recorded with the method ``rollback``; the exception goes on. What somebody else changed at the same place
-    since then stays: RollbackConflictError, from the exception, lists the changes that could not be taken back.
-    Observers are told after the commit, in order, and of nothing that was rolled back, unless they were added
-    with ``when="immediate"``. A transaction in a transaction is a savepoint. ``roots``: only what happens at or
-    below these containers is part of it. ``message`` becomes ``change.context["message"]``.
+    The changes share ``change.transaction``. A rollback undoes what the block itself did, in its task or thread (tasks
+    started in it included), newest first, recorded with the method ``rollback``; then the exception continues. What
+    others changed at the same location since then stays: RollbackConflictError, raised from the exception, lists the
+    changes that could not be rolled back.
 
-    Entering and leaving costs some microseconds, a change in any tracked container meanwhile about 0.2 us more.
+    Observers are notified after the commit, in order, and not at all of what was rolled back, unless they were added
+    with ``when="immediate"``. A transaction in a transaction is a savepoint. ``roots``: only what happens at or below
+    these containers is part of it. ``message`` becomes ``change.context["message"]``.
+
+    Entering and leaving costs some microseconds; meanwhile a change in any tracked container costs about 0.2 us more.
 
     >>> from pydatatracker import TrackedDict
     >>> account = TrackedDict(balance=10)
@@ -69,15 +74,18 @@ class tracking_transaction(_core.Transaction):
 
     @property
     def changes(self) -> list[ChangeLogEntry]:
-        """What the block did and did not take back again, oldest first. O(changes since it began)."""
+        """What the block did and did not undo again, oldest first.
+
+        O(changes since it began).
+        """
         found = [change for _, change, own in self._entries() if own] if self.is_open else []
         gone = cancelled(found)
         return [change for change in found if change.seq not in gone]  # type: ignore[misc]
 
     def rollback(self) -> None:
-        """Take back what the block did so far; it goes on. O(changes since it began).
+        """Undo what the block did so far, and continue it.
 
-        Raises RollbackConflictError where others changed the same places since.
+        O(changes since it began). Raises RollbackConflictError where others changed the same location since.
         """
         if not self.is_open:
             raise RuntimeError("this transaction is over; rollback() works inside its block")

@@ -1,8 +1,8 @@
-"""Undo and redo: a stack of steps kept beside a container, made from its records when first asked.
+"""Undo and redo: stacks of steps beside a container, from its records.
 
-Undoing is a change like any other, recorded with the method ``tracking_undo`` and the seq of what it takes
-back (`ChangeLogEntry.undoes`), so the log stays append-only and true, and the stacks follow from it: what a
-record does not say of itself is a fresh change and empties the redo stack. A committed transaction is one step.
+They are made on first use. Undoing is a change like any other, recorded with the method ``tracking_undo`` and the seq
+of what it undoes (`ChangeLogEntry.undoes`). So the log stays append-only and true, and the stacks follow from it: a
+record that undoes nothing is a new change, and clears the redo stack. A committed transaction is one step.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ _REDO = _core.M_CODES["tracking_redo"]
 
 
 class UndoConflictError(RuntimeError):
-    """A change cannot be taken back: the place is not as the record left it. Nothing was done."""
+    """A change cannot be undone: its location is not as the record left it.
+
+    Nothing was changed.
+    """
 
 
 class _Stacks:
-    """What can be undone and redone at or below one container, by the records read so far.
+    """What can be undone and redone at or below one container.
 
     All logs are read that the container, or one that came into it, wrote to: what a container did while it was
-    elsewhere is undone once it is back. ``raw``: undo, redo and rollback count as changes like any other, but
-    those recorded after the start.
+    elsewhere is undone once it is back. ``raw``: undo, redo and rollback count as changes like any other, except those
+    recorded after the start.
     """
 
     def __init__(self, container: Any, raw: bool = False) -> None:
@@ -86,7 +89,7 @@ class _Stacks:
             self.logs.setdefault(id(log.ref), (log.ref, self.born))
 
     def _meet(self, value: Any) -> bool:
-        # a container that came from elsewhere has records in other logs
+        """Add the logs of a container and all below it; True if some were new."""
         before = len(self.logs)
         todo, seen = [value], set()
         while todo:
@@ -141,7 +144,7 @@ class _Stacks:
         self.touched.clear()
 
     def top(self, stack: list[Change], container: Any) -> Change | None:
-        """The newest step on a stack that concerns what is in the container now."""
+        """Return the newest step on a stack that concerns what is here now."""
         while stack:
             if _core.is_below(stack[-1]._node, container):
                 if stack is self.redo and self.touched.get(stack[-1]._node, 0) > stack[-1].seq:
@@ -159,7 +162,7 @@ def _seq(change: Change) -> int:
 
 
 def _values(change: Change) -> list[Any]:
-    # the tracked containers that a record put somewhere or took away
+    """Return the tracked containers that a record stored or removed."""
     found: list[Any] = [change.old, change.new]
     for items in (change.old, change.new):
         if type(items) in (tuple, list) and change._shape in ("splice", "rows", "elements"):
@@ -179,12 +182,12 @@ def _stacks(container: Any) -> _Stacks:
 
 
 def undo(container: Any, n: int) -> list[ChangeLogEntry]:
-    """Do what `tracking_undo` says."""
+    """Implement `tracking_undo`."""
     return _back(container, n, "tracking_undo")
 
 
 def redo(container: Any, n: int) -> list[ChangeLogEntry]:
-    """Do what `tracking_redo` says."""
+    """Implement `tracking_redo`."""
     return _back(container, n, "tracking_redo")
 
 
@@ -219,7 +222,7 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
 
 
 def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
-    # with paths from the container, where they happened below it
+    """Return changes with their paths from the container."""
     viewer = _core.tracker(container)
     assert viewer is not None
     return [change._seen_from(viewer) for change in changes]
@@ -240,7 +243,7 @@ def _one(change: Change, method: str) -> None:
 
 
 def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
-    """Do what `tracking_revert_to` says."""
+    """Implement `tracking_revert_to`."""
     seq = seq_of(container, point)
     _require(container, seq)
     done: list[Change] = []
@@ -267,7 +270,7 @@ def _require(container: Any, seq: int) -> None:
 def revert(
     container: Any, actor: str | None, path: str | None, transaction: str | None, since: Point | None
 ) -> list[ChangeLogEntry]:
-    """Do what `tracking_revert` says."""
+    """Implement `tracking_revert`."""
     first = 0 if since is None else seq_of(container, since)
     pattern = None if path is None else compile_glob(path)
     wanted = set()
@@ -290,7 +293,10 @@ def revert(
 
 
 def _part_at(change: Change, pattern: Any, container: Any) -> Operation:
-    """Return what a change did to the places that a glob matches: of a bulk call only those rows or elements."""
+    """Return what a change did at the paths that a glob matches.
+
+    Of a bulk call only the matching rows or elements.
+    """
     done = operation(change)
     if done.shape not in ("rows", "elements") or change._node.kind == "list":
         return done
@@ -308,9 +314,9 @@ def _part_at(change: Change, pattern: Any, container: Any) -> Operation:
 def take_back_all(
     container: Any, seqs: set[int], part: Callable[[Change], Operation] = operation
 ) -> list[ChangeLogEntry]:
-    """Take back the changes with these seqs, newest first, in one transaction; return those that cannot be.
+    """Undo the changes with these seqs, newest first, in one transaction.
 
-    ``part``: of a change, what is to be taken back of it. O(records).
+    Returns those that cannot be undone. ``part``: what is to be undone of a change. O(records).
     """
     changes = _histories(container)
     if not seqs or not changes:
@@ -331,7 +337,10 @@ def take_back_all(
 
 
 def _histories(container: Any) -> list[Change]:
-    # all changes of all containers that are at or below container now, or were, wherever they were made
+    """Return all changes of all containers that are or were at or below one.
+
+    Wherever they were made.
+    """
     found: dict[int, Change] = {}
     stacks = _Stacks(container, raw=True)
     stacks.catch_up(container)

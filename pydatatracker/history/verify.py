@@ -1,4 +1,7 @@
-"""Is the log true? The records are replayed backwards from what is there; where one does not fit, something wrote."""
+"""Verification: find where the records and the data differ.
+
+The records are undone backwards from what is there; where one does not fit, something bypassed tracking.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ __all__ = ["Difference", "verify"]
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where log and data differ: pointer, what the log says, what is there, in words."""
+    """The first difference between records and data.
+
+    ``pointer`` says where, ``logged`` what the log has, ``found`` what is there, ``text`` both in a sentence.
+    """
 
     pointer: str
     logged: Any
@@ -30,7 +36,7 @@ class Difference:
 
 
 def verify(container: Any) -> Difference | None:
-    """Do what `tracking_verify` says."""
+    """Implement `tracking_verify`."""
     nodes, changes = collect(container)
     for path, each in sorted(nodes.values(), key=lambda item: [key_text(key) for key in item[0]]):
         tracker = _core.tracker(each)
@@ -42,7 +48,10 @@ def verify(container: Any) -> Difference | None:
 
 
 def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, Any, str] | None:
-    """The first difference of one container: (keys below it, logged, found, text)."""
+    """Return the first difference of one container, None if there is none.
+
+    (keys below it, logged, found, text)
+    """
     state = _core.plain(container)
     now = _core.plain(container)
     for change in reversed(changes):  # newest first
@@ -72,7 +81,10 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
 
 
 def _unlogged(now: dict[Any, Any], changes: list[Change]) -> Any:
-    # a dict keeps its order: what came in unseen stands behind what was there
+    """Return the last key of a dict that no record mentions.
+
+    A dict keeps its order: a key that was stored unseen comes after those that were there.
+    """
     known = {id(key) for change in changes for key in operation(change).keys}
     return next((key for key in reversed(now) if id(key) not in known), MISSING)
 
@@ -99,7 +111,7 @@ def _same(logged: Any, there: Any) -> bool:
 
 
 def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
-    """(key, what the log says) of the first place that is not as the record left it."""
+    """Return (key, logged) of the first slot that is not as a record left it."""
     if isinstance(state, list):
         return _list_differs(state, done)
     if isinstance(state, set):

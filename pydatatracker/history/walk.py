@@ -1,4 +1,4 @@
-"""A container's way back one change at a time, and plain copies of what it held on the way."""
+"""A container rewound change by change, and plain copies of its states."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _ATOMS = frozenset((str, int, float, bool, type(None), bytes, complex))
 
 
 def span(container: Any, since: int | None, until: int | None) -> tuple[int, int]:
-    """Return (since, until) as seqs, None as birth and now; none lies before the container's birth. O(1).
+    """Return (since, until) as seqs: None is the birth, and now.
 
-    Raises TypeError for what is no seq, ValueError if since is after until.
+    Neither lies before the container's birth. O(1). Raises TypeError for anything but a seq, ValueError if since is
+    after until.
     """
     for name, seq in (("since", since), ("until", until)):
         if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
@@ -30,10 +31,11 @@ def span(container: Any, since: int | None, until: int | None) -> tuple[int, int
 
 
 def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
-    """Return value as plain data that shares nothing: dicts, lists, sets and tuples anew, the rest as it is. O(size).
+    """Return a value as plain data that shares no container with it.
 
-    A tracked object becomes the dict of its attributes; elements of sets stay what they are. Raises ValueError if
-    value holds itself, HistoryLostError if it was not kept.
+    Dicts, lists, sets and tuples are copied, other objects are kept. A tracked object becomes the dict of its
+    attributes; elements of sets stay what they are. O(size). Raises ValueError if value holds itself, HistoryLostError
+    if it was not kept.
 
     >>> from pydatatracker import TrackedList
     >>> plain_copy({"a": TrackedList([1])})
@@ -63,13 +65,18 @@ def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
 
 
 def addressable(key: object) -> bool:
-    """Return True if a pointer finds key: a str, and no subclass that hashes or compares in its own way. O(1)."""
+    """Return True if a pointer finds a key.
+
+    It finds a str, if it is not of a subclass that hashes or compares in its own way. O(1).
+    """
     cls = type(key)
     return cls is str or (isinstance(key, str) and cls.__hash__ is str.__hash__ and cls.__eq__ is str.__eq__)
 
 
 class Walk(Rewind):
-    """A container on its way back, one change at a time in the order of all of them, so that a step costs its change.
+    """A container rewound one change at a time, in the order of all changes.
+
+    A step costs only its change.
 
     >>> from pydatatracker import TrackedList
     >>> l = TrackedList("a")
@@ -90,7 +97,10 @@ class Walk(Rewind):
         self._line_up()
 
     def newest(self) -> tuple[Node, Change] | None:
-        """Return the newest change after since that is not undone, and its container as just after it; or None."""
+        """Return the newest change that is not undone, and its container.
+
+        The container is as it was just after the change. None if there is no more after since.
+        """
         while self._heap:
             node = self._heap[0][2]
             if not node.changes or node.changes[-1].seq <= self._since:
@@ -104,7 +114,10 @@ class Walk(Rewind):
         return None
 
     def undo(self, node: Node, change: Change) -> None:
-        """Take back what newest gave. O(change + the contents of what comes back into sight)."""
+        """Undo the change that newest returned.
+
+        O(change + the contents of what it brings back).
+        """
         self._fresh = []
         node.changes.pop()
         node.last = change.seq

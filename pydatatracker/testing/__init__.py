@@ -1,8 +1,12 @@
-"""For tests: fail when tracked data changes, or changes otherwise than expected, and show the offending change.
+"""For tests: fail if tracked data changes, or changes in another way.
+
+The message shows the offending change.
 
 - ``assertions`` has the two context managers; ``watching`` collects changes with their stacks, ``expecting`` compares
   them with what was expected.
 - ``pytest_plugin`` has the hooks that pytest loads, ``pytest_section`` what they add to a report.
+
+The names in ``__all__`` are public, the modules are internal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The assertions: a block that must not change tracked data, and one that must change it as expected.
+"""The assertions: a block that must not, or must, change tracked data.
 
-The stack of each change is captured for the duration, whatever the container's own options say. It needs no pytest;
-with pytest the plugin adds what it knows to the report.
+The stack of each change is captured for the duration of the block, whatever the container's own options say. pytest is
+not required; with it, the plugin adds the changes to the report.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _STACKS = 3  # of them with all of their stack
 
 
 class ModifiedError(AssertionError):
-    """Tracked data changed though it should not have, or otherwise than expected.
+    """Tracked data changed although it should not, or not as expected.
 
-    ``changes`` are the guilty changes, oldest first (the first thousand); ``stacks`` the calls that led to each, as a
-    StackSummary. Can be pickled.
+    ``changes`` are the offending changes, oldest first (the first thousand); ``stacks`` are the calls that led to each,
+    as a StackSummary. It can be pickled.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ModifiedError(AssertionError):
 
 
 class _Block:
-    """What both have in common: a watch for the length of a block."""
+    """What both assertions share: a watch for the length of a block."""
 
     def __init__(self, containers: tuple[Any, ...]) -> None:
         __tracebackhide__ = True
@@ -84,14 +84,15 @@ def _error(lines: list[str], found: list[Guilty]) -> ModifiedError:
 
 
 class assert_unmodified(_Block):
-    """Fail if the data at or below some containers changes in the block; the message shows who did it.
+    """Fail if the data at or below some containers changes in the block.
 
-    Also what is changed and set back, or rolled back, fails. Locking is no change of data, a change that was refused
-    is none. If the block raises, its exception goes on, with a note that names the change. Works as ``async with``;
-    sees changes of all threads and tasks, however few changes the container keeps. Of a change that an observer makes
-    the stack is the one of the statement that the observer was told of, unless tracking_capture_stack is on.
+    The message shows who changed it. Also data that is changed and set back, or rolled back, fails. Locking is not a
+    change of data, and a refused change is not one either. If the block raises, its exception continues, with a note
+    that names the change. It works as ``async with`` too, and sees changes of all threads and tasks, however few
+    changes the container keeps. For a change that an observer makes, the stack is that of the statement that the
+    observer was called for, unless tracking_capture_stack is on.
 
-    O(depth of the stack) a change, and O(records since) at the end. Raises ModifiedError, an AssertionError, and
+    O(depth of the stack) for each change, and O(records since) at the end. Raises ModifiedError, an AssertionError, and
     TypeError for what is not tracked.
 
     >>> from pydatatracker import track
@@ -129,17 +130,19 @@ def _add_note(error: BaseException, note: str) -> None:
 
 
 class expect_changes(_Block):
-    """Fail unless exactly these places change in the block, each from the one value to the other.
+    """Fail unless exactly these paths change in the block, as given.
 
-    ``expected``: {pointer: (before, after)}, pointers as in RFC 6901. MISSING stands for no value, ``...`` for any, a
-    function of the value (as plain data) says whether it is right, an object such as ``pytest.approx`` decides by
-    ``==``; of plain data the types count too. Compared is the state before the block with the state after it: what is
-    set and set back is no change, and of a list each index stands for itself. What is below a named place belongs to
-    it. ``others="allow"``: other places may change too. If the block raises, nothing is checked.
+    ``expected``: {pointer: (before, after)}, pointers as in RFC 6901. Values must match in type and value; `MISSING`
+    means absent, ``...`` matches anything, a function of the value (as plain data) returns whether it is right, and an
+    object such as ``pytest.approx`` decides by ``==``.
 
-    O(data), as both states are copied. Raises ModifiedError, which lists what did not change, what differs and what
-    was not expected, with the newest change that touched each place; ValueError for what is no pointer; TypeError for
-    what is not tracked, and for a class as a value (write a function: ``lambda value: isinstance(value, int)``).
+    The state before the block is compared with the state after it: what is set and set back did not change, and in a
+    list each index stands for itself. What is below a named path belongs to it. ``others="allow"``: other paths may
+    change too. If the block raises, nothing is checked.
+
+    O(data), as both states are copied. Raises ModifiedError, which lists what did not change, what differs and what was
+    not expected, with the newest change that touched each path; ValueError for an invalid pointer; TypeError for what
+    is not tracked, and for a class as a value (write a function: ``lambda value: isinstance(value, int)``).
 
     >>> from pydatatracker import MISSING, TrackedDict
     >>> d = TrackedDict(a=1)
@@ -212,12 +215,15 @@ class expect_changes(_Block):
 
 
 def _shown(container: Any, state: Any) -> Any:
-    """The state as a message may show it: without what tracking_redact withholds."""
+    """Return the state as a message may show it.
+
+    What tracking_redact withholds is left out.
+    """
     return _core.redacted_state(container, state)
 
 
 class _Report:
-    """What is wrong, in words, with the change that is guilty of each."""
+    """What is wrong, as text, with the change that caused each."""
 
     def __init__(self, found: list[Guilty], before: Any, after: Any) -> None:
         self.found = found
@@ -233,7 +239,7 @@ class _Report:
         return [self._told[seq] for seq in sorted(self._told)]
 
     def lines(self) -> list[str]:
-        """Return the message. O(places that are shown * changes)."""
+        """Return the message. O(paths that are shown * changes)."""
         lines = []
         for headline, rows in (
             ("did not change:", self.missing),

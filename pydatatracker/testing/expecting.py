@@ -1,7 +1,7 @@
-"""The state before and after a block, place by place, and whether they are what a test expects.
+"""The state before and after a block, and whether a test expects it.
 
-Places are tuples of the segments of their pointers: what a pointer cannot tell apart is one place. What holds itself
-is copied as what holds itself.
+Paths are tuples of the segments of their pointers: keys that a pointer cannot tell apart are one path. A value that
+holds itself is copied as one that holds itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Segments = tuple[str, ...]
 
 
 def segments(pointer: str) -> Segments:
-    """Return the segments of a pointer as `to_pointer` writes them. O(pointer). Raises what parse_pointer does."""
+    """Return the segments of a pointer as `to_pointer` writes them.
+
+    O(pointer). Raises what `parse_pointer` does.
+    """
     return tuple(to_pointer((part,)) for part in parse_pointer(pointer))
 
 
@@ -59,7 +62,10 @@ def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
 
 
 def at(state: Any, place: Segments) -> Any:
-    """Return what a snapshot holds at place, MISSING if there is nothing. O(depth), or O(keys) if they are no str."""
+    """Return what a snapshot holds at a path, MISSING if there is nothing.
+
+    O(depth), or O(keys) if they are not text.
+    """
     for segment in place:
         part = parse_pointer(segment)[0]
         if isinstance(state, dict):
@@ -78,9 +84,10 @@ def at(state: Any, place: Segments) -> Any:
 
 
 def differences(old: Any, new: Any, opened: set[Segments]) -> Iterator[tuple[Segments, Any, Any]]:
-    """Yield the deepest places where two snapshots differ, with both values, in document order. O(size).
+    """Yield the deepest paths where two snapshots differ.
 
-    A container that came or went is one place, unless it is in opened: then it is compared with an empty one.
+    With both values, in document order. A container that was added or removed is one difference, unless its path is in
+    ``opened``: then it is compared with an empty one. O(size).
     """
     return _differences(old, new, (), opened, set())
 
@@ -117,14 +124,15 @@ def _differences(
 
 
 def is_test(wanted: Any) -> bool:
-    """Return True for a function that says whether a value is right. O(1)."""
+    """Return True for a function that tests a value. O(1)."""
     return callable(wanted) and wanted is not MISSING and _core.tracker(wanted) is None
 
 
 def fits(value: Any, wanted: Any) -> str:
-    """Return "" if value is what is wanted: any for ``...``, what a function approves, what is alike; or what is wrong.
+    """Return "" if value is as wanted, otherwise what was wanted.
 
-    O(size). What a function raises is told, not raised.
+    ``...`` fits anything, a function fits what it approves, other values fit what is alike. What a function raises is
+    part of the text. O(size).
     """
     if wanted is ...:
         return ""
@@ -137,7 +145,7 @@ def fits(value: Any, wanted: Any) -> str:
 
 
 def wish(wanted: Any) -> str:
-    """Return words for what is expected. O(the words)."""
+    """Return what is expected, as text."""
     if wanted is ...:
         return "anything"
     if is_test(wanted):
@@ -147,7 +155,10 @@ def wish(wanted: Any) -> str:
 
 
 def touches(change: ChangeLogEntry, place: Segments) -> bool:
-    """Return True if a change stored at place, above it or below it, or moved it in a list. O(rows of the change)."""
+    """Return True if a change concerns a path.
+
+    It stored at the path, above it or below it, or moved it in a list. O(rows of the change).
+    """
     for base in change._bases:
         start = _of(base)
         if place[: len(start)] != start[: len(place)]:
@@ -158,7 +169,7 @@ def touches(change: ChangeLogEntry, place: Segments) -> bool:
 
 
 def _reaches(change: ChangeLogEntry, segment: str) -> bool:
-    """Did it store to, or move, what is at segment of the container that changed?"""
+    """Return True if a change stored to, or moved, a segment of its container."""
     shape = change._shape
     moves = change._node.kind == "list" and (change.old is MISSING or change.new is MISSING)
     if shape == "slot" and not moves:

@@ -1,8 +1,8 @@
-"""The pytest plugin: a failed test shows which tracked data changed, and the stack of each change.
+"""The pytest plugin: a failed test shows which tracked data changed.
 
-pytest imports this module in every run, so it imports nothing but pytest: the rest of the package is imported when a
-test uses the fixture, or when an error may carry changes. Nothing in it can break a run: what goes wrong is shown in
-the report.
+Each change has its stack. pytest imports this module in every run, so it imports nothing but pytest: the rest of the
+package is imported when a test uses the fixture, or when an error may carry changes. Nothing in it can break a run:
+what goes wrong is shown in the report.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
-    """Watch tracked containers to the end of the test: ``unmodified(config)``; it fails if they were changed."""
+    """Fail the test if containers change before its end.
+
+    ``unmodified(config)`` starts to watch one.
+    """
     __tracebackhide__ = True
     from pydatatracker.testing import assert_unmodified
 
@@ -59,7 +62,10 @@ def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
 
 
 def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None:
-    """End all blocks; return error, or the first failure. Further failures are notes of it."""
+    """End all blocks; return error, or the first failure.
+
+    Further failures become notes of it.
+    """
     __tracebackhide__ = True
     while blocks:
         try:
@@ -71,7 +77,10 @@ def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """End what `unmodified` watches with the test itself: what fixtures clear away afterwards is not its doing."""
+    """End what `unmodified` watches together with the test itself.
+
+    What fixtures clean up afterwards is not the test's doing.
+    """
     __tracebackhide__ = True
     outcome = yield
     blocks = item.stash.get(_watching, None)
@@ -86,7 +95,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """Add the section "tracked changes" to the report of a failure that carries changes."""
+    """Add the section "tracked changes" to the report of a failure.
+
+    Only if the failure carries changes.
+    """
     outcome = yield
     if call.excinfo is None or outcome.excinfo is not None:
         return

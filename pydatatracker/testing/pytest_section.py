@@ -1,4 +1,7 @@
-"""What the pytest plugin shows of an error that carries changes; its hooks are in `pytest_plugin`."""
+"""The report section for an error that carries changes.
+
+The hooks that add it are in `pytest_plugin`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _WIDTH = 400  # characters of a line
 
 
 def section(error: BaseException, limit: int) -> str:
-    """Return words for the first changes behind an error, "" if there are none. O(the words)."""
+    """Return the first changes behind an error as text, "" if there are none."""
     found: dict[str, tuple[Any, Any]] = {}
     for each in _errors(error):
         stacks = list(getattr(each, "stacks", ()) or ())
@@ -38,7 +41,10 @@ def _told(change: Any, stack: Any) -> str:
 
 
 def _errors(error: BaseException | None) -> list[Any]:
-    """All exceptions behind one that carry changes: causes, contexts and members of groups, the nearest first."""
+    """Return all exceptions behind one that carry changes.
+
+    Causes, contexts and members of groups, the nearest first.
+    """
     from pydatatracker.change.entry import ChangeLogEntry
 
     found: list[Any] = []

@@ -1,8 +1,8 @@
-"""Watching containers for a test: every change at or below them, with the calls that led to it, and words for both.
+"""Watching containers for a test: every change, with its calls, as text.
 
-An observer that comes before all others takes the stack of the thread that changes the data, as code objects and
-offsets, not frames. What it was not told of (an observer below it raised what is no Exception; the block runs inside
-an observer) is found in the ring at the end.
+An observer that runs before all others captures the stack of the thread that changes the data, as code objects and
+offsets, not frames. Changes that it was not called for (an observer below it raised something that is not an Exception;
+the block runs inside an observer) are found in the ring at the end.
 """
 
 from __future__ import annotations
@@ -32,14 +32,20 @@ Captured = tuple[tuple[Any, ...], bytes]
 
 
 class Guilty(NamedTuple):
-    """A change, the calls that led to it (innermost last) and the thread, "" if it is the one that watches."""
+    """A change, the calls that led to it, and the thread that made it.
+
+    The calls are innermost last; the thread is "" if it is the one that watches.
+    """
 
     change: ChangeLogEntry
     stack: traceback.StackSummary
     thread: str
 
     def lines(self, indent: str = "  ", frames: int = _FRAMES) -> list[str]:
-        """Return who did what where, then the calls, in lines of bounded number and length. O(frames)."""
+        """Return who did what where, then the calls.
+
+        The number of lines and their length are bounded. O(frames).
+        """
         change = self.change
         who = f" by {printable(text(change.actor))}" if change.actor else ""
         thread = f" in thread {printable(self.thread)}" if self.thread else ""
@@ -50,7 +56,7 @@ class Guilty(NamedTuple):
 
 
 class Watch:
-    """Collects what happens at or below some containers, with stacks, whoever does it."""
+    """Collects the changes at or below some containers, with stacks."""
 
     def __init__(self, containers: tuple[Any, ...], name: str) -> None:
         __tracebackhide__ = True  # pytest shows the line that called
@@ -77,7 +83,10 @@ class Watch:
         self._last = threading.local()
 
     def start(self) -> None:
-        """Begin anew. O(depth of the stack). Raises RuntimeError if it has begun."""
+        """Begin anew.
+
+        O(depth of the stack). Raises RuntimeError if it has begun.
+        """
         if self.is_on:
             raise RuntimeError(f"this {self.name} is entered already; a nested block needs one of its own")
         self._clear()
@@ -139,7 +148,10 @@ class Watch:
         return [each for each in self.containers if id(_core.tracker(each)) in self._viewers]
 
     def guilty(self) -> list[Guilty]:
-        """Return the changes with their stacks, oldest first. O(changes * frames)."""
+        """Return the changes with their stacks, oldest first.
+
+        O(changes * frames).
+        """
         return [Guilty(change, self._stack(change, captured), thread) for change, captured, thread in self._kept]
 
     def _stack(self, change: ChangeLogEntry, captured: Captured | None) -> traceback.StackSummary:
@@ -152,7 +164,10 @@ class Watch:
 
 
 def _inside(captured: Captured, here: Captured) -> Captured:
-    """Return the calls from the function that watches on: what called that one tells nothing."""
+    """Return the calls from the function that watches on.
+
+    What called that function is the same for all.
+    """
     codes, offsets = captured[0], memoryview(captured[1]).cast("i")
     around, at = here[0], memoryview(here[1]).cast("i")
     same = 0
@@ -169,7 +184,10 @@ def _innermost(captured: Captured) -> traceback.FrameSummary | None:
 
 
 def _from_outside(stack: traceback.StackSummary) -> traceback.StackSummary:
-    """Leave out the calls inside pytest that lead to a test; never all. O(frames)."""
+    """Leave out the calls inside pytest that lead to a test.
+
+    One call is always left. O(frames).
+    """
     first = 0
     while first < len(stack) - 1 and stack[first].filename.startswith(_runner()):
         first += 1
@@ -185,20 +203,23 @@ def _runner() -> tuple[str, ...]:
 
 
 def name_of(container: Any) -> str:
-    """Return what a person calls a container: its name, or its type. O(1)."""
+    """Return a container's name, or its type if it has none. O(1)."""
     name: str = container.tracking_name or type(container).__name__
     return printable(name)
 
 
 def say(value: Any) -> str:
-    """Return a value in bounded words; a `__repr__` that raises is named. O(the words)."""
+    """Return a value as bounded text; a `__repr__` that raises is named."""
     if value is MISSING:
         return "nothing"
     return printable(shown(value) if type(value) is str else text(value))
 
 
 def printable(words: str) -> str:
-    """Return words in one line of bounded length that every terminal and file takes. O(words)."""
+    """Return text in one line of bounded length, without control characters.
+
+    Every terminal and file can take it. O(text).
+    """
     words = shortened(words, _WORDS)
     if words.isprintable():
         return words
@@ -206,7 +227,10 @@ def printable(words: str) -> str:
 
 
 def stack_lines(stack: traceback.StackSummary, indent: str, frames: int = _FRAMES) -> list[str]:
-    """Return the innermost calls, each with its line of source, innermost last. O(frames)."""
+    """Return the innermost calls, each with its line of source.
+
+    Innermost last. O(frames).
+    """
     lines = []
     for frame in stack[max(0, len(stack) - frames) :]:
         lines.append(f"{indent}{frame.filename}:{frame.lineno} in {frame.name}")
@@ -216,7 +240,10 @@ def stack_lines(stack: traceback.StackSummary, indent: str, frames: int = _FRAME
 
 
 def _what(change: ChangeLogEntry) -> str:
-    """What became of the place; values that may have changed since in the words of that moment."""
+    """Return what a change did, as text.
+
+    Values that may have changed since are shown as they were then.
+    """
     rare = change.rare
     old_text, new_text = (None, None) if rare is None else (rare.old_text, rare.new_text)
     if change._shape == "slot":

@@ -1,5 +1,9 @@
-"""Values as data: how they are written in a log, read back, addressed by pointers and withheld.
+"""Values as data: written to a log, read back, addressed and redacted.
 
-- ``encode`` turns a value into JSON data, ``decode`` turns it back; ``standins`` stand for what cannot come back.
-- ``pointer`` has JSON pointers (RFC 6901) and globs over them; ``redact`` has what `tracking_redact` takes.
+- ``encode`` turns a value into JSON data, ``decode`` turns it back; ``standins`` has the objects that stand for what
+  cannot be restored.
+- ``pointer`` has JSON pointers (RFC 6901) and globs over them, ``redact`` the option `tracking_redact`.
+- ``compare`` compares values deeply, ``text`` shows them to people.
+
+The modules are internal: the package has no public names of its own.
 """

@@ -67,7 +67,7 @@ def _alike(value: Any, wanted: Any, by_wanted: bool, above: set[tuple[int, int]]
 
 
 def equal_as_json(held: Any, value: Any) -> bool:
-    """Return whether two values are equal JSON, as RFC 6902, section 4.6 defines it.
+    """Return whether two values are equal JSON, as RFC 6902 (4.6) defines it.
 
     Numbers are compared by value; literals, strings, arrays and objects by kind and members. An object with tracked
     attributes is compared as the object of them. O(size).

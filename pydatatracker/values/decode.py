@@ -1,8 +1,8 @@
-"""The way back: from the JSON of a log line to the values (the way out is codec.py).
+"""Decoding: from the JSON of a log line to the values.
 
-Walked with a list of what is to do, not by recursion: how deep a foreign log nests is not ours to
-choose. Lists and dicts are made on the way down and filled later, which also lets a cycle be
-closed; tuples, sets and the other tags are made on the way back up, from complete parts.
+`encode` is the other direction. A worklist is used instead of recursion, because a log from elsewhere may nest to any
+depth. Lists and dicts are created on the way down and filled later, so that cycles can be closed. Tuples, sets and the
+other tags are made on the way back up, from complete parts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _REF: Final = "$ref"
 
 
 def decode(data: Any) -> Any:
-    """Return the value that `encode` was given, as far as it can be brought back.
+    """Return the value that JSON data of `encode` stands for.
 
-    O(size of data), which is left as it is. What cannot be brought back comes as `Repr`, `Cut`,
-    `Ref` or `REDACTED`; a tag that is unknown or wrong in itself comes as the plain dict it is, so
-    that the logs of later versions can be read. Cycles through lists and dicts are closed again; what is
-    named by a ``$ref`` and is not around it stays a `Ref`.
-    Never raises for JSON data.
+    O(size of data), which is not changed. Never raises for JSON data.
+
+    - What cannot be restored becomes a `Repr`, `Cut`, `Ref` or `REDACTED`.
+    - A tag that is unknown or malformed stays the plain dict that it is, so that logs of later versions can be read.
+    - Cycles through lists and dicts are closed. A ``$ref`` to something that does not contain it stays a `Ref`.
 
     >>> decode({"$dict": [["when", {"$tuple": [1, 2.5]}], [7, {"$set": [1, 3]}]]})
     {'when': (1, 2.5), 7: {1, 3}}
@@ -41,7 +41,7 @@ def decode(data: Any) -> Any:
 
 
 class _Decoder:
-    """One walk down, making lists and dicts; one back up, making what needs its parts first."""
+    """One walk down that makes lists and dicts, and one back up for the rest."""
 
     __slots__ = ("made", "refs", "tagged", "todo")
 
@@ -68,7 +68,7 @@ class _Decoder:
         return root[0]
 
     def open(self, source: Any, holder: Any, slot: Any) -> Any:
-        """Return the value of one list or object, its parts still to be filled in."""
+        """Return the value of one list or object, with its parts still to fill in."""
         out: Any
         if type(source) is list:
             out = source.copy()
@@ -95,9 +95,10 @@ class _Decoder:
         return out
 
     def close_cycles(self, data: Any) -> None:
-        """Put the container itself where ``$ref`` names one that is around it, as encode writes no others.
+        """Put a container where a ``$ref`` inside it names it.
 
-        By others, each named twice by the next, a line of a hundred bytes would become a value without end.
+        `encode` writes no other references. If all were followed, a line of a hundred bytes whose parts each name the
+        next one twice would become a value without end.
         """
         above: dict[int, Any] = {}
         todo = [data]

@@ -1,20 +1,18 @@
-"""Values as JSON, and back: the one place that knows the ``$`` tags of a log line.
+"""Encoding: values as JSON data; this module defines the ``$`` tags.
 
-JSON as it is: str, int, finite float, bool, None, list, dict with str keys. All else is one object
-with a key that begins with ``$``. A dict of the user's with such a key becomes ``$dict``, so a tag
-in a log always is a tag.
+str, int, finite float, bool, None, list, and dict with str keys are JSON as they are. Everything else is an object
+with one key that begins with ``$``. A user's dict with such a key is written as ``$dict``, so in a log a tag is always
+a tag.
 
-- **Nothing raises and nothing overflows.** A log is written while a program is at work, about
-  values of any kind: a ``__repr__`` that fails, a list that contains itself, nesting without end,
-  a million shared references. So both directions walk with a list of what is still to do, not by
-  recursion, and `limit` and `depth` bound what is written; what they leave out is a ``$cut``.
-- **A subclass is written as the builtin that it is**, as `json.dumps` does it: TrackedDict and
-  OrderedDict as dict, IntEnum as int, a named tuple as tuple. They compare equal to what is read
-  back. Its own methods do not run: data is read through the builtin's. An object with tracked
-  attributes is written as the dict of them.
-- **Two tags more than the obvious ones**, for what no JSON reader takes as it is: ``$str``, text
-  with lone surrogates (file names have them), in Python's ``unicode_escape``; ``$int``, an integer
-  too long for the decimal digits that Python is willing to convert, in hexadecimal.
+- **Nothing raises and nothing overflows.** A log is written while a program runs, for values of any kind: a
+  ``__repr__`` that fails, a list that contains itself, nesting without end, a million shared references. Both
+  directions use a worklist instead of recursion, and `limit` and `depth` bound what is written; what they leave out is
+  a ``$cut``.
+- **A subclass is written as its builtin**, as `json.dumps` does: TrackedDict and OrderedDict as dict, IntEnum as int, a
+  named tuple as tuple. What is read back compares equal. The subclass's methods do not run: data is read through the
+  builtin's. An object with tracked attributes is written as the dict of them.
+- **Two tags exist for what no JSON reader accepts**: ``$str``, text with lone surrogates (file names have them), in
+  Python's ``unicode_escape``; ``$int``, an integer with more decimal digits than Python converts, in hexadecimal.
 - A ``$ref`` holds an RFC 6901 pointer into the JSON of the value itself, not into the line.
 """
 
@@ -54,12 +52,12 @@ _REF: Final = "$ref"
 
 
 def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
-    """Return value as JSON-ready data, made of fresh lists and dicts.
+    """Return a value as JSON data, made of fresh lists and dicts.
 
-    O(size of the value), at most `limit`. Never raises for a value of whatever kind.
+    O(size of the value), at most `limit`. Never raises, whatever the value is.
 
-    :param limit: characters and items to write, each container inside counting as 16 items; what is
-        longer becomes ``$cut``. None: no limit.
+    :param limit: characters and items to write, each nested container counting as 16 items; longer values become
+        ``$cut``. None: no limit.
     :param depth: levels of JSON to write; what lies deeper becomes ``$cut``.
 
     >>> encode({"when": (1, 2.5), 7: {3, 1}})
@@ -74,7 +72,7 @@ def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> A
 
 
 class _Place:
-    """Where a container is written: for cycles, and for the pointer that names one."""
+    """Where a container is written: to detect cycles and to name them."""
 
     __slots__ = ("depth", "parent", "slot", "source", "via")
 
@@ -110,7 +108,7 @@ class _Encoder:
         self.sets: list[list[Any]] = []
 
     def run(self, value: object) -> Any:
-        """Encode value: leaves at once, containers from the list of what is to do."""
+        """Encode a value: leaves at once, containers from the worklist."""
         root = [self.leaf(value)]
         if root[0] is not _CONTAINER:
             return root[0]
@@ -124,7 +122,7 @@ class _Encoder:
         return root[0]
 
     def container(self, source: object, parent: _Place | None, name: object) -> Any:
-        """Return the JSON of a container whose inner containers are still to be filled in."""
+        """Return the JSON of a container, its inner containers yet to be filled."""
         above, level = parent, 1 if parent is None else parent.depth
         while above is not None:
             if above.source is source:
@@ -194,7 +192,7 @@ class _Encoder:
         return {"$dict": pairs}
 
     def leaf(self, value: Any) -> Any:
-        """Return the JSON of anything but a container; those are the caller's to queue."""
+        """Return the JSON of a value, or _CONTAINER for one that has to be queued."""
         cls = type(value)
         if cls is str:
             return self.text(value)
@@ -275,7 +273,7 @@ _CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook)
 
 
 def _items(source: Any) -> tuple[str, int, list[Any]]:
-    """Return kind, size and items of a container, read through the builtin's own methods."""
+    """Return kind, size and items of a container, read as its builtin."""
     cls = type(source)
     for _ in range(5):  # another thread may resize a dict or a set while it is read
         try:
@@ -297,7 +295,7 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
 
 
 def _text_key(key: object) -> str | None:
-    """Return key where it can be a key of a JSON object, otherwise None."""
+    """Return key if it can be a key of a JSON object, otherwise None."""
     cls = type(key)
     if cls is not str:
         if not issubclass(cls, str):
@@ -326,7 +324,10 @@ def _type_name(cls: type) -> str:
 
 
 def _put_in_order(elements: list[Any]) -> None:
-    """Sort the encoded elements of a set in place: numbers and text as such, the rest by tag."""
+    """Sort the encoded elements of a set in place.
+
+    Numbers and text are compared as such, other elements by their JSON.
+    """
     kinds = {type(element) for element in elements}
     try:
         if kinds <= {str} or kinds <= {int, float, bool}:

@@ -1,4 +1,4 @@
-"""Paths as text: RFC 6901 pointers, and globs over them; and the other filter, actions."""
+"""Paths as text: RFC 6901 pointers, globs over them, and actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Segment = str | Callable[[str], Any] | None
 
 
 def to_pointer(path: Iterable[object]) -> str:
-    """Return path as an RFC 6901 JSON pointer; keys that are not text appear as their `str`. O(path).
+    """Return a path as an RFC 6901 JSON pointer.
+
+    Keys that are not text appear as their `str`. O(path).
 
     >>> to_pointer(("cfg", "a/b", 0))
     '/cfg/a~1b/0'
@@ -24,9 +26,10 @@ def to_pointer(path: Iterable[object]) -> str:
 
 
 def parse_pointer(pointer: str) -> tuple[str, ...]:
-    """Return the parts of an RFC 6901 JSON pointer, unescaped. O(pointer).
+    """Return the segments of an RFC 6901 JSON pointer, unescaped.
 
-    Raises ValueError for what does not begin with `/` (but for "", the whole), TypeError for what is no str.
+    O(pointer). Raises ValueError for a pointer that does not begin with `/` (only "", the whole, may), and TypeError
+    for anything but a str.
 
     >>> parse_pointer("/cfg/a~1b/0")
     ('cfg', 'a/b', '0')
@@ -45,12 +48,14 @@ def _segment(key: object) -> str:
 
 
 def unescaped(segment: str) -> str:
-    """Return a segment of a pointer with its escapes undone. O(segment)."""
+    """Return a segment of a pointer with its escapes undone."""
     return segment.replace("~1", "/").replace("~0", "~")
 
 
 def key_text(key: object) -> str:
-    """Return a key as text, whatever it is: an int of more than 4300 digits has none, a user's __str__ may fail.
+    """Return a key as text, whatever it is.
+
+    An int of more than 4300 digits has no `str`, and a user's ``__str__`` may fail; both give the name of the error.
 
     >>> key_text(7)
     '7'
@@ -62,9 +67,10 @@ def key_text(key: object) -> str:
 
 
 def compile_glob(pattern: str) -> tuple[Segment, ...]:
-    """Return a glob over pointers in the form the core matches: `*` and `?` within a step, `**` any steps.
+    """Return a glob over pointers in the form that the core matches.
 
-    Raises ValueError for a pattern that does not begin with `/`, and TypeError for what is no str.
+    `*` and `?` match within a segment, `**` matches any number of segments. Raises ValueError for a pattern that does
+    not begin with `/`, and TypeError for anything but a str.
 
     >>> compile_glob("/users/**")
     ('users', None)
@@ -87,7 +93,10 @@ def compile_glob(pattern: str) -> tuple[Segment, ...]:
 
 
 def action_bits(actions: Iterable[str] | str | None) -> int:
-    """Return the actions as the bits that the core tests; 0 for all. Raises ValueError for an unknown one."""
+    """Return actions as the bits that the core tests, 0 for all actions.
+
+    Raises ValueError for an unknown action.
+    """
     bits = 0
     for action in (actions,) if isinstance(actions, str) else actions or ():
         if action not in _core.ACTIONS:

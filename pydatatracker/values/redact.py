@@ -1,4 +1,4 @@
-"""What `tracking_redact` takes, and the error of who asks for what was withheld."""
+"""The option `tracking_redact`: its globs, and its error."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Glob", "RedactedError", "as_given", "compile_redact"]
 
 
 class RedactedError(LookupError):
-    """A past value is not known, as its place is one of `tracking_redact`."""
+    """A past value is not known, because `tracking_redact` withheld it."""
 
 
 class Glob(tuple[Any, ...]):
-    """A compiled glob that knows how it was written, which is what a pickle stores.
+    """A compiled glob that has its own text, which is what a pickle stores.
 
     ``given`` is None for one from a pickle of 0.2.0, which stored the compiled form alone.
     """
@@ -31,7 +31,9 @@ class Glob(tuple[Any, ...]):
 
 
 def compile_redact(given: str | Iterable[str | Glob] | Callable[[tuple[Any, ...]], bool]) -> Any:
-    """Return globs as the core matches them, a callable as it is. Raises TypeError or ValueError for anything else.
+    """Return globs as the core matches them, or a callable as it is.
+
+    Raises TypeError or ValueError for anything else.
 
     >>> compile_redact("/**/password")
     ((None, 'password'),)

@@ -1,7 +1,6 @@
-"""What stands in a value that was read back for what could not be: words, cuts, cycles, secrets.
+"""Stand-ins for values that cannot be restored when they are read.
 
-`codec.encode` writes each of them as the tag it came from, so a log that is read and written again
-stays as it is.
+`encode` writes each of them as the tag it came from, so a log that is read and written again stays the same.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ __all__ = ["REDACTED", "Cut", "Redacted", "RedactedDict", "RedactedList", "Ref",
 
 
 class Repr:
-    """Hold the words for a value that cannot be brought back (``$repr``).
+    """Hold the text of a value that cannot be restored (``$repr``).
 
     >>> Repr("<Socket 5>", "net.Socket")
     <Socket 5>
@@ -35,7 +34,9 @@ class Repr:
 
 
 class Cut:
-    """Stand for a value that was longer than the limit (``$cut``): size, type, beginning.
+    """Stand for a value that exceeded the limit (``$cut``).
+
+    It has the size, the type and the beginning.
 
     >>> Cut(1000, "str", "xxx")
     <str of 1000: 'xxx'...>
@@ -61,7 +62,10 @@ class Cut:
 
 
 class Ref:
-    """Stand for a cycle that could not be closed again (``$ref``), for instance in a tuple."""
+    """Stand for a cycle that could not be closed (``$ref``).
+
+    A cycle through a tuple is one.
+    """
 
     __slots__ = ("pointer",)
 
@@ -97,13 +101,13 @@ REDACTED: Final = Redacted()
 
 
 class RedactedDict(dict[Any, Any]):
-    """A plain copy of a dict, or of an object's attributes, in which something is withheld."""
+    """A plain dict, or an object's attributes, with something withheld."""
 
 
 class RedactedList(list[Any]):
-    """A plain copy of a list, tuple or set in which something is withheld."""
+    """A plain copy of a list, tuple or set with something withheld."""
 
 
 def is_redacted(value: object) -> bool:
-    """True if value is not all that was there. O(1)."""
+    """Return True if something of a value is withheld. O(1)."""
     return isinstance(value, (Redacted, RedactedDict, RedactedList))

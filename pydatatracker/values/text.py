@@ -1,4 +1,4 @@
-"""Values as text for people: bounded, and safe for a value whose ``__repr__`` fails.
+"""Values as text for people: bounded, and safe where ``repr`` fails.
 
 `_core.words_for` is the other way to do it: it runs no code of the value, and is what a record keeps.
 """
@@ -28,9 +28,9 @@ def text(value: object) -> str:
 
 
 def shown(value: object, room: int | None = None) -> str:
-    """Return a value as it looks in a list, a str with its quotes; ``room``: characters at most.
+    """Return a value as it looks inside a list: a str has its quotes.
 
-    A ``__repr__`` that raises gives the name of the error.
+    ``room``: characters at most. A ``__repr__`` that raises gives the name of the error.
 
     >>> shown("tea"), shown([1, 2, 3], 6)
     ("'tea'", '[1,...')
@@ -40,7 +40,7 @@ def shown(value: object, room: int | None = None) -> str:
 
 
 def shortened(given: str, room: int) -> str:
-    """Return text of room characters at most; where some are left out it ends in ``...``.
+    """Return text cut to room characters; what was cut ends in ``...``.
 
     >>> shortened("assortment", 6)
     'ass...'
