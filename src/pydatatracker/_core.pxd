@@ -48,7 +48,7 @@ cdef class Extra:           # what only some records have
     cdef readonly object places         # further places of the container (tuple of Place), or None
 
 
-cdef class Words:           # stands for a value that is not kept (tracking_keep_values=False); pickles know this name
+cdef class Words:           # replaces a value that is not kept (tracking_keep_values=False); pickles use this name
     cdef readonly str text              # summary of the value
     cdef readonly str type              # name of its class
 
@@ -66,7 +66,7 @@ cdef class Change:          # one record, taken out of the ring; base class of C
     cdef readonly object new
     cdef readonly Scope scope
     cdef readonly Extra rare
-    cdef readonly Tracker viewer        # the container that was asked; paths are relative to it
+    cdef readonly Tracker viewer        # the container that was queried; paths are relative to it
     cdef int audience                   # whom to notify: W_ALL, or only some while a transaction is open
     cdef public object settled          # answers kept when the record left the ring, or None
     cdef object __weakref__             # for Log.held

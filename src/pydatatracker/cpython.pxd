@@ -1,5 +1,5 @@
 # Owns: declarations of the C API that Cython's own `cpython` package lacks, or declares with another signature.
-# May touch: Python.h. Whatever differs between versions stands in native/compat.h and is declared in native.pxd.
+# May touch: Python.h. Whatever differs between versions is in native/compat.h and declared in native.pxd.
 # Invariant: holds external declarations only, so that importing from it costs nothing at run time.
 
 from cpython.object cimport PyObject, PyTypeObject

@@ -60,54 +60,70 @@ cdef int notify_later(list waiting) except -1:
 
 
 cdef int flush_bulk(Tracker t) except -1:
-    """Record the steps that wait, without running user code before the record stands. O(steps)."""
-    global scope_instead
+    """Record the steps that wait, without running user code before the record is written. O(steps)."""
     cdef Pending p = t.rare.pending
-    cdef tuple rows
-    cdef tuple out
-    cdef tuple into
-    cdef list items
-    cdef Py_ssize_t i, n, added
-    cdef int gc
     if p is None or t.owner == NULL:
         return 0
-    gc = pdt_pause_gc()
     if t.kind == K_LIST:
-        if PyList_GET_SIZE(<object>t.owner) <= p.start:
-            pdt_resume_gc(gc)
-            return 0
-        items = PyList_GetSlice(<object>t.owner, p.start, PyList_GET_SIZE(<object>t.owner))
-        i = p.start
-        p.start += len(items)
-        if t.state & T_CONVERT:
-            for n, item in enumerate(items):
-                made = convert_for(t, item)
-                if made is not item:
-                    items[n] = made
-                    list.__setitem__(<object>t.owner, i + n, made)
-        if pdt_any_heap_in(items):
-            for n, item in enumerate(items):
-                if pdt_heap_type(item):
-                    link_child(t, item, None, i + n)
-        pdt_resume_gc(gc)
-        scope_instead = p.scope
-        return commit(t, A_ADD, p.method, S_SPLICE, i, missing, (), items, <int32_t>len(items))
+        return flush_items(t, p)
     if t.kind == K_DICT:
-        if not p.rows:
-            pdt_resume_gc(gc)
-            return 0
-        rows = tuple(p.rows)
-        p.rows = []
-        added = 0
-        for i in range(1, len(rows), 3):
-            added += rows[i] is missing
-        pdt_resume_gc(gc)
-        scope_instead = p.scope
-        return commit(t, A_ADD if 3 * added == len(rows) else A_UPDATE, p.method, S_ROWS, -1, missing, missing,
-                      rows, 0)
-    if not p.out and not p.into:
-        pdt_resume_gc(gc)
+        return flush_rows(t, p)
+    return flush_elements(t, p)
+
+
+cdef int flush_items(Tracker t, Pending p) except -1:
+    # list.extend appends by itself: what is behind p.start is not recorded yet
+    global scope_instead
+    cdef list items
+    cdef Py_ssize_t n
+    cdef Py_ssize_t start = p.start
+    cdef int gc
+    if PyList_GET_SIZE(<object>t.owner) <= start:
         return 0
+    gc = pdt_pause_gc()
+    items = PyList_GetSlice(<object>t.owner, start, PyList_GET_SIZE(<object>t.owner))
+    p.start += len(items)
+    if t.state & T_CONVERT:
+        for n, item in enumerate(items):
+            made = convert_for(t, item)
+            if made is not item:
+                items[n] = made
+                list.__setitem__(<object>t.owner, start + n, made)
+    if pdt_any_heap_in(items):
+        for n, item in enumerate(items):
+            if pdt_heap_type(item):
+                link_child(t, item, None, start + n)
+    pdt_resume_gc(gc)
+    scope_instead = p.scope
+    return commit(t, A_ADD, p.method, S_SPLICE, start, missing, (), items, <int32_t>len(items))
+
+
+cdef int flush_rows(Tracker t, Pending p) except -1:
+    global scope_instead
+    cdef tuple rows
+    cdef Py_ssize_t i
+    cdef Py_ssize_t added = 0
+    cdef int gc
+    if not p.rows:
+        return 0
+    gc = pdt_pause_gc()
+    rows = tuple(p.rows)
+    p.rows = []
+    for i in range(1, len(rows), 3):
+        added += rows[i] is missing
+    pdt_resume_gc(gc)
+    scope_instead = p.scope
+    return commit(t, A_ADD if 3 * added == len(rows) else A_UPDATE, p.method, S_ROWS, -1, missing, missing, rows, 0)
+
+
+cdef int flush_elements(Tracker t, Pending p) except -1:
+    global scope_instead
+    cdef tuple out
+    cdef tuple into
+    cdef int gc
+    if not p.out and not p.into:
+        return 0
+    gc = pdt_pause_gc()
     out = tuple(p.out)
     into = tuple(p.into)
     p.out = []

@@ -1,7 +1,7 @@
 # Owns: what the four hooks share: how to find the hook of an object, its birth, and how every mutator begins.
 # May touch: the tracker and birth fields of the hooks; the tree, to bring a tracker up to date.
 # Invariants:
-#  - hook_of is the only function that asks which hook an object is; everything else goes by kind;
+#  - hook_of is the only function that asks which hook an object is; everything else uses the kind;
 #  - a container gets its tracker when there is something to remember, and its birth when it is initialised;
 #  - after `enter`, the tracker is up to date, the container may be changed, and no step of a bulk call waits.
 
@@ -93,7 +93,7 @@ cdef inline Tracker current(object c, PyObject *tracker):
 
 
 cdef inline Tracker enter(object c, PyObject *tracker):
-    """Begin a mutator: `current`, and raise TrackingLockedError if the container is locked."""
+    """Begin a mutator: as `current`; TrackingLockedError if the container is locked."""
     cdef Tracker t = current(c, tracker)
     if t.state & T_SLOW:
         enter_slowly(t)

@@ -33,7 +33,7 @@ cdef object EMPTY = []
 
 cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method,
                 bint own=False) except -1:
-    """Do self[start:stop] = items as one record. own: nobody else has that list or tuple. O(items)."""
+    """Do self[start:stop] = items as one record. own: nothing else refers to that list or tuple. O(items)."""
     cdef object removed
     cdef object inserted
     cdef Py_ssize_t size
@@ -127,7 +127,7 @@ cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssi
     cdef int gc
     if not delete and t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
-    gc = pdt_pause_gc()             # nothing else may change the list until the record stands
+    gc = pdt_pause_gc()             # nothing else may change the list until the record is written
     length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
     if not delete and len(items) != length:
         pdt_resume_gc(gc)

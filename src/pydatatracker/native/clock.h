@@ -1,11 +1,16 @@
-/* The wall clock, in nanoseconds since 1970, behind one function: pdt_now_ns.
+/* Owns: the wall clock, in nanoseconds since 1970, behind one function, pdt_now_ns; everything that differs between
+ * platforms is here.
+ * May touch: the system clocks and, on Linux with x86-64, the time stamp counter.
+ * Invariants:
+ *  - a step of the system clock (NTP, an administrator) shows within 20 microseconds;
+ *  - a time never runs ahead of the system clock by more than the error of the counter over 20 microseconds, which is
+ *    some nanoseconds;
+ *  - free-threaded builds read the system clock every time, because the state below has no lock.
  *
- * clock_gettime is a third of what a record costs. Where the processor has an invariant time stamp counter,
- * the time is counted on from the last reading of the system clock, for 20 microseconds at most; then it
- * is read again. So a step of the clock (NTP, an administrator) is seen within 20 microseconds, and what is
- * counted is off by the error of the counter's rate over that time: some nanoseconds. A counter that jumps
- * (another host, a suspended machine) is out of that time and leads to a reading.
- * Measured on the machine that builds this: 24 ns a reading, 10 ns counted on. */
+ * clock_gettime is a third of what a record costs. Where the processor has an invariant time stamp counter, the time is
+ * extrapolated from the last reading of the system clock, for 20 microseconds at most; then the clock is read again. A
+ * counter that jumps (another host, a suspended machine) is outside that span and leads to a reading. Measured: 24 ns
+ * per reading, 10 ns extrapolated. */
 #ifndef PYDATATRACKER_CLOCK_H
 #define PYDATATRACKER_CLOCK_H
 
@@ -35,14 +40,14 @@ static inline int64_t pdt_system_ns(void) { return pdt_read_clock(CLOCK_REALTIME
 
 static struct {
     uint64_t start;    /* counter at the last reading */
-    uint64_t span;     /* ticks that may be counted on from there; 0: not at all */
-    uint64_t rate;     /* nanoseconds a tick, 32 bits behind the point */
-    int64_t start_ns;  /* the last reading */
+    uint64_t span;     /* ticks for which the time may be extrapolated; 0: none */
+    uint64_t rate;     /* nanoseconds per tick, with 32 fractional bits */
+    int64_t start_ns;  /* system time at the last reading */
     uint64_t measured; /* counter when the rate was last measured */
-    uint64_t wait;     /* ticks until it is measured again */
-    uint64_t from;     /* where the rate is measured from: counter ... */
+    uint64_t wait;     /* ticks until the rate is measured again */
+    uint64_t from;     /* start of the measurement: counter ... */
     int64_t from_ns;   /* ... and monotonic clock */
-    int usable;        /* the counter is invariant, and nobody asked for the system clock alone */
+    int usable;        /* the counter is invariant, and use_system_clock(True) was not called */
 } pdt_counter;
 
 static void pdt_clock_setup(int system_only) {
@@ -51,8 +56,8 @@ static void pdt_clock_setup(int system_only) {
     pdt_counter.span = pdt_counter.rate = pdt_counter.from = pdt_counter.wait = 0;
 }
 
-/* Measure the counter's rate against the monotonic clock, over 20 ms to a second: the system adjusts its own
- * rate all the time, and so do we. Every 20 ms at most. */
+/* Measure the rate of the counter against the monotonic clock, over 20 ms to a second, every 20 ms at most. The system
+ * adjusts the rate of its clock all the time, so one measurement would not do. */
 static void pdt_clock_rate(void) {
     uint64_t before = __rdtsc();
     int64_t monotonic = pdt_read_clock(CLOCK_MONOTONIC);
@@ -60,16 +65,16 @@ static void pdt_clock_rate(void) {
     uint64_t middle = before + (after - before) / 2;
     uint64_t ticks = middle - pdt_counter.from;
     int64_t elapsed = monotonic - pdt_counter.from_ns;
-    if (after < before || after - before > 500) return; /* interrupted between the two: next time */
+    if (after < before || after - before > 500) return; /* interrupted between the readings: try again later */
     if (pdt_counter.from != 0 && elapsed >= 0 && elapsed < 60000000000LL && ticks < (1ULL << 60)) {
         if (elapsed < 20000000) return;
         double rate = (double)elapsed / (double)ticks;
-        if (rate < 0.05 || rate > 2.0) { pdt_counter.usable = 0; return; } /* no counter of 0.5 to 20 GHz */
+        if (rate < 0.05 || rate > 2.0) { pdt_counter.usable = 0; return; } /* not a counter of 0.5 to 20 GHz */
         pdt_counter.rate = (uint64_t)(rate * 4294967296.0);
         pdt_counter.wait = (uint64_t)(20000000.0 / rate);
         if (elapsed < 1000000000) { pdt_counter.measured = middle; return; }
     } else {
-        pdt_counter.rate = 0; /* the first time, or the counter jumped: begin again */
+        pdt_counter.rate = 0; /* the first time, or the counter jumped: start over */
         pdt_counter.wait = 0;
     }
     pdt_counter.from = pdt_counter.measured = middle;
@@ -86,7 +91,7 @@ static int64_t pdt_clock_read(void) {
     pdt_counter.span = 0;
     if (after - pdt_counter.measured >= pdt_counter.wait) pdt_clock_rate();
     if (pdt_counter.rate == 0 || after < before || after - before > 500) return now;
-    pdt_counter.start = after; /* late rather than early: what is counted on never runs ahead of the system */
+    pdt_counter.start = after; /* the later reading, so that extrapolated times never run ahead */
     pdt_counter.start_ns = now;
     pdt_counter.span = (uint64_t)(20000.0 * 4294967296.0 / (double)pdt_counter.rate);
     return now;

@@ -42,7 +42,8 @@ static inline unsigned int pdt_class_version(PyTypeObject *type) {
 
 /* ---- pausing the cycle collector ---------------------------------------------------------------------
  * Until 3.11, any allocation can start the collector, which runs Python code and can switch threads. Where memory
- * is needed between a change and its record, the collector is paused. From 3.12 on it runs between instructions only. */
+ * is needed between a change and its record, the collector is paused. From 3.12 on it only runs between
+ * instructions. */
 #if PY_VERSION_HEX < 0x030C0000
 static inline int pdt_pause_gc(void) { return PyGC_Disable(); }
 static inline void pdt_resume_gc(int was) { if (was) PyGC_Enable(); }

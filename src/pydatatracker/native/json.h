@@ -1,4 +1,9 @@
-/* JSON text into a buffer that grows: what a line of a log is made of. Nothing here runs Python code. */
+/* Owns: writing JSON text into a growing buffer, which becomes a line of a log, and measuring how deep text nests.
+ * May touch: str, int, float, bool and None, exact types only.
+ * Invariants:
+ *  - no function runs Python code;
+ *  - a function that returns 1 put nothing: the value has no compact form, and the caller falls back to Python;
+ *  - the buffer is released by pdt_out_end, also after an error (-1). */
 #ifndef PYDATATRACKER_JSON_H
 #define PYDATATRACKER_JSON_H
 
@@ -59,8 +64,8 @@ static inline char pdt_escape(unsigned char c) {
     return 'u';
 }
 
-/* The UTF-8 of a str, escaped, without quotes; pointer: and with ~ and / as RFC 6901 has them.
- * 1, and nothing put, for what is no exact str or cannot be UTF-8; -1 with an error set. */
+/* Put the UTF-8 of a str, escaped, without quotes; pointer: with ~ and / escaped as RFC 6901 says. Returns 1, and puts
+ * nothing, for anything but an exact str that has a UTF-8 form; -1 with an error set. */
 static int pdt_out_str(pdt_out *out, PyObject *text, int pointer) {
     static const char hex[] = "0123456789abcdef";
     Py_ssize_t size, i, worst;
@@ -118,7 +123,7 @@ static int pdt_out_hex(pdt_out *out, uint64_t value) {
     return pdt_out_put(out, digits, 16);
 }
 
-/* None, bool, int, float and str as JSON. 1, and nothing put, for anything else; -1 with an error set. */
+/* Put None, bool, int, float or str as JSON. Returns 1, and puts nothing, for anything else; -1 with an error set. */
 static int pdt_out_scalar(pdt_out *out, PyObject *value) {
     if (value == Py_None) return pdt_out_put(out, "null", 4);
     if (value == Py_True) return pdt_out_put(out, "true", 4);
@@ -160,7 +165,7 @@ static inline char *pdt_two(char *to, int value) {
     return to;
 }
 
-/* ISO 8601, UTC, microseconds; the second that was asked last is kept. 1 for years that have not four digits. */
+/* Put a time as ISO 8601, UTC, with microseconds; the last second is cached. Returns 1 for years without four digits. */
 static int pdt_out_time(pdt_out *out, int64_t ns) {
     static int64_t known = INT64_MIN;
     static char text[20]; /* 2026-11-24T04:03:52. */
@@ -202,12 +207,12 @@ static int pdt_out_time(pdt_out *out, int64_t ns) {
     return pdt_out_put(out, tail, 12);
 }
 
-/* Whether a piece of JSON text has more than limit levels of [ and { inside each other; what stands in a string does
- * not count. The first pass only counts: it settles nearly every text, at a tenth of the cost of parsing it. */
+/* True if JSON text nests [ and { in more than limit levels; brackets inside strings do not count. The first pass
+ * counts all opening brackets, which decides nearly every text at a tenth of the cost of parsing it. */
 static int pdt_json_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limit) {
     Py_ssize_t opened = 0, level = 0, n = 0;
     int quoted = 0;
-    while (n < size) { /* as many at a time as fit into a byte: the compiler then counts 16 in one instruction */
+    while (n < size) { /* as many as a byte can count: the compiler then counts 16 in one instruction */
         Py_ssize_t stop = size - n < 240 ? size : n + 240;
         unsigned char some = 0;
         for (; n < stop; n++) some += (data[n] | 0x20) == '{'; /* '[' | 0x20 is '{' */
@@ -227,7 +232,7 @@ static int pdt_json_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limi
     return 0;
 }
 
-/* The same of lines, each of which begins anew; those too short to nest so deep are not looked at. */
+/* The same for any of several lines; lines that are too short to nest so deep are skipped. */
 static int pdt_json_line_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limit) {
     const char *end = data + size;
     while (data < end) {

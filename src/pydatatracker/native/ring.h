@@ -7,7 +7,8 @@
 #include <Python.h>
 
 /* Most references equal what the slot held before (same place, same scope, no extra) and are not touched. Returns how
- * many were displaced and puts them into gone: dropping them can run user code, and the record must stand first. */
+ * many were displaced and puts them into gone; the caller drops them when the record is complete, because dropping
+ * can run user code. */
 static inline int pdt_put(PyObject **at, PyObject *place, PyObject *key, PyObject *before, PyObject *after,
                           PyObject *scope, PyObject *extra, PyObject **gone) {
     int n = 0;

@@ -190,7 +190,7 @@ def matches_at(Change change, pattern, container, key):
 
 
 def path_matches(tuple pattern, tuple path):
-    """True if a compiled glob matches a path, which is relative to where the glob begins. O(path), ** in it O(path^2)."""
+    """True if a compiled glob matches ``key`` of the container that changed, or the container. O(places x depth)."""
     return glob_matches(pattern, 0, path, 0)
 
 

@@ -1,7 +1,7 @@
 # Owns: Change, a record taken out of the ring, and the ids of changes and containers.
 # May touch: the ring (to read), places (to say from where a change is seen).
 # Invariants:
-#  - a Change never changes, apart from `audience` (notifications) and `settled` (answers kept when the record is dropped);
+#  - a Change never changes, apart from `audience` (notifications) and `settled` (answers kept for dropped records);
 #  - an id is the same from wherever a change is seen, and on both sides of a fork.
 
 cdef list process_ids = [(0, 0, _os.urandom(8).hex())]     # (last seq, last number, random part) at every fork
@@ -39,7 +39,7 @@ cdef class Extra:
 
 
 cdef Extra at_places(Extra extra, tuple further):
-    """Return summaries and stack of extra with these further places; None if that is nothing."""
+    """Return extra with these further places instead of its own; None if nothing is left."""
     cdef Extra both
     if not further and (extra is None or extra.places is None):
         return extra

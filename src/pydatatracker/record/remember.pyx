@@ -1,14 +1,14 @@
-# Owns: what is kept of records that leave the ring: answers of entries that somebody holds (snapshots), and the last
+# Owns: what is kept of records that leave the ring: answers of entries that the program holds (snapshots), and the last
 # change of every location (tracking_remember_last).
 # May touch: the ring; it calls the package for entries and for the marks of lists (connect.pyx).
 # Invariants:
-#  - settle_oldest runs after a record stands and before the oldest one can be overwritten; it may allocate;
+#  - settle_oldest runs after a record is written and before the oldest one can be overwritten; it may allocate;
 #  - the last changes of a dict, set or object are kept by key, and by identity of the key if its __eq__ is Python
 #    code, which must not run here;
 #  - a list has marks, one per item, as it was at seq `noted`;
 #  - a kept change belongs to the log alone, which may rewrite it: what is handed out is a copy.
 # When the oldest record is about to be overwritten and is not noted yet, the older half of the ring is noted at once,
-# newest first, because only the last change of a location counts. So a counter that is often written costs one comparison.
+# newest first, because only the last change of a location counts. So an often written counter costs one comparison.
 
 cdef Change watched(Change change):
     """With snapshots on, make sure that change is settled before its record leaves the ring; return it. O(logs)."""
@@ -134,6 +134,11 @@ cdef int note_oldest(Log log) except -1:
     if lists:
         for i in range(batch):
             note_in_list(log, i)
+    return forget_dead(log, fresh, batch)
+
+
+cdef int forget_dead(Log log, dict fresh, Py_ssize_t batch) except -1:
+    """Drop what is kept of dead containers, and of locations that the containers in `fresh` no longer have."""
     if len(log.last) > 64 or batch < 64:
         for node in [each for each in log.last if (<Tracker>each).owner == NULL]:
             del log.last[node]                  # nobody can query a dead container
@@ -146,14 +151,14 @@ cdef int note_oldest(Log log) except -1:
 
 
 cdef int forget_gone(Log log, Tracker t) except -1:
-    """Drop marks of locations that no longer exist, if there are more of them than of others and over 1,000. O(marks)."""
+    """Drop marks of locations that no longer exist, once they are too many. O(marks)."""
     cdef dict marks = log.last.get(t)
     cdef Py_ssize_t size
     cdef set there
     if marks is None or t.kind == K_ATTR:
         return 0
     size = PyDict_Size(<object>t.owner) if t.kind == K_DICT else PySet_GET_SIZE(<object>t.owner)
-    if PyDict_Size(marks) <= 2 * size + 1000:
+    if PyDict_Size(marks) <= 2 * size + 1000:      # keeps at most 1,000, or as many as there are locations
         return 0
     keys = list(dict.keys(<object>t.owner)) if t.kind == K_DICT else list(set.__iter__(<object>t.owner))
     there = {k if pdt_quiet_key(k) else id(k) for k in keys}

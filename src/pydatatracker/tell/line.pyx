@@ -9,10 +9,10 @@ cdef enum:
     LINE_DEPTH = 32                     # keys from the viewer to the change; deeper lines are left to Python
 
 cdef object current_thread = None       # threading.current_thread, from the first line on
-cdef long line_pid = 0                  # 0: not asked yet, also after a fork
+cdef long line_pid = 0                  # 0: unknown, also after a fork
 cdef unsigned long line_thread = 0      # id of the thread that line_thread_name belongs to
 cdef str line_thread_name = None
-cdef int64_t line_second = 0            # when the name was asked for
+cdef int64_t line_second = 0            # when the name was read
 
 
 cdef str name_of_thread(int64_t time_ns):

@@ -1,5 +1,5 @@
 # Owns: the observers of containers and of the process.
-# May touch: trackers; the epoch, so that containers notice that somebody listens.
+# May touch: trackers; the epoch, so that containers notice a new observer.
 # Invariants:
 #  - a tuple of observers is replaced, never modified, so a notification in progress keeps the one it began with;
 #  - observers are sorted by priority, and in order of registration within one.
@@ -7,7 +7,8 @@
 cdef class Observer:
     """One registration of an observer."""
 
-    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False, Intake feed=None):
+    def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False,
+                 Intake feed=None):
         self.call = call
         self.priority = priority
         self.path = path

@@ -2,7 +2,7 @@
 # May touch: trackers, to attach options to a new container.
 # Invariants:
 #  - an Options object never changes once containers use it, apart from DEFAULT_OPTIONS (set_default_options);
-#  - a value is UNSAID where nothing was given; `merged` fills it in from the parent, down from DEFAULT_OPTIONS;
+#  - an option that was not given is UNSAID; `merged` takes it from the parent, and a root from DEFAULT_OPTIONS;
 #  - `redact` and the name are not inherited.
 #
 # To add an option: a number in the enum O_... of _core.pxd, a row in OPTIONS, and the code that obeys the option.
@@ -105,7 +105,7 @@ cdef Options merged(Options own, Options above):
 
 
 cdef Py_ssize_t checked(int kind, str name, object value) except? -99:
-    """Return the number that stands for a value; TypeError or ValueError for a wrong one."""
+    """Return the number that represents a value. Raises TypeError or ValueError for a wrong one."""
     if kind == V_ERRORS:
         if value not in ("log", "raise"):
             raise TypeError(f"{name} takes 'log' or 'raise', not {value!r}")
@@ -126,7 +126,7 @@ cdef Py_ssize_t checked(int kind, str name, object value) except? -99:
 
 
 cdef object shown(int kind, Py_ssize_t value):
-    """Return the value that a number stands for; the inverse of checked()."""
+    """Return the value that a number represents; the inverse of checked()."""
     if kind == V_ERRORS:
         return "raise" if value else "log"
     if kind == V_FLAG:

@@ -73,7 +73,7 @@ cdef inline bint same_key(object a, object b):
 
 
 cdef object find_one(Link link, Tracker ct):
-    """Return the key under which the parent holds a child that is there once, or missing. Mostly O(1), else O(items)."""
+    """Return the key of a child that its parent holds once, or missing. Mostly O(1), else O(items)."""
     cdef Tracker parent = link.parent
     cdef PyObject *owner = parent.owner
     cdef PyObject *child = ct.owner
@@ -113,7 +113,7 @@ cdef object find_one(Link link, Tracker ct):
         return missing
     if parent.kind == K_ATTR:
         return link.key
-    return ct.uuid                  # an element of a set has no key, so its id stands for one
+    return ct.uuid                  # an element of a set has no key, so its id is used
 
 
 cdef list find_all(Link link, Tracker ct):
@@ -247,6 +247,16 @@ cdef int settle(Tracker t) except -1:
         if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
             state |= T_SEVERAL
     t.settled = options
+    t.state = derived_state(t, state, options, log)
+    if t.logref is not log.ref:
+        come_to(t, log)
+    t.active = <PyObject *>log
+    t.epoch = now
+    return 0
+
+
+cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log):
+    """Return state, which has the container's own flags and those of its parents, with the derived ones."""
     if state & T_LOCK_SELF:
         state |= T_LOCKED
     if process_observer is not None or (t.rare is not None and t.rare.observers is not None):
@@ -265,20 +275,21 @@ cdef int settle(Tracker t) except -1:
         state |= T_NORING
     if open_transactions:
         state |= T_JOURNAL
-    t.state = state
-    if t.logref is not log.ref:
-        if t.logref is not None:
-            # the old log holds changes of t and of what is below; if the log dies, it matters whether t wrote there
-            if rare_of(t).past is None:
-                t.rare.past = []
-            if len(t.rare.past) > 16:
-                prune_past(t.rare)
-            t.rare.past.append((t.logref, last_seq if t.version != t.rare.entered else 0))
-        if t.rare is not None or t.version:
-            rare_of(t).entered = t.version
-        t.logref = log.ref
-    t.active = <PyObject *>log
-    t.epoch = now
+    return state
+
+
+cdef int come_to(Tracker t, Log log) except -1:
+    """Note that t writes to another log from now on, and which one it leaves."""
+    if t.logref is not None:
+        # the old log holds changes of t and of what is below; if the log dies, it matters whether t wrote there
+        if rare_of(t).past is None:
+            t.rare.past = []
+        if len(t.rare.past) > 16:
+            prune_past(t.rare)
+        t.rare.past.append((t.logref, last_seq if t.version != t.rare.entered else 0))
+    if t.rare is not None or t.version:
+        rare_of(t).entered = t.version
+    t.logref = log.ref
     return 0
 
 

@@ -3,7 +3,7 @@
 # Invariants:
 #  - a hook calls `commit` once per change, after the builtin did its work;
 #  - nothing that could run Python code or start the collector comes between the change and its record; summaries and
-#    stacks, which allocate, are added when the record stands;
+#    stacks, which allocate, are added after the record is written;
 #  - observers are notified last, when the record is complete.
 # commit() is the whole hot path: bring the tracker up to date (mostly one comparison), number, clock, scope, push.
 # Everything rare is behind one test of flags, in commit_special().
@@ -34,7 +34,7 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
 
 
 cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
-    """Add what few records have to a record that stands (i: -1 if the log keeps none); make room for the next one."""
+    """Add `extra` to record i (-1: the log keeps no records), then save what the next record overwrites."""
     if extra is not None and i >= 0:
         set_extra(log, i, seq, extra)
     if log.held is not None:
@@ -51,7 +51,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
     if t.state & T_QUIET:
         return 0
     if t.state & T_PENDING and t.kind != K_LIST and waits(t):
-        waiting = flush_first(t)    # steps of a bulk call that another thread made while our key's __eq__ ran
+        waiting = flush_first(t)    # steps of a bulk call that another thread made while the __eq__ of our key ran
     if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
         ask_guards(t, action, method, shape, index, key, old, new)
         if t.epoch != epoch:
@@ -154,7 +154,7 @@ cdef list write(Tracker t, list targets, uint64_t seq, int64_t time_ns, int acti
 
 
 cdef Extra finish(Tracker t, list targets, list slots, uint64_t seq, int shape, object old, object new):
-    """Step 3, finish: complete the records that stand; return summaries and stack, or None if there are none."""
+    """Step 3, finish: add summaries and stack to the records; return them, or None if there are none."""
     cdef Extra extra = with_summaries(None, shape, old, new)
     cdef tuple places
     cdef Log log

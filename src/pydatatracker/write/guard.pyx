@@ -76,7 +76,7 @@ cdef int put_in_order(object d, list order) except -1:
 
 
 cdef class Stop:
-    """An observer that calls ``act`` with a change if ``when`` agrees, or else the debugger at the offending statement."""
+    """An observer that calls ``act``, or else the debugger, with each change that ``when`` accepts."""
 
     cdef object act
     cdef object when

@@ -48,7 +48,7 @@ cdef class Transaction:
         bump()
 
     def _entries(self, Py_ssize_t after=0):
-        """Return (tracker, change, own) of every change since the transaction began, without the first `after`. O(changes)."""
+        """Return [(tracker, change, own)] since the transaction began, without the first `after`. O(changes)."""
         return [(t, change, owns(self, <Change>change)) for t, change in journal[self.start - journal_base + after:]]
 
     def _id_at(self, uint64_t seq):
