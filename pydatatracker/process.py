@@ -1,25 +1,25 @@
-"""One log for a whole process: every change of every tracked container, without a change to the program.
+"""The log of a whole process: every change of every tracked container.
 
-Started by ``PYDATATRACKER_LOG=changes.jsonl`` when `pydatatracker` is imported (``pydatatracker run`` sets that),
-or by `start`. The variables:
+The program needs no change: the log starts when `pydatatracker` is imported with ``PYDATATRACKER_LOG=changes.jsonl`` in
+the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 
 - ``PYDATATRACKER_LOG``: the file; appended to, opened at the first change.
-- ``PYDATATRACKER_STACK``: a number of frames (25 is what ``run --stack`` asks for), for containers that do not say.
-- ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers that do not say.
+- ``PYDATATRACKER_STACK``: frames to capture (``run --stack`` sets 25), for containers without an option of their own.
+- ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers without an option of their own.
 
-How the log is complete in itself:
+The log is complete in itself:
 
-- A line is relative to a root (``root``); a change to a container that sits in two trees is a line in each of
-  them, with one ``uuid``.
-- Before the first line of a root stands its ``init``, the state after change number ``seq`` of the init line, unless
-  that was empty. A container that was a root, changed while it sat in another tree, and is a root again, has
-  another ``init``: what happened in between stands in the other tree's lines.
-- To replay a root of a process (``pid``, ``root``): its latest ``init``, then its lines with a larger ``seq`` in the
-  order of ``seq``, each in all of its ``paths``. Threads may write their lines in another order than that.
+- A line is relative to a root (``root``). A change to a container that is in two trees has one line in each of them,
+  with the same ``uuid``.
+- The first line of a root is preceded by an ``init``: the state after the change whose number is ``seq`` of the init
+  line. There is none if that state was empty. A root that was moved into another tree, changed there, and became a root
+  again has another ``init``; the changes in between are lines of the other tree.
+- To replay a root of a process (``pid``, ``root``), start with its latest ``init`` and apply its lines with a larger
+  ``seq``, in the order of ``seq``, each in all of its ``paths``. Threads may write their lines in another order.
 - A forked child appends to the same file. Its roots begin with an ``init`` again, under its own ``pid``.
 
-The program comes first: nothing here raises into it, no lock is held while a value is put into words, and a log that
-cannot be written is one warning of the logger ``pydatatracker``.
+The program comes first: nothing here raises into it, no lock is held while a value is encoded, and a log that cannot be
+written is one warning of the logger ``pydatatracker``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = ["LOG", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_fro
 LOG: Final = "PYDATATRACKER_LOG"
 STACK: Final = "PYDATATRACKER_STACK"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
-RUN: Final = "PYDATATRACKER_RUN"  # the process id that `pydatatracker run` gave way to: it says goodbye
+RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
 
 _PATIENCE: Final = 1.0  # seconds that a thread waits for another one to write the init of a root
 _ATTEMPTS: Final = 20  # to copy a root while other threads change it
@@ -55,7 +55,10 @@ logger = logging.getLogger("pydatatracker")
 
 
 class ProcessLog:
-    """Writes the changes of all tracked containers of this process to a file; the core calls it."""
+    """Write the changes of all tracked containers of this process to a file.
+
+    The core calls it with every change.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
@@ -69,7 +72,7 @@ class ProcessLog:
             _forked_logs.add(self)
 
     def __call__(self, change: ChangeLogEntry) -> None:
-        """Write the lines of one change, in every tree that it is in. O(size of the values)."""
+        """Write the lines of one change, one per tree. O(size of the values)."""
         for view in self._views(change):
             with self._begun(view):
                 if self._write(view):
@@ -79,13 +82,18 @@ class ProcessLog:
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[int, weakref.ref[Any]] = {}  # roots that replaying the log gives as they are
+        self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
-        self._left: dict[int, weakref.ref[Any]] = {}  # went into another tree: those come back with an init
+        self._left: dict[
+            int, weakref.ref[Any]
+        ] = {}  # roots that moved into another tree: they need an init when they return
         self.lines = 0
 
     def _views(self, change: ChangeLogEntry) -> list[ChangeLogEntry]:
-        """Return the change as each of its roots sees it, the first place's root first."""
+        """Return the change as seen from each of its roots.
+
+        The root of its first path comes first.
+        """
         views = [change]
         if len(self._known) > 1:
             self._pass(change.place)
@@ -102,14 +110,14 @@ class ProcessLog:
             roots.append(root)
             home = root.container
             view = next((c for c in _core.changes_of(home, change.seq - 1) if c.seq == change.seq), None)
-            if view is None:  # that tree keeps no records: it gets an init before its next line
+            if view is None:  # that tree keeps no records: it needs an init before its next line
                 self._forget(root)
             else:
                 views.append(view)
         return views
 
     def _pass(self, place: _core.Place) -> None:
-        # what is not the root of its tree may be one again, and the log then has to say how it is
+        # an inner container may become a root again, and then the log needs its state
         while place.parent is not None:
             self._forget(place.tracker)
             place = place.parent
@@ -120,11 +128,11 @@ class ProcessLog:
         if self._known.pop(number, None) is not None and container is not None:
             self._left[number] = weakref.ref(container, _forget_in(self._left, number))
 
-    # ---- the state that a root's lines start from
+    # ---- the state from which the lines of a root start
 
     @contextlib.contextmanager
     def _begun(self, change: ChangeLogEntry) -> Iterator[None]:
-        """Have the init of the change's root in the log, before its line or else after it."""
+        """Write the init of the change's root before its line, or after it."""
         root = change.viewer.container
         number = id(root)
         known = self._known.get(number)
@@ -147,11 +155,11 @@ class ProcessLog:
         try:
             try:
                 self._write_init(change, change.seq - 1, self._state(root, change.seq - 1))
-            except LookupError:  # it keeps too few records: the state after this change has to do
+            except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
                 self._write_init(change, change.seq, self._state(root, change.seq, kept=False))
-        except Exception as error:  # nested deeper than Python goes, for one
+        except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         finally:
             self._begins.pop(number, None)
@@ -174,7 +182,7 @@ class ProcessLog:
         if root is None or not (state or came_back):
             return
         line = _core.state_change(root, _core.redacted_state(root, state)).to_dict()
-        line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # nobody did it
+        line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
         line["created_time"] = change.created_time.isoformat(timespec="microseconds")
         line.pop("transaction", None)
         self._write(line)
@@ -194,7 +202,7 @@ class ProcessLog:
     def _open(self) -> ChangeWriter:
         writer = self._writer
         if writer is not None:
-            # A program that closes all files (a daemon) may have been given our number for one of its own.
+            # A program that closes all files (a daemon) may have reused our descriptor for a file of its own.
             try:
                 found = os.fstat(writer.fileno())
                 if (found.st_dev, found.st_ino) == self._ident:
@@ -224,7 +232,7 @@ class ProcessLog:
             pass
 
     def farewell(self) -> str:
-        """Return a sentence that says what there is now and what to do with it."""
+        """Return a sentence on what was recorded and what to do with it."""
         if not self.lines:
             return f"pydatatracker: no change was recorded in {self.shown}"
         import shlex
@@ -255,11 +263,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: bool | None = None) -> ProcessLog:
-    """Write every change in this process to log from now on, in place of the log there was. O(1).
+    """Write every change in this process to a log from now on.
 
-    :param log: the file; made with its folders at the first change, appended to.
-    :param stack: frames to capture in containers that do not say.
-    :param snapshots: whether containers that do not say capture snapshots.
+    O(1). It replaces an earlier log of the process.
+
+    :param log: the file; created with its folders at the first change, and appended to.
+    :param stack: frames to capture, in containers without that option.
+    :param snapshots: whether to capture snapshots, in containers without that option.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -279,7 +289,7 @@ def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: b
 
 
 def stop() -> None:
-    """Write no more; the file keeps what it has. Harmless when nothing was started. O(1)."""
+    """Stop writing the log; does nothing if none was started. O(1)."""
     global _current
     current, _current = _current, None
     _core.set_process_observer(None)
@@ -289,7 +299,10 @@ def stop() -> None:
 
 
 def start_from_environment() -> None:
-    """Do what the variables say; called when the package is imported. Raises nothing. O(1)."""
+    """Start as the environment variables say, when the package is imported.
+
+    O(1), never raises.
+    """
     path = os.environ.get(LOG)
     if not path:
         return
@@ -299,7 +312,7 @@ def start_from_environment() -> None:
         try:
             stack = max(0, int(given))
         except ValueError:
-            logger.warning("%s is a number of frames, not %r; no stacks are captured", STACK, given)
+            logger.warning("%s must be a number of frames, not %r: no stacks are captured", STACK, given)
     snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
     log = start(path, stack=stack, snapshots=snapshots or None)
     if os.environ.get(RUN) == str(os.getpid()):
@@ -315,5 +328,5 @@ def _say_goodbye(log: ProcessLog, pid: int) -> None:
     try:
         sys.stdout.flush()
         print(log.farewell(), file=sys.stderr, flush=True)
-    except Exception:  # closed, or a pipe that nobody reads: the program's own output is what matters
+    except Exception:  # closed, or a pipe without a reader: the program's own output matters more
         pass

@@ -1,4 +1,4 @@
-"""Logs of changes as files: the one writer and the one reader of JSONL.
+"""Read and write logs of changes: JSONL files, one line per change.
 
 >>> import os, tempfile
 >>> from pydatatracker import TrackedDict
@@ -10,8 +10,11 @@
 >>> [(line.action, line.pointer, line.after) for line in read_changes(path)]
 [('add', '/http', 80)]
 
-A line is complete when the statement that made the change returns: one ``write()`` to a file opened
-for appending, so that several processes can share a log and a crash tears at most its last line.
+When the statement that made a change returns, its line is in the file: one ``write()`` to a file opened for appending.
+So several processes can share a log, and a crash tears at most the last line.
+
+``line`` has the object of a line, ``parsing`` what makes one from bytes, ``reader`` and ``writer`` the files,
+``compression`` gzip and zstd, ``tracing`` the ids of OpenTelemetry, ``schema`` the JSON Schema.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ __all__ = [
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a log line, as a fresh dict. Reads a file of the package.
+    """Return the JSON Schema (2020-12) of a log line, as a fresh dict.
+
+    Reads a file of the package.
 
     >>> schema()["$schema"]
     'https://json-schema.org/draft/2020-12/schema'

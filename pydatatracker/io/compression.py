@@ -1,4 +1,7 @@
-"""Compressed logs: gzip and zstd, recognised by their first bytes and read without losing what precedes a fault."""
+"""Compressed logs: gzip and zstd.
+
+They are recognised by their first bytes. Where a file is truncated or corrupt, everything before that is still read.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 def decompressed(file: Any) -> io.RawIOBase | None:
-    """Return a stream of the decompressed bytes, None for a file that is not compressed.
+    """Return a stream of the decompressed bytes, None if not compressed.
 
-    :param file: binary, positioned at its start; a file that can neither peek nor seek counts as not compressed.
+    :param file: binary, positioned at its start. If it can neither peek nor seek, it counts as not compressed.
     """
     start = _start_of(file)
     if start[:2] == _GZIP:
@@ -27,7 +30,7 @@ def decompressed(file: Any) -> io.RawIOBase | None:
 
 
 def is_file_error(error: Exception) -> bool:
-    """Return whether the file is at fault: it cannot be read further, or is truncated or corrupt."""
+    """Return whether an error is the file's: unreadable, truncated, corrupt."""
     # ZstdError derives from Exception alone, in each of the libraries that read zstd
     return isinstance(error, (OSError, EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
 
@@ -70,14 +73,14 @@ class _Pieces(io.RawIOBase):
 class _Frames(io.RawIOBase):
     """The content of the zstd frames of a file.
 
-    The reader of zstandard takes a truncated frame for the end of the file; this one raises EOFError.
+    Other than the reader of zstandard, it raises EOFError for a truncated frame instead of ending there.
     """
 
     def __init__(self, file: Any, frame: Callable[[], Any]) -> None:
         self._file = file
         self._new = frame
         self._frame: Any = None  # the frame being read
-        self._given = b""  # bytes of the file that no frame has taken yet
+        self._given = b""  # bytes of the file that no frame has consumed yet
         self._ready = b""
 
     def readable(self) -> bool:
@@ -89,7 +92,7 @@ class _Frames(io.RawIOBase):
             if not given:
                 torn, self._frame = self._frame, None
                 if torn is not None:
-                    raise EOFError("the last zstd frame is cut off")
+                    raise EOFError("the last zstd frame is truncated")
                 return 0
             if self._frame is None:
                 self._frame = self._new()
@@ -116,7 +119,10 @@ class _Unreadable(io.RawIOBase):
 
 
 def _unzstd(file: Any) -> Any:
-    """Return the decompressed stream; its reads raise OSError where no zstd library is installed."""
+    """Return the decompressed stream of a zstd file.
+
+    Its reads raise OSError where no zstd library is installed.
+    """
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
 

@@ -1,4 +1,4 @@
-"""One line of a log as an object that decodes values only when they are read."""
+"""One line of a log, as an object that decodes values on access."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LogLine:
 
     @property
     def is_gap(self) -> bool:
-        """Whether the line stands for changes that are missing.
+        """Whether the line says that changes are missing here.
 
         Such a line has `gap` and `reason`.
         """

@@ -46,7 +46,7 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
         raise NotAChange(TOO_DEEP)
     try:
         head = _head_decoder()(raw)
-    except Exception:  # of several classes; the slow way finds out what is wrong
+    except Exception:  # of several classes; the slow way finds the reason
         head = _unusual_head(raw)
     if head.v > VERSION:
         raise NotAChange(f"format {head.v} is newer than this version of pydatatracker reads ({VERSION})")
@@ -77,7 +77,7 @@ class Block:
 
 
 class SlowBlock(Block):
-    """A block with lines that cannot be read, or that this version did not write."""
+    """A block with lines that are unreadable or from another version."""
 
     __slots__ = ("lines",)
 
@@ -122,7 +122,7 @@ def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Bloc
 
 @functools.cache
 def _head_class() -> Any:
-    """Return the class of a head: text and numbers parsed, the rest as bytes. Imports msgspec."""
+    """Return the class of a head: text and numbers parsed, the rest as bytes."""
     import msgspec
 
     raw = msgspec.Raw
@@ -150,7 +150,10 @@ def _head_decoder() -> Any:
 
 @functools.cache
 def _block_decoder() -> Any:
-    """Return the decoder of many lines, whose heads have only what filters and counts need."""
+    """Return the decoder of many lines.
+
+    Their heads have only the fields that filters and counts need.
+    """
     import msgspec
 
     raw = msgspec.Raw
@@ -165,15 +168,15 @@ def _unusual_head(raw: bytes) -> Any:
     """Return a head for a line that the decoder refuses, or raise NotAChange."""
     data = _object_in(raw)
     extra = data.get("extra")
-    words = extra if type(extra) is dict else data  # where 0.1.0 has what others have at the top
-    action = data.get("action", words.get("action"))
+    described = extra if type(extra) is dict else data  # where 0.1.0 has what others have at the top
+    action = data.get("action", described.get("action"))
     if type(action) is not str:
         raise NotAChange("JSON, but not a change: it has no action")
     head_class = _head_class()
     head = head_class(action=action)
     for name in head_class.__struct_fields__:
         key = "from" if name == "first" else name
-        value = data.get(key, words.get(key) if name in ("method", "type", "location") else None)
+        value = data.get(key, described.get(key) if name in ("method", "type", "location") else None)
         default = getattr(head, name)
         if type(default) is str:
             setattr(head, name, value if type(value) is str else default)

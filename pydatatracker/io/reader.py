@@ -1,4 +1,7 @@
-"""The reader of logs: lines one by one or in blocks, plain or compressed. What cannot be read is named."""
+"""The reader of logs: lines one by one or in blocks, plain or compressed.
+
+Lines that cannot be read are skipped and reported.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class LogFormatError(ValueError):
-    """A line of a log cannot be read; says which: ``name``, ``line`` (from 1), ``offset`` (bytes), ``reason``."""
+    """A line of a log cannot be read.
+
+    ``name`` is the file, ``line`` the number from 1, ``offset`` the position in bytes, ``reason`` what is wrong.
+    """
 
     def __init__(self, name: str, line: int, offset: int, reason: str) -> None:
         super().__init__(name, line, offset, reason)
@@ -32,7 +38,7 @@ class LogFormatError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        line = f"line {self.line}, " if self.line else ""  # read from the end they have no number
+        line = f"line {self.line}, " if self.line else ""  # lines read from the end have no number
         return f"{self.name}: {line}byte {self.offset}: {self.reason}"
 
 
@@ -42,17 +48,18 @@ def read_changes(
     strict: bool = False,
     on_error: Callable[[LogFormatError], object] | None = None,
 ) -> ChangeReader:
-    """Return an iterator over the lines of a log, in the order of the file. Memory: one line.
+    r"""Return an iterator over the lines of a log, in the order of the file.
 
-    Lines that cannot be read are passed over and told to on_error, without which they are warnings of the
-    logger ``pydatatracker``; empty lines are no lines.
+    Memory: one line. Lines that cannot be read are skipped; empty ones are ignored.
 
     :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip and zstd are recognised.
     :param strict: raise LogFormatError at the first line that cannot be read.
+    :param on_error: is called with a LogFormatError for each line that is skipped. Without it, that is a warning of
+        the logger ``pydatatracker``.
     :raises OSError: the file cannot be opened.
 
     >>> import io
-    >>> log = io.BytesIO(b'{"v":1,"action":"add"}\\n[1]\\n{"v":1,"action":"remove"}\\n')
+    >>> log = io.BytesIO(b'{"v":1,"action":"add"}\n[1]\n{"v":1,"action":"remove"}\n')
     >>> [line.action for line in read_changes(log, on_error=print)]
     <BytesIO>: line 2, byte 23: JSON, but list, not an object
     ['add', 'remove']
@@ -61,10 +68,12 @@ def read_changes(
 
 
 class ChangeReader:
-    """An iterator over a log that also counts, and can be closed; made by `read_changes`.
+    r"""An iterator over a log, which `read_changes` returns.
+
+    It counts the lines that it skips, and can be closed.
 
     >>> import io
-    >>> with ChangeReader(io.BytesIO(b"?\\n"), on_error=lambda error: None) as reader:
+    >>> with ChangeReader(io.BytesIO(b"?\n"), on_error=lambda error: None) as reader:
     ...     list(reader), reader.passed_over
     ([], 1)
     """
@@ -98,7 +107,10 @@ class ChangeReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file if it was opened here; iteration is over. Done by itself at the end of the file. O(1)."""
+        """End the iteration, and close the file if it was opened here.
+
+        O(1). Happens by itself at the end of the file.
+        """
         self._lines.close()
         self._close_own()
 
@@ -108,7 +120,7 @@ class ChangeReader:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the file, compressed if it is; None for what is none. O(1)."""
+        """Bytes of the file, before decompression; None if not a file. O(1)."""
         try:
             status = os.fstat(self._outer.fileno())
         except (OSError, ValueError, AttributeError):
@@ -117,14 +129,14 @@ class ChangeReader:
 
     @property
     def position(self) -> int:
-        """Bytes of it that have been read so far; 0 where that is not known. O(1)."""
+        """Bytes of the file read so far; 0 where that is unknown. O(1)."""
         try:
             return int(self._outer.tell())
         except (OSError, ValueError, AttributeError):
             return self.size or 0
 
     def _open(self, source: Any) -> tuple[Any, str]:
-        """Return (something with readline() that gives bytes, name for messages)."""
+        """Return (object with readline() for bytes, name for messages)."""
         if isinstance(source, (str, os.PathLike)):
             name = os.fspath(source)
             if name == "-":
@@ -160,7 +172,7 @@ class ChangeReader:
                     self._bad(number, offset, f"no newline for {MAX_LINE:,} bytes")
                     offset += len(raw) + _skip_line(readline)
                     continue
-                if raw and not raw.isspace():  # a file may be nothing but a BOM
+                if raw and not raw.isspace():  # a file may consist of a BOM
                     try:
                         line = parse(raw, number, offset)
                     except NotAChange as error:
@@ -176,15 +188,15 @@ class ChangeReader:
             self._close_own()
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the lines, many at a time: for logs of a million lines, in less time. Memory: a block of 256 KB.
+        """Yield the lines in blocks, which is faster for long logs.
 
-        Nothing is shown before a block is full, so it is for files. As iterating otherwise.
+        Memory: a block of 256 KB. A block is yielded when it is full, so this is for files, not for pipes.
         """
         number = offset = 0
         file = self._file
         read, size = (file.read, _BLOCK) if hasattr(file, "read") else (file.readline, MAX_LINE)
         if self._packed:
-            read = file.read1  # what was read of a torn file before the error is not lost
+            read = file.read1  # keeps what was read of a torn file before the error
         stopped: Exception | None = None
         try:
             while stopped is None and (block := read(size)):

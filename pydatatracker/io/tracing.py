@@ -20,7 +20,7 @@ _ZERO = re.compile(r"0+ |.* 0+ ")  # W3C: an id of zeros is invalid
 def current_fields() -> bytes:
     """Return the ids of the current span as the end of a JSON object.
 
-    b"" if there is no span. O(1), never raises. 60 ns where OpenTelemetry is not loaded: it is not imported for this.
+    b"" without a span. O(1), never raises. 60 ns where OpenTelemetry is not loaded: this does not import it.
 
     >>> import sys
     >>> current_fields() if "opentelemetry.trace" not in sys.modules else b""
@@ -69,6 +69,6 @@ def traceparent_of(line: bytes) -> str | None:
 
     try:
         data = msgspec.json.decode(line)
-    except ValueError:  # made by somebody else
+    except ValueError:  # not one of our lines
         return None
     return traceparent(data) if isinstance(data, dict) else None

@@ -1,12 +1,12 @@
-"""The writer of logs: a change becomes a line, a line becomes one ``write()``.
+"""The writer of logs: each change becomes one line, and one ``write()``.
 
-- The file is opened with O_APPEND, whoever else writes to it, and is not buffered: what was written
-  survives the process. ``buffered=True`` trades that for fewer calls.
-- The lock is held for the write() alone, no user code runs under it, and it is reentrant, since a
-  signal handler or ``__del__`` may change tracked data in between.
-- A line that could not be written is not forgotten: the next one that can is preceded by a ``gap``.
-- After ``fork`` parent and child append to the same file, each with a lock of its own; what the
-  parent had gathered stays the parent's.
+- The file is opened with O_APPEND, so several processes can write to it, and it is not buffered: what was written
+  survives the process. ``buffered=True`` gives that up for fewer calls.
+- The lock is held during the write() only, and no user code runs under it. It is reentrant, since a signal handler or
+  ``__del__`` may change tracked data meanwhile.
+- If a line cannot be written, the next line that can is preceded by a ``gap``.
+- After ``fork`` parent and child append to the same file, each with a lock of its own. Lines that the parent had
+  gathered are written by the parent only.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ def _encoder() -> Any:
 
 
 def to_line(change: Any, *, compact: bool = False) -> bytes:
-    """Return the line of a change as bytes, newline included. O(size of the values).
+    r"""Return the line of a change as bytes, newline included.
+
+    O(size of the values).
 
     :param change: a ChangeLogEntry, or the dict of one; it is not modified.
-    :param compact: leave out ``tree`` and ``extra``, which follow from the rest, and what is empty.
-    :raises ValueError: a dict that nests more levels than a line may have (`values.encode.NESTING`), which no reader
-        would take. The values of a ChangeLogEntry are cut before that.
+    :param compact: leave out empty keys, and ``tree`` and ``extra``, which follow from the others.
+    :raises ValueError: a dict that nests more levels than a line may have (`values.encode.NESTING`): no reader would
+        accept it. The values of a ChangeLogEntry are cut before that.
 
     >>> to_line({"v": 1, "action": "gap", "from": 1, "to": 2, "pid": 7, "thread": "main"})
-    b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\\n'
+    b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\n'
     """
     end = _span_of(change)
     if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
@@ -65,15 +67,18 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         line["thread"] = _thread_name()
     try:
         data: bytes = _encoder()(line)
-    except UnicodeEncodeError:  # a lone surrogate: what is for reading spells it out, a path stays exact
+    except UnicodeEncodeError:  # a lone surrogate: spelled out in text, but exact in a path
         data = _encoder()({key: (_exact if key in _PATHS else _readable)(value) for key, value in line.items()})
-    if not own and nests_deeper(data, NESTING):  # a container of another kind in a dict of the caller's
+    if not own and nests_deeper(data, NESTING):  # the caller's dict has a container of another class
         raise ValueError(TOO_DEEP)
     return data[:-1] + end
 
 
 def _is_deeper(data: Any, levels: int) -> bool:
-    """Return whether builtin containers nest more levels. O(levels x containers) at most, no recursion."""
+    """Return whether builtin containers nest more levels.
+
+    O(levels x containers) at most, without recursion.
+    """
     level = [data]
     for _ in range(levels):
         inside = {
@@ -89,12 +94,12 @@ def _is_deeper(data: Any, levels: int) -> bool:
 
 
 def _span_of(change: Any) -> bytes:
-    """Return how the line ends: with the ids of the current span, where OpenTelemetry is loaded and there is one."""
+    """Return the end of the line: the ids of the current span, if any."""
     if "opentelemetry.trace" in sys.modules and isinstance(change, _core.Change) and change.place is not None:
         from pydatatracker.io.tracing import current_fields
 
         fields = current_fields()
-        if fields:  # what was read from a log, or is a dict, happened elsewhere
+        if fields:  # not for a dict, or a change that was read: those happened elsewhere
             return fields + b"\n"
     return b"}\n"
 
@@ -125,21 +130,21 @@ def _exact(value: Any) -> Any:
 
 
 class ChangeWriter:
-    """Append changes to a log, a line each.
+    r"""Append changes to a log, one line per change.
 
-    The file is made with its folders. If a crash tore its last line, that line is ended first. Safe to use
-    from several threads, and after fork. Can be an observer: pass its ``write``.
+    The file is created with its folders. If a crash tore its last line, that line is ended first. Safe to use from
+    several threads, and after fork. Its ``write`` can be an observer.
 
     :param target: a path, or a file object, binary or text, which `close` leaves open.
     :param compact: see `to_line`.
-    :param buffered: gather lines and write them together; `flush` and `close` write what there is.
-    :raises OSError: the file or its folder cannot be made.
+    :param buffered: gather lines and write them together; `flush` and `close` write those that wait.
+    :raises OSError: the file or its folder cannot be created.
 
     >>> import io
     >>> log = io.StringIO()
     >>> ChangeWriter(log, compact=True).write({"v": 1, "action": "lock", "actor": "", "pid": 7, "thread": "a"})
     >>> log.getvalue()
-    '{"v":1,"action":"lock","pid":7,"thread":"a"}\\n'
+    '{"v":1,"action":"lock","pid":7,"thread":"a"}\n'
     """
 
     def __init__(
@@ -166,10 +171,10 @@ class ChangeWriter:
         _writers.add(self)
 
     def write(self, change: Any) -> None:
-        """Append a change: a ChangeLogEntry or its dict. O(size of the values), one ``write()``.
+        """Append a change: a ChangeLogEntry or its dict.
 
-        Raises ValueError after `close`, OSError where the file cannot take it; the next line that it takes is
-        then preceded by a ``gap`` line.
+        O(size of the values), one ``write()``. Raises ValueError after `close`, OSError if the file cannot be written;
+        then the next line that can be written is preceded by a ``gap`` line.
         """
         seq = _seq_of(change)
         try:
@@ -180,7 +185,7 @@ class ChangeWriter:
         self._append(data, seq)
 
     def flush(self) -> None:
-        """Write what was gathered. O(size of it). Raises OSError as `write` does."""
+        """Write the lines that were gathered. O(size). Raises as `write` does."""
         with self._lock:
             if self._batch:
                 data, seqs = bytes(self._batch), self._batch_seqs or (None, None)
@@ -189,7 +194,10 @@ class ChangeWriter:
                 self._put(data, *seqs)
 
     def close(self) -> None:
-        """Write what was gathered and close the file if it was opened here; harmless when repeated. O(1)."""
+        """Write the lines that were gathered, and close the file.
+
+        A file object that was passed in stays open. O(1); a second call does nothing.
+        """
         with self._lock:
             try:
                 if self._fd >= 0 or self._file is not None:
@@ -207,13 +215,13 @@ class ChangeWriter:
         return self._fd < 0 and self._file is None
 
     def fileno(self) -> int:
-        """Return the descriptor of the file that was opened here, -1 if there is none. O(1)."""
+        """Return the descriptor of the file opened here, -1 if none. O(1)."""
         return self._fd
 
     def detach(self) -> int:
         """Give up the descriptor without closing it, and return it. O(1).
 
-        For a program that closed all files behind this object's back: the number may be another file's by now.
+        For a program that closed all files without using this object: the number may be another file's by now.
         """
         fd, self._fd = self._fd, -1
         return fd
@@ -236,7 +244,7 @@ class ChangeWriter:
     def _append(self, data: bytes, seq: int | None) -> None:
         with self._lock:
             if self.closed:
-                raise ValueError(f"the log {self.name} is closed; make a new ChangeWriter to append to it")
+                raise ValueError(f"the log {self.name} is closed: open a new ChangeWriter to append to it")
             lost, self._lost = self._lost, None
             if lost is not None:
                 gap = {"v": 1, "action": "gap", "from": lost[0], "to": lost[1], "reason": lost[2]}
@@ -251,7 +259,10 @@ class ChangeWriter:
                 self.flush()
 
     def _put(self, data: bytes, first: int | None, last: int | None) -> None:
-        """Write all of data; or remember what is lost, and whether a part of a line is in the file."""
+        """Write all of data.
+
+        Otherwise note which changes are lost, and whether the file ends inside a line.
+        """
         if self._torn:
             data = b"\n" + data
         try:
@@ -271,7 +282,7 @@ class ChangeWriter:
             raise
 
     def _lose(self, first: int | None, last: int | None, error: Exception) -> None:
-        """Remember that these changes are not in the log."""
+        """Note that these changes are not in the log."""
         with self._lock:
             if self._lost is not None:
                 first = self._lost[0]
@@ -286,7 +297,7 @@ class ChangeWriter:
 def _seq_of(change: Any) -> int | None:
     try:
         seq = change.get("seq") if isinstance(change, dict) else change.seq
-    except Exception:  # what this is will be said by to_line
+    except Exception:  # to_line raises a better error
         return None
     return seq if isinstance(seq, int) else None
 
@@ -304,7 +315,7 @@ def _open(path: str) -> tuple[int, bool]:
         with open(path, "rb") as file:
             file.seek(-1, os.SEEK_END)
             return fd, file.read(1) != b"\n"
-    except OSError:  # may be written, not read: end the line, in case; an empty line is no line
+    except OSError:  # not readable: end the line in case it is torn; readers ignore an empty one
         return fd, True
     except BaseException:
         os.close(fd)

@@ -219,7 +219,7 @@ class JsonFileObserver:
 
 
 def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -> JsonFileObserver:
-    """Return an observer that has a change in the file, as one JSON line, when the mutating statement returns.
+    r"""Return an observer that has a change in the file, as one JSON line, when the mutating statement returns.
 
     The file is held open and made with its folders; ``close()`` ends that. Cost: encoding and one write().
 
@@ -231,7 +231,7 @@ def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -
     ...     d.tracking_add_observer(observer)
     ...     d["a"] = 1
     >>> import pathlib
-    >>> pathlib.Path(path).read_text().count("\\n")
+    >>> pathlib.Path(path).read_text().count("\n")
     1
     """
     return JsonFileObserver(path, compact=compact)
