@@ -1,4 +1,4 @@
-"""The base of all exporters: an observer that encodes a change and delivers it."""
+"""The base of all exporters: an observer that delivers encoded changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class Exporter:
 
     @property
     def tracking_feed(self) -> _core.Intake | None:
-        """The queue to which the core gives changes directly; None if this object has to be called."""
+        """The queue into which the core puts changes directly.
+
+        None if this object has to be called with them.
+        """
         intake: _core.Intake | None = getattr(self._delivery, "intake", None)
         if intake is None or intake.compact != self._compact or type(self).__call__ is not Exporter.__call__:
             return None

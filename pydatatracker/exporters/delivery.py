@@ -1,11 +1,13 @@
-"""The delivery runtime under all exporters: a bounded queue, one thread, batches, retries, order.
+"""The delivery runtime: a bounded queue, one thread, batches, retries.
 
-- ``put`` is called by whoever changed something. It never waits longer than ``on_full`` allows, and errors of the
-  sink never reach it. `pydatatracker.exporters.queue` is this side.
+All exporters use it.
+
+- ``put`` is called by the thread that changed something. It never waits longer than ``on_full`` allows, and errors of
+  the sink never reach it. `pydatatracker.exporters.queue` is this side.
 - One daemon thread per delivery takes items in order, batches them and sends them. A batch that fails is sent again,
   with exponential back-off and jitter, before the next one, so order holds. The thread starts with the first item and
   ends with ``close``. `pydatatracker.exporters.sender` is this side.
-- What is dropped is counted, and a ``gap`` line stands in its position.
+- Dropped changes are counted, and a ``gap`` line marks where they are missing.
 - With ``on_full="spill"``, items that do not fit into the queue go to a local file, and so do all later ones until the
   file has been sent: order holds. What a process left in the file is sent first by the next one.
 - After ``fork`` the child has an empty queue and a thread of its own: the parent sends the parent's items.
@@ -119,18 +121,24 @@ class Delivery:
             return self._queue.put(item)
 
     def refuses(self, seq: int) -> bool:
-        """Drop a change before it is encoded if there is no room; return whether it was. O(1)."""
+        """Return whether a change is dropped, before it is encoded.
+
+        It is, and counts as dropped, if the queue is full and drops the newest. O(1).
+        """
         return self._queue.refuses(seq)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything accepted so far is sent; False if that took longer than timeout seconds."""
+        """Wait until everything accepted so far is sent.
+
+        Return False if that took longer than timeout seconds.
+        """
         return self._queue.flush(timeout)
 
     def close(self, timeout: float | None = None) -> bool:
-        """Send what waits, for at most timeout seconds, and stop; True if all was sent.
+        """Send what waits, for at most timeout seconds, and stop.
 
-        The default of timeout is exit_timeout. What could not be sent goes to the spill file if there is one; without
-        one it is counted as dropped.
+        Return True if everything was sent. The default of timeout is exit_timeout. Items that could not be sent go to
+        the spill file; without one they are counted as dropped.
         """
         end = self._queue.stop(self._exit_timeout if timeout is None else timeout)
         if end is None:

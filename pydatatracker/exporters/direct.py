@@ -14,10 +14,10 @@ _log = logging.getLogger("pydatatracker")
 
 
 class DirectDelivery:
-    """Send each item synchronously; errors are counted and logged, never raised.
+    """Send each item synchronously.
 
-    Has the methods of `pydatatracker.exporters.Delivery`; nothing ever waits, so ``flush`` and ``close`` have nothing
-    to send.
+    Errors are counted and logged, never raised. It has the methods of `pydatatracker.exporters.Delivery`; nothing ever
+    waits, so ``flush`` and ``close`` have nothing to send.
     """
 
     def __init__(self, sink: Sink, name: str) -> None:

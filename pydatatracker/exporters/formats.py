@@ -1,13 +1,15 @@
-"""Wire formats: what one change looks like to a receiver, made from its line alone.
+"""Wire formats: how one change is encoded for a receiver.
+
+They are made from the line of the change alone.
 
 - ``native``: the line itself.
 - ``cloudevents``: CloudEvents 1.0, structured JSON. ``id`` is the change's, ``source`` the root container,
   ``subject`` the pointer, ``data`` the line; ``traceparent`` (the Distributed Tracing extension) if made in a span.
 - ``debezium``: its change envelope. ``op`` is c, u, d, or r for a first state; ``before`` and ``after`` hold
-  ``{pointer: value}`` of every place that the change touched; what is not one place a row stands in ``after`` as
-  ``{"splice": [...]}`` or ``{"order": [...]}``.
-- ``json-patch``: RFC 6902 operations, pointers from the root. A change that they cannot say (of a set) is an
-  empty list; a container that sits in several places is changed in all of them.
+  ``{pointer: value}`` for every path that changed. A change of several list items is ``{"splice": [...]}`` or
+  ``{"order": [...]}`` in ``after``.
+- ``json-patch``: RFC 6902 operations, pointers from the root. A change of a set cannot be expressed and is an empty
+  list. A container with several paths is changed at all of them.
 """
 
 from __future__ import annotations
@@ -27,10 +29,13 @@ __all__ = ["FORMATS", "check_format", "format_item"]
 
 
 def check_format(name: str) -> str:
-    """Return name if there is such a format. Raises ValueError that names the nearest."""
+    """Return name if it is a format; else raise ValueError.
+
+    The message suggests the nearest name.
+    """
     if name not in FORMATS:
         near = difflib.get_close_matches(str(name), FORMATS, 1, 0.0)[0]
-        raise ValueError(f"unknown format {name!r}; did you mean {near!r}? There are {', '.join(FORMATS)}")
+        raise ValueError(f"unknown format {name!r}; did you mean {near!r}? The formats are {', '.join(FORMATS)}")
     return name
 
 
@@ -77,11 +82,11 @@ def _debezium(item: Item, line: dict[str, Any]) -> dict[str, Any]:
     if "after" in line:
         after[base] = line["after"]
     for key, old, new in line.get("changes", ()):
-        place = base + to_pointer([decode(key)])
+        pointer = base + to_pointer([decode(key)])
         if not _is_missing(old):
-            before[place] = old
+            before[pointer] = old
         if not _is_missing(new):
-            after[place] = new
+            after[pointer] = new
     for name in ("splice", "order"):
         if name in line:
             after[name] = line[name]
@@ -121,34 +126,34 @@ def _json_patch(item: Item, line: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _operations(line: dict[str, Any], place: str) -> list[dict[str, Any]]:
+def _operations(line: dict[str, Any], pointer: str) -> list[dict[str, Any]]:
     action = line.get("action")
     if action == "init":
-        return [{"op": "replace", "path": place, "value": line.get("after")}]
+        return [{"op": "replace", "path": pointer, "value": line.get("after")}]
     if "splice" in line:
         start, removed, inserted = line["splice"]
-        return [{"op": "remove", "path": f"{place}/{start}"} for _ in removed] + [
-            {"op": "add", "path": f"{place}/{start + n}", "value": value} for n, value in enumerate(inserted)
+        return [{"op": "remove", "path": f"{pointer}/{start}"} for _ in removed] + [
+            {"op": "add", "path": f"{pointer}/{start + n}", "value": value} for n, value in enumerate(inserted)
         ]
     if "order" in line:
-        return _moves(place, line["order"])
+        return _moves(pointer, line["order"])
     if _is_of_a_set(line):
         return []
     if "before" in line or "after" in line:
-        return [_operation(place, "before" in line, "after" in line, line.get("after"))]
+        return [_operation(pointer, "before" in line, "after" in line, line.get("after"))]
     rows = line.get("changes", [])
     if rows and type(rows[0][0]) is int and _is_missing(rows[0][2]):
         rows = rows[::-1]  # items of a list: from the end, so that indices stay right
     return [
-        _operation(place + to_pointer([decode(key)]), not _is_missing(old), not _is_missing(new), new)
+        _operation(pointer + to_pointer([decode(key)]), not _is_missing(old), not _is_missing(new), new)
         for key, old, new in rows
     ]
 
 
-def _operation(place: str, had: bool, has: bool, value: Any) -> dict[str, Any]:
+def _operation(pointer: str, had: bool, has: bool, value: Any) -> dict[str, Any]:
     if not has:
-        return {"op": "remove", "path": place}
-    return {"op": "replace" if had else "add", "path": place, "value": value}
+        return {"op": "remove", "path": pointer}
+    return {"op": "replace" if had else "add", "path": pointer, "value": value}
 
 
 _SET_METHODS: Final = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHODS.index("__setattr__")])
@@ -162,12 +167,12 @@ def _is_of_a_set(line: dict[str, Any]) -> bool:
     return bool(rows) and type(rows[0][0]) is not int and all(key in (old, new) for key, old, new in rows)
 
 
-def _moves(place: str, order: list[int]) -> list[dict[str, Any]]:
-    # an item that is not moved yet stands behind those that are, and behind the others from before it: those are
-    # counted by a Fenwick tree, as a list of a million items would take hours otherwise
+def _moves(pointer: str, order: list[int]) -> list[dict[str, Any]]:
+    # An item that has not been moved yet is behind all items that have, and behind those that were before it and have
+    # not been moved either. A Fenwick tree counts the latter: a list of a million items would need hours otherwise.
     size = len(order)
     if sorted(order) != list(range(size)):
-        raise ValueError("order is no order")
+        raise ValueError("the order of the line is not a permutation of the list's positions")
     waiting = [n & -n for n in range(size + 1)]
     found = []
     for new, old in enumerate(order):
@@ -180,7 +185,7 @@ def _moves(place: str, order: list[int]) -> list[dict[str, Any]]:
             waiting[n] -= 1
             n += n & -n
         if at != new:
-            found.append({"op": "move", "from": f"{place}/{at}", "path": f"{place}/{new}"})
+            found.append({"op": "move", "from": f"{pointer}/{at}", "path": f"{pointer}/{new}"})
     return found
 
 

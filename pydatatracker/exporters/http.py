@@ -1,4 +1,4 @@
-"""HTTP: batches as NDJSON or a JSON array, kept alive, compressed, tried again as RFC 9110 has it."""
+"""HTTP: batches as NDJSON or a JSON array, retried as RFC 9110 says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MEDIA = {"ndjson": "application/x-ndjson", "array": "application/json"}
 
 
 class HttpSink:
-    """POSTs batches to a URL; see HttpExporter."""
+    """POST batches to a URL; see `HttpExporter`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class HttpSink:
         except ImportError:
             raise ImportError('HttpExporter needs urllib3: pip install "pydatatracker[http]"') from None
         if body not in _MEDIA:
-            raise ValueError(f"body= takes 'ndjson' or 'array', not {body!r}")
+            raise ValueError(f"body must be 'ndjson' or 'array', not {body!r}")
         self._url = url
         self._method = method
         self._body = body
@@ -61,12 +61,15 @@ class HttpSink:
         self._pid = os.getpid()
 
     def send(self, items: list[Item]) -> None:
-        """POST one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: other 4xx."""
+        """POST one batch.
+
+        Raises SinkUnavailable for 408, 425, 429, 5xx and network errors, SinkRejected for other 4xx.
+        """
         lines = [self._encoded(item) for item in items]
         data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
         if self._compress:
             data = gzip.compress(data, 5)
-        if self._pid != os.getpid():  # after a fork the connection is the parent's
+        if self._pid != os.getpid():  # after a fork the connection belongs to the parent
             self._connect()
         try:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
@@ -83,7 +86,9 @@ class HttpSink:
 
 
 def shown(url: str) -> str:
-    """Return a url for messages: without user, password and query, where secrets stand. O(length).
+    """Return a url for messages: without user, password and query.
+
+    Those may be secrets. O(length).
 
     >>> shown("https://me:secret@host:8/audit?token=secret")
     'https://host:8/audit'
@@ -93,7 +98,10 @@ def shown(url: str) -> str:
 
 
 def check_answer(url: str, status: int, data: bytes, retry_after: str | None) -> None:
-    """Return if the status is 2xx. SinkUnavailable: 408, 425, 429, 5xx; SinkRejected: all others."""
+    """Return if the status is 2xx; else raise.
+
+    SinkUnavailable for 408, 425, 429 and 5xx, SinkRejected for all others.
+    """
     if 200 <= status < 300:
         return
     said = f"{shown(url)} answered {status} {data[:200].decode('utf-8', 'replace')}"
@@ -103,7 +111,10 @@ def check_answer(url: str, status: int, data: bytes, retry_after: str | None) ->
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number or a date."""
+    """Return the seconds of a Retry-After header: a number or a date.
+
+    See RFC 9110, section 10.2.3.
+    """
     if value is None:
         return None
     if value.strip().isdigit():
@@ -119,13 +130,13 @@ def _retry_after(value: str | None) -> float | None:
 class HttpExporter(Exporter):
     """POST changes to a URL.
 
-    ``HttpExporter(url, headers=...)`` sends batches from a thread: ``body`` is ``"ndjson"`` or ``"array"``, ``format``
-    one of the wire formats, ``compress=True`` gzip, ``timeout`` is 10 seconds, ``method`` POST. 408,
-    425, 429, 5xx and network errors are tried again, after ``Retry-After`` where the server says so; other 4xx go
-    to ``dead_letter``. Other options are those of the delivery runtime. Needs the extra ``http``.
+    ``HttpExporter(url, headers=...)`` sends batches from a thread. ``body`` is ``"ndjson"`` or ``"array"``, ``format``
+    one of the wire formats, ``compress=True`` uses gzip; ``timeout`` defaults to 10 seconds and ``method`` to POST.
+    408, 425, 429, 5xx and network errors are retried, after ``Retry-After`` if the server sends it; other 4xx go to
+    ``dead_letter``. All other options are those of `Delivery`. Needs the extra ``http``.
 
-    ``HttpExporter(post, url, **kw)`` calls your own ``post(url, json=change_dict, **kw)`` then and there, once a
-    change; what it raises is counted and logged. ``background=True`` puts the runtime under it.
+    ``HttpExporter(post, url, **kw)`` calls your own ``post(url, json=change_dict, **kw)`` synchronously, once per
+    change; errors are counted and logged. ``background=True`` calls it from a thread, with retries.
 
     >>> sent = []
     >>> exporter = HttpExporter(lambda url, json: sent.append((url, json["pointer"])), "http://localhost/audit")
@@ -145,17 +156,17 @@ class HttpExporter(Exporter):
         background: bool | None = None,
         **options: Any,
     ) -> None:
-        if callable(target):  # all options are the client's, but those of the runtime
+        if callable(target):  # options that Delivery does not have go to the client
             if url is None:
-                raise TypeError("HttpExporter(post, url) needs the url to hand to post")
+                raise TypeError("HttpExporter(post, url) needs the url that post is called with")
             runtime = {name: options.pop(name) for name in list(options) if background and name in _RUNTIME}
             sink: Sink = ClientSink(_post_with(target, url, options))
             super().__init__(delivery_for(sink, f"HttpExporter({shown(url)!r})", bool(background), runtime))
             return
         if not isinstance(target, str) or url is not None:
-            raise TypeError("HttpExporter takes a url, or a function and a url")
+            raise TypeError("HttpExporter needs a url, or a function and a url")
         if not target.startswith(("http://", "https://")):
-            raise ValueError(f"HttpExporter takes an http:// or https:// url, not {target!r}")
+            raise ValueError(f"HttpExporter needs a url that begins with http:// or https://, not {target!r}")
         compact = options.pop("compact", False)
         own = {name: options.pop(name) for name in list(options) if name in _OWN}
         delivery = delivery_for(

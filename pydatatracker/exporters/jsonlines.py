@@ -1,4 +1,4 @@
-"""JSON lines in a file: written through or in batches, rotated, compressed, shared by several processes."""
+"""JSON lines in a file: with rotation, compression, several writers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydatatracker.exporters.sink import Item
 
 try:
     import fcntl
-except ImportError:  # Windows: one process a file
+except ImportError:  # Windows: one process per file
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["FileSink", "JsonLinesExporter"]
@@ -29,7 +29,10 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class FileSink:
-    """A file that lines are appended to; see JsonLinesExporter for what the arguments mean."""
+    """Append lines to a file.
+
+    The arguments are those of `JsonLinesExporter`.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,9 @@ class FileSink:
         self._fd = os.open(self.path, flags, 0o666)
         size = os.fstat(self._fd).st_size
         self._torn = False
-        if size:  # a crash may have torn the last line; asked of this file, as the path may be another one by now
+        if (
+            size
+        ):  # a crash may have torn the last line; read from the descriptor, as the path may be another file by now
             os.lseek(self._fd, size - 1, os.SEEK_SET)
             self._torn = os.read(self._fd, 1) != b"\n"
         self._period = self._now_period(os.fstat(self._fd).st_mtime if size else time.time())
@@ -74,7 +79,7 @@ class FileSink:
         return 0 if self._rotate_time is None else int(now // self._rotate_time)
 
     def send(self, items: list[Item]) -> None:
-        """Append a line each, with one write()."""
+        """Append one line per item, all with one write()."""
         data = b"".join(item.line + b"\n" for item in items)
         with self._lock:
             if self._fsync == "always" and len(items) > 1:
@@ -100,7 +105,7 @@ class FileSink:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        # with rotation several processes take turns, and look whether another one rotated meanwhile
+        # with rotation several processes take turns, and check whether another one has rotated meanwhile
         if not self._rotates or fcntl is None:
             yield
             return
@@ -138,7 +143,7 @@ class FileSink:
         self._open()
         if fcntl is not None:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-        os.close(old)  # lets the others go on, into the new file
+        os.close(old)  # the other processes continue, in the new file
         before = self._compressing
         self._compressing = threading.Thread(target=self._tidy, args=(to, before), name="rotated-log", daemon=False)
         self._compressing.start()
@@ -161,7 +166,7 @@ class FileSink:
         return [os.path.join(folder, name) for name in sorted(names) if not name.endswith(".tmp")]
 
     def close(self) -> None:
-        """Close the file; waits for a rotated one to be compressed."""
+        """Close the file, after a rotated one is compressed."""
         with self._lock:
             fd, self._fd = self._fd, -1
             if fd >= 0:
@@ -198,22 +203,28 @@ def _seconds(given: float | str | None) -> float | None:
         return None
     if isinstance(given, str):
         if given[-1:] not in _UNITS or not given[:-1].replace(".", "", 1).isdigit():
-            raise ValueError(f"rotate_time takes seconds, or a text as '30m', '1h', '1d', not {given!r}")
+            raise ValueError(f"rotate_time must be seconds, or text such as '30m', '1h', '1d', not {given!r}")
         given = float(given[:-1]) * _UNITS[given[-1]]
     if isinstance(given, bool) or not isinstance(given, (int, float)) or given <= 0:
-        raise ValueError(f"rotate_time takes seconds above 0, or a text as '1d', not {given!r}")
+        raise ValueError(f"rotate_time must be seconds above 0, or text such as '1d', not {given!r}")
     return float(given)
 
 
 class JsonLinesExporter(Exporter):
-    """Append every change to a file, a JSON line each (RECORD: one vocabulary in memory and on disk).
+    """Append every change to a file, as one JSON line.
 
-    By default a line is in the file when the mutating statement returns: one write(), nothing held back, and an
-    error of the file is logged and counted, never raised into the program. ``buffered=True`` sends batches from
-    a thread. ``rotate_size`` (bytes) and ``rotate_time`` (seconds, or ``"1h"``, ``"1d"``) begin a new file; rotated
-    ones are named after the time (UTC), compressed (``compress="gzip"`` or ``"zstd"``) and the newest ``keep`` stay.
-    ``fsync``: ``"never"``, after each ``"batch"``, or ``"always"`` after each line. Several processes may append to one
-    file. A line that a crash tore is ended first. Other options are those of the delivery runtime.
+    By default the line is in the file when the mutating statement returns: one write(), nothing buffered. An error of
+    the file is logged and counted, never raised into the program. Several processes may append to one file. If a crash
+    tore the last line, it is ended first.
+
+    :param buffered: write batches from a thread; the options of `Delivery` need this.
+    :param compact: see `pydatatracker.io.to_line`.
+    :param rotate_size: begin a new file before this one grows beyond so many bytes.
+    :param rotate_time: begin a new file after so many seconds, or ``"30m"``, ``"1h"``, ``"1d"``.
+    :param keep: how many rotated files to keep; they are named after the time (UTC).
+    :param compress: ``"gzip"`` or ``"zstd"``: compress rotated files.
+    :param fsync: ``"never"``, after each ``"batch"``, or ``"always"``: after each line.
+    :raises ValueError: an option is out of range. TypeError: an option needs ``buffered=True``.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -240,20 +251,20 @@ class JsonLinesExporter(Exporter):
         **options: Any,
     ) -> None:
         if fsync not in ("never", "batch", "always"):
-            raise ValueError(f"fsync= takes 'never', 'batch' or 'always', not {fsync!r}")
+            raise ValueError(f"fsync must be 'never', 'batch' or 'always', not {fsync!r}")
         if compress not in (None, "gzip", "zstd"):
-            raise ValueError(f"compress= takes 'gzip' or 'zstd', not {compress!r}")
+            raise ValueError(f"compress must be 'gzip' or 'zstd', not {compress!r}")
         if compress == "zstd":
             _zstd()
         for what, value in (("rotate_size", rotate_size), ("keep", keep)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{what} is a whole number of 1 or more, not {value!r}")
+                raise ValueError(f"{what} must be a whole number of at least 1, not {value!r}")
         sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync)
         name = f"JsonLinesExporter({sink.path!r})"
         if buffered:
             delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, **options})
         elif options:
-            raise TypeError(f"{name} writes through; {', '.join(sorted(options))} need buffered=True")
+            raise TypeError(f"{name} writes synchronously: {', '.join(sorted(options))} need buffered=True")
         else:
             delivery = DirectDelivery(sink, name)
         self._sink = sink
@@ -261,9 +272,12 @@ class JsonLinesExporter(Exporter):
 
     @property
     def path(self) -> str:
-        """The file that is written now."""
+        """The path of the current file."""
         return self._sink.path
 
     def rotated(self) -> list[str]:
-        """Return the paths of the rotated files, oldest first. O(files of the folder)."""
+        """Return the paths of the rotated files, oldest first.
+
+        O(files in the folder).
+        """
         return self._sink.rotated()

@@ -1,4 +1,4 @@
-"""Kafka: the key is the root container, so that the changes of one tree keep their order."""
+"""Kafka: the message key is the root, so changes of a tree keep order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Headers = Callable[[Item], dict[str, str]]
 
 
 class KafkaSink:
-    """Produces batches with an idempotent producer; a batch is delivered when every report of it is in."""
+    """Produce batches with an idempotent producer.
+
+    A batch is delivered when all its delivery reports have arrived.
+    """
 
     def __init__(
         self, topic: str, config: dict[str, Any], format: str, headers: Headers | None, timeout: float
@@ -36,7 +39,10 @@ class KafkaSink:
         self._producer = Producer(settings)
 
     def send(self, items: list[Item]) -> None:
-        """Produce a batch and wait for its reports. Raises SinkUnavailable if one of them is an error, or missing."""
+        """Produce a batch and wait for its reports.
+
+        Raises SinkUnavailable if one of them is missing or an error.
+        """
         failed: list[str] = []
         reports = 0
 
@@ -72,24 +78,25 @@ class KafkaSink:
         self._producer.flush(max(end - time.monotonic(), 0.1))
         if failed or reports < len(items):
             self._producer.purge()
-            raise SinkUnavailable(failed[0] if failed else f"{len(items) - reports} delivery reports did not come")
+            raise SinkUnavailable(failed[0] if failed else f"{len(items) - reports} delivery reports did not arrive")
 
     def close(self) -> None:
-        """Let the producer end."""
+        """Flush the producer."""
         self._producer.flush(1.0)
 
 
 class KafkaExporter(Exporter):
     """Produce changes to a topic.
 
-    ``KafkaExporter(topic, config={"bootstrap.servers": ...})``: confluent-kafka, an idempotent producer, from a thread;
-    the key is the root's id, so one tree's changes keep their order; headers are ``id`` and ``seq``, ``traceparent``
-    where the change was made in a span of OpenTelemetry, and what ``headers(item)`` gives. A batch counts as sent when
-    all its delivery reports are in; it is tried again otherwise. Options of the delivery runtime go to that. Needs
-    the extra ``kafka``.
+    ``KafkaExporter(topic, config={"bootstrap.servers": ...})`` produces batches from a thread, with an idempotent
+    producer of confluent-kafka. The message key is the id of the root, so changes of one tree keep their order. Headers
+    are ``id`` and ``seq``, ``traceparent`` if the change was made in an OpenTelemetry span, and those that
+    ``headers(item)`` returns. A batch counts as sent when all its delivery reports have arrived, and is retried
+    otherwise. All other options are those of `Delivery`. Needs the extra ``kafka``.
 
-    ``KafkaExporter(producer, topic=)`` calls your own ``producer.send(topic, bytes)``, or ``produce`` where it has
-    that, then and there, once a change; errors are counted and logged. ``background=True`` puts the runtime under it.
+    ``KafkaExporter(producer, topic=)`` calls your own ``producer.produce(topic, bytes)``, or ``send`` if it has no
+    ``produce``, synchronously, once per change; errors are counted and logged. ``background=True`` calls it from a
+    thread, with retries.
 
     >>> class Producer:
     ...     def send(self, topic, value):
@@ -123,10 +130,10 @@ class KafkaExporter(Exporter):
             )
             return
         if not isinstance(topic, str):
-            raise TypeError("KafkaExporter(producer, topic='audit') needs the topic")
+            raise TypeError("KafkaExporter(producer) needs a topic: KafkaExporter(producer, topic='audit')")
         check_format(format)
         call = getattr(target, "produce", None) or getattr(target, "send", None)
         if call is None:
-            raise TypeError(f"{type(target).__name__} has neither produce nor send; hand over a Kafka producer")
+            raise TypeError(f"{type(target).__name__} has neither produce nor send: pass a Kafka producer")
         sink = ClientSink(lambda item: call(topic, format_item(item, format)))
         super().__init__(delivery_for(sink, f"KafkaExporter({topic!r})", bool(background), options), compact=compact)

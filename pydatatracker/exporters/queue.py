@@ -1,9 +1,9 @@
-"""The program's side of a delivery: a bounded queue, what happens when it is full, and its batches.
+"""The program's side of a delivery: a bounded queue and its batches.
 
 Invariants, under ``changed``:
 
 - Items leave in the order in which they came. While anything waits in the spill file, new items go there too.
-- What is dropped is counted, and one ``gap`` line for it stands in its position.
+- Dropped changes are counted, and one ``gap`` line marks where they are missing.
 - ``intake``, the core's way in without this lock, is open only while neither a gap nor the spill file comes first.
 """
 
@@ -38,7 +38,7 @@ class _Gap:
     first: int
     last: int
     reason: str
-    at_front: bool  # older than what is in the queue
+    at_front: bool  # older than the items in the queue
 
 
 class ChangeQueue:
@@ -84,7 +84,7 @@ class ChangeQueue:
         # reentrant: a __del__ or a signal handler may change tracked data while put holds it
         self.changed = threading.Condition(threading.RLock())
         self._items: collections.deque[Item] = collections.deque()
-        self.intake.reset(self._items)  # counts what is in there, and accepts what needs no waiting
+        self.intake.reset(self._items)  # counts the items, and accepts those that need no waiting
         self._gap: _Gap | None = None
         self._busy = 0  # items that were taken out and are not yet sent
         self._flushing = 0
@@ -115,7 +115,10 @@ class ChangeQueue:
             return True
 
     def refuses(self, seq: int) -> bool:
-        """Drop a change before it is encoded if there is no room; return whether it was. O(1)."""
+        """Return whether a change is dropped, before it is encoded.
+
+        It is, and counts as dropped, if the queue is full and drops the newest. O(1).
+        """
         if self._on_full != "drop_newest" or len(self._items) < self._max_items:
             return False
         with self.changed:
@@ -221,7 +224,7 @@ class ChangeQueue:
         return len(self._items) >= self._batch_items or self.intake.bytes >= self._batch_bytes
 
     def done(self, sent: int) -> None:
-        """Note that the batch is dealt with, and that so many items of it were sent."""
+        """Note that the batch is finished, and how many items were sent."""
         with self.changed:
             self._tally.counts["sent"] += sent
             self._busy = 0
@@ -271,7 +274,10 @@ class ChangeQueue:
         return bool(self.queued or self._gap or self.spilled)
 
     def flush(self, timeout: float | None) -> bool:
-        """Wait until everything is sent; False if that took longer than timeout seconds."""
+        """Wait until everything is sent.
+
+        Return False if that took longer than timeout seconds.
+        """
         end = None if timeout is None else time.monotonic() + timeout
         with self.changed:
             self._flushing += 1

@@ -1,4 +1,4 @@
-"""How long to wait before a batch is sent again: exponential back-off with jitter."""
+"""The pauses between attempts: exponential back-off with jitter."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Backoff:
     most: float
 
     def pause(self, attempt: int) -> float:
-        """Return the seconds to wait after this attempt, the first of which is 1. O(1)."""
-        # tenacity comes with the extras of the network sinks; a local file that fails is tried at even pauses
+        """Return the seconds to wait after an attempt, counted from 1. O(1)."""
+        # tenacity comes with the extras of the network sinks; a local file is retried at even pauses
         try:
             import tenacity
         except ImportError:

@@ -1,4 +1,4 @@
-"""S3: one object a batch, named so that a listing gives the order."""
+"""S3: one object per batch, named so that a listing gives the order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Body = Literal["ndjson", "parquet"]
 
 
 def _key(prefix: str, items: list[Item], ending: str) -> str:
-    # UTC time, then seq: both with leading zeros; the same batch has the same key however often it is sent
+    # UTC time, then seq, both with leading zeros; a batch that is sent again has the same key
     first, last = items[0], items[-1]
     moment = datetime.datetime.fromtimestamp(first.time_ns / 1e9, datetime.UTC)
     stamp = f"{moment:%Y/%m/%d/%H%M%S}.{moment.microsecond:06}Z"
@@ -38,18 +38,19 @@ def _as_parquet(items: list[Item]) -> bytes:
 
 def _check_body(body: str, format: str) -> None:
     if body not in ("ndjson", "parquet"):
-        raise ValueError(f"body= takes 'ndjson' or 'parquet', not {body!r}")
+        raise ValueError(f"body must be 'ndjson' or 'parquet', not {body!r}")
     if body == "parquet":
         if format != "native":
-            raise ValueError(
-                f"Parquet holds the changes themselves: body='parquet' goes with format='native', not {format!r}"
-            )
+            raise ValueError(f"body='parquet' holds the changes themselves: it needs format='native', not {format!r}")
         if importlib.util.find_spec("duckdb") is None:
             raise ImportError("body='parquet' needs duckdb: pip install \"pydatatracker[query]\"")
 
 
 class S3Sink:
-    """Puts batches as NDJSON with gzip through obstore; an object that is there already is not written again."""
+    """Put batches into a bucket through obstore.
+
+    An object that exists already is not written again.
+    """
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class S3Sink:
             config["endpoint"] = endpoint
             if endpoint.startswith("http://"):
                 config.setdefault("client_options", {})["allow_http"] = True
-        retry: Any = {"max_retries": 0, "retry_timeout": datetime.timedelta(seconds=1)}  # trying again is the runtime's
+        retry: Any = {"max_retries": 0, "retry_timeout": datetime.timedelta(seconds=1)}  # Delivery retries
         self._store = S3Store(bucket, retry_config=config.pop("retry_config", retry), **config)
 
     def send(self, items: list[Item]) -> None:
@@ -84,28 +85,29 @@ class S3Sink:
         else:
             data = b"".join(format_item(item, self._format) + b"\n" for item in items)
             key = _key(self._prefix, items, ".jsonl.gz")
-            body = gzip.compress(data, 6, mtime=0)  # the same bytes whenever it is sent
+            body = gzip.compress(data, 6, mtime=0)  # mtime: the same bytes whenever it is sent
         try:
             self._obstore.put(self._store, key, body, mode="create")
         except self._obstore.exceptions.AlreadyExistsError:
-            return  # an answer was lost: it is there
+            return  # an answer was lost: the object exists
         except self._obstore.exceptions.NotSupportedError:
             self._obstore.put(self._store, key, body)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection is held open."""
 
 
 class S3Exporter(Exporter):
-    """Put changes into a bucket, from a thread: one object a batch, NDJSON with gzip or Parquet.
+    """Put changes into a bucket, one object per batch.
 
-    ``body="parquet"`` writes the columns of `pydatatracker.query`, by DuckDB (extra ``query``); larger batches suit it.
-    Keys are ``prefix`` + UTC time + first and last seq, so that listing gives the order; a batch that is sent twice
-    is one object, where the server knows If-None-Match. ``config`` goes to obstore's S3Store (``access_key_id``,
-    ``region`` ...), options of the delivery runtime to that. Needs the extra ``s3``.
+    ``S3Exporter(bucket)`` puts them from a thread, as gzipped NDJSON. ``body="parquet"`` writes the columns of
+    `pydatatracker.query` with DuckDB (extra ``query``); it works best with large batches. Keys are ``prefix`` + UTC
+    time + first and last seq, so a listing gives the order. A batch that is sent twice is one object, if the server
+    supports If-None-Match. ``config`` goes to obstore's S3Store (``access_key_id``, ``region`` ...). All other options
+    are those of `Delivery`. Needs the extra ``s3``.
 
-    ``S3Exporter(client, bucket=, prefix=)`` calls your own ``client.put_object(Bucket=, Key=, Body=)`` then and
-    there, once a change; errors are counted and logged. ``background=True`` puts the runtime under it.
+    ``S3Exporter(client, bucket=, prefix=)`` calls your own ``client.put_object(Bucket=, Key=, Body=)`` synchronously,
+    once per change; errors are counted and logged. ``background=True`` calls it from a thread, with retries.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class S3Exporter(Exporter):
             check_format(format)
             if body != "ndjson":
                 raise ValueError(
-                    "a client of your own gets one change a call, in JSON: body='parquet' has no place there"
+                    "a client of your own is called once per change, with JSON: body='parquet' needs S3Exporter(bucket)"
                 )
             in_background = bool(background)
 

@@ -1,4 +1,4 @@
-"""The sink's side of a delivery: send a batch, retry it, or set it aside as rejected.
+"""The sink's side of a delivery: send batches, retry, set aside rejects.
 
 Only the delivery's thread calls this, so that one batch is on its way at a time and order holds.
 """
@@ -42,9 +42,9 @@ class Sender:
         self._dead_letter = None if dead_letter is None else os.fspath(dead_letter)
 
     def send(self, batch: list[Item]) -> bool:
-        """Send a batch until the sink accepts or rejects it; False if it was time to give up.
+        """Send a batch until the sink accepts or rejects it.
 
-        A batch that is given up is back at the front of the queue.
+        Return False if it was time to give up; then the batch is back at the front of the queue.
         """
         attempt = 0
         while True:

@@ -1,4 +1,7 @@
-"""What a sink is: where a batch of encoded changes goes. The delivery runtime does queueing, threads and retries."""
+"""The interface of a sink: a destination of encoded changes.
+
+The delivery runtime does queueing, threads and retries.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,23 @@ __all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One encoded change: line is compact JSON (UTF-8, no newline) of change.to_dict plus process facts."""
+    """One encoded change.
+
+    ``line`` is JSON in UTF-8 without newline, as `pydatatracker.io.to_line` writes it.
+    """
 
     line: bytes
     seq: int
-    root: str  # uuid of the root container: changes of one root keep their order
+    root: str  # uuid of the root container; changes of one root keep their order
     time_ns: int
-    id: str  # uuid of the change, for receivers that drop repeats
+    id: str  # uuid of the change, so that receivers can drop repeats
 
 
 class SinkUnavailable(Exception):
-    """The sink cannot take it now: the batch is sent again later, after ``retry_after`` seconds if it said so."""
+    """The sink is not available now: the batch is sent again later.
+
+    :param retry_after: seconds until then; None: the back-off of the delivery.
+    """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -28,7 +37,10 @@ class SinkUnavailable(Exception):
 
 
 class SinkRejected(Exception):
-    """The sink will never take these items: they go to the dead-letter file. items None: the whole batch."""
+    """The sink rejects items for good: they go to the dead-letter file.
+
+    :param items: the rejected ones; None: the whole batch.
+    """
 
     def __init__(self, message: str, items: list[Item] | None = None) -> None:
         super().__init__(message)
@@ -36,8 +48,13 @@ class SinkRejected(Exception):
 
 
 class Sink(Protocol):
+    """A destination of batches of items."""
+
     def send(self, items: list[Item]) -> None:
-        """Deliver items in order, or raise SinkUnavailable (send again) or SinkRejected; one thread at a time."""
+        """Deliver items in order.
+
+        Raise SinkUnavailable to retry, SinkRejected to give up. Called by one thread at a time.
+        """
 
     def close(self) -> None:
-        """Let go of connections. Called once, by the same thread."""
+        """Close connections. Called once, by the same thread."""

@@ -1,6 +1,7 @@
-"""The spill file: changes for which a delivery's queue has no room, on disk until they are sent.
+"""The spill file: changes that do not fit into the queue of a delivery.
 
-One line per item: a JSON head (seq, root, time, id), a tab, the line of the change.
+They are on disk until they are sent. One line per item: a JSON head (seq, root, time, id), a tab, the line of the
+change.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _log = logging.getLogger("pydatatracker")
 
 
 class SpillFile:
-    """Items in the order they came. Not thread-safe: the delivery holds its lock around every call."""
+    """Items in the order in which they came.
+
+    Not safe to use from several threads: the queue holds its lock around every call.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -39,7 +43,7 @@ class SpillFile:
             return 0
 
     def append(self, item: Item | _core.ChangeItem) -> None:
-        """Write an item at the end. One write; raises OSError where the file cannot take it."""
+        """Append an item, with one write. Raises OSError."""
         if self._file is None:
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open
         head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()
@@ -47,7 +51,11 @@ class SpillFile:
         self.waiting += 1
 
     def read(self, items: int, size: int) -> list[Item]:
-        """Return the oldest items, at most so many, and about size bytes. They stay until `sent` is called."""
+        """Return the oldest items; they stay until `sent` is called.
+
+        :param items: at most this many.
+        :param size: about this many bytes.
+        """
         found: list[Item] = []
         with open(self.path, "rb") as file:
             file.seek(self._offset)
@@ -69,7 +77,7 @@ class SpillFile:
         return found
 
     def sent(self) -> None:
-        """Forget the items that `read` returned last; an empty file is truncated."""
+        """Remove the items that `read` returned last."""
         if self._reading <= self._offset:
             return
         with open(self.path, "rb") as file:
@@ -83,11 +91,11 @@ class SpillFile:
             os.truncate(self.path, 0)
 
     def close(self) -> None:
-        """Close the file. Items not sent stay in it, at its beginning, for the next process."""
+        """Close the file. Items not sent stay at its beginning."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
-        if self._offset:  # the rest begins the file of the next process
+        if self._offset:  # the next process reads from the beginning
             with open(self.path, "rb") as old:
                 old.seek(self._offset)
                 rest = old.read()
@@ -97,7 +105,7 @@ class SpillFile:
             self._offset = self._reading = 0
 
     def forget(self) -> None:
-        """Leave the file to the parent after a fork, and use one of this process."""
+        """Use another file after a fork, and leave this one to the parent."""
         self._file = None
         self.path = f"{self.path}.{os.getpid()}"
         self._offset = self._reading = self.waiting = 0

@@ -1,4 +1,4 @@
-"""SQL: the table of SqliteExporter in any database that SQLAlchemy Core speaks to."""
+"""SQL: the table of SqliteExporter in any database of SQLAlchemy Core."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _COLUMNS = ("id", "seq", "root", "time_ns", "action", "method", "type", "pointer
 
 
 class SqlSink:
-    """Puts batches into a table, one transaction each; what comes twice is there once."""
+    """Insert batches into a table, one transaction each.
+
+    A change that is delivered twice is one row.
+    """
 
     def __init__(self, target: Any, table: str) -> None:
         try:
@@ -32,7 +35,7 @@ class SqlSink:
         elif hasattr(target, "begin") and hasattr(target, "dialect"):
             self._engine, self._is_own = target, False
         else:
-            raise TypeError(f"SqlExporter takes a URL or a SQLAlchemy Engine, not {type(target).__name__}")
+            raise TypeError(f"SqlExporter needs a URL or a SQLAlchemy Engine, not {type(target).__name__}")
         self.shown = self._engine.url.render_as_string(hide_password=True)
         self._table = self._make_table(table)
         self._ready = False
@@ -42,7 +45,7 @@ class SqlSink:
         sql = self._sql
         text, big = sql.Text(), sql.BigInteger()
         data = sql.Text().with_variant(sql.dialects.postgresql.JSONB(), "postgresql")
-        short = sql.String(80)  # what a key is made of has a length in MySQL
+        short = sql.String(80)  # columns of a key need a length in MySQL
         return sql.Table(
             name,
             sql.MetaData(),
@@ -59,8 +62,11 @@ class SqlSink:
         )
 
     def send(self, items: list[Item]) -> None:
-        """Insert a batch. SinkUnavailable: the database cannot be reached; SinkRejected: rows that it refuses."""
-        if self._pid != os.getpid():  # after a fork the connections are the parent's
+        """Insert a batch.
+
+        Raises SinkUnavailable if the database cannot be reached, SinkRejected for rows that it rejects.
+        """
+        if self._pid != os.getpid():  # after a fork the connections belong to the parent
             self._engine.dispose(close=False)
             self._pid = os.getpid()
         rows = [self._row(item) for item in items]
@@ -69,11 +75,11 @@ class SqlSink:
                 if not self._ready:
                     self._table.metadata.create_all(connection, checkfirst=True)
                 self._insert(connection, rows)
-            self._ready = True  # what was made is committed
+            self._ready = True  # the table is committed
         except self._sql.exc.DataError as error:
             self._one_by_one(items, rows, error)
         except (self._sql.exc.SQLAlchemyError, OSError) as error:
-            self._ready = False  # somebody may have dropped the table
+            self._ready = False  # the table may have been dropped
             raise SinkUnavailable(f"{self.shown}: {_said(error)}") from error
 
     def _row(self, item: Item) -> dict[str, Any]:
@@ -81,12 +87,12 @@ class SqlSink:
         if self._engine.dialect.name == "postgresql":
             for name in _JSON:
                 text = found[name]
-                # jsonb takes no NUL: it is spelled out
+                # jsonb accepts no NUL: it is spelled out
                 found[name] = None if text is None else json.loads(text.replace("\\u0000", "\\\\u0000"))
         return {key: value.replace("\0", "\\0") if isinstance(value, str) else value for key, value in found.items()}
 
     def _insert(self, connection: Any, rows: list[dict[str, Any]]) -> None:
-        # a repeat is passed over, in the words that each database has for it
+        # each database has its own syntax for skipping a row that exists
         name = self._engine.dialect.name
         sql = self._sql
         if name in ("postgresql", "sqlite"):
@@ -117,7 +123,7 @@ class SqlSink:
             raise SinkRejected(f"{self.shown}: {_said(error)}", refused)
 
     def close(self) -> None:
-        """Close the connections; an engine of one's own stays."""
+        """Close the connections; an engine that was passed in stays open."""
         if self._is_own:
             with contextlib.suppress(self._sql.exc.SQLAlchemyError):
                 self._engine.dispose()
@@ -130,12 +136,16 @@ def _said(error: BaseException) -> str:
 
 
 class SqlExporter(Exporter):
-    """Put every change into the table ``changes`` of a database, from a thread, in batches.
+    """Insert every change into a table of a database.
 
-    ``target`` is a URL that SQLAlchemy takes (``postgresql+psycopg://user@host/db``, ``sqlite:///changes.db``), or an
-    Engine of your own. The table is made if it is not there, with the columns of SqliteExporter; in PostgreSQL before,
-    after and line are jsonb. What is delivered twice is there once. Other options are those of the delivery runtime.
-    Needs the extra ``sql`` and the database's driver.
+    From a thread, in batches. A missing table is created with the columns of `SqliteExporter`; in PostgreSQL before,
+    after and line are jsonb. A change that is delivered twice is one row. Needs the extra ``sql`` and the driver of the
+    database.
+
+    :param target: a URL of SQLAlchemy (``postgresql+psycopg://user@host/db``, ``sqlite:///changes.db``), or an Engine
+        of your own.
+    :param table: its name.
+    :param options: those of `Delivery`.
     """
 
     def __init__(self, target: Any, *, table: str = "changes", compact: bool = False, **options: Any) -> None:

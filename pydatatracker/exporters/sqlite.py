@@ -1,4 +1,4 @@
-"""SQLite: one table that can be asked, in a file, for people who want to query."""
+"""SQLite: changes as a table in a file, ready for queries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ INSERT = "INSERT OR IGNORE INTO changes VALUES (" + ", ".join("?" * 13) + ")"
 
 
 class SqliteSink:
-    """Puts batches into a table, one transaction each; what comes twice is there once."""
+    """Insert batches into a table, one transaction each.
+
+    A change that is delivered twice is one row.
+    """
 
     def __init__(self, path: str | os.PathLike[str], timeout: float) -> None:
         self.path = os.fspath(path)
@@ -32,7 +35,7 @@ class SqliteSink:
         folder = os.path.dirname(self.path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        self._connect().close()  # a path that cannot be is said now
+        self._connect().close()  # a path that cannot be opened is an error now
         self._connection = None
 
     def _connect(self) -> sqlite3.Connection:
@@ -45,7 +48,10 @@ class SqliteSink:
         return connection
 
     def send(self, items: list[Item]) -> None:
-        """Insert a batch. Raises SinkUnavailable while another process holds the file."""
+        """Insert a batch.
+
+        Raises SinkUnavailable while another process holds the file.
+        """
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -68,7 +74,10 @@ class SqliteSink:
 
 
 def row_of(item: Item) -> tuple[Any, ...]:
-    """Return the columns of a change: id, seq, root, time_ns ... line, as the table has them. O(size of the line)."""
+    """Return the columns of a change, in the order of the table.
+
+    O(size of the line).
+    """
     line = json.loads(item.line)
     values = (json.dumps(line[name], ensure_ascii=False) if name in line else None for name in ("before", "after"))
     return (
@@ -83,11 +92,12 @@ def row_of(item: Item) -> tuple[Any, ...]:
 
 
 class SqliteExporter(Exporter):
-    """Put every change into the table ``changes`` of an SQLite file (WAL), from a thread, in batches.
+    """Insert every change into the table ``changes`` of an SQLite file.
 
-    Columns: id, seq, root, time_ns, action, method, type, pointer, actor, transaction_id, before, after (JSON), line
-    (the whole change). Several processes may write; what is delivered twice is there once. ``background=False`` inserts
-    then and there. Other options are those of the delivery runtime. Needs nothing but the standard library.
+    From a thread, in batches. Columns: id, seq, root, time_ns, action, method, type, pointer, actor, transaction_id,
+    before, after (JSON), line (the whole change). Several processes may write (the file is in WAL mode); a change that
+    is delivered twice is one row. ``background=False`` inserts synchronously. All other options are those of
+    `Delivery`. Needs only the standard library.
 
     >>> import os, sqlite3, tempfile
     >>> from pydatatracker import TrackedDict

@@ -40,7 +40,7 @@ class Tally:
     def stats(self, queued: int = 0, spilled: int = 0, accepted: int = 0) -> Stats:
         """Return the counts so far. O(1).
 
-        :param accepted: items accepted by somebody who counts on their own; added to those counted here.
+        :param accepted: items that were accepted and counted elsewhere; added to those counted here.
         """
         counts = self.counts
         return Stats(

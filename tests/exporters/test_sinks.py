@@ -123,7 +123,7 @@ def test_s3_parquet(bucket: Bucket, tmp_path: pathlib.Path) -> None:
         (tmp_path / f"{n:03}.parquet").write_bytes(bytes(store.get(key).bytes()))
     with connect(sorted(tmp_path.glob("*.parquet"))) as table:
         assert [(str(n),) for n in range(25)] == table.execute("select after from changes order by seq").fetchall()
-    with pytest.raises(ValueError, match="goes with format='native'"):
+    with pytest.raises(ValueError, match="needs format='native'"):
         S3Exporter("audit", body="parquet", format="debezium", **options)
 
 

@@ -94,7 +94,7 @@ def test_after_close(tmp_path: pathlib.Path) -> None:
     writer = ChangeWriter(tmp_path / "log.jsonl")
     writer.close()
     writer.close()
-    with pytest.raises(ValueError, match="closed; make a new ChangeWriter"):
+    with pytest.raises(ValueError, match="closed: open a new ChangeWriter"):
         writer.write(LINE)
     file = io.BytesIO()
     with ChangeWriter(file) as writer:

@@ -1,4 +1,4 @@
-"""OpenTelemetry: changes as log records, and a counter of changes (extra ``otel``).
+"""OpenTelemetry: changes as log records, and a counter (extra ``otel``).
 
 ``exporter`` delivers, ``records`` turns an item into a log record.
 """

@@ -1,12 +1,13 @@
-"""OpenTelemetry: a change as a log record, in the span in which it was made; changes by action as a metric.
+"""OpenTelemetry: changes as log records in their span, and as a metric.
 
-With a provider of the user's, records go to its ``Logger``, the public API, and what becomes of them is its
-processors' business. With an endpoint, at-least-once has to hold, and the SDK's own pipeline cannot give that: its
-``BatchLogRecordProcessor`` drops a batch that failed, and what its queue has no room for. So our runtime queues and
-retries, and below it stands the lowest public piece of the SDK, ``OTLPLogExporter.export(batch)``, which encodes
-and sends. Its answer alone is not enough either: "failed" is said of a receiver that is down and of one that will never
-take this batch, and it sleeps between attempts of its own. Hence a ``requests.Session`` of ours, which it takes as an
-argument: every request is made once, and its true answer is kept.
+With the user's provider, records go to its ``Logger``, the public API, and its processors handle them.
+
+With an endpoint, delivery has to be at-least-once, and the SDK's own pipeline cannot provide that: its
+``BatchLogRecordProcessor`` drops a batch that failed, and records that do not fit into its queue. So our runtime queues
+and retries, and uses the lowest public part of the SDK, ``OTLPLogExporter.export(batch)``, to encode and send. The
+result of that is not enough: "failed" means a receiver that is down as well as one that will never accept this batch,
+and it sleeps between attempts of its own. Hence our ``requests.Session``, which it accepts as an argument: every
+request is made once, and the real response is kept.
 """
 
 from __future__ import annotations
@@ -43,23 +44,23 @@ def _version() -> str:
 
 
 class LoggerSink:
-    """Emits into a logger provider of the user's."""
+    """Emit into the logger provider of the user."""
 
     def __init__(self, provider: LoggerProvider, value_limit: int | None) -> None:
         self._logger = provider.get_logger("pydatatracker", _version(), _SCHEMA)
         self._value_limit = value_limit
 
     def send(self, items: list[Item]) -> None:
-        """Emit a record an item. Raises what the provider's processors raise."""
+        """Emit one record per item. Errors of the processors are raised."""
         for item in items:
             self._logger.emit(record_of(item, self._value_limit))
 
     def close(self) -> None:
-        """The provider is the user's to shut down."""
+        """Do nothing: the user shuts down the provider."""
 
 
 class OtlpSink:
-    """Sends batches over OTLP/HTTP; see OpenTelemetryExporter."""
+    """Send batches over OTLP/HTTP; see `OpenTelemetryExporter`."""
 
     def __init__(
         self,
@@ -97,19 +98,22 @@ class OtlpSink:
         )
 
     def send(self, items: list[Item]) -> None:
-        """Send one batch. SinkUnavailable: 408, 425, 429, 5xx and network errors; SinkRejected: what stays refused."""
-        if self._pid != os.getpid():  # the connection is the parent's
+        """Send one batch.
+
+        Raises SinkUnavailable for 408, 425, 429, 5xx and network errors, SinkRejected for other refusals.
+        """
+        if self._pid != os.getpid():  # the connection belongs to the parent
             self._connect()
         batch, bad = [], []
         for item in items:
             try:
                 batch.append(self._record(record_of(item, self._value_limit), self._resource, self._scope))
-            except Exception:  # no line of ours: a spill file that was torn, or written by somebody else
+            except Exception:  # not our line: the spill file was torn, or another program wrote it
                 bad.append(item)
         if batch:
             self._export(batch)
         if bad:
-            raise SinkRejected(f"{len(bad)} lines are no changes", bad)
+            raise SinkRejected(f"{len(bad)} lines are not changes", bad)
 
     def _export(self, batch: list[ReadableLogRecord]) -> None:
         from opentelemetry.sdk._logs.export import LogRecordExportResult
@@ -121,11 +125,11 @@ class OtlpSink:
         with _not_traced():
             try:
                 result = self._exporter.export(batch)
-            except Exception as raised:  # older ones let what the session raises through
+            except Exception as raised:  # older versions pass on the session's error
                 error = raised
         if session.failure is not None:
             raise SinkUnavailable(f"{self._url}: {type(session.failure).__name__}: {session.failure}")
-        if session.answer is None:  # nothing was sent, now or the next time: it cannot be encoded, or is too large
+        if session.answer is None:  # nothing was sent, and never will be: it cannot be encoded, or is too large
             raise SinkRejected(f"the OTLP exporter sent nothing to {self._url}: {error or 'see its log'}")
         status, body, retry_after = session.answer
         check_answer(self._url, status, body, retry_after)
@@ -134,7 +138,10 @@ class OtlpSink:
         self._check_partial(body, len(batch))
 
     def _check_partial(self, body: bytes, count: int) -> None:
-        """A receiver may answer 200 and say how many records it refused, but not which; OTLP forbids another try."""
+        """Raise SinkRejected if the receiver rejected some of the records.
+
+        It then answers 200, with the number of rejected records but not which; OTLP forbids a retry.
+        """
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
         try:
@@ -143,7 +150,7 @@ class OtlpSink:
             return
         if partial.rejected_log_records > 0:
             raise SinkRejected(
-                f"{self._url} refused {partial.rejected_log_records} of {count} and does not say which: "
+                f"{self._url} rejected {partial.rejected_log_records} of {count} records without saying which: "
                 f"{partial.error_message[:200]}"
             )
         if partial.error_message:
@@ -155,7 +162,10 @@ class OtlpSink:
 
 
 def _session() -> Any:
-    """Return a requests.Session that asks once and keeps the answer; what is not 2xx ends the exporter's own tries."""
+    """Return a requests.Session that sends once and keeps the response.
+
+    A status that is not 2xx raises, which ends the exporter's own attempts.
+    """
     import requests
 
     class Session(requests.Session):
@@ -163,7 +173,7 @@ def _session() -> Any:
         failure: Exception | None = None
 
         def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            options["allow_redirects"] = False  # a POST that is redirected may arrive as a GET, and look delivered
+            options["allow_redirects"] = False  # a redirected POST may arrive as a GET, and look delivered
             try:
                 response = super().send(request, **options)
                 self.answer = response.status_code, response.content, response.headers.get("Retry-After")
@@ -178,12 +188,15 @@ def _session() -> Any:
 
 
 class _NotDelivered(Exception):
-    """Of no kind that the OTLP exporter would try again: our runtime does."""
+    """An error that the OTLP exporter does not retry: our runtime does."""
 
 
 @contextlib.contextmanager
 def _not_traced() -> Iterator[None]:
-    """Instrumented HTTP clients make no spans of what is sent here; the SDK's own processors do the same."""
+    """Keep instrumented HTTP clients from creating spans.
+
+    The SDK's own processors do the same.
+    """
     from opentelemetry import context
 
     key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
@@ -196,26 +209,27 @@ def _not_traced() -> Iterator[None]:
 
 def _logs_url(endpoint: str) -> str:
     if not isinstance(endpoint, str) or not endpoint.startswith(("http://", "https://")):
-        raise ValueError(f"OpenTelemetryExporter takes an http:// or https:// endpoint, not {endpoint!r}")
+        raise ValueError(
+            f"OpenTelemetryExporter needs an endpoint that begins with http:// or https://, not {endpoint!r}"
+        )
     return endpoint.rstrip("/") + "/v1/logs" if urlsplit(endpoint).path in ("", "/") else endpoint
 
 
 class OpenTelemetryExporter(Exporter):
-    """Emit every change as a log record of OpenTelemetry, and count changes by action.
+    """Emit every change as an OpenTelemetry log record, and count changes.
 
-    ``OpenTelemetryExporter("http://collector:4318")`` sends over OTLP/HTTP, from a thread, at least once: what fails is
-    sent again, as `HttpExporter` does it. ``headers``; ``timeout`` is 10 seconds a request; ``resource`` are attributes
-    like ``{"service.name": "billing"}`` beside those of ``OTEL_RESOURCE_ATTRIBUTES``. Other options are those of the
-    delivery runtime. Needs the extra ``otel``.
+    ``OpenTelemetryExporter("http://collector:4318")`` sends over OTLP/HTTP from a thread, at least once: failures are
+    retried as by `HttpExporter`. ``timeout`` is in seconds per request; ``resource`` are attributes such as
+    ``{"service.name": "billing"}`` in addition to ``OTEL_RESOURCE_ATTRIBUTES``. All other options are those of
+    `Delivery`. Needs the extra ``otel``.
 
-    ``OpenTelemetryExporter(logger_provider=...)``, or without any argument the global provider: records are
-    emitted then and there; what the provider raises is counted and logged. ``background=True`` puts the runtime
-    under it.
+    ``OpenTelemetryExporter(logger_provider=...)``, or without arguments the global provider, emits records
+    synchronously; errors of the provider are counted and logged. ``background=True`` emits from a thread, with retries.
 
-    :param meter_provider: where the counter ``pydatatracker.changes`` lives; the global one if not given.
-    :param count_actors: the counter has ``pydatatracker.actor`` too: one series an actor.
+    :param meter_provider: of the counter ``pydatatracker.changes``, which counts by action; by default the global one.
+    :param count_actors: whether the counter also has ``pydatatracker.actor``: one series per actor.
     :param value_limit: characters of an attribute that holds a value; None: no limit.
-    :raises ValueError: the endpoint is no URL; or TypeError, both endpoint and provider are given.
+    :raises ValueError: the endpoint is not a URL. TypeError: both endpoint and provider are given.
 
     >>> from opentelemetry.sdk._logs import LoggerProvider
     >>> from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
@@ -246,7 +260,7 @@ class OpenTelemetryExporter(Exporter):
         **options: Any,
     ) -> None:
         if value_limit is not None and (isinstance(value_limit, bool) or value_limit < 1):
-            raise ValueError(f"value_limit is a number of characters, 1 or more, or None, not {value_limit!r}")
+            raise ValueError(f"value_limit must be a number of characters of at least 1, or None, not {value_limit!r}")
         try:
             from opentelemetry import metrics
             from opentelemetry._logs import get_logger_provider
@@ -254,7 +268,7 @@ class OpenTelemetryExporter(Exporter):
             raise ImportError(_NEEDS.format("opentelemetry-sdk")) from None
         if endpoint is not None:
             if logger_provider is not None:
-                raise TypeError("OpenTelemetryExporter takes an endpoint or a logger_provider, not both")
+                raise TypeError("OpenTelemetryExporter accepts an endpoint or a logger_provider, not both")
             sink: Sink = OtlpSink(
                 endpoint, headers=headers, timeout=timeout, resource=resource, value_limit=value_limit
             )
@@ -262,7 +276,7 @@ class OpenTelemetryExporter(Exporter):
             name = f"OpenTelemetryExporter({endpoint!r})"
         else:
             if headers is not None or resource is not None:
-                raise TypeError("headers= and resource= go with an endpoint; a logger_provider has its own")
+                raise TypeError("headers= and resource= need an endpoint; a logger_provider has its own")
             logger_provider = get_logger_provider() if logger_provider is None else logger_provider
             sink = LoggerSink(logger_provider, value_limit)
             background = bool(background)
@@ -282,11 +296,14 @@ class OpenTelemetryExporter(Exporter):
             attributes["pydatatracker.actor"] = change.actor
         try:
             self._counter.add(1, attributes)
-        except Exception as error:  # a meter of the user's own
+        except Exception as error:  # the user's meter
             _log.error("pydatatracker.changes was not counted: %s: %s", type(error).__name__, error)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything so far is delivered, the provider's own queue too; False if that took too long."""
+        """Wait until everything so far is delivered, also by the provider.
+
+        Return False if that took longer than timeout seconds.
+        """
         done = super().flush(timeout)
         force = getattr(self._provider, "force_flush", None)
         if force is None:

@@ -1,7 +1,8 @@
-"""A change as an OpenTelemetry log record: attributes in the way of the semantic conventions, made from its line alone.
+"""A change as an OpenTelemetry log record, made from its line alone.
 
-Values of the change are JSON text, as they stand in the line: ``80`` and ``"80"`` stay distinct, and no backend has to
-know nested attributes. ``log.record.uid`` is the change's id: records with the same one are the same.
+The names of attributes follow the semantic conventions. Values of the change are JSON text as in the line: ``80`` and
+``"80"`` stay distinct, and backends need no nested attributes. ``log.record.uid`` is the id of the change: records with
+the same id are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EVENT", "GAP", "attributes_of", "body_of", "record_of"]
 
 EVENT: Final = "pydatatracker.change"
-GAP: Final = "pydatatracker.gap"  # changes that were left out
+GAP: Final = "pydatatracker.gap"  # changes that are missing
 _TEXTS: Final = ("action", "method", "type", "root", "actor", "transaction", "undoes", "reason", "from", "to")
 _VALUES: Final = ("path", "paths", "before", "after", "splice", "order", "changes")
 _SHORT: Final = 120  # characters of a value in the body
@@ -28,7 +29,9 @@ _INT64: Final = 1 << 63
 
 
 def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None = None) -> dict[str, str | int | float]:
-    """Return the attributes of a change. O(size of the line); texts of values end with … where they are cut.
+    """Return the attributes of a change.
+
+    O(size of the line). Values that are cut end with "…".
 
     >>> item = Item(b"", 7, "r", 0, "id")
     >>> attributes = attributes_of(item, {"action": "add", "path": ["a", 0], "pointer": "/a/0", "after": None})
@@ -55,7 +58,7 @@ def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None =
 
 
 def _code(stack: list[dict[str, Any]], value_limit: int | None) -> dict[str, str | int | float]:
-    """The innermost call, and all of them as a traceback has it."""
+    """Return the innermost call, and all calls as a traceback."""
     frames = [
         traceback.FrameSummary(
             str(frame.get("filename", "")), frame.get("lineno"), str(frame.get("name", "")), line=frame.get("line")
@@ -64,7 +67,7 @@ def _code(stack: list[dict[str, Any]], value_limit: int | None) -> dict[str, str
     ]
     inner = frames[-1]
     text = "".join(traceback.StackSummary.from_list(frames).format())
-    if value_limit is not None and len(text) > value_limit:  # the innermost calls say most
+    if value_limit is not None and len(text) > value_limit:  # keep the innermost calls
         text = "…" + text[-(value_limit - 1) :] if value_limit > 1 else "…"
     found: dict[str, str | int | float] = {
         "code.file.path": inner.filename,
@@ -94,7 +97,7 @@ def body_of(line: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any, limit: int | None) -> str | int | float:
-    """A scalar that OTLP has, as it is; else JSON."""
+    """Return a scalar that OTLP supports as it is, anything else as JSON."""
     if isinstance(value, str):
         return _cut(value, limit)
     if isinstance(value, float) or (isinstance(value, int) and -_INT64 <= value < _INT64):
@@ -111,14 +114,17 @@ def _cut(text: str, limit: int | None) -> str:
 
 
 def record_of(item: Item, value_limit: int | None = None) -> LogRecord:
-    """Return the record of a change, in the span in which it was made. O(size of the line). Needs OpenTelemetry."""
+    """Return the record of a change, in the span in which it was made.
+
+    O(size of the line). Needs OpenTelemetry.
+    """
     from opentelemetry._logs import LogRecord, SeverityNumber
 
     line = json.loads(item.line)
     is_gap = line.get("action") == "gap"
     return LogRecord(
         timestamp=item.time_ns,
-        observed_timestamp=item.time_ns,  # it was seen when it happened; and a batch that is sent again is the same
+        observed_timestamp=item.time_ns,  # seen when it happened; so a batch that is sent again is the same
         context=_context(line),
         severity_number=SeverityNumber.WARN if is_gap else SeverityNumber.INFO,
         severity_text="WARN" if is_gap else "INFO",
@@ -129,14 +135,17 @@ def record_of(item: Item, value_limit: int | None = None) -> LogRecord:
 
 
 def _context(line: Mapping[str, Any]) -> Context:
-    """Return a context with the span of the line: the current one, baggage and all, if that is its span."""
+    """Return a context with the span of the line.
+
+    That is the current context, with its baggage, if it has the same span.
+    """
     from opentelemetry import context, trace
 
     try:
         ids = int(line["trace_id"], 16), int(line["span_id"], 16)
         flags = int(line.get("trace_flags", "00"), 16)
     except (KeyError, TypeError, ValueError):
-        # never an empty context: LogRecord would look for a current span in the thread that sends
+        # not an empty context: LogRecord would use the current span of the sending thread
         return trace.set_span_in_context(trace.INVALID_SPAN, context.Context())
     now = trace.get_current_span().get_span_context()
     if (now.trace_id, now.span_id) == ids:
