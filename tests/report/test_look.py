@@ -125,7 +125,7 @@ def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser,
         ".map(e => [e.querySelector('.key').textContent, e.querySelector('.writer').title]))"
     )
     assert titles["tls"].startswith("last written by deploy, seq ")
-    assert titles["ports"].startswith("came with what holds it, written by (no actor), seq ")
+    assert titles["ports"].startswith("stored with its container, written by (no actor), seq ")
     ink, opacity, tinted = page.run(
         "(e => [e.color, e.opacity, e.backgroundColor])(getComputedStyle(document.querySelector('#tree .writer.inherited')))"
     )
@@ -138,7 +138,7 @@ def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser,
         ground = page.run("getComputedStyle(document.body).backgroundColor")
         assert _contrast(ink, ground) >= 4.5, name
     page.press("?")
-    assert "it came with that" in page.text("#help")
+    assert "was stored with it" in page.text("#help")
     assert 1 == len(page.texts("#help .writer.inherited"))
 
 

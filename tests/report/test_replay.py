@@ -234,8 +234,8 @@ def odd_lines() -> list[bytes]:
         change(seq=6, pointer="/a", path=["a"], order=[0, 0, 1]),  # no order
         change(seq=7, pointer="/a", path=["a"], order=[2, 0, 1]),
         change(seq=8, pointer="/a", path=["a"], splice=[1, [5], []]),  # 1 is there
-        change(seq=9, pointer="", path=[], after=3, action="add"),  # it names no place
-        change(seq=10, pointer="", path=[], action="init", after=[1]),  # another kind
+        change(seq=9, pointer="", path=[], after=3, action="add"),  # it has no path
+        change(seq=10, pointer="", path=[], action="init", after=[1]),  # another type
         change(seq=11, action="lock", pointer="", path=[]),
         change(seq=12, action="add", pointer="/s/2", path=["s", 2], after=2),
         change(seq=13, action="remove", pointer="/s/1", path=["s", 1], before=True),  # True is 1
@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_passed_over_as_by_the_commands(scripts: Browser) -
         expected = [spelled(state) for state in state_at(roots, key, *points)]
     assert expected[3:] == states(scripts, text_of(lines), list(range(1, len(lines) + 1)))[3:]
     assert [2, 3, 5, 6, 8, 9, 10, 16] == [lines[n].seq for n in scripts.run("[...world.reasons.keys()]")]
-    assert scripts.run("world.trouble(4)").startswith("This line came before")
+    assert scripts.run("world.trouble(4)").startswith("This line is a duplicate")
     assert None is scripts.run("Object.prototype.x")
 
 

@@ -1,4 +1,4 @@
-// All that a change says: who, when, what was there and what is, and the calls that led to it.
+// One change in full: who, when, the values before and after, and the calls that led to it.
 
 import { clean, preview } from "./values.js";
 import { isMissing } from "./replay.js";
@@ -39,7 +39,7 @@ function factsOf(log, at) {
   fact("time", dateAndTime(log.time[at]), exactTime(log.time[at]));
   fact("actor", actorName(log.who(at)));
   fact("action", `${log.action(at)}${log.methods[log.method[at]] ? ` by ${log.methods[log.method[at]]}` : ""}`);
-  fact("place", log.where(at));
+  fact("path", log.where(at));
   for (const path of (log.body[at].p ?? []).slice(1)) fact("also at", path.map((key) => `/${preview(key)}`).join(""));
   fact("in", log.types[log.type[at]]);
   if (log.context[at] >= 0) {
@@ -56,12 +56,12 @@ function* values(body) {
   if ("a" in body) yield* value("After", body.a, "add");
   if (body.s) {
     const [start, removed, inserted] = body.s;
-    if (removed.length) yield* value(`${plural(removed.length, "item")} out, from position ${start}`, removed, "remove");
-    if (inserted.length) yield* value(`${plural(inserted.length, "item")} in, at position ${start}`, inserted, "add");
+    if (removed.length) yield* value(`${plural(removed.length, "item")} removed at position ${start}`, removed, "remove");
+    if (inserted.length) yield* value(`${plural(inserted.length, "item")} inserted at position ${start}`, inserted, "add");
   }
-  if (body.o) yield* value("New order, by where the items were", body.o, "update");
+  if (body.o) yield* value("New order, by former position", body.o, "update");
   if (!body.r) return;
-  yield element("h3", "", plural(body.r.length, "place"));
+  yield element("h3", "", plural(body.r.length, "item"));
   const table = element("table", "rows");
   for (const [key, before, after] of body.r.slice(0, MANY)) {
     const row = element("tr");
@@ -83,7 +83,7 @@ function* value(title, json, action) {
 
 function stackOf(frames) {
   const list = element("ol", "stack");
-  // innermost last, as a traceback has it
+  // innermost last, as in a traceback
   for (const frame of frames.slice(-MANY)) {
     const item = element("li");
     if (frame === null || typeof frame !== "object") item.textContent = clean(frame);

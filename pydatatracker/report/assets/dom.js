@@ -1,4 +1,4 @@
-// Elements. Text of a log comes into the page through these, as text.
+// Elements of the page. Text of a log enters the page only through these functions, as text.
 
 import { clean } from "./values.js";
 
@@ -11,7 +11,7 @@ export function element(tag, className = "", text = null) {
   return made;
 }
 
-// Set without touching the page where nothing is new: most rows stay most of what they are.
+// Set the text of a node only if it is new: most of a row stays the same when it is drawn again.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -1,4 +1,4 @@
-// The changes that the filters let through, one row each.
+// The changes that the filters select, one row each.
 
 import { preview } from "./values.js";
 import { ACTION_SIGNS, actionClass, actorName, dateAndTime, element, setText, timeOf } from "./dom.js";
@@ -11,7 +11,7 @@ export class ChangeList {
   constructor(box, log, chosen) {
     Object.assign(this, { box, log, shown: [], current: -1 });
     this.pencil = document.createElement("canvas").getContext("2d");
-    this.cuts = new Map(); // of a pointer: how much of its beginning has no room
+    this.cuts = new Map(); // pointer -> how many of its first letters are cut off
     this.room = Infinity;
     this.rows = new Windowed(box, ROW, () => this.make(), (row, index) => this.show(row, index));
     box.addEventListener("click", (event) => {
@@ -20,7 +20,7 @@ export class ChangeList {
     });
   }
 
-  // The log has grown: columns are as wide as what is in them, and the pointer has the rest.
+  // Fit the columns to the log, which has grown. The pointer gets the rest of the width.
   grow() {
     const { log, box } = this;
     const longest = (texts, least, most) => Math.min(most, texts.reduce((a, text) => Math.max(a, text.length), least));
@@ -34,7 +34,7 @@ export class ChangeList {
     this.rows.resize(shown.length);
   }
 
-  // Where change at stands among those shown, or where it would.
+  // The position of change at in the list, or the one that it would have.
   indexOf(at) {
     let low = 0, high = this.shown.length;
     while (low < high) {
@@ -75,7 +75,7 @@ export class ChangeList {
     setText(values, summary(log.body[at]));
   }
 
-  // How many letters of a pointer's beginning have no room: the end says more.
+  // How many of the first letters of a pointer to cut off. Its end is more telling.
   cutOf(place) {
     const known = this.cuts.get(place);
     if (known !== undefined) return known;
@@ -86,7 +86,7 @@ export class ChangeList {
         const middle = (low + high) >> 1;
         if (pencil.measureText(`…${place.slice(middle)}`).width > room) low = middle + 1; else high = middle;
       }
-      if (/[\udc00-\udfff]/.test(place[low] ?? "")) low++; // half a sign
+      if (/[\udc00-\udfff]/.test(place[low] ?? "")) low++; // half of a surrogate pair
     }
     if (this.cuts.size > 5000) this.cuts.clear();
     this.cuts.set(place, low);
@@ -95,7 +95,7 @@ export class ChangeList {
 
   make() {
     const row = makeChange();
-    if (!this.rows.rows.length) { // all are as wide as the first
+    if (!this.rows.rows.length) { // all rows are as wide as the first
       const where = row.querySelector(".where");
       new ResizeObserver(([{ contentRect }]) => {
         if (!contentRect.width || contentRect.width === this.room) return;
@@ -124,7 +124,7 @@ function makeChange() {
   return row;
 }
 
-// What was there and what is, in few words.
+// The values before and after a change as short text.
 export function summary(body, room = 60) {
   if (body.g) {
     const [first, last, reason] = body.g;

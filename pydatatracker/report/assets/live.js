@@ -1,8 +1,8 @@
-// What is written to the log later, asked for once a second where `pydatatracker view` serves the page.
+// Later changes, fetched once a second if `pydatatracker view` serves the page.
 
 const PATIENCE = 1000; // milliseconds
 
-// grow(part): changes came. status(text): how it goes.
+// grow(part) is called with new changes, status(text) with the state of the connection.
 export function follow(log, grow, status) {
   let wait = PATIENCE;
   const ask = async () => {

@@ -1,4 +1,4 @@
-// The changes as columns, as data.py writes them, and what filters let through.
+// The changes as columns, as data.py writes them, and the filters.
 
 const COLUMNS = ["seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction", "context",
   "stack", "body"];
@@ -10,14 +10,14 @@ export class Log {
 
   clear() {
     for (const name of [...COLUMNS, ...TABLES]) this[name] = [];
-    this.unlisted = new Set(); // changes that count for the state and that nobody asked to see
+    this.unlisted = new Set(); // changes that are part of the data, but were not selected for the list
     this.texts = [];
     this.generation = 0;
   }
 
   get size() { return this.seq.length; }
 
-  // Add what data.py wrote: all of it, or what came since.
+  // Add what data.py wrote: everything, or what is new.
   append(part) {
     for (const name of COLUMNS) extend(this[name], part.columns[name]);
     for (const name of TABLES) extend(this[name], part.tables[name]);
@@ -25,7 +25,7 @@ export class Log {
     this.generation = part.generation;
   }
 
-  // How much of everything is here, for the question what came since.
+  // The number of rows and entries that are known, for the request of what is new.
   sizes() { return [this.size, ...TABLES.map((name) => this[name].length)]; }
 
   action(at) { return this.actions[this.does[at]]; }
@@ -34,14 +34,14 @@ export class Log {
   isGap(at) { return this.action(at) === "gap"; }
   label(root) { return this.roots.length > 1 && root >= 0 ? `#${root + 1}` : ""; }
 
-  // What changed, in one word.
+  // The path that changed.
   where(at) {
     const body = this.body[at];
     const pointer = this.places[this.place[at]][0];
     return this.label(this.root[at]) + (pointer || body.w || (this.isGap(at) ? "" : "(root)"));
   }
 
-  // All that a change says, in small letters, for searching.
+  // A change as text in lower case, for the text filter.
   text(at) {
     return this.texts[at] ??= [
       this.who(at), this.action(at), this.methods[this.method[at]], this.where(at), JSON.stringify(this.body[at]),
@@ -49,7 +49,7 @@ export class Log {
     ].join("\n").toLowerCase();
   }
 
-  // The pointers of all places that a change touched.
+  // The pointers of everything that a change touched.
   *pointers(at) {
     const body = this.body[at];
     const base = this.places[this.place[at]][0];
@@ -64,7 +64,7 @@ export class Log {
     for (const each of bases) for (const key of keys) yield each + pointerOf([key]);
   }
 
-  // The numbers of the changes that are wanted, in order. O(changes).
+  // The selected changes, in order. O(changes).
   select({ actor = "", action = "", glob = "", text = "" }) {
     const who = actor === "" ? -1 : this.actors.indexOf(actor.slice(1)), what = this.actions.indexOf(action);
     const fits = glob ? cached(compileGlob(glob)) : null;
@@ -114,7 +114,7 @@ function keyText(key) {
   return typeof key.$float === "string" ? key.$float : JSON.stringify(key);
 }
 
-// Globs over pointers, as --path takes them: * and ? within a step, [abc], ** any number of steps.
+// Globs over pointers as for --path: * and ? within a step, [abc], ** for any number of steps.
 export function compileGlob(pattern) {
   if (pattern !== "" && pattern[0] !== "/") throw new Error("A path begins with / , as in /users/*/email");
   const unescaped = (part) => part.replaceAll("~1", "/").replaceAll("~0", "~");
@@ -143,7 +143,7 @@ function matcher(part) {
   let regex;
   try {
     regex = new RegExp(`^(?:${source})$`, "su");
-  } catch { // a range the wrong way round holds nothing
+  } catch { // a reversed range matches nothing
     return () => false;
   }
   return (step) => regex.test(step);

@@ -1,4 +1,4 @@
-// The page put together: one change is the current one, and everything shows it.
+// The parts of the page, joined: one change is the current one, and every part shows it.
 
 import { clean, preview } from "./values.js";
 import { World } from "./replay.js";
@@ -20,7 +20,7 @@ let current = -1; // -1: before the first change
 let shown = [];
 let drawing = false;
 
-// Show change `at`, once before the browser draws again however often the slider has moved.
+// Show change `at`. The page is drawn once per frame, however often the slider has moved.
 function go(at) {
   current = Math.max(-1, Math.min(at, log.size - 1));
   if (drawing) return;
@@ -45,7 +45,7 @@ function draw() {
   showDetails(byId("details"), log, world, current);
 }
 
-// Go to the nth change from here among those that the filters let through.
+// Go to the nth change from here among those that the filters select.
 function step(by) {
   const here = list.indexOf(current);
   const next = shown[here] === current || by < 0 ? here + by : here + by - 1;
@@ -96,7 +96,7 @@ function options(select, names, value, say) {
   select.value = chosen;
 }
 
-// ---- the log, and what comes later
+// ---- the log, and later changes
 
 function grow(part) {
   const atEnd = current === log.size - 1;
@@ -130,7 +130,7 @@ function scale(byTime) {
   timeline.draw();
 }
 
-// ---- hands
+// ---- input
 
 slider.addEventListener("input", () => go(Number(slider.value) - 1));
 byId("filters").addEventListener("input", filter);
@@ -173,7 +173,7 @@ document.addEventListener("keydown", (event) => {
 
 const data = byId("data");
 grow(JSON.parse(data.textContent));
-data.remove(); // twice in memory is once too often
+data.remove(); // the text is not needed any more
 if (data.dataset.live === "yes") {
   byId("facts").after(element("p", "live", "following"));
   const live = document.querySelector(".live");

@@ -1,10 +1,10 @@
-// The state at any change: keyframes, and the changes after them applied. The rules are those of
+// The state at any change: the nearest keyframe before it, and the changes since then applied. The rules are those of
 // pydatatracker/history/replica.py, and tests compare the two.
 //
-// A keyframe costs nothing when it is taken: it is the list of the roots as they are, and a new epoch begins. What is
-// older than the epoch is copied the first time it is changed. One is taken when at least SPACING changes were applied
-// and as many as an eighth of the items that had to be copied: so all copying together is linear in the log, and a
-// step back is at most that many changes forward.
+// Making a keyframe costs nothing: it is the list of the roots as they are, and a new epoch begins. A container that is
+// older than the epoch is copied when it is first changed. A keyframe is made after at least SPACING changes, and at
+// least an eighth as many changes as items were copied. So all copying together is linear in the log, and a step back
+// costs at most that many changes forward.
 
 import { Dict, List, PSet, alike, decode, identity, isContainer, preview } from "./values.js";
 
@@ -29,8 +29,8 @@ export class World {
     this.rootsEpoch = 1;
     this.frames = [{ n: 0, roots: [] }];
     this.copied = 0; // items, since the last keyframe
-    this.fits = []; // of each change that was applied once: how it went
-    this.reasons = new Map(); // of a misfit
+    this.fits = []; // the result for each change that was applied before
+    this.reasons = new Map(); // change -> why it does not fit
   }
 
   // Go to the state just after the first n changes. O(changes since the nearest keyframe).
@@ -75,7 +75,7 @@ export class World {
     try {
       this.apply(at, true);
       return FITS;
-    } catch (error) { // a Misfit, or a value nested deeper than the browser goes
+    } catch (error) { // a Misfit, or a value that is nested too deep for the browser
       this.reasons.set(at, error instanceof Misfit ? error.message : String(error));
       return MISFIT;
     }
@@ -83,8 +83,8 @@ export class World {
 
   // Why a change was not applied, or "".
   trouble(at) {
-    if (this.fits[at] === AGAIN) return "This line came before; it was not applied again.";
-    return this.fits[at] === MISFIT ? `Does not fit what the log says before it: ${this.reasons.get(at)}` : "";
+    if (this.fits[at] === AGAIN) return "This line is a duplicate, and was not applied again.";
+    return this.fits[at] === MISFIT ? `Contradicts what the log says before it: ${this.reasons.get(at)}` : "";
   }
 
   apply(at, look) {
@@ -92,7 +92,7 @@ export class World {
     const action = log.action(at);
     const named = action !== "init" && ("b" in body || "a" in body);
     const paths = body.p ?? [log.path(at)];
-    if (named && paths.some((path) => path.length === 0)) throw new Misfit("it names no place");
+    if (named && paths.some((path) => path.length === 0)) throw new Misfit("it has no path");
     const depth = named ? 1 : 0;
     const root = this.roots[number] ?? { value: empty[log.kinds[number]](this.epoch), seq: 0 };
     if (look) {
@@ -110,7 +110,7 @@ export class World {
     const done = new Set();
     for (const path of paths) {
       const target = this.ownAt(now.value, path, path.length - depth);
-      if (done.has(target)) continue; // the same place named twice
+      if (done.has(target)) continue; // the same container under another path
       done.add(target);
       if (action === "init") fill(target, decode(body.a, this.epoch), at);
       else change(target, path[path.length - 1], named, body, at, this.epoch);
@@ -152,7 +152,7 @@ export function held(container, key) {
 function walk(container, path, length) {
   for (let n = 0; n < length; n++) {
     container = container instanceof PSet ? GONE : held(container, path[n]);
-    if (!isContainer(container)) throw new Misfit(`there is nothing that could change at ${preview(path.slice(0, n + 1))}`);
+    if (!isContainer(container)) throw new Misfit(`there is no container at ${preview(path.slice(0, n + 1))}`);
   }
   return container;
 }
@@ -160,22 +160,22 @@ function walk(container, path, length) {
 function checkFill(target, state) {
   const kind = decode(state, 0);
   if (!isContainer(kind) || kind.constructor !== target.constructor) {
-    throw new Misfit("what it begins with is another kind of container");
+    throw new Misfit("it begins with another type of container");
   }
 }
 
 function check(target, path, named, body) {
   if (body.s) {
     const [start, removed] = body.s;
-    if (!(target instanceof List) || !(start >= 0 && start <= target.size)) throw new Misfit(`no position ${start} here`);
+    if (!(target instanceof List) || !(start >= 0 && start <= target.size)) throw new Misfit(`there is no position ${start}`);
     removed.forEach((item, n) => expect(held(target, start + n), item, start + n));
   } else if (body.o) {
     const fits = target instanceof List && target.size === body.o.length && isOrder(body.o);
-    if (!fits) throw new Misfit(`it orders ${body.o.length} items, and there are ${target.size}`);
+    if (!fits) throw new Misfit(`it orders ${body.o.length} items, but there are ${target.size}`);
   } else if (named) {
     const key = path[path.length - 1];
     if (target instanceof List && !("b" in body)) {
-      if (!(Number.isInteger(key) && key >= 0 && key <= target.size)) throw new Misfit(`no position ${preview(key)} here`);
+      if (!(Number.isInteger(key) && key >= 0 && key <= target.size)) throw new Misfit(`there is no position ${preview(key)}`);
       return;
     }
     const element = "b" in body ? body.b : body.a;
@@ -203,7 +203,7 @@ function checkRows(target, rows) {
 function expect(now, logged, key) {
   if ((now === GONE) !== (logged === GONE) || (now !== GONE && !alike(now, logged))) {
     const say = (value) => (value === GONE ? "nothing" : preview(value, 60));
-    throw new Misfit(`at ${preview(key)} the log has ${say(logged)}, and there is ${say(now)}`);
+    throw new Misfit(`at ${preview(key)} the log has ${say(logged)}, but there is ${say(now)}`);
   }
 }
 
@@ -218,7 +218,7 @@ function isOrder(order) {
 
 export const isMissing = (json) => json !== null && typeof json === "object" && json.$missing === true;
 
-// ---- changing what is ours
+// ---- changing containers of this epoch
 
 function fill(target, state, at) {
   if (target instanceof List) {
@@ -244,7 +244,7 @@ function change(target, key, named, body, at, epoch) {
     put(target, key, body, "b" in body, "a" in body, at, epoch);
   } else {
     const rows = body.r ?? [];
-    // taken out of a list: from the end, so that indices stay right
+    // removed from a list: from the end, so that the indices stay right
     const fromTheEnd = target instanceof List && rows.length && isMissing(rows[0][2]);
     for (const [where, b, a] of fromTheEnd ? [...rows].reverse() : rows) {
       put(target, where, { b, a }, !isMissing(b), !isMissing(a), at, epoch);

@@ -1,6 +1,6 @@
-// How many changes of whom, when: a lane for each of the busiest actors, one for all others.
-// The ticks are drawn once; a step of the slider moves the cursor, which is one element with the slider's thumb at its
-// foot, so that the two cannot disagree.
+// Changes over time: one lane for each of the busiest actors, and one for all others.
+// The ticks are drawn once. A step of the slider moves the cursor, which has the thumb of the slider at its foot, so
+// that the two always agree.
 
 import { clean } from "./values.js";
 import { actionClass, actorName, byId, element } from "./dom.js";
@@ -8,11 +8,11 @@ import { actionClass, actorName, byId, element } from "./dom.js";
 const LANES = 9;
 const LANE = 22;
 const EDGE = 9; // pixels at both ends, for half a tick and half a thumb
-const START = EDGE + 14; // the first change; what was before it is at the edge
+const START = EDGE + 14; // the first change; the state before it is at the edge
 const DRAWN = ["add", "update", "remove", "init", "other"];
 
 export class Timeline {
-  // chosen(at): the user pointed at change at. picked(actor): at the name of an actor, or null for the others.
+  // chosen(at): the user clicked change at. picked(actor): the user clicked the name of an actor.
   constructor(plot, canvas, lanes, log, chosen, picked) {
     Object.assign(this, { plot, canvas, lanes, log, chosen, picked, byTime: false, current: -1, shown: [] });
     [this.slider, this.mark, this.tick] = ["slider", "cursor", "tick"].map(byId);
@@ -27,12 +27,12 @@ export class Timeline {
     });
     plot.addEventListener("pointermove", point);
     plot.addEventListener("mousedown", (event) => {
-      event.preventDefault(); // which would take the focus away again
+      event.preventDefault(); // it would remove the focus again
       this.slider.focus();
     });
   }
 
-  // The log has grown.
+  // Count the changes again, as the log has grown.
   grow() {
     const { log } = this, counts = new Array(log.actors.length).fill(0);
     for (const actor of log.actor) counts[actor]++;
@@ -59,7 +59,7 @@ export class Timeline {
     this.draw();
   }
 
-  // What the colours mean, of those that the log has.
+  // The colours of the actions that the log has.
   *legend() {
     for (const [kind, name] of DRAWN.entries()) {
       const actions = this.log.actions.filter((_, n) => this.kinds[n] === kind);
@@ -71,7 +71,7 @@ export class Timeline {
     }
   }
 
-  // Which changes are not dimmed; null: all.
+  // Dim all changes but these; null: none.
   set(shown) {
     this.shown = shown;
     this.draw();
@@ -85,7 +85,7 @@ export class Timeline {
   get wide() { return Math.max(1, this.width - 1 - EDGE - START); }
   get timed() { return this.byTime && this.last > this.first; }
 
-  // The column of pixels of change at; -1: before the first.
+  // The x of change at, in pixels; -1: before the first.
   xOf(at) {
     const { log } = this;
     if (at < 0) return EDGE;
@@ -98,7 +98,7 @@ export class Timeline {
     if (x < (EDGE + START) / 2) return -1;
     if (!this.timed) return Math.round(part * (log.size - 1));
     const time = this.first + part * (this.last - this.first);
-    let low = 0, high = log.size - 1; // clocks go back at times: near enough
+    let low = 0, high = log.size - 1; // approximate if the clock was set back
     while (low < high) {
       const middle = (low + high) >> 1;
       if ((log.time[middle] ?? this.first) < time) low = middle + 1; else high = middle;
@@ -128,7 +128,7 @@ export class Timeline {
     this.cursor();
   }
 
-  // Of each kind of action: how many changes, lane by lane and pixel by pixel.
+  // The number of changes by action, lane and pixel.
   bins(shown) {
     const { log, width } = this;
     const bins = DRAWN.map(() => new Uint32Array(width * this.count));

@@ -1,5 +1,5 @@
-// The data at a change as a tree: what is open is flattened to rows, of which the windowed list shows those in sight.
-// A container of more than BUCKET items shows them in groups, so that an open one of a million is ten thousand rows.
+// The data at a change as a tree. Open containers are flattened to rows, and the windowed list shows those in sight.
+// A container of more than BUCKET items shows them in groups, so an open one with a million has ten thousand rows.
 
 import { Dict, List, PSet, clean, identity, isContainer, preview } from "./values.js";
 import { isMissing } from "./replay.js";
@@ -8,21 +8,21 @@ import { Windowed } from "./windowed.js";
 
 const TREE_ROW = 22;
 const BUCKET = 100;
-const GHOSTS = 50; // of what a change removed are shown
+const GHOSTS = 50; // how many removed items of a change are shown
 
 export class Tree {
-  // jump(at): the user asked for the change that wrote a place.
+  // jump(at): the user clicked the writer of a value.
   constructor(box, log, world, jump) {
     Object.assign(this, { box, log, world, jump, rows: [], current: "", at: -1, follow: true });
-    this.open = new Set(); // by the user
-    this.opened = new Set(); // to show the current change
+    this.open = new Set(); // opened by the user
+    this.opened = new Set(); // opened to show the current change
     this.changed = new Map();
     this.window = new Windowed(box, TREE_ROW, makePlace, (row, index) => this.show(row, index));
     box.addEventListener("click", (event) => this.click(event));
     box.addEventListener("keydown", (event) => this.key(event));
   }
 
-  // Show the state that the world is at, just after change at (-1: before the first).
+  // Show the state of the world, just after change at (-1: before the first).
   update(at) {
     this.at = at;
     this.changed = at < 0 ? new Map() : marksOf(this.log, at, this.world);
@@ -33,7 +33,7 @@ export class Tree {
     if (at >= 0 && this.follow) {
       const first = this.rows.findIndex((row) => row.mark);
       if (first >= 0) {
-        this.window.reveal(first, 0.4); // what is around it says where it is
+        this.window.reveal(first, 0.4); // with what is around it
         this.current = this.rows[first].id;
       }
     }
@@ -136,7 +136,7 @@ export class Tree {
     const { log } = this, who = actorName(log.who(by));
     writer.classList.toggle("inherited", Boolean(inherited));
     setText(writer, `${who} ${log.seq[by] ?? ""}`);
-    writer.title = `${inherited ? "came with what holds it, written" : "last written"} by ${who}, seq ${log.seq[by] ?? "?"}: go there`;
+    writer.title = `${inherited ? "stored with its container, written" : "last written"} by ${who}, seq ${log.seq[by] ?? "?"}: go there`;
     writer.at = by;
   }
 
@@ -210,7 +210,7 @@ function kindOf(value) {
   return `${kind} of ${value.size.toLocaleString()}`;
 }
 
-// What a change touched: the id of a place -> how it is marked, and of a container, "id gone" -> what left it.
+// What a change touched: row id -> mark, and for a container "id gone" -> the items that were removed.
 export function marksOf(log, at, world) {
   const marks = new Map();
   marks.paths = [];

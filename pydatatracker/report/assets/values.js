@@ -1,9 +1,9 @@
 // Values as a log spells them, and the containers that a replay changes.
 //
-// A list, dict or set is an object of a class below; all else stays the JSON that the log has, as nothing changes
-// inside a tuple or a date. Every container knows the epoch it was made in: one of an older epoch belongs to a
-// keyframe too and is copied before it is changed (replay.js). Beside each item stands the change that put it there,
-// -1 where that is the change that put its container there.
+// A list, dict or set is an object of a class below. Everything else stays the JSON of the log, as nothing changes
+// inside a tuple or a date. Every container has the epoch in which it was made: one of an older epoch is shared with a
+// keyframe, and is copied before it is changed (replay.js). Each item has the change that stored it, -1 if that is the
+// change that stored its container.
 
 const OPAQUE = new Set([
   "$tuple", "$frozenset", "$bytes", "$datetime", "$date", "$time", "$timedelta", "$decimal", "$uuid", "$path",
@@ -15,14 +15,14 @@ export class List {
   constructor(epoch, items, by = null) {
     this.epoch = epoch;
     this.items = items;
-    this.by = by; // null: nothing is known of any item
+    this.by = by; // null: -1 for every item
   }
   get size() { return this.items.length; }
   copy(epoch) { return new List(epoch, this.items.slice(), this.by && this.by.slice()); }
   marks() { return this.by ??= new Array(this.items.length).fill(-1); }
 }
 
-// Of a dict and of a set: a map from the identity of a key to { key, value, by }, which is never changed itself.
+// A dict or a set: a map from the identity of a key to { key, value, by }, an object that is never changed.
 export class Dict {
   constructor(epoch, map = new Map()) {
     this.epoch = epoch;
@@ -32,7 +32,7 @@ export class Dict {
   copy(epoch) { return new this.constructor(epoch, new Map(this.map)); }
   put(key, value, by) {
     const id = identity(key);
-    const known = this.map.get(id); // a key that is there stays the object that it is
+    const known = this.map.get(id); // a key that exists is kept, as in Python
     this.map.set(id, { key: known ? known.key : key, value, by });
   }
 }
@@ -42,7 +42,7 @@ export class PSet extends Dict {}
 export const isContainer = (value) => value instanceof List || value instanceof Dict;
 
 export function tagOf(json) {
-  // the tag of an object that stands for something, or ""
+  // the tag of an object that represents another type, or ""
   if (json === null || typeof json !== "object" || Array.isArray(json)) return "";
   const keys = Object.keys(json);
   return keys.length > 3 ? "" : keys.find((key) => key[0] === "$") ?? "";
@@ -72,7 +72,7 @@ export function decode(json, epoch) {
   return dict;
 }
 
-// What two keys have in common exactly if Python takes them for the same: 1, 1.0 and True are one key, "1" is not.
+// A text that is the same for two keys if Python treats them as equal: 1, 1.0 and True are one key, "1" is another.
 export function identity(key) {
   return typeof key === "string" ? `'${key}` : canonical(key);
 }
@@ -98,7 +98,7 @@ export function canonical(json) {
   return `{${Object.keys(json).sort().map((key) => `${JSON.stringify(key)}:${canonical(json[key])}`).join()}}`;
 }
 
-// Whether a container holds what the log says it held; what the log does not know in full is taken on trust.
+// Whether a value is the one in the log. A value that the log does not have in full is assumed to be.
 export function alike(held, logged) {
   if (held === logged) return true;
   if (typeof held === "string" || typeof logged === "string") {
@@ -114,11 +114,11 @@ function hasPartial(json) {
   return PARTIAL.has(tagOf(json)) || Object.values(json).some(hasPartial);
 }
 
-// ---- for people, as Python writes it
+// ---- values as text, as Python writes them
 
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
 
-// Text with what would not be seen, or would turn the line around, spelled out.
+// Text with invisible characters, and those that reverse the direction of text, escaped.
 export function clean(text) {
   return String(text).replace(HIDDEN, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
@@ -188,7 +188,7 @@ function sayTagged(json, tag, out, depth) {
     try {
       const minus = inner[0] === "-";
       return add(out, (minus ? "-" : "") + BigInt(minus ? inner.slice(1) : inner));
-    } catch { /* not as we write it: shown as it stands */ }
+    } catch { /* not written by this version: shown as it is */ }
   }
   if (typeof inner === "string" && ["$repr", "$float", "$str", "$complex"].includes(tag)) return add(out, inner);
   if (typeof inner === "string" && OPAQUE.has(tag)) return add(out, `${tag.slice(1)}(${JSON.stringify(inner)})`);

@@ -1,11 +1,11 @@
-// A list of any length of which only the rows in sight are in the page.
-// Where it is scrolled to and how high it is are remembered: to ask the page in the middle of a step makes it lay out
-// everything anew, which costs more than all the rest.
+// A list of any length; only the rows in sight are in the page.
+// Its height and scroll position are remembered: reading them from the page in the middle of a step would force a new
+// layout, which costs more than everything else.
 
-const TALLEST = 15_000_000; // pixels that browsers still place exactly; beyond, scrolling is in larger steps
+const TALLEST = 15_000_000; // pixels: up to here browsers position exactly; a longer list scrolls in larger steps
 
 export class Windowed {
-  // make(): a row element. show(element, index): put row index into it.
+  // make(): returns an element for a row. show(element, index): fills it with row index.
   constructor(box, rowHeight, make, show, part = 0.1) {
     Object.assign(this, { part, box, rowHeight, make, show, count: 0, rows: [], waiting: false, top: 0, height: box.clientHeight, revealed: 0 });
     this.inner = document.createElement("div");
@@ -31,7 +31,7 @@ export class Windowed {
     });
   }
 
-  // How many rows there are; draw() shows them.
+  // Set the number of rows; draw() shows them.
   resize(count) {
     if (count === this.count) return;
     this.count = count;
@@ -44,7 +44,7 @@ export class Windowed {
   get factor() { return Math.max(1, (this.count * this.rowHeight) / TALLEST); }
   get page() { return Math.max(1, Math.floor(this.height / this.rowHeight) - 1); }
 
-  // Scroll as little as shows row index with some rows around it: a part of the height above and below.
+  // Scroll as little as possible to show row index, with a part of the height above and below it.
   reveal(index, part = this.part) {
     const { rowHeight, factor, height } = this;
     this.revealed = index;
@@ -77,7 +77,7 @@ export class Windowed {
     });
   }
 
-  // The row that an event is in, or -1.
+  // The index of the row of an event, or -1.
   indexOf(event) {
     const row = event.target.closest(".row");
     return row === null ? -1 : row.index;
