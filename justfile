@@ -19,9 +19,15 @@ setup:
 build: setup
     @python -m pip install -q --no-build-isolation --no-deps -e .
 
-# Build and run the test-suite; arguments go to pytest
+# Build and run the test-suite on all cores; arguments go to pytest: `just test tests/core -k dict`, `-n 0` for one process
+[no-exit-message]
 test *args: build
-    python -m pytest "$@"
+    python -m pytest -n auto --dist loadgroup "$@"
+
+# The same with more of what is random or repeated: PYDATATRACKER_LONG says how many times more, ten if it is not set
+[no-exit-message]
+test-long *args: build
+    PYDATATRACKER_LONG="${PYDATATRACKER_LONG:-10}" python -m pytest -n auto --dist loadgroup "$@"
 
 # The same on every CPython from 3.11 on that is found (PYTHONS adds some), each in a venv of its own
 test-all *args: setup
@@ -93,6 +99,11 @@ benchmark-compare *args: build
 # The sdist and a wheel for every CPython at hand, checked, each tested away from here
 wheel *args: setup
     python scripts/wheels.py "$@"
+
+# The sdist, and from it the wheel of the newest CPython at hand, tested away from here: what .ci/run does, in minutes
+[no-exit-message]
+wheel-newest *args: setup
+    python scripts/wheels.py --newest "$@"
 
 # Take away everything that was made here, .venv too
 clean:

@@ -4,6 +4,9 @@ On Linux the compiler is zig's, aimed at glibc 2.17, so that the wheels are many
 name; auditwheel looks at the symbols and says so. Elsewhere it is the system's compiler.
 The tests run from the unpacked sdist with ``src/`` and ``pydatatracker/`` taken away, in an environment that has
 the wheel and the test tools and nothing else: what they import can only be what ships. Arguments go to pytest.
+
+``--newest`` as the first argument does it for the newest interpreter alone, with the system's compiler, in minutes: to
+see that nothing is missing, not to publish. ``dist`` is left alone then.
 """
 
 import os
@@ -27,6 +30,8 @@ def run(*command: object, **options: object) -> None:
     """Run a command and show it; a failure ends the recipe, saying which command it was."""
     print("+", *command, flush=True)
     status = subprocess.run([str(part) for part in command], **options).returncode
+    if status and "pytest" in command:
+        sys.exit(status)  # its closing line says it all, and stays the last
     if status:
         sys.exit(f"status {status} from: {' '.join(map(str, command))}")
 
@@ -85,20 +90,42 @@ def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
 
 def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: list[str]) -> None:
     """Install the wheel where nothing else is and run the sdist's tests, without the sdist's source."""
-    python = environment(interpreter, WORK / tag / "test-venv", "test")
-    run(python, "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", wheel)
+    python = environment(interpreter, WORK / tag / "test-venv")
+    pip = (python, "-m", "pip", "install", "-q")
+    run(*pip, wheel)  # with its dependencies, as its users get it
+    run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:test")
     with tempfile.TemporaryDirectory(prefix="pydatatracker-") as away:
         with tarfile.open(sdist) as archive:
             archive.extractall(away, filter="data")
         (tree,) = Path(away).iterdir()
         shutil.rmtree(tree / "src")
         shutil.rmtree(tree / "pydatatracker")
-        variables = os.environ | {"DIST_DIR": str(DIST)}
-        run(python, "-m", "pytest", *arguments, cwd=tree, env=variables)
+        variables = os.environ | {"DIST_DIR": str(sdist.parent)}
+        if sdist.parent != DIST:
+            variables["DIST_OF_THIS_MACHINE"] = "1"
+        run(python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *arguments, cwd=tree, env=variables)
+
+
+def newest(arguments: list[str]) -> None:
+    """Build the sdist, the wheel of the newest interpreter from it, and test that; the last line is pytest's."""
+    dist = WORK / "newest"
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir(parents=True)
+    tag, interpreter = list(interpreters().items())[-1]
+    builder = environment(interpreter, WORK / tag / "build-venv", "build")
+    hook = "import sys; from scikit_build_core.build import build_sdist; print(build_sdist(sys.argv[1]))"
+    run(builder, "-c", hook, dist, cwd=ROOT)
+    (sdist,) = dist.glob("*.tar.gz")
+    run(builder, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", dist, sdist)
+    (wheel,) = dist.glob("*.whl")
+    test_wheel(tag, interpreter, sdist, wheel, arguments)
 
 
 def main() -> None:
     """Build, check and test everything; ``dist`` is made anew."""
+    if sys.argv[1:2] == ["--newest"]:
+        newest(sys.argv[2:])
+        return
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()
     tools = environment(sys.executable, WORK / "tools", "release")

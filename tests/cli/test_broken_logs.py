@@ -11,16 +11,18 @@ breaks something becomes a seed.
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import json
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from command import change, run
-from hostile import COMMANDS, check, expected, say
+from hostile import BY_DUCKDB, BY_US, COMMANDS, check, expected, say
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutating import PIECES, STRANGE, bases, mutated
@@ -98,17 +100,26 @@ STATELESS = frozenset((  # there is no state in them in which /good is 2
 EXAMPLES = int(os.environ.get("PYDATATRACKER_EXAMPLES", "60"))
 
 
+@pytest.fixture(params=["us", "DuckDB"])
+def commands(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Names of the commands that the library runs by itself, and of those that need DuckDB."""
+    if request.param == "us":
+        return BY_US
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    return BY_DUCKDB
+
+
 def words_of(name: str, log: Path, folder: Path) -> list[str]:
     """Return the command with its log, and where it writes."""
     return [word.replace("LOG", str(log)).replace("OUT", str(folder / "out")) for word in COMMANDS[name]]
 
 
-def run_all(log: Path, raw: bytes, names: list[str] | None = None) -> dict[str, float]:
-    """Run the commands, by default all, check each, and return how long each took."""
+def run_all(log: Path, raw: bytes, names: Iterable[str]) -> dict[str, float]:
+    """Run the commands, check each, and return how long each took."""
     known = expected(raw)
     took = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in names or COMMANDS:
+        for name in names:
             words = words_of(name, log, Path(folder))
             start = time.perf_counter()
             said = say(*words)
@@ -128,12 +139,12 @@ def test_the_seeds_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_command_on_a_seed(seed: str) -> None:
+def test_every_command_on_a_seed(seed: str, commands: tuple[str, ...]) -> None:
     """All of them hold what `check` says; the lines that cannot be read are those of the table."""
     path = FOLDER / seed
     raw = path.read_bytes()
     assert SEEDS[seed] == tuple(line for line, _ in expected(raw).bad)
-    run_all(path, raw)
+    run_all(path, raw, commands)
 
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.keys() - STATELESS))
@@ -148,6 +159,8 @@ def test_the_good_lines_still_make_the_state(seed: str) -> None:
 @pytest.mark.parametrize("name", [name for name in COMMANDS if not name.startswith("query")])
 def test_a_torn_archive_gives_what_is_whole(seed: str, name: str, tmp_path: Path) -> None:
     """The lines in front of the tear are there, and where it is is said."""
+    if name in BY_DUCKDB:
+        pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     said = say(*words_of(name, FOLDER / seed, tmp_path))
     assert (1, True) == (said.status, "line 4, byte 826: reading stopped" in said.err)
     if name in ("show", "show --json", "show --tail", "show --tail --json"):
@@ -159,6 +172,7 @@ def test_a_torn_archive_gives_what_is_whole(seed: str, name: str, tmp_path: Path
 @pytest.mark.parametrize("seed", TORN)
 def test_a_query_of_a_torn_archive_is_one_sentence(seed: str) -> None:
     """DuckDB reads it itself; some of its versions do not look at checksums."""
+    pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     said = say("query", "select * from changes", FOLDER / seed)
     assert said.status in (0, 2)
     assert said.err.count("\n") == said.status // 2
@@ -253,26 +267,19 @@ SLOW: dict[str, bytes] = {  # less than a megabyte each
 }
 
 
+COMMON = (
+    *("show", "show --tail --json", "stats", "verify", "blame", "at", "diff", "patch", "undo-script", "report"),
+    *("convert csv", "convert cloudevents", "convert sqlite -o", "query json", "convert parquet -o"),
+)
+
+
 @pytest.mark.parametrize("kind", LARGE)
-def test_large_and_deep(kind: str, tmp_path: Path) -> None:
+def test_large_and_deep(kind: str, commands: tuple[str, ...], tmp_path: Path) -> None:
     """A line of 10 MB and one of 100,000 levels are lines like any other: read, or named and passed over."""
     path = tmp_path / "log.jsonl"
     raw = GOOD + LARGE[kind] + GOOD[-400:].split(b"\n", 1)[1]
     path.write_bytes(raw)
-    names = [
-        "show",
-        "show --tail --json",
-        "stats",
-        "verify",
-        "blame",
-        "at",
-        "diff",
-        "patch",
-        "undo-script",
-        "report",
-        "query json",
-    ]
-    run_all(path, raw, [*names, "convert csv", "convert cloudevents", "convert sqlite -o", "convert parquet -o"])
+    run_all(path, raw, [name for name in COMMON if name in commands])
 
 
 @pytest.mark.parametrize("kind", SLOW)
@@ -310,7 +317,7 @@ STEPS = st.lists(
     min_size=1,
     max_size=10,
 )
-RARE = ("query", "convert parquet")  # DuckDB takes longer than all others together
+HAS_DUCKDB = importlib.util.find_spec("duckdb") is not None
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -328,4 +335,5 @@ def test_mutations(which: int, steps: list[tuple[int, int, int, int]], luck: int
         path.write_bytes(raw)
         if raw[:2] == b"\x1f\x8b" or raw[:4] == b"\x28\xb5\x2f\xfd":
             return  # an archive
-        run_all(path, raw, [name for name in COMMANDS if luck == 9 or not name.startswith(RARE)])
+        # DuckDB takes longer than all others together: seldom
+        run_all(path, raw, COMMANDS if luck == 9 and HAS_DUCKDB else BY_US)

@@ -79,8 +79,9 @@ def test_wheel_tag_and_metadata(wheel):
     """A Linux wheel is manylinux2014; the one unconditional dependency is msgspec; the licence travels along."""
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
     tags = metadata(wheel, "WHEEL").get_all("Tag")
-    assert all("manylinux" in tag or "linux" not in tag for tag in tags)
-    assert any("manylinux2014" in tag or "linux" not in tag for tag in tags)
+    if not os.environ.get("DIST_OF_THIS_MACHINE"):  # `just wheel-newest` makes one that is not to be published
+        assert all("manylinux" in tag or "linux" not in tag for tag in tags)
+        assert any("manylinux2014" in tag or "linux" not in tag for tag in tags)
     needs = metadata(wheel, "METADATA").get_all("Requires-Dist")
     assert ["msgspec"] == [need.split(">")[0].strip() for need in needs if "extra ==" not in need]
 

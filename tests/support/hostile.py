@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from pydatatracker.cli import main
 from pydatatracker.io.parsing import NotAChange, parse
 
@@ -67,6 +65,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **{name: (*words, "--root", "#1") for name, words in _STATES.items()},
     **_QUERIES,
 }
+BY_DUCKDB = tuple(name for name in COMMANDS if name.startswith(("query", "convert parquet")))
+BY_US = tuple(name for name in COMMANDS if name not in BY_DUCKDB)
 _MAY_HOLD_MORE = re.compile(
     "json|at|patch|undo|cloudevents|debezium|chrome|report|csv"
 )  # than is printable: JSON, HTML
@@ -193,7 +193,8 @@ def _as_rows(said: Said, log: Expected, made: Path | None) -> None:
 
 
 def _as_parquet(said: Said, log: Expected, made: Path | None) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     ((count,),) = duckdb.sql(f"select count(*) from '{made}'").fetchall()
     assert log.changes - log.told(said) == count
 

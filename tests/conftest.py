@@ -1,0 +1,24 @@
+"""What holds for the whole suite: how long it may take, and what cannot run beside something else."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # `just test-long`: so many times more of what is random
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every random test LONG times its examples."""
+    if LONG == 1:
+        return
+    seen: set[int] = set()
+    for item in items:
+        function = getattr(item, "obj", None)
+        given = getattr(function, "_hypothesis_internal_use_settings", None)
+        function = getattr(function, "__func__", function)
+        if given is not None and id(function) not in seen:
+            seen.add(id(function))
+            function._hypothesis_internal_use_settings = settings(given, max_examples=LONG * given.max_examples)
