@@ -27,7 +27,9 @@ test *args: build
 # The same with more of what is random or repeated: PYDATATRACKER_LONG says how many times more, ten if it is not set
 [no-exit-message]
 test-long *args: build
-    PYDATATRACKER_LONG="${PYDATATRACKER_LONG:-10}" python -m pytest -n auto --dist loadgroup "$@"
+    export PYDATATRACKER_LONG="${PYDATATRACKER_LONG:-10}"; \
+    export PYDATATRACKER_FUZZ="${PYDATATRACKER_FUZZ:-$((60 * PYDATATRACKER_LONG))}"; \
+    python -m pytest -n auto --dist loadgroup "$@"
 
 # The same on every CPython from 3.11 on that is found (PYTHONS adds some), each in a venv of its own
 test-all *args: setup

@@ -24,7 +24,7 @@ def test(tag: str, interpreter: str, arguments: list[str]) -> bool:
         [*pip, "-U", "pip"],
         [*pip, "--group", "build", "--group", "test"],
         [*pip, "--no-build-isolation", "--no-deps", f"-Cbuild-dir={home / 'build'}", "-e", "."],
-        [python, "-m", "pytest", *arguments],
+        [python, "-m", "pytest", "-n", "auto", "--dist", "loadgroup", *arguments],
     ]
     if not python.exists():
         commands.insert(0, [interpreter, "-m", "venv", home / "venv"])
