@@ -1,4 +1,4 @@
-"""What all commands share: the group, their help, how they open logs and end."""
+"""What all commands share: their group, help, logs, output and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filter options that the commands share, and the filter that they make."""
+"""The filter options of the commands, and the filter that they make."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Filter:
         self._matches = functools.lru_cache(maxsize=65_536)(self._matches_one)
 
     def wants(self, head: Any) -> bool:
-        """Return False if the head of a line alone rules the line out. O(1), mostly."""
+        """Return False if the head of a line alone rules it out. O(1), mostly."""
         action = head.action
         if action == "gap":
             return not self._actions or "gap" in self._actions

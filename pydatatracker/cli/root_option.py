@@ -1,4 +1,7 @@
-"""The container of a log that a command is about: LOG, ``--root``, and pointers such as ``#2/users``."""
+"""The options that choose one container of a log.
+
+These are the argument LOG, ``--root``, and pointers with a label, such as ``#2/users``.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def open_roots(file: str) -> Iterator[Roots]:
 
 
 def chosen_roots(roots: Roots, root: str | None) -> list[tuple[str, Key]]:
-    """Return the (label, key) of the roots that ``--root`` selects, by default all."""
+    """Return (label, key) of the roots that ``--root`` selects; else of all."""
     found = list(zip(roots.labels(), roots.by_root, strict=True))
     if root is not None:
         number = re.fullmatch(r"#(\d{1,9})", root)

@@ -1,4 +1,4 @@
-"""``pydatatracker stats``: changes counted by actor, action, path and time."""
+"""``pydatatracker stats``: count changes by actor, action, path and time."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Stats:
         return self.actions.total()
 
     def spans(self) -> tuple[int, list[tuple[int, int]]]:
-        """Return the seconds that a bar covers, and (first second, changes) of each.
+        """Return the seconds per bar, and (first second, changes) of each bar.
 
         O(seconds).
         """

@@ -1,4 +1,4 @@
-"""Text for a terminal: what may be printed, how wide it is, in which colour.
+"""Text for a terminal: what is printable, how wide it is, its colour.
 
 A log was written by others, so only its printable characters reach a terminal: `clean` escapes the rest (control
 characters, escape sequences, marks that reverse the direction of text, lone surrogates).
@@ -53,7 +53,7 @@ def clean(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return JSON text with its control characters and lone surrogates escaped.
+    r"""Return JSON text with control characters and lone surrogates escaped.
 
     JSON allows some of them as they are, and a terminal would obey them. Tab and newline stay. O(length).
 

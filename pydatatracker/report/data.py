@@ -1,4 +1,4 @@
-"""Lines of a log as the JSON that the page reads: columns of numbers, and tables.
+"""Lines of a log as the JSON of the page: columns of numbers, and tables.
 
 The numbers in the columns are positions in the tables, so what repeats (actors, paths, stacks) is written once. Values
 stay as they are in the log, except numbers that a browser would read differently from Python (1.0, integers beyond
@@ -9,16 +9,11 @@ anywhere in a page.
 from __future__ import annotations
 
 import heapq
-import json
-import math
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pydatatracker._core import MISSING
-from pydatatracker.io.line import LogLine, nanoseconds_of, read_json
-from pydatatracker.values.encode import encode
-from pydatatracker.values.pointer import key_text
+from pydatatracker.io.line import LogLine, nanoseconds_of
+from pydatatracker.report.values import SAFE, body_of, dumps, plain, script_safe, text_of
 
 __all__ = ["TABLES", "Changes"]
 
@@ -26,21 +21,7 @@ TABLES: Final = ("actors", "actions", "methods", "types", "threads", "transactio
                  "roots", "kinds")  # fmt: skip
 _COLUMNS: Final = ("seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction",
                    "context", "stack")  # fmt: skip
-_SAFE: Final = 1 << 53  # integers up to here are exact in a browser
-_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag, or just text
-_ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 _LISTED_ERRORS: Final = 200  # lines that could not be read and are listed
-_SLOTS: Final = (("before", "b"), ("after", "a"))
-_dumps: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-
-def script_safe(data: Any) -> str:
-    r"""Return JSON that is harmless anywhere in HTML. O(size).
-
-    >>> script_safe("</script>\u2028<!--")
-    '"\\u003c/script\\u003e\\u2028\\u003c!--"'
-    """
-    return _dumps(data).translate(_ESCAPES)
 
 
 class Changes:
@@ -85,7 +66,7 @@ class Changes:
     def add(self, line: LogLine, listed: bool = True) -> None:
         """Add a line. One that is not listed only changes the data. O(line)."""
         seq = line.gap[0] if line.is_gap else line.seq
-        if seq is not None and not -_SAFE < seq < _SAFE:
+        if seq is not None and not -SAFE < seq < SAFE:
             seq = None
         newest = self._newest.get(line.pid, (0, True))
         order = newest if seq is None else (seq, line.action != "init")
@@ -93,9 +74,9 @@ class Changes:
             self._in_order = False
         else:
             self._newest[line.pid] = order
-        body = {} if line.is_gap else _body(line)
+        body = {} if line.is_gap else body_of(line)
         if line.is_gap:
-            body["g"] = [*(n if n is not None and abs(n) < _SAFE else None for n in line.gap), line.reason]
+            body["g"] = [*(n if n is not None and abs(n) < SAFE else None for n in line.gap), line.reason]
         head = line.head
         numbers = (
             seq if line.seq is not None else None,
@@ -111,7 +92,7 @@ class Changes:
             self._data("contexts", dict, head.context),
             self._data("stacks", list, head.stack),
         )
-        self._rows.append((line.pid, order, numbers, _text(body), listed))
+        self._rows.append((line.pid, order, numbers, text_of(body), listed))
 
     def arrange(self) -> None:
         """Put the changes in order: of a process by seq, of several by time.
@@ -147,10 +128,10 @@ class Changes:
             f'"{name}":[{",".join(self._entries[name][mark:])}]' for name, mark in zip(TABLES, marks, strict=True)
         )
         unlisted = [start + n for n, row in enumerate(rows) if not row[4]]
-        head = _dumps({"name": self.name, "generation": self.generation, "bad": self.bad, "badCount": self.bad_count})
+        head = dumps({"name": self.name, "generation": self.generation, "bad": self.bad, "badCount": self.bad_count})
         bodies = ",".join(row[3] for row in rows)
         text = f'{head[:-1]},"unlisted":{unlisted},"columns":{{{columns},"body":[{bodies}]}},"tables":{{{tables}}}}}'
-        return text.translate(_ESCAPES)
+        return script_safe(text)
 
     def since(self, generation: int, known: tuple[int, ...]) -> str:
         """Return what is new as `text` does.
@@ -171,7 +152,7 @@ class Changes:
         number = known.get(value)
         if number is None:
             number = known[value] = len(known)
-            self._entries[table].append(_dumps(value))
+            self._entries[table].append(dumps(value))
         return number
 
     def _data(self, table: str, kind: type, raw: Any) -> int:
@@ -179,12 +160,12 @@ class Changes:
         key = bytes(raw)
         number = known.get(key)
         if number is None:
-            data = _plain(raw)
+            data = plain(raw)
             if type(data) is not kind or not data:
                 number = known[key] = -1
             else:
                 number = known[key] = len(self._entries[table])
-                self._entries[table].append(_text(data))
+                self._entries[table].append(text_of(data))
         return number
 
     def _place(self, pointer: str, raw: Any) -> int:
@@ -193,8 +174,8 @@ class Changes:
         number = known.get(key)
         if number is None:
             number = known[key] = len(known)
-            path = _plain(raw)
-            self._entries["places"].append(_text([pointer, path if type(path) is list else []]))
+            path = plain(raw)
+            self._entries["places"].append(text_of([pointer, path if type(path) is list else []]))
         return number
 
     def _root(self, line: LogLine, order: tuple[int, bool]) -> int:
@@ -204,7 +185,7 @@ class Changes:
         number = self._roots.get(key)
         if number is None:
             number = self._roots[key] = len(self._roots)
-            self._entries["roots"].append(_dumps([line.pid, line.root]))
+            self._entries["roots"].append(dumps([line.pid, line.root]))
             self._entries["kinds"].append(_kind(line))
             self._first.append(order)
         elif order < self._first[number]:  # threads write their lines in any order
@@ -225,100 +206,13 @@ def _kind(line: LogLine) -> str:
     from pydatatracker.history.replica import empty_for
 
     try:
-        return _dumps(type(empty_for(line)).__name__)
+        return dumps(type(empty_for(line)).__name__)
     except Exception:  # a foreign line: the page will show that it does not fit
         return '"dict"'
 
 
 def _micros(line: LogLine) -> int | None:
     ns = nanoseconds_of(line)
-    if ns is None or (line.time_ns is not None and abs(ns) >= _SAFE * 1000):
+    if ns is None or (line.time_ns is not None and abs(ns) >= SAFE * 1000):
         return None
     return ns // 1000
-
-
-# ---- values
-
-
-def _body(line: LogLine) -> dict[str, Any]:
-    """Return what a change did to the data, under one letter each.
-
-    These are b(efore), a(fter), s(plice), o(rder), r(ows) and p(aths); w is the location in a line of 0.1.0.
-    """
-    head = line.head
-    body: dict[str, Any] = {}
-    if head.v == 0:
-        for name, key in _SLOTS:
-            value = getattr(line, name)
-            if value is not MISSING:
-                body[key] = encode(value)
-        location = line.location
-        body["w"] = location if isinstance(location, str) else "" if location is None else key_text(location)
-        return body
-    for name, key in _SLOTS:
-        raw = getattr(head, name)
-        if raw:
-            value = _plain(raw)
-            if type(value) is not dict or "$missing" not in value:
-                body[key] = value
-    splice = _plain(head.splice)
-    if type(splice) is list and len(splice) == 3 and type(splice[0]) is int and _are(splice[1:], list):
-        body["s"] = splice
-    order = _plain(head.order)
-    if type(order) is list and _are(order, int):
-        body["o"] = order
-    rows = _plain(head.changes)
-    if type(rows) is list and _are(rows, list) and all(len(row) == 3 for row in rows):
-        body["r"] = rows
-    paths = _plain(head.paths)
-    if type(paths) is list and _are(paths, list) and paths:
-        body["p"] = paths
-    return body
-
-
-def _are(items: list[Any], kind: type) -> bool:
-    return all(type(item) is kind for item in items)
-
-
-def _plain(raw: Any) -> Any:
-    """Return the JSON in raw, with tags for numbers as `exact` has them."""
-    if not raw:
-        return None
-    data = read_json(raw)
-    return exact(data) if _SUSPECT.search(bytes(raw)) else data
-
-
-def exact(data: Any) -> Any:
-    """Return JSON data with a tag for every number that a browser would change.
-
-    O(size), without recursion.
-
-    >>> exact([1, 1.0, 0.5, 2**60, float("nan")])
-    [1, {'$float': '1.0'}, 0.5, {'$int': '0x1000000000000000'}, {'$float': 'nan'}]
-    """
-    top = [data]
-    todo: list[tuple[Any, Any, Any]] = [(data, top, 0)]
-    while todo:
-        value, holder, slot = todo.pop()
-        cls = type(value)
-        if cls is float:
-            if not math.isfinite(value) or value.is_integer():
-                holder[slot] = {"$float": repr(value)}
-        elif cls is int:
-            if not -_SAFE < value < _SAFE:
-                holder[slot] = {"$int": hex(value)}
-        elif cls is list:
-            made = holder[slot] = list(value)
-            todo += [(item, made, n) for n, item in enumerate(value) if type(item) is not str]
-        elif cls is dict:
-            copied = holder[slot] = dict(value)
-            todo += [(item, copied, key) for key, item in value.items() if type(item) is not str]
-    return top[0]
-
-
-def _text(data: Any) -> str:
-    try:
-        return _dumps(data)
-    except (RecursionError, ValueError):  # deeper than json allows; lines of this version are not
-        deep = '{"$repr":"nested too deep to be shown","type":"object"}'
-        return f'{{"a":{deep}}}' if type(data) is dict else '["",[]]'

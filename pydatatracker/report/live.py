@@ -1,4 +1,4 @@
-"""The page served to this machine only, with what is written to the log meanwhile.
+"""The page served to this machine, with later changes of the log.
 
 A script of another site in the same browser could reach a port of this machine under a host name of its own (DNS
 rebinding). So a request without the token, or for another Host, gets a 404, and other origins cannot read any
@@ -71,7 +71,7 @@ class Server:
         threading.Thread(target=run, name="pydatatracker-view", daemon=True).start()
 
     def serve(self) -> None:
-        """Answer requests until `close`, or an exception such as KeyboardInterrupt."""
+        """Answer requests until `close`, or until an exception is raised."""
         self._http.serve_forever(poll_interval=0.2)
 
     def close(self) -> None:

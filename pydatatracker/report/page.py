@@ -1,8 +1,8 @@
-"""One HTML file made of the parts in ``assets/`` and the changes. It loads nothing.
+"""One HTML file made of the parts in ``assets/`` and the changes.
 
-The scripts are ES modules, a file each. Here they become one inline module, in an order in which each follows what it
-imports, because a page that is opened from a disk cannot load a second file. The policy in the page has the hashes of
-that script and of the style: nothing else can run, whatever the log contains.
+The page loads nothing. The scripts are ES modules, a file each. Here they become one inline module, in an order in
+which each follows what it imports, because a page that is opened from a disk cannot load a second file. The policy in
+the page has the hashes of that script and of the style: nothing else can run, whatever the log contains.
 """
 
 from __future__ import annotations

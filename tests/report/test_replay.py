@@ -26,8 +26,9 @@ from pydatatracker.history.replica import replay
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse
 from pydatatracker.io.line import LogLine
-from pydatatracker.report.data import Changes, exact
+from pydatatracker.report.data import Changes
 from pydatatracker.report.page import script
+from pydatatracker.report.values import exact
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import to_pointer
 

@@ -26,8 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydatatracker.io import parse
-from pydatatracker.report.data import TABLES, Changes, exact, script_safe
+from pydatatracker.report.data import TABLES, Changes
 from pydatatracker.report.page import MODULES, page, script
+from pydatatracker.report.values import dumps, exact, script_safe
 
 __all__ = ["browser"]  # the fixture
 
@@ -79,7 +80,7 @@ def changes_of(*raws: bytes) -> Changes:
 @given(_JSON)
 def test_what_is_embedded_is_the_same_data_and_no_markup(data: Any) -> None:
     """Data comes back as it was, and its text has no sign that ends or begins anything in HTML or a script."""
-    text = script_safe(exact(data))
+    text = script_safe(dumps(exact(data)))
     assert text.isascii()
     assert not set("<>&") & set(text)
     assert exact(data) == json.loads(text)

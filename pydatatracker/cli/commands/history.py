@@ -51,7 +51,7 @@ def blame_command(
 
 
 def _show_paths(rows: list[tuple[str, Any]], verbose: bool, labels: dict[Key, str]) -> None:
-    """Print (present path, line of the log) pairs, the lines as `show` prints them."""
+    """Print (present path, line) pairs, the lines as `show` prints them."""
     from pydatatracker.cli.line_view import LineView, painter
 
     if not rows:

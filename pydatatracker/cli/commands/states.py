@@ -1,4 +1,4 @@
-"""Commands about states of the data: ``at``, ``diff``, ``patch`` and ``undo-script``."""
+"""Commands about states: ``at``, ``diff``, ``patch`` and ``undo-script``."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def patch_command(file: str, span: tuple[Point, Point], root: str | None, wanted
 @filter_options
 @click.option("--format", "form", type=click.Choice(["json-patch", "python"]), default="json-patch", show_default=True)
 def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None:
-    """Print a patch that undoes the changes that the filters select, and no others.
+    """Print a patch that undoes the changes that the filters select.
 
     It applies to the data as it is at the end of the log. A change that a later one depends on is kept, and reported
     on standard error.

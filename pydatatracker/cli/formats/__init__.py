@@ -1,7 +1,7 @@
-"""The formats that ``convert`` writes, a module each: ``csv trace sqlite wire parquet``.
+"""The formats that ``convert`` and ``query`` write, one module each.
 
-``lines`` is what they share, and ``table`` prints the answers of ``query``. The module of a format is imported when
-the format is used.
+``csv``, ``trace``, ``sqlite``, ``parquet`` and ``wire`` (what the exporters send) are for ``convert``, and ``table`` is
+for the answers of ``query``. ``lines`` has what they share. A module is imported when its format is used.
 """
 
 from __future__ import annotations

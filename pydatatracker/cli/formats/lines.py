@@ -1,4 +1,4 @@
-"""What all formats share: lines converted one by one, ids, and bytes for standard output."""
+"""What the formats share: conversion by line, ids, JSON and output."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def value_json(value: Any) -> str:
 
 
 def compact_json(value: Any) -> bytes:
-    """Return a value as JSON without blanks and without raw control characters."""
+    """Return a value as JSON without blanks and raw control characters."""
     try:
         text: bytes = _encoder()(value)
     except Exception:  # a lone surrogate, an integer of more than 64 bits
@@ -80,9 +80,9 @@ def _encoder() -> Callable[[Any], bytes]:
 
 
 def writer_to(out: TextIO) -> Write:
-    """Return a function that writes UTF-8 to standard output, whatever its encoding.
+    """Return a function that writes UTF-8 bytes to standard output.
 
-    Only printable characters are written to a terminal.
+    It ignores the encoding of the terminal. Only printable characters are written to a terminal.
     """
     if not out.isatty():
         out.flush()

@@ -10,7 +10,7 @@ import msgspec
 
 from pydatatracker.cli.formats.lines import LONE_SURROGATE, OnUnfit, converted
 from pydatatracker.io.line import LogLine, nanoseconds_of
-from pydatatracker.report.data import exact
+from pydatatracker.report.values import exact
 
 __all__ = ["typed", "write_parquet_file"]
 

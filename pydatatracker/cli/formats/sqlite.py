@@ -69,7 +69,7 @@ def _insert(changes: Iterable[tuple[Any, ...]], path: str, name: str, pragmas: I
 
 
 def _sqlite_row(line: LogLine) -> tuple[Any, ...]:
-    """Return the columns of a line, as `exporters.sqlite.row_of` does for an item."""
+    """Return the columns of a line, as `exporters.sqlite.row_of` does."""
     data = line.data
     get = data.get
     return (

@@ -1,4 +1,4 @@
-"""``pydatatracker run``: start the user's program in place of this process.
+"""``pydatatracker run``: replace this process by the user's program.
 
 A new interpreter replaces this one (execve), with the variables that `process` reads. So ``sys.argv``, ``sys.path``,
 ``__main__``, exit status, signals, standard input and tracebacks are the same as without ``run``, and nothing that the

@@ -1,4 +1,4 @@
-"""Two states of the data compared: as a JSON Patch, a merge patch, or text."""
+"""Comparison of two states: as a JSON Patch, a merge patch, or text."""
 
 from __future__ import annotations
 

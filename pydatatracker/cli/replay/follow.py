@@ -1,4 +1,7 @@
-"""A log that grows: its lines as they are written, through rotation and truncation."""
+"""A log that grows: its lines as they are written.
+
+Rotation and truncation are detected.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Patches made from the changes of a log: ``patch`` and ``undo-script``."""
+"""JSON Patches made from the changes of a log."""
 
 from __future__ import annotations
 

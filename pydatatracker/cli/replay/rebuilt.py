@@ -136,7 +136,7 @@ class Rebuilt:
         return line
 
     def is_wanted(self, change: Any) -> bool:
-        """Return whether the line that made a change of value is wanted. O(log lines)."""
+        """Return whether the line of a change of value is wanted. O(log lines)."""
         n = self.number_of(change)
         return n is not None and bool(self._wanted[n] & 1)
 

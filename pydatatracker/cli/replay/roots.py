@@ -1,4 +1,4 @@
-"""The roots of logs, that is the containers that were logged, and the lines of each."""
+"""The roots of logs (the containers that were logged) and their lines."""
 
 from __future__ import annotations
 
