@@ -13,8 +13,9 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 # What is read. Code that is still to be rewritten waits in LATER; move a folder up once it passes.
 READ = (
     *(".ci", ".github", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"),
-    *("benchmarks", "docs", "examples", "justfile", "mkdocs.yml", "pyproject.toml", "scripts", "src"),
-    *("tests/docs", "tests/packaging"),
+    *("benchmarks", "docs", "examples", "justfile", "mkdocs.yml", "pyproject.toml", "scripts"),
+    *("pydatatracker/actors.py", "pydatatracker/cli", "pydatatracker/containers", "pydatatracker/report"),
+    *("pydatatracker/values", "src", "tests/docs", "tests/packaging"),
 )
 LATER = ("pydatatracker", "tests")
 
