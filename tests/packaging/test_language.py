@@ -15,7 +15,8 @@ READ = (
     *(".ci", ".github", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"),
     *("benchmarks", "docs", "examples", "justfile", "mkdocs.yml", "pyproject.toml", "scripts"),
     *("pydatatracker/actors.py", "pydatatracker/cli", "pydatatracker/containers", "pydatatracker/report"),
-    *("pydatatracker/values", "src", "tests/docs", "tests/packaging"),
+    *("pydatatracker/exporters", "pydatatracker/io", "pydatatracker/process.py", "pydatatracker/values", "src"),
+    *("tests/docs", "tests/packaging"),
 )
 LATER = ("pydatatracker", "tests")
 
