@@ -23,7 +23,7 @@ from pydatatracker.values.text import text
 __all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_TAKES_BACK = frozenset(METHODS[-5:])  # tracking_undo ... rollback
+_UNDOING = frozenset(METHODS[-5:])  # tracking_undo ... rollback
 DATA_ACTIONS = frozenset(ACTIONS.index(action) for action in ("add", "update", "remove"))
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -103,7 +103,7 @@ class ChangeLogEntry(Change):
     @property
     def after(self) -> Any:
         """The value after, MISSING if there is none."""
-        if self.action_code == 0:  # init: worked out when somebody looks
+        if self.action_code == 0:  # init: computed when it is read
             return self.new.state() if isinstance(self.new, _Start) else self.new
         if self._shape != "slot":
             return MISSING
@@ -179,7 +179,7 @@ class ChangeLogEntry(Change):
 
         Undo, redo, revert and rollback record it.
         """
-        return (self.scope.undoes or None) if self.scope is not None and self.method in _TAKES_BACK else None
+        return (self.scope.undoes or None) if self.scope is not None and self.method in _UNDOING else None
 
     @property
     def created_time(self) -> datetime.datetime:

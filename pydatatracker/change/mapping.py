@@ -94,7 +94,7 @@ def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
 class ReadChange(ChangeLogEntry):
     """A change that was read from a dict, which has all its answers."""
 
-    # no __slots__: it has a dict for what it was made of
+    # no __slots__: its __dict__ holds the line
     _line: Mapping[str, Any]
 
     @classmethod
@@ -134,7 +134,7 @@ class ReadChange(ChangeLogEntry):
         if "time_ns" in self._line:
             return int(self._line["time_ns"])
         if "created_time" not in self._line:
-            return 0  # not said
+            return 0  # unknown
         moment = datetime.datetime.fromisoformat(self._line["created_time"])
         return int(moment.timestamp() * 1_000_000) * 1000
 

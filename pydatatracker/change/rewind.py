@@ -76,8 +76,8 @@ def _refuse(state: Any) -> None:
         path, value = todo.pop()
         if is_redacted(value):
             raise RedactedError(
-                f"{to_pointer(path)} is one of the places that tracking_redact withholds: what it held then was not"
-                " recorded, so this state cannot be given"
+                f"the state cannot be returned: tracking_redact withholds {to_pointer(path)}, so its value at that time"
+                " was not recorded; omit the path from tracking_redact to record it"
             )
         if id(value) not in seen and isinstance(value, (dict, list)):
             seen.add(id(value))
@@ -125,13 +125,13 @@ class Rewind:
     def __init__(self, container: Any) -> None:
         self._container = container
         self._nodes: dict[int, Node] = {}  # by id of tracker
-        self._trackers: list[Tracker] = []  # keeps those ids taken
+        self._trackers: list[Tracker] = []  # keeps their ids valid
         self._logs: list[Any] = []
-        self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not met yet
+        self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not seen yet
         self._fresh: list[Node] = []
         self._seq = _core.newest_seq()
         self._lost = 0  # newest seq that may have been in a log that died
-        self.withheld = False  # was a value put back that tracking_redact withholds?
+        self.withheld = False  # is a value in the state that tracking_redact withholds?
         self._of(container)
 
     def back_to(self, seq: int) -> Any:
@@ -149,7 +149,7 @@ class Rewind:
                 changes = node.changes
                 while changes and changes[-1].seq > seq:
                     change = changes.pop()
-                    if change.seq != node.last:  # a change in two trees stands in two logs
+                    if change.seq != node.last:  # a change in two trees is in two logs
                         self._take_back(node, change)
                     node.last = change.seq
             todo = self._fresh
@@ -163,7 +163,7 @@ class Rewind:
         if self._lost > seq:
             raise HistoryLostError(
                 f"the state after change {seq} is gone: a container that is part of it was changed in a tree whose root"
-                " does not exist any more, and a log dies with its root"
+                " no longer exists, and a log ends with its root; keep a reference to the root"
             )
 
     def plain_of(self, value: Any) -> Any:
@@ -173,7 +173,7 @@ class Rewind:
         """
         before = len(self._trackers)
         state = self._of(value)
-        if len(self._trackers) > before:  # met only now: it has its own way back to go
+        if len(self._trackers) > before:  # new here: it has to be rewound, too
             self.back_to(self._seq)
         return state
 
@@ -210,7 +210,7 @@ class Rewind:
             node = self._nodes.get(id(change._node))
             if node is None:
                 self._waiting.setdefault(id(change._node), []).append(change)
-            elif node.last < 0 or change.seq < node.last:  # or it was taken back already, from another log
+            elif node.last < 0 or change.seq < node.last:  # else it was undone already, from another log
                 node.changes.append(change)
                 node.changes.sort(key=lambda each: each.seq)
 
@@ -277,7 +277,7 @@ def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) ->
             state[old] = now[new]
     elif shape == "rows":
         rows = change.new
-        if rows[1] is MISSING:  # inserted, each index as it then was
+        if rows[1] is MISSING:  # inserted, each with its index at that time
             for n in range(len(rows) - 3, -1, -3):
                 del state[rows[n]]
             return

@@ -49,10 +49,10 @@ def location_of(change: ChangeLogEntry) -> Any:
     if len(keys) == 1:
         short = type(keys[0]) is str or (type(keys[0]) is int and keys[0].bit_length() <= 10_000)
         return keys[0] if short else text(keys[0])
-    words = text(keys[0])
+    joined = text(keys[0])
     for kind, key in zip(kinds[1:], keys[1:], strict=False):
-        words += _SEPARATORS[kind] + text(key)
-    return words
+        joined += _SEPARATORS[kind] + text(key)
+    return joined
 
 
 def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
@@ -129,12 +129,12 @@ def _put_several(extra: dict[str, Any], change: ChangeLogEntry) -> None:
         extra["removed_items"] = removed
 
 
-def _in_list(value: Any, words: str | None) -> str:
-    return words if words is not None else shown(value)
+def _in_list(value: Any, kept: str | None) -> str:
+    return kept if kept is not None else shown(value)
 
 
-def _pairs(rows: list[Any], which: int, words: str | None) -> str:
-    return words if words is not None else "{" + ", ".join(f"{shown(r[0])}: {shown(r[which])}" for r in rows) + "}"
+def _pairs(rows: list[Any], which: int, kept: str | None) -> str:
+    return kept if kept is not None else "{" + ", ".join(f"{shown(r[0])}: {shown(r[which])}" for r in rows) + "}"
 
 
 def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
@@ -160,16 +160,16 @@ def one_line(change: ChangeLogEntry) -> str:
 
     ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``
     """
-    words = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
+    line = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
     if change._shape == "slot":
         before = "" if change.old is MISSING else shown(change.before, _VALUE)
         after = "" if change.new is MISSING else shown(change.after, _VALUE)
-        words += f": {before} -> {after}" if before and after else f": {before or after}"
+        line += f": {before} -> {after}" if before and after else f": {before or after}"
     elif change._shape == "splice":
-        words += f": [{change.index}] -{len(change.old)} +{len(change.new)}"
+        line += f": [{change.index}] -{len(change.old)} +{len(change.new)}"
     if change.actor:
-        words += f" by {change.actor}"
-    return words + ">"
+        line += f" by {change.actor}"
+    return line + ">"
 
 
 def detailed(change: ChangeLogEntry) -> str:
@@ -178,7 +178,7 @@ def detailed(change: ChangeLogEntry) -> str:
         ("change", f"{change.seq} ({change.uuid})"),
         ("time", change.created_time.isoformat()),
         ("action", f"{change.action} by {change.method}()"),
-        ("place", f"{change.pointer or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
+        ("path", f"{change.pointer or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
     ]
     if change.before is not MISSING:
         rows.append(("before", shown(change.before)))

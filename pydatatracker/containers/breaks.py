@@ -18,7 +18,7 @@ __all__ = ["Break", "TrackedChangeError"]
 
 Do = Literal["breakpoint", "raise", "warn", "log"] | Callable[[ChangeLogEntry], Any]
 
-_FIRST = -(2**31)  # before every other observer
+_FIRST = -(2**31)  # before all other observers
 _log = logging.getLogger("pydatatracker")
 
 

@@ -120,7 +120,7 @@ def _read(operation: Any) -> _Operation:
     if op is MISSING:
         raise _WrongError("the member 'op' is missing")
     if not isinstance(op, str) or op not in _MEMBERS:
-        raise _WrongError(f"there is no operation {_core.words_for(op)}; there are {', '.join(_MEMBERS)}")
+        raise _WrongError(f"there is no operation {_core.words_for(op)}; write one of {', '.join(_MEMBERS)}")
     for name in _MEMBERS[op]:
         if name not in operation:
             raise _WrongError(f"the member {name!r} is missing")
@@ -239,7 +239,9 @@ class _Document:
             for name, each in value.items():
                 _put(root, (name,), each, True)
         else:
-            raise _WrongError(f"the document is a {type(root).__name__}; {type(value).__name__} cannot take its place")
+            raise _WrongError(
+                f"the document is a {type(root).__name__}; a {type(value).__name__} cannot replace its contents"
+            )
 
 
 def _put(parent: Any, path: Steps, value: Any, add: bool) -> None:
@@ -285,8 +287,8 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
         held = _core.attributes(parent).get(step, MISSING)
         kind = "tracked attribute"
     else:
-        whole = "; replace it whole" if isinstance(parent, (set, frozenset, tuple)) else ""
-        raise _WrongError(f"nothing can be named in the {type(parent).__name__} at {to_pointer(above)!r}{whole}")
+        whole = "; replace it as a whole" if isinstance(parent, (set, frozenset, tuple)) else ""
+        raise _WrongError(f"a pointer cannot lead into the {type(parent).__name__} at {to_pointer(above)!r}{whole}")
     if held is MISSING and default is not MISSING:
         raise _WrongError(f"there is no {kind} {step!r} in the {type(parent).__name__} at {to_pointer(above)!r}")
     return held
@@ -295,10 +297,10 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
 def _index(parent: list[Any], step: str, above: Steps, end: int) -> int:
     at = f"the list at {to_pointer(above)!r}, which has {len(parent)} items"
     if step == "-":
-        raise _WrongError(f"'-' is the place after the last item of {at}; there is nothing yet, it can only be added")
+        raise _WrongError(f"'-' is the position after the last item of {at}; only 'add' can use it")
     if not _INDEX.fullmatch(step):
-        why = "has leading zeros" if step.isascii() and step.isdigit() and step[0] == "0" else "is no index"
-        raise _WrongError(f"{step!r} {why}; it names no place in {at}")
+        why = "has leading zeros" if step.isascii() and step.isdigit() and step[0] == "0" else "is not an index"
+        raise _WrongError(f"{step!r} {why}; it names no item of {at}")
     if int(step) >= end:
         raise _WrongError(f"there is no index {step} in {at}")
     return int(step)

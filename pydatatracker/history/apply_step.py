@@ -21,10 +21,10 @@ from pydatatracker.values.text import shown
 __all__ = ["apply_step"]
 
 _ADVICE = (
-    "Lines are missing or came in another order, or the replica was changed by somebody else;"
+    "Lines are missing or out of order, or something else changed the replica;"
     " start again from an init line, or from a copy of the source"
 )
-_PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # no data
+_PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # not data
 _NO_DATA = frozenset(("lock", "unlock"))
 
 
@@ -42,7 +42,7 @@ def apply_step(container: Any, step: Step) -> None:
         return
     for target, path in zip(targets, step.paths, strict=True):
         _check(target, path, step)
-    done: set[int] = set()  # one object may sit in several places here too: it changes once
+    done: set[int] = set()  # an object may be stored in several locations: it changes once
     for n, target in enumerate(targets):
         if id(target) in done:
             continue
@@ -146,14 +146,14 @@ def _expected(target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any,
     if step.is_slot:
         if isinstance(target, list) and step.before is MISSING:
             if not isinstance(path[-1], int) or not 0 <= path[-1] <= len(target):
-                raise _unfit(step, path, f"a place for position {path[-1]}", MISSING)
+                raise _unfit(step, path, f"room for position {path[-1]}", MISSING)
             return []
         return [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
     if isinstance(target, list):
         return [(key, before) for key, before, _ in step.rows if before is not MISSING]
     first: dict[Any, tuple[Any, Any]] = {}
     for key, before, after in step.rows:
-        if key not in first:  # the first row of a key knows what was there
+        if key not in first:  # the first row of a key has what was there
             first[key] = (_element(before, after) if isinstance(target, set) else key, before)
     return list(first.values())
 
@@ -162,7 +162,7 @@ def _check_attribute(target: Any, name: Any, path: tuple[Any, ...], step: Step) 
     if not _may_hold(target, name):
         raise ReplicaError(
             f"{step} does not fit: at {to_pointer(path[:-1] if step.is_slot else path) or 'the root'} is a"
-            f" {type(target).__name__}, which cannot have an attribute {shown(name, 80)} of a log"
+            f" {type(target).__name__}, where a log cannot set an attribute {shown(name, 80)}"
         )
 
 
@@ -217,7 +217,7 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
         start, removed, inserted = step.splice
         target[start : start + len(removed)] = [own(item) for item in inserted]
     elif step.order is not None:
-        if _core.tracker(target) is not None:  # as one change of order, so that its items are the same ones
+        if _core.tracker(target) is not None:  # as one change of order, so that the items stay the same objects
             _core.restore(target, "order", -1, MISSING, MISSING, tuple(step.order), _core.M_CODES["sort"])
             return
         items = list(target)
@@ -227,7 +227,7 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
     else:
         rows = step.rows
         if isinstance(target, list) and rows and rows[0][2] is MISSING:
-            rows = rows[::-1]  # removed: from the end, so that indices stay right
+            rows = rows[::-1]  # removed: from the end, so that the other indices stay valid
         for key, before, after in rows:
             _put(target, key, before, own(after))
 

@@ -120,7 +120,7 @@ class _Trail:
         if level < 0:
             return False
         if level >= len(self.keys):
-            return not self.parts  # the pointer is "": every change of the container itself
+            return not self.parts  # the pointer is "": all changes of the container itself
         done = operation(change)
         if node.kind == "list":
             return self._back_in_list(level, done)
@@ -136,7 +136,7 @@ class _Trail:
             return False
         before, touched, was = _index_before(done, index)
         if before < 0:
-            self.over = True  # it came in here
+            self.over = True  # it was inserted here
         else:
             self.keys[level] = before
             if touched:
@@ -186,7 +186,7 @@ def remembered(container: Any, node: Any, key: Any) -> Change | None:
             change = next((marks[each] for each in marks if key.names(each)), None)
         elif _core.is_quiet(key):
             change = marks.get(key)
-        else:  # marked by the id of the key that was given: an equal one may have been given since
+        else:  # marked by the id of the key that was used: an equal one may have been used since
             equal = (each for each in marks.values() if any(_same(item, key) for item in operation(each).keys))
             change = max(equal, key=lambda each: each.seq, default=None)
         if change is not None and (best is None or change.seq > best.seq):
@@ -203,7 +203,7 @@ def _held_before(done: Operation, key: Any, kind: str) -> tuple[Any] | None:
             return (MISSING,)
         return None
     if done.shape == "rows":
-        for n in range(0, len(done.new), 3):  # the first row of a key knows what was there
+        for n in range(0, len(done.new), 3):  # the first row of a key has what was there
             if _same(done.new[n], key):
                 return (done.new[n + 1],)
     return None
@@ -238,15 +238,15 @@ def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
 
 
 def _index_before_rows(rows: Any, index: int) -> tuple[int, bool, Any]:
-    places = rows[::3]
-    if rows[1] is MISSING:  # inserted, each index as it then was
-        for at in reversed(places):
+    indices = rows[::3]
+    if rows[1] is MISSING:  # inserted, each with its index at that time
+        for at in reversed(indices):
             if at == index:
                 return -1, True, MISSING
             index -= at < index
         return index, False, MISSING
-    if rows[2] is MISSING:  # removed, each index as it was before
-        for at in places:
+    if rows[2] is MISSING:  # removed, each with its index before
+        for at in indices:
             index += at <= index
         return index, False, MISSING
     for n in range(0, len(rows), 3):
@@ -255,7 +255,7 @@ def _index_before_rows(rows: Any, index: int) -> tuple[int, bool, Any]:
     return index, False, MISSING
 
 
-# ---- all places at once
+# ---- all paths together
 
 
 def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) -> dict[str, ChangeLogEntry]:
@@ -268,7 +268,7 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
     viewer: Any = _core.tracker(container)
     paths = _paths(container)
     found: dict[tuple[Any, ...], Change] = {}
-    items: dict[Any, list[int]] = {}  # tracker of a list -> where its items are now, as it was; -1: no longer
+    items: dict[Any, list[int]] = {}  # tracker of a list -> present indices of its items at that time; -1: gone
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     for change in reversed(_core.changes_of(container, noted)):
         node = change._node

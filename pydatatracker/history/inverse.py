@@ -109,7 +109,7 @@ def cancelled(changes: Iterable[Change]) -> set[int]:
         back = known[change.seq] = undone_by(change)
         if back and back in known:
             gone.update((back, change.seq))
-            gone.discard(known[back])  # taking back an undo brings back what that had undone
+            gone.discard(known[back])  # undoing an undo restores what that had undone
     return gone
 
 
@@ -127,7 +127,7 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
         return None
     if _holds(step, _STAND_INS):
         raise RedactedError(
-            f"{change!r} cannot be taken back: tracking_redact withholds what the place held, so it was not recorded"
+            f"{change!r} cannot be undone: tracking_redact withholds the value that was there, so it was not recorded"
         )
     now = _core.scope_variable.get()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
@@ -161,7 +161,7 @@ class _Tokens:
     def __init__(self, size: int) -> None:
         self.now = list(range(size))
         self.touched: set[int] = set()
-        self.stash: dict[int, list[int]] = {}  # seq of a removal -> tokens that its undoing put back
+        self.stash: dict[int, list[int]] = {}  # seq of a removal -> tokens that its undo restored
         self.fresh = 0
 
     def _lost(self, seq: int, count: int) -> list[int]:
@@ -201,16 +201,16 @@ class _Tokens:
             self._rows(done, seq, counts)
 
     def _rows(self, done: Operation, seq: int, counts: bool) -> None:
-        places = done.new[::3]
+        indices = done.new[::3]
         if done.new[1] is MISSING:
-            tokens = [self.now.pop(at) for at in reversed(places)]
+            tokens = [self.now.pop(at) for at in reversed(indices)]
             if done.undoes:
                 self.stash[done.undoes] = tokens[::-1]
         elif done.new[2] is MISSING:
-            for at, token in zip(places, self._lost(seq, len(places)), strict=True):
+            for at, token in zip(indices, self._lost(seq, len(indices)), strict=True):
                 self.now.insert(at, token)
         elif counts:
-            self.touched.update(self.now[at] for at in places)
+            self.touched.update(self.now[at] for at in indices)
 
     def gap(self, index: int) -> int:
         """Return where an item that stood before position index goes now."""
@@ -229,7 +229,7 @@ def _fitted_in_list(done: Operation, size: int, later: Sequence[Change], gone: s
     that amount to nothing.
     """
     if done.shape == "order":
-        return None  # it touched every place
+        return None  # it touched every item
     tokens = _Tokens(size)
     for each in reversed(later):
         tokens.back(operation(each), each.seq, each.seq not in gone)
@@ -242,10 +242,10 @@ def _fitted_in_list(done: Operation, size: int, later: Sequence[Change], gone: s
         return Operation("slot", token, MISSING, done.new, done.old)
     if done.shape == "splice":
         return _splice_back(done, tokens)
-    places = [tokens.now[at] for at in done.new[::3]] if done.new[2] is not MISSING else []
-    if not places or min(places) < 0 or not tokens.touched.isdisjoint(places):
+    now = [tokens.now[at] for at in done.new[::3]] if done.new[2] is not MISSING else []
+    if not now or min(now) < 0 or not tokens.touched.isdisjoint(now):
         return None
-    rows = sorted(zip(places, done.new[2::3], done.new[1::3], strict=True), key=lambda row: row[0])
+    rows = sorted(zip(now, done.new[2::3], done.new[1::3], strict=True), key=lambda row: row[0])
     return Operation("rows", new=tuple(part for row in rows for part in row))
 
 
@@ -283,8 +283,8 @@ class Unwinding:
         self._method = method
         self._gone = cancelled(changes)
         self._seen = changes[-1].seq if changes else 0
-        self._above: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than where we are
-        self._touched: dict[int, set[Any]] = {}  # id of tracker, but for lists -> the keys that those touched
+        self._above: dict[int, int] = {}  # id of tracker -> changes that stay and are newer than the present position
+        self._touched: dict[int, set[Any]] = {}  # id of tracker, except for lists -> the keys that those touched
         self._by_node: dict[int, list[Change]] = {}
         for change in changes:
             self._by_node.setdefault(id(change._node), []).append(change)
@@ -304,7 +304,7 @@ class Unwinding:
             if not chosen(change):
                 self._stays(change)
             elif change._node.container is None or ((there is None or there(change)) and self._one(change)):
-                done.append(change)  # without a container nobody can see it any more
+                done.append(change)  # without a container nobody can see it any longer
             else:
                 conflicts.append(change)
                 self._stays(change)
@@ -329,7 +329,7 @@ class Unwinding:
                 scope = None if step is None else take_back(change, step, self._method, whole, self._seen)
             except RedactedError:
                 return False
-            except IndexError:  # the list is of another length than its records say: somebody else is at it
+            except IndexError:  # the list has another length than its records say: another thread changes it
                 scope = None
             before = self._above.get(node, 0)
             self._catch_up(change, scope)
@@ -337,7 +337,7 @@ class Unwinding:
                 return True
             if self._above.get(node, 0) == before:
                 return False
-            # somebody changed the container between the look and the step: look again
+            # another thread changed the container between check and step: check again
 
     def _step(self, change: Change, done: Operation) -> Operation | None:
         node = id(change._node)

@@ -74,11 +74,11 @@ def back(now: list[int], done: Operation) -> list[int]:
         kept = touched[: len(done.old)]
         now[done.index : stop] = kept + [-1] * (len(done.old) - len(kept))
         return touched
-    places = done.new[::3]
+    indices = done.new[::3]
     if done.new[1] is MISSING:
-        return [now.pop(at) for at in reversed(places)]
+        return [now.pop(at) for at in reversed(indices)]
     if done.new[2] is MISSING:
-        for at in places:
+        for at in indices:
             now.insert(at, -1)
         return []
-    return [now[at] for at in places]
+    return [now[at] for at in indices]

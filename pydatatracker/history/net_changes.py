@@ -90,55 +90,57 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
     for net in comparison.changes():
         at, target = root, patch
         for n, step in enumerate(net.path):
-            place = net.path[: n + 1]
-            _check_key(step, place)
+            path = net.path[: n + 1]
+            _check_key(step, path)
             if n == len(net.path) - 1:
-                target[step] = None if net.after is MISSING else _merging(net.before, net.after, place)
+                target[step] = None if net.after is MISSING else _merging(net.before, net.after, path)
             elif isinstance(at[step], dict):
                 at = at[step]
                 target = target.setdefault(step, {})
             else:
-                if place not in whole:
-                    whole.add(place)
-                    target[step] = _sayable(plain_copy(at[step]), place)
+                if path not in whole:
+                    whole.add(path)
+                    target[step] = _sayable(plain_copy(at[step]), path)
                 break
     return patch
 
 
-def _merging(before: Any, after: Any, place: Path) -> Any:
+def _merging(before: Any, after: Any, path: Path) -> Any:
     """Return the merge patch that turns before into after."""
     if not isinstance(before, dict) or not isinstance(after, dict):
-        return _sayable(after, place)
+        return _sayable(after, path)
     made: dict[str, Any] = {}
     for key in [*after, *(key for key in before if key not in after)]:
         then, now = before.get(key, MISSING), after.get(key, MISSING)
         if not alike(then, now):
-            _check_key(key, (*place, key))
-            made[key] = None if now is MISSING else _merging(then, now, (*place, key))
+            _check_key(key, (*path, key))
+            made[key] = None if now is MISSING else _merging(then, now, (*path, key))
     return made
 
 
-def _sayable(value: Any, place: Path, in_list: bool = False) -> Any:
+def _sayable(value: Any, path: Path, in_list: bool = False) -> Any:
     """Return value, if a merge patch can store it.
 
     Raises ValueError for a null outside of a list, and for a key that is not a str.
     """
     if value is None and not in_list:
-        raise ValueError(f"None at {to_pointer(place)!r} cannot be set by a merge patch, where null removes; use patch")
+        raise ValueError(
+            f"None at {to_pointer(path)!r} cannot be set by a merge patch, where null removes the key; use patch"
+        )
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_key(key, (*place, key))
-            _sayable(item, (*place, key), in_list)
+            _check_key(key, (*path, key))
+            _sayable(item, (*path, key), in_list)
     elif isinstance(value, (list, tuple)):
         for n, item in enumerate(value):
-            _sayable(item, (*place, n), True)
+            _sayable(item, (*path, n), True)
     return value
 
 
-def _check_key(key: Any, place: Path) -> None:
+def _check_key(key: Any, path: Path) -> None:
     if not addressable(key):
         raise ValueError(
-            f"{key!r} at {to_pointer(place)!r} is no key that a merge patch can name: it has str keys only"
+            f"{key!r} at {to_pointer(path)!r} cannot be a key of a merge patch, which has str keys only; use patch"
         )
 
 
@@ -171,11 +173,11 @@ class _Comparison:
         seen = {change.seq: change for change in _core.changes_of(container, since)}
         now = Rewind(container)
         self.root = now.back_to(until)
-        self._now = now  # keeps the trackers, so that their ids stay theirs
+        self._now = now  # keeps the trackers, so that their ids stay valid
         self._ids = {id(node.state): tracker for tracker, node in now._nodes.items()}
         self._states = {tracker: node.state for tracker, node in now._nodes.items()}
         self._touched: dict[int, _Touched] = {}
-        self._clean: dict[int, bool] = {}  # by tracker: nothing was touched at or below it
+        self._clean: dict[int, bool] = {}  # by tracker: was nothing touched at or below it?
         walk = Walk(container, since, until)
         while (found := walk.newest()) is not None:
             node, change = found
@@ -189,7 +191,7 @@ class _Comparison:
     def changes(self) -> Iterator[NetChange]:
         return self._below(self.root, (), frozenset())
 
-    # ---- on the way back
+    # ---- rewinding
 
     def _note(self, change: Change, entry: Any, state: Any) -> None:
         touched = self._touched.get(id(change._node))
@@ -206,7 +208,7 @@ class _Comparison:
             for key in keys:
                 touched.keys.setdefault(key, entry)
 
-    # ---- forward again
+    # ---- comparing
 
     def _below(self, now: Any, path: Path, above: frozenset[int]) -> Iterator[NetChange]:
         """Yield the differences in a container that was at this path all the time."""
@@ -257,7 +259,7 @@ class _Comparison:
         self, then: list[Any], now: list[Any], touched: _Touched, path: Path, olds: range, news: range
     ) -> Iterator[NetChange]:
         """Yield the items removed and added between two that stayed."""
-        # what came back as it was is nothing
+        # what was removed and added again is no difference
         while olds and news and alike(then[olds[0]], now[news[0]]):
             olds, news = olds[1:], news[1:]
         while olds and news and alike(then[olds[-1]], now[news[-1]]):
@@ -290,7 +292,7 @@ class _Comparison:
         if tracker is None:
             return True
         if tracker not in self._clean:
-            self._clean[tracker] = tracker not in self._touched  # holds for a cycle that comes round
+            self._clean[tracker] = tracker not in self._touched  # the answer for a cycle, until it is known
             self._clean[tracker] = tracker not in self._touched and all(map(self._is_clean, _items(state)))
         return self._clean[tracker]
 
@@ -310,11 +312,11 @@ def _note_list(tokens: list[_Token], change: Change, shape: str, entry: Any) -> 
     elif shape == "rows":
         rows = change.new
         numbers = range(0, len(rows), 3)
-        for n in reversed(numbers) if rows[1] is MISSING else numbers:  # inserted: each index as it then was
+        for n in reversed(numbers) if rows[1] is MISSING else numbers:  # inserted: each with its index at that time
             _note_slot(tokens, rows[n], rows[n + 1], rows[n + 2], entry)
     else:
         start, removed, added = change.index, change.old, change.new
-        paired = len(added) if len(removed) == len(added) else 0  # as many as before: stored item by item
+        paired = len(added) if len(removed) == len(added) else 0  # as many as before: replaced item by item
         for n in range(paired):
             _note_slot(tokens, start + n, removed[n], added[n], entry)
         if not paired:

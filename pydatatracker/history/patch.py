@@ -99,16 +99,16 @@ class _Edit:
 
     def operations(self, base: Path, test: bool) -> list[Operation]:
         """Return it as it is written below base, after a test if requested."""
-        place = base if self.step is None else (*base, self.step)
-        source = (*base, self.frm) if self.op == "move" else place
+        target = base if self.step is None else (*base, self.step)
+        source = (*base, self.frm) if self.op == "move" else target
         written: list[Operation] = []
         if test and self.old is not None and self.op != "add":
             value = self.old.take()
             if _same_as_itself(value):
                 written.append({"op": "test", "path": to_pointer(source), "value": value})
-        written.append({"op": self.op, "path": to_pointer(place)})
+        written.append({"op": self.op, "path": to_pointer(target)})
         if self.op == "move":
-            written[-1] = {"op": "move", "from": to_pointer(source), "path": to_pointer(place)}
+            written[-1] = {"op": "move", "from": to_pointer(source), "path": to_pointer(target)}
         elif self.op != "remove" and self.new is not None:
             written[-1]["value"] = self.new.take()
         return written
@@ -134,14 +134,14 @@ class _Writer:
         self.seen: dict[int, Change] = {change.seq: change for change in _core.changes_of(container, since)}
         self.walk = Walk(container, since, until)
         self.blocks: list[tuple[list[Path], list[_Edit]]] = []  # newest first
-        self.open: dict[Path, _Edit] = {}  # containers replaced whole, still taking in older changes
-        self.below: dict[Path, set[Path]] = {}  # place -> those of open at or below it
+        self.open: dict[Path, _Edit] = {}  # containers replaced as a whole, which still cover older changes
+        self.below: dict[Path, set[Path]] = {}  # path -> those of open at or below it
 
     def operations(self) -> list[Operation]:
         walk = self.walk
         while (found := walk.newest()) is not None:
             node, change = found
-            seen = self.seen.get(change.seq)  # None: it happened outside, and came with what put it back
+            seen = self.seen.get(change.seq)  # None: it happened outside, and arrived with what stored it again
             edits = [] if seen is None else self._just_after(node.state, seen)
             walk.undo(node, change)
             for edit in edits if self.need_old else ():
@@ -208,7 +208,7 @@ class _Writer:
                 exact.append(path)
             else:
                 whole.add(path if held is state or len(path) < len(base) else ())
-        if len(exact) + len(whole) >= _MOST_PLACES:  # there may be more that were not reported
+        if len(exact) + len(whole) >= _MOST_PLACES:  # there may be more than were reported
             exact, whole = [], {()}
         return (
             [p for p in exact if not any(p[:n] in self.open or p[:n] in whole for n in range(len(p) + 1))],
@@ -297,9 +297,9 @@ def _list_edits(change: Change, shape: str, state: list[Any]) -> list[_Edit] | N
     if shape == "rows":
         rows = change.new
         indices = rows[::3]
-        if rows[2] is MISSING:  # removed, each index as it was before
+        if rows[2] is MISSING:  # removed, each with its index before
             return [_Edit("remove", index) for index in reversed(indices)]
-        if rows[1] is MISSING:  # inserted, each index as it then was
+        if rows[1] is MISSING:  # inserted, each with its index at that time
             return [_Edit("add", index) for index in indices]
         return [edit for n in range(0, len(rows), 3) for edit in _slot(*rows[n : n + 3])]
     return _moves(change._order, state)

@@ -73,14 +73,17 @@ class Replica:
 
     def _apply(self, step: Step) -> bool:
         if self.root and step.root and step.root != self.root:
-            raise ReplicaError(f"{step} is of another container ({step.root}) than the ones before ({self.root})")
+            raise ReplicaError(
+                f"{step} belongs to another container ({step.root}) than the changes before it ({self.root});"
+                " use one replica for each container"
+            )
         if step.seq in self._known and step.action != "init":
             return False
         if step.seq < self.seq and step.action != "init":
             if len(self._recent) == 100_000 and step.seq < self._recent[0]:
                 return False
             raise ReplicaError(
-                f"{step} comes too late: change {self.seq} was applied already. Sort the lines by seq, or start again"
+                f"{step} comes too late: change {self.seq} was applied before it; sort the lines by seq, or start again"
             )
         apply_step(self.value, step)
         self.seq = max(self.seq, step.seq)
@@ -144,9 +147,9 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
             replicas[step.root] = Replica(_empty_for(step))
         replicas[step.root]._apply(step)
     if len(replicas) > 1:
-        raise ReplicaError(f"the log is of {len(replicas)} containers; name one: root= one of {', '.join(replicas)}")
+        raise ReplicaError(f"the log has {len(replicas)} containers; choose one with root=: {', '.join(replicas)}")
     if not replicas:
-        raise ReplicaError("there is no change in the log" + ("" if at is None else f" up to {at}"))
+        raise ReplicaError("the log has no changes" + ("" if at is None else f" up to {at}"))
     return next(iter(replicas.values())).value
 
 

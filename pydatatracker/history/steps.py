@@ -141,9 +141,9 @@ def _entry_of(line: Any) -> ChangeLogEntry:
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise ReplicaError(f"not a change: {shown(line, 80)} is no JSON ({error})") from None
+            raise ReplicaError(f"not a change: {shown(line, 80)} is not JSON ({error})") from None
     if not isinstance(data, Mapping):
-        raise TypeError(f"a change, a dict or a JSON line is needed, not {type(line).__name__}")
+        raise TypeError(f"a line is a change, a dict or JSON, not {type(line).__name__}")
     if data.get("action") == "gap":
         raise _gap(data)
     if "seq" not in data or "action" not in data:
@@ -231,7 +231,7 @@ def _check_types(step: Step) -> None:
     if not step.paths:
         raise ValueError("paths is empty")
     if step.splice is not None and (type(step.splice[0]) is not int or step.splice[0] < 0):
-        raise ValueError("splice begins with no position")
+        raise ValueError("splice does not begin with a position")
 
 
 def _holds_tracked(change: ChangeLogEntry) -> bool:

@@ -102,10 +102,10 @@ class tracking_transaction(_core.Transaction):
         unwinding = Unwinding([change for _, change, _ in entries], newer, "rollback")
         _, conflicts = unwinding.run(lambda change: change.seq in own)
         if conflicts:
-            places = ", ".join(change.pointer or "the whole" for change in conflicts[:5])  # type: ignore[attr-defined]
+            paths = ", ".join(change.pointer or "the whole" for change in conflicts[:5])  # type: ignore[attr-defined]
             raise RollbackConflictError(
-                f"{len(conflicts)} of the changes could not be taken back, as somebody else changed the same place"
-                f" since, or wrote round the container: {places}; what is there now stays",
+                f"{len(conflicts)} of the changes could not be rolled back, because something else changed the same"
+                f" path since, or bypassed tracking: {paths}; what is there now stays",
                 conflicts,  # type: ignore[arg-type]
             )
 
@@ -124,18 +124,18 @@ class tracking_transaction(_core.Transaction):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        told: list[Any] = []
+        lasting: list[Any] = []
         try:
             if error is not None:
                 self._roll_back_for(error)
         finally:
             self._ended = True
             if self.parent is None:
-                told = self._lasting()
+                lasting = self._lasting()
             self._close()
             token, self._token = self._token, None
             _core.reset_scope(token)
-        self._tell(told)
+        self._tell(lasting)
 
     def _roll_back_for(self, error: BaseException) -> None:
         # under the actor and context of the block, whatever the body left behind
@@ -145,7 +145,7 @@ class tracking_transaction(_core.Transaction):
             raise conflict from error
 
     def _lasting(self) -> list[tuple[Any, Change]]:
-        # what observers were not told yet: own changes that were not taken back
+        # what observers were not called for yet: own changes that were not undone
         entries = [(tracker, change) for tracker, change, own in self._entries() if own]
         gone = cancelled(change for _, change in entries)
         return [(tracker, change) for tracker, change in entries if change.seq not in gone]

@@ -49,8 +49,8 @@ class _Stacks:
         self.undo: list[Change] = []  # ordered by seq
         self.redo: list[Change] = []  # ordered by seq too
         self.touched: dict[Any, int] = {}  # tracker -> newest fresh change made elsewhere while there is a redo
-        self.parked: list[Change] = []  # of containers that are somewhere else now
-        self.past: set[int] = set()  # seqs that came off the stack
+        self.parked: list[Change] = []  # of containers that are elsewhere now
+        self.past: set[int] = set()  # seqs that left the stack
         self._meet(container)
 
     def catch_up(self, container: Any) -> None:
@@ -115,7 +115,7 @@ class _Stacks:
                 self._forget_redo()
             elif self.redo:
                 self.touched[change._node] = change.seq
-        elif self._drop(self.redo, back):  # an undo was taken back
+        elif self._drop(self.redo, back):  # an undo was undone
             self._add(change)
         else:
             taken = self._drop(self.undo, back)
@@ -148,7 +148,7 @@ class _Stacks:
         while stack:
             if _core.is_below(stack[-1]._node, container):
                 if stack is self.redo and self.touched.get(stack[-1]._node, 0) > stack[-1].seq:
-                    self._forget_redo()  # it was changed while it was outside, and came back
+                    self._forget_redo()  # it was changed while it was elsewhere, and returned
                     return None
                 return stack[-1]
             change = stack.pop()
@@ -210,7 +210,7 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
                 while top is not None and top.transaction == group:  # type: ignore[attr-defined]
                     _one(top, method)
                     done.append(top)
-                    stacks.catch_up(container)  # takes it off its stack
+                    stacks.catch_up(container)  # which removes it from its stack
                     top = stacks.top(stack, container)
         stacks.catch_up(container)
     if n and not done and method == "tracking_undo" and _lost(container):
@@ -237,8 +237,8 @@ def _one(change: Change, method: str) -> None:
     step = inverse(operation(change), change._node.kind, change.action_code)
     if take_back(change, step, method) is None:
         raise UndoConflictError(
-            f"{method}: {change!r} cannot be taken back: the place does not hold what the change left there"
-            " (something wrote round the container, see tracking_verify(), or values were not kept)"
+            f"{method}: {change!r} cannot be undone: the data is not as the change left it"
+            " (something bypassed tracking, see tracking_verify(), or values were not kept)"
         )
 
 

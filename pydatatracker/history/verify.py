@@ -63,8 +63,11 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
             key, logged = wrong
             there = _at(now, key)
             entry: Any = change
-            text = f"the log has {_say(logged)} there since change {change.seq} ({entry.method}), and {_say(there)} is"
-            return () if key is MISSING else (key,), logged, there, text + " found: something wrote round the container"
+            text = (
+                f"the log has {_say(logged)} since change {change.seq} ({entry.method}), the data {_say(there)}:"
+                " the container was changed without tracking"
+            )
+            return () if key is MISSING else (key,), logged, there, text
         take_back_plain(state, change)
     if _core.tracker(container).kind == "attr":  # type: ignore[union-attr]
         return None
@@ -75,7 +78,7 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
             () if unlogged is MISSING else (unlogged,),
             expected,
             size,
-            f"by the log there are {expected} items, and {size} are found: something wrote round the container",
+            f"the log accounts for {expected} items but {size} exist: the container was changed without tracking",
         )
     return None
 
@@ -92,8 +95,7 @@ def _unlogged(now: dict[Any, Any], changes: list[Change]) -> Any:
 def _say(value: Any) -> str:
     if value is MISSING:
         return "nothing"
-    words = _core.words_for(value) if not isinstance(value, Words) else value.text
-    return shortened(words, 60)
+    return shortened(value.text if isinstance(value, Words) else _core.words_for(value), 60)
 
 
 def _at(state: Any, key: Any) -> Any:
@@ -124,7 +126,7 @@ def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
                 return element, MISSING
         return None
     rows = done.new if done.shape == "rows" else (done.key, done.old, done.new)
-    last: dict[Any, int] = {rows[n]: n for n in range(0, len(rows), 3)}  # an equal key is the same place
+    last: dict[Any, int] = {rows[n]: n for n in range(0, len(rows), 3)}  # an equal key is the same slot
     for n in last.values():
         if not _same(rows[n + 2], state.get(rows[n], MISSING)):
             return rows[n], rows[n + 2]

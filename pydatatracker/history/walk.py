@@ -24,7 +24,7 @@ def span(container: Any, since: int | None, until: int | None) -> tuple[int, int
         if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
             raise TypeError(f"{name} is the seq of a change or None, not {seq!r}")
     if since is not None and until is not None and since > until:
-        raise ValueError(f"since={since} is after until={until}; for the way back swap them and give inverse=True")
+        raise ValueError(f"since={since} is after until={until}; swap them, and use inverse=True for the way back")
     born = _core.born(container)[1]
     since = born if since is None else max(since, born)
     return since, _core.newest_seq() if until is None else max(until, since)
@@ -51,7 +51,7 @@ def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
     if not tracked and not isinstance(value, (dict, list, set)) and type(value) is not tuple:
         return value
     if id(value) in above:
-        raise ValueError(f"a {type(value).__name__} holds itself; a patch can only say what ends")
+        raise ValueError(f"a {type(value).__name__} holds itself, which a patch cannot express")
     above = above | {id(value)}
     if tracked:
         value = _core.plain(value)
@@ -107,7 +107,7 @@ class Walk(Rewind):
                 heapq.heappop(self._heap)
             elif -self._heap[0][0] != node.changes[-1].seq:
                 heapq.heapreplace(self._heap, (-node.changes[-1].seq, id(node), node))
-            elif node.changes[-1].seq == node.last:  # a change in two trees stands in two logs
+            elif node.changes[-1].seq == node.last:  # a change in two trees is in two logs
                 node.changes.pop()
             else:
                 return node, node.changes[-1]
@@ -122,7 +122,7 @@ class Walk(Rewind):
         node.changes.pop()
         node.last = change.seq
         self._take_back(node, change)
-        while self._fresh:  # it comes as it was then
+        while self._fresh:  # it returns as it was at that time
             todo, self._fresh = self._fresh, []
             for each in todo:
                 while each.changes and each.changes[-1].seq > change.seq:
@@ -136,7 +136,7 @@ class Walk(Rewind):
             self._line_up()
 
     def _line_up(self) -> None:
-        # a log that was not known before may hold changes of nodes that were
+        # a log that is new may have changes of nodes that are not
         self._logs_in_line = len(self._logs)
         for log in self._logs:
             require_kept(log, self._since)

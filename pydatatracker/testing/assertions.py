@@ -14,12 +14,12 @@ from typing import Any, Literal, Self
 from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.testing.expecting import Segments, at, differences, fits, segments, snapshot, touches, wish
-from pydatatracker.testing.watching import Guilty, Watch, name_of, printable, say
+from pydatatracker.testing.watching import Seen, Watch, name_of, printable, say
 
 __all__ = ["ModifiedError", "assert_unmodified", "expect_changes"]
 
-_SHOWN = 20  # places of a kind in a message
-_STACKS = 3  # of them with all of their stack
+_SHOWN = 20  # paths of a kind in a message
+_STACKS = 3  # of them with their whole stack
 
 
 class ModifiedError(AssertionError):
@@ -79,7 +79,7 @@ class _Block:
         self.__exit__(kind, error, trace)
 
 
-def _error(lines: list[str], found: list[Guilty]) -> ModifiedError:
+def _error(lines: list[str], found: list[Seen]) -> ModifiedError:
     return ModifiedError("\n".join(lines), [each.change for each in found], [each.stack for each in found])
 
 
@@ -111,21 +111,23 @@ class assert_unmodified(_Block):
         watch = self._watch
         if not watch.count:
             return
-        found = watch.guilty()
+        found = watch.seen()
         names = [name_of(container) for container in watch.changed]
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         times = "once" if watch.count == 1 else f"{watch.count} times, first"
         lines = [f"{', '.join(names[:5])}{more} was modified {times}:", *found[0].lines()]
         if error is None:
             raise _error(lines, found)
-        if not (isinstance(error, ModifiedError) and found[0].change in error.changes):  # a block inside has told it
+        if not (
+            isinstance(error, ModifiedError) and found[0].change in error.changes
+        ):  # a block inside has reported it
             _add_note(error, "\n".join(lines))
 
 
 def _add_note(error: BaseException, note: str) -> None:
     try:
         error.add_note(note)
-    except Exception:  # an exception class that lets nothing be set: the block's own error matters more
+    except Exception:  # an exception class without attributes: the block's own error matters more
         pass
 
 
@@ -180,7 +182,7 @@ class expect_changes(_Block):
         self._before: Any = None
 
     def __enter__(self) -> Self:
-        if not self._watch.is_on:  # if it is, start says so
+        if not self._watch.is_on:  # if it is on, start raises
             self._before = snapshot(self._container)
         return super().__enter__()
 
@@ -190,7 +192,7 @@ class expect_changes(_Block):
         if error is not None:
             return
         after = snapshot(self._container)
-        report = _Report(self._watch.guilty(), _shown(self._container, before), _shown(self._container, after))
+        report = _Report(self._watch.seen(), _shown(self._container, before), _shown(self._container, after))
         for place, (was, now) in self._expected.items():
             old, new = at(before, place), at(after, place)
             wrong = [
@@ -210,8 +212,8 @@ class expect_changes(_Block):
                 if not any(place[:n] in self._expected for n in range(len(place) + 1)):
                     report.unexpected.append((place, ""))
         if report.missing or report.different or report.unexpected:
-            lines = [f"{name_of(self._container)} changed otherwise than expected", *report.lines()]
-            raise _error(lines, report.guilty or report.found)
+            lines = [f"{name_of(self._container)} did not change as expected", *report.lines()]
+            raise _error(lines, report.named or report.found)
 
 
 def _shown(container: Any, state: Any) -> Any:
@@ -225,18 +227,18 @@ def _shown(container: Any, state: Any) -> Any:
 class _Report:
     """What is wrong, as text, with the change that caused each."""
 
-    def __init__(self, found: list[Guilty], before: Any, after: Any) -> None:
+    def __init__(self, found: list[Seen], before: Any, after: Any) -> None:
         self.found = found
         self.before, self.after = before, after
         self.missing: list[tuple[Segments, str]] = []
         self.different: list[tuple[Segments, str]] = []
         self.unexpected: list[tuple[Segments, str]] = []
-        self._told: dict[int, Guilty] = {}
+        self._named: dict[int, Seen] = {}
 
     @property
-    def guilty(self) -> list[Guilty]:
+    def named(self) -> list[Seen]:
         """The changes that the message names, oldest first."""
-        return [self._told[seq] for seq in sorted(self._told)]
+        return [self._named[seq] for seq in sorted(self._named)]
 
     def lines(self) -> list[str]:
         """Return the message. O(paths that are shown * changes)."""
@@ -248,21 +250,21 @@ class _Report:
         ):
             if rows:
                 lines.append(headline)
-            for place, words in rows[:_SHOWN]:
+            for place, rest in rows[:_SHOWN]:
                 old, new = at(self.before, place), at(self.after, place)
                 states = f"{say(old)} -> {say(new)}" if rows is not self.missing else f"is {say(new)}"
-                lines.append(f"  {printable(''.join(place)) or 'the whole'}: {states}{words}")
+                lines.append(f"  {printable(''.join(place)) or 'the whole'}: {states}{rest}")
                 if rows is not self.missing:
                     lines += self._who(place)
             if len(rows) > _SHOWN:
-                lines.append(f"  and {len(rows) - _SHOWN} more places")
+                lines.append(f"  and {len(rows) - _SHOWN} more paths")
         return lines
 
     def _who(self, place: Segments) -> list[str]:
         for each in reversed(self.found):
             if touches(each.change, place):
-                seen = each.change.seq in self._told
-                frames = 40 if not seen and len(self._told) < _STACKS else 1
-                self._told[each.change.seq] = each
+                seen = each.change.seq in self._named
+                frames = 40 if not seen and len(self._named) < _STACKS else 1
+                self._named[each.change.seq] = each
                 return each.lines("    ", frames)
-        return ["    by no recorded change: it lies in data that is not tracked, or was written round the tracking"]
+        return ["    by no recorded change: it is in data that is not tracked, or bypassed tracking"]

@@ -53,7 +53,7 @@ def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
     elif isinstance(held, set):
         made = set(set.__iter__(held))
     elif type(held) is tuple:
-        known[id(value)] = value, value  # where it holds itself, by way of a list, stands the old one
+        known[id(value)] = value, value  # if it holds itself, through a list, the old one is there
         made = tuple(snapshot(item, known) for item in held)
         known[id(value)] = value, made
     else:
@@ -105,7 +105,7 @@ def _differences(
         if not alike(old, new, by_wanted=True):
             yield place, old, new
         return
-    if pair in above:  # both hold themselves: that far they are alike
+    if pair in above:  # both hold themselves, and are alike so far
         return
     above.add(pair)
     rows: Iterator[tuple[Any, Any, Any]]

@@ -21,10 +21,10 @@ _watching: Any = pytest.StashKey()  # the blocks that the fixture opened for a t
 _failed: Any = pytest.StashKey()  # the error that it made of them
 
 
-def _number(words: str) -> int:
-    if words.isascii() and words.isdecimal():
-        return int(words)
-    raise argparse.ArgumentTypeError(f"a whole number of 0 or more, not {words!r}")
+def _number(given: str) -> int:
+    if given.isascii() and given.isdecimal():
+        return int(given)
+    raise argparse.ArgumentTypeError(f"a whole number of 0 or more, not {given!r}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,7 +71,7 @@ def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None
         try:
             blocks.pop(0).__exit__(None, error, None)
         except BaseException as failure:
-            error = failure.with_traceback(None)  # of the library: it shows nobody anything
+            error = failure.with_traceback(None)  # of the library: it helps nobody
     return error
 
 
@@ -110,8 +110,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     try:
         from pydatatracker.testing.pytest_section import section
 
-        words = section(error, item.config.getoption("tracked_changes"))
+        shown = section(error, item.config.getoption("tracked_changes"))
     except Exception as failure:  # of a user's object; the report is worth more than the section
-        words = f"they cannot be shown: {type(failure).__name__}"
-    if words:
-        report.sections.append((_TITLE, words))
+        shown = f"they cannot be shown: {type(failure).__name__}"
+    if shown:
+        report.sections.append((_TITLE, shown))

@@ -24,18 +24,18 @@ def section(error: BaseException, limit: int) -> str:
             found.setdefault(change.uuid, (change, stacks[n] if n < len(stacks) else None))
     if not found or not limit:
         return ""
-    parts = [_told(change, stack) for change, stack in list(found.values())[:limit]]
+    parts = [_lines_of(change, stack) for change, stack in list(found.values())[:limit]]
     if len(found) > limit:
         parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
     # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
     return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _told(change: Any, stack: Any) -> str:
+def _lines_of(change: Any, stack: Any) -> str:
     lines = change.format_detailed().splitlines()
     if stack and not change.stack:
         lines += ["stack:", *"".join(stack.format()).splitlines()]
-    if len(lines) > _LINES:  # what was done stands at the top, the guilty line at the end
+    if len(lines) > _LINES:  # the change is at the top, the offending line at the end
         lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]
     return "\n".join(shortened(line, _WIDTH) for line in lines)
 

@@ -19,19 +19,19 @@ from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.change.stack import summary
 from pydatatracker.values.text import shortened, shown, text
 
-__all__ = ["Guilty", "Watch", "name_of", "printable", "say", "stack_lines"]
+__all__ = ["Seen", "Watch", "name_of", "printable", "say", "stack_lines"]
 
-_FIRST = -(2**31)  # before every other observer
+_FIRST = -(2**31)  # before all other observers
 _FRAMES = 40  # of a stack, innermost
 _DEEPEST = 512  # what the core captures at most
 _KEPT = 1000  # changes that are kept for the message; all are counted
-_WORDS = 200  # characters of a value
+_LONGEST = 200  # characters of a value
 _ROWS = 10  # of a bulk call
 
 Captured = tuple[tuple[Any, ...], bytes]
 
 
-class Guilty(NamedTuple):
+class Seen(NamedTuple):
     """A change, the calls that led to it, and the thread that made it.
 
     The calls are innermost last; the thread is "" if it is the one that watches.
@@ -75,9 +75,9 @@ class Watch:
 
     def _clear(self) -> None:
         self._kept: list[tuple[ChangeLogEntry, Captured | None, str]] = []
-        self._more = itertools.count()  # of those that are not kept; counts from any thread without a lock
+        self._more = itertools.count()  # counts those that are not kept, from any thread, without a lock
         self._uncounted = 0
-        self._viewers: dict[int, None] = {}  # ids of the trackers that were told
+        self._viewers: dict[int, None] = {}  # ids of the trackers that saw a change
         self._here: Captured = ((), b"")
         self._thread = 0
         self._last = threading.local()
@@ -88,7 +88,7 @@ class Watch:
         O(depth of the stack). Raises RuntimeError if it has begun.
         """
         if self.is_on:
-            raise RuntimeError(f"this {self.name} is entered already; a nested block needs one of its own")
+            raise RuntimeError(f"this {self.name} is entered already; use another one for a nested block")
         self._clear()
         self.is_on = True
         self._here = _core.stack_of_caller(_DEEPEST)
@@ -113,7 +113,7 @@ class Watch:
         if change.action_code not in DATA_ACTIONS:
             return
         self._viewers[id(change.viewer)] = None
-        # A container that is watched twice, or below another, is told of one change several times, one after the other.
+        # A container that is watched twice, or below another, sees one change several times in a row.
         if getattr(self._last, "seq", 0) == change.seq:
             return
         self._last.seq = change.seq
@@ -147,19 +147,19 @@ class Watch:
         """The containers that were changed, or something below them."""
         return [each for each in self.containers if id(_core.tracker(each)) in self._viewers]
 
-    def guilty(self) -> list[Guilty]:
+    def seen(self) -> list[Seen]:
         """Return the changes with their stacks, oldest first.
 
         O(changes * frames).
         """
-        return [Guilty(change, self._stack(change, captured), thread) for change, captured, thread in self._kept]
+        return [Seen(change, self._stack(change, captured), thread) for change, captured, thread in self._kept]
 
     def _stack(self, change: ChangeLogEntry, captured: Captured | None) -> traceback.StackSummary:
         own = None if change.rare is None else change.rare.stack
         if captured is None:
             return _from_outside(summary(own))
         if own is not None and own[0] and _innermost(own) != _innermost(captured):
-            return _from_outside(summary(own))  # an observer made it: it was told of later, from elsewhere
+            return _from_outside(summary(own))  # an observer made it: it was delivered later, from elsewhere
         return _from_outside(summary(_inside(captured, self._here)))
 
 
@@ -199,7 +199,7 @@ def _runner() -> tuple[str, ...]:
     return tuple(file.removesuffix("__init__.py") for file in found if file)
 
 
-# ---- words
+# ---- text
 
 
 def name_of(container: Any) -> str:
@@ -215,15 +215,15 @@ def say(value: Any) -> str:
     return printable(shown(value) if type(value) is str else text(value))
 
 
-def printable(words: str) -> str:
+def printable(given: str) -> str:
     """Return text in one line of bounded length, without control characters.
 
     Every terminal and file can take it. O(text).
     """
-    words = shortened(words, _WORDS)
-    if words.isprintable():
-        return words
-    return "".join(sign if sign.isprintable() else sign.encode("unicode-escape").decode() for sign in words)
+    given = shortened(given, _LONGEST)
+    if given.isprintable():
+        return given
+    return "".join(sign if sign.isprintable() else sign.encode("unicode-escape").decode() for sign in given)
 
 
 def stack_lines(stack: traceback.StackSummary, indent: str, frames: int = _FRAMES) -> list[str]:
@@ -256,7 +256,7 @@ def _what(change: ChangeLogEntry) -> str:
         old = say(list(removed)) if old_text is None else printable(old_text)
         return f"from /{start} on, {old} -> {say(list(inserted)) if new_text is None else printable(new_text)}"
     if change.order is not None:
-        return f"the old places in their new order: {say(list(change.order))}"
+        return f"the old positions in their new order: {say(list(change.order))}"
     rows = change.changes
     shown = [f"{say(key)}: {say(old)} -> {say(new)}" for key, old, new in rows[:_ROWS]]
     if len(rows) > _ROWS:

@@ -130,7 +130,7 @@ class _Decoder:
         return _READERS[tag](inner, source)
 
 
-# What a reader below may say to a tag whose content is not what encode() writes.
+# What a reader below may raise for a tag whose content is not what encode() writes.
 _WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _JSON: Final = frozenset((list, dict))
 
@@ -168,7 +168,7 @@ def _read_bytes(inner: Any, source: dict[str, Any]) -> bytes | bytearray:
 
 
 def _made(module: str, name: str, text: str) -> Any:
-    # these two are imported when a log has one: most have none, and `show` starts sooner
+    # imported when a log has one: most have none, and `show` starts sooner
     return getattr(importlib.import_module(module), name)(text)
 
 

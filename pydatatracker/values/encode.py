@@ -43,11 +43,11 @@ LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes 
 # 3.11 stops near 1000 frames, debug builds at 500). Readers and writers refuse a line that nests deeper.
 NESTING: Final = 272
 DEPTH: Final = NESTING - 16  # of a value; the rest is for what a line has around it, and for a last $cut
-INNER: Final = 16  # what a container inside costs of the limit: sixty levels of [x, x] must end soon
-REPR_CHARS: Final = 4_096  # of one $repr: it is for reading only
+INNER: Final = 16  # what a nested container costs of the limit: sixty levels of [x, x] must end soon
+REPR_CHARS: Final = 4_096  # of one $repr, which is only read by people
 
 _BIG: Final = 1 << 2000  # 602 digits: sys.set_int_max_str_digits cannot forbid these
-_CONTAINER: Final = object()  # leaf(): this is not one
+_CONTAINER: Final = object()  # what leaf() returns for a container
 _REF: Final = "$ref"
 
 
@@ -81,7 +81,7 @@ class _Place:
         self.parent = parent
         self.slot = slot  # its key or index in the parent; (row, side) in a $dict
         self.depth = depth
-        self.via = ""  # how to get from its JSON to its items: "", "/$tuple", "/start/$dict" ...
+        self.via = ""  # the path from its JSON to its items: "", "/$tuple", "/start/$dict" ...
 
     def pointer(self) -> str:
         steps: list[str] = []
@@ -215,7 +215,7 @@ class _Encoder:
             for kinds, write in _WRITERS:
                 if issubclass(cls, kinds):
                     return write(self, value)
-        except Exception:  # a tzinfo of the user's that fails: its repr may say more
+        except Exception:  # a user's tzinfo that fails: its repr may say more
             pass
         return self.words(value, cls)
 
@@ -347,7 +347,7 @@ def _timedelta_text(value: datetime.timedelta) -> str:
 def _path(self: _Encoder, value: pathlib.PurePath) -> Any:
     if isinstance(value, type(pathlib.PurePath())):
         return {"$path": self.text(str(value))}
-    return self.words(value, type(value))  # the other system's: it cannot be brought back here
+    return self.words(value, type(value))  # a path of another system: it cannot be restored here
 
 
 _WRITERS: Final[tuple[tuple[Any, Callable[[_Encoder, Any], Any]], ...]] = (

@@ -100,6 +100,6 @@ def action_bits(actions: Iterable[str] | str | None) -> int:
     bits = 0
     for action in (actions,) if isinstance(actions, str) else actions or ():
         if action not in _core.ACTIONS:
-            raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
+            raise ValueError(f"unknown action {action!r}; write one of {', '.join(_core.ACTIONS)}")
         bits |= 1 << _core.ACTIONS.index(action)
     return bits

@@ -50,7 +50,7 @@ def compile_redact(given: str | Iterable[str | Glob] | Callable[[tuple[Any, ...]
         ) from None
     for glob in globs:
         if glob == "":
-            raise ValueError("tracking_redact: '' would withhold everything; name places, as in '/**/password'")
+            raise ValueError("tracking_redact: '' would withhold everything; name paths, as in '/**/password'")
     return tuple(glob if isinstance(glob, Glob) else Glob.of(glob) for glob in globs)
 
 

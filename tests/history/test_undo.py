@@ -208,7 +208,7 @@ def test_a_write_round_the_container_is_found_not_overwritten() -> None:
     x = TrackedDict(a=1)
     x["a"] = 2
     dict.__setitem__(x, "a", 99)
-    with pytest.raises(UndoConflictError, match="does not hold"):
+    with pytest.raises(UndoConflictError, match="not as the change left it"):
         x.tracking_undo()
     assert {"a": 99} == x
 

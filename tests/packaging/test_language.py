@@ -17,6 +17,10 @@ READ = (
     *("pydatatracker/actors.py", "pydatatracker/cli", "pydatatracker/containers", "pydatatracker/report"),
     *("pydatatracker/exporters", "pydatatracker/io", "pydatatracker/process.py", "pydatatracker/values", "src"),
     *("tests/docs", "tests/packaging"),
+    *(
+        f"pydatatracker/{name}"
+        for name in ("actors.py", "_lazy.py", "values", "change", "history", "containers", "testing")
+    ),
 )
 LATER = ("pydatatracker", "tests")
 

@@ -211,8 +211,8 @@ def test_the_message_is_bounded() -> None:
             each.reverse()
 
     text = message_of(expect_changes(x, {f"/none{n}": (MISSING, 1) for n in range(50)}), act)
-    assert "and 3980 more places" in text
-    assert "and 30 more places" in text
+    assert "and 3980 more paths" in text
+    assert "and 30 more paths" in text
     assert len(text) < 30_000
 
 

@@ -125,7 +125,7 @@ def test_a_failure_shows_the_guilty_change(run: Any) -> None:
     result.assert_outcomes(failed=len(FAILING))
     for name, shown in zip(FAILING, sections(result), strict=True):
         assert 1 == sum(line.startswith("change: ") for line in shown), name
-        assert 1 == sum(line.startswith("place:") and "/ports/" in line and "in TrackedList" in line for line in shown)
+        assert 1 == sum(line.startswith("path:") and "/ports/" in line and "in TrackedList" in line for line in shown)
         assert 1 == sum(line.startswith("after:") and line.endswith("443") for line in shown), name
         if "refused" not in name and "somebody" not in name:
             assert any(line.strip() == 'config["ports"].append(443)' for line in shown), name
