@@ -1,7 +1,7 @@
-"""Knowing what happened to the data in a running Python program.
+"""Track changes to data in a running Python program.
 
-Every name is imported when it is first asked for (PEP 562): a program that only records does not pay for the rest, and
-``pydatatracker --help`` for none of it.
+Every name is imported on first use (PEP 562): a program that only records does not pay for the rest, and
+``pydatatracker --help`` pays for nothing.
 """
 
 from __future__ import annotations

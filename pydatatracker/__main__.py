@@ -1,4 +1,4 @@
-"""``python -m pydatatracker``: the command line."""
+"""Run the command line: ``python -m pydatatracker``."""
 
 import sys
 

@@ -21,7 +21,7 @@ def lazily(
     """Return the ``__getattr__`` and ``__dir__`` of a package.
 
     :param package: its ``__name__``.
-    :param names: its ``globals()``; a name is kept there once it was imported.
+    :param names: its ``globals()``; a name is kept there once it has been imported.
     :param homes: for each name the module that defines it, relative to the package (``"undo"``) or with a leading dot
         to its parent (``".change.rewind"``).
     :param modules: submodules that are attributes themselves.

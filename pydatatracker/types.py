@@ -1,4 +1,4 @@
-"""Modules that 0.1.0 had; each name in them warns once and names its new module.
+"""Modules of 0.1.0, whose names warn once and say where they are now.
 
 The submodules, such as ``pydatatracker.types.actor``, are created here, so that they need no files of their own.
 """
@@ -33,7 +33,10 @@ def forward(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
 
 
 def submodules(package: str, homes: Mapping[str, Mapping[str, str]]) -> None:
-    """Create submodules of a package of 0.1.0; each gets `forward` for its names."""
+    """Create the submodules of a package of 0.1.0.
+
+    Each of them gets `forward` for its names.
+    """
     for short, names in homes.items():
         module = ModuleType(f"{package}.{short}", f"Names of 0.1.0: {', '.join(names)}.")
         module.__dict__["__getattr__"] = forward(module.__name__, names)

@@ -1,7 +1,8 @@
-"""Observers from a file: JSON, TOML or data, checked as a whole before anything is opened.
+"""Observers from a configuration: a JSON or TOML file, or data.
 
-A configuration is a list of entries ``{"type": ..., "options": {...}}``, in TOML ``[[observers]]``.
-``options`` has the types and their options, ``loader`` checks and makes, ``messages`` says what is wrong.
+A configuration is a list of entries ``{"type": ..., "options": {...}}``, in TOML ``[[observers]]``. All of it is
+checked before anything is opened. ``options`` has the types and their options, ``loader`` checks them and makes the
+observers, ``messages`` has parts of error messages.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ def load_observers_from_json(
     allow_import: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Observers:
-    """Make observers from a JSON file, a TOML file (``.toml``), or such data.
+    """Make observers from a JSON file, a TOML file (``.toml``), or data.
 
-    That is a list of entries, or ``{"observers": [...]}``; an entry is ``{"type": "http", "options": {...}}``, and
-    docs/configuration.md has the types and their options.
-    ``${NAME}`` in a text is an environment variable, ``${NAME:-default}`` with a default, ``$$`` a dollar.
-    ``allow_import=True`` permits ``"type": "package.module:factory"``. O(entries). Raises OSError for a file that
-    cannot be read, ConfigurationError with all that is wrong; then nothing was opened, imported or kept open.
+    The data is a list of entries, or ``{"observers": [...]}``. An entry is ``{"type": "http", "options": {...}}``; the
+    guide to configuration has the types and their options. In strings, ``${NAME}`` is an environment variable,
+    ``${NAME:-default}`` has a default, and ``$$`` is a dollar. O(entries).
+
+    :param allow_import: permit ``"type": "package.module:factory"``.
+    :param environ: the environment variables; by default those of the process.
+    :raises OSError: the file cannot be read.
+    :raises ConfigurationError: the configuration is wrong; it lists all problems, and no observer stays open.
 
     >>> from pydatatracker import TrackedDict
     >>> observers = load_observers_from_json([{"type": "change_collector", "options": {"capacity": 10}}])

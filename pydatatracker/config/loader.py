@@ -1,6 +1,6 @@
-"""From the data of a configuration to observers: check all of it, then make the observers, or none.
+"""Check a configuration as a whole, then make its observers, or none.
 
-Every problem is collected before the first is reported, since people correct a file in one go.
+All problems are reported together, since people correct a file in one go.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(
 
 
 class ConfigurationError(ValueError):
-    """A configuration cannot be used; ``problems`` are all that is wrong, a sentence each. Nothing was opened."""
+    """A configuration cannot be used, and no observer stays open.
+
+    ``problems`` has one sentence per problem, ``source`` the name of the file.
+    """
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.source = source
@@ -42,10 +45,16 @@ class ConfigurationError(ValueError):
 
 
 class Observers(list[Any]):
-    """What a configuration gave, for `tracking_add_observer`; ``close()``, or the end of a with block, closes all."""
+    """The observers of a configuration, for `tracking_add_observer`.
+
+    ``close()``, or the end of a ``with`` block, closes all of them.
+    """
 
     def close(self) -> None:
-        """Close what can be closed, in turn; the first error is raised after all were closed."""
+        """Close the observers that can be closed, in turn.
+
+        The first error is raised after all of them were closed.
+        """
         failed: list[BaseException] = []
         for observer in self:
             close = getattr(observer, "close", None)
@@ -67,7 +76,10 @@ class Observers(list[Any]):
 
 
 def read(name: str) -> Any:
-    """Return the data of a JSON or TOML file. Raises OSError, ConfigurationError."""
+    """Return the data of a JSON or TOML file.
+
+    Raises OSError, ConfigurationError.
+    """
     with open(name, "rb") as file:
         raw = file.read()
     try:
@@ -83,7 +95,7 @@ def read(name: str) -> Any:
         kind = "TOML" if name.endswith(".toml") else "JSON"
         raise ConfigurationError(name, [f"is not {kind}: {error}"]) from None
     except RecursionError:
-        raise ConfigurationError(name, ["is nested too deep"]) from None
+        raise ConfigurationError(name, ["is nested too deeply"]) from None
 
 
 @dataclass
@@ -98,7 +110,7 @@ class _Plan:
 
 @dataclass
 class Loader:
-    """Checks one configuration and makes its observers."""
+    """Check one configuration and make its observers."""
 
     source: str
     allow_import: bool
@@ -106,7 +118,10 @@ class Loader:
     problems: list[str] = field(default_factory=list)
 
     def load(self, data: Any) -> Observers:
-        """Return the observers. Raises ConfigurationError; then nothing stays open."""
+        """Return the observers.
+
+        Raises ConfigurationError; then no observer stays open.
+        """
         entries = self._entries(data)
         plans = [self._plan(entry, f"entry {n + 1}") for n, entry in enumerate(entries)]
         if self.problems:
@@ -129,7 +144,7 @@ class Loader:
             if "observers" not in data or unknown:
                 hint = near(unknown[0], ["observers"]) if unknown else ""
                 what = f"has {', '.join(map(repr, unknown))}" if unknown else "is empty"
-                self.problems.append(f"the table {what}; it takes 'observers', a list of entries{hint}")
+                self.problems.append(f"the table {what}; it needs 'observers', a list of entries{hint}")
             data = data.get("observers", [])
         if not isinstance(data, list):
             self.problems.append(f"a list of entries is needed, not {kind_of(data)}")
@@ -138,21 +153,21 @@ class Loader:
 
     def _plan(self, entry: Any, where: str) -> _Plan | None:
         if not isinstance(entry, Mapping):
-            return self._wrong(where, f"an entry is a table with 'type' and 'options', not {kind_of(entry)}")
+            return self._wrong(where, f"an entry must be a table with 'type' and 'options', not {kind_of(entry)}")
         name = entry.get("type")
         if not isinstance(name, str):
-            return self._wrong(where, f"'type' is missing; there are {', '.join(TYPES)}")
+            return self._wrong(where, f"'type' is missing; the types are {', '.join(TYPES)}")
         where = f"{where} ({name})"
-        beside = name == "filtered" and "observer" in entry  # where 0.1.0 has it: beside the options
+        beside = name == "filtered" and "observer" in entry  # as in 0.1.0: next to the options
         for key in entry:
             if key not in ("type", "options") and not (beside and key == "observer"):
-                self._wrong(where, f"unknown field {str(key)!r}; an entry has 'type' and 'options'")
+                self._wrong(where, f"unknown field {str(key)!r}; an entry has only 'type' and 'options'")
         options = entry.get("options", {})
         if not isinstance(options, Mapping):
-            return self._wrong(where, f"options is a table, not {kind_of(options)}")
+            return self._wrong(where, f"options must be a table, not {kind_of(options)}")
         if beside:
             if "observer" in options:
-                return self._wrong(where, "'observer' is there twice, in the entry and in its options")
+                return self._wrong(where, "'observer' is given twice, in the entry and in its options")
             options = {"observer": entry["observer"], **options}
         if name not in TYPES:
             return self._other(name, dict(options), where)
@@ -163,12 +178,12 @@ class Loader:
         if name in NOT_IN_A_FILE:
             return self._wrong(where, f"{name} {NOT_IN_A_FILE[name]}")
         if ":" not in name and "." not in name:
-            return self._wrong(where, f"unknown type {name!r}{near(name, TYPES)}; there are {', '.join(TYPES)}")
+            return self._wrong(where, f"unknown type {name!r}{near(name, TYPES)}; the types are {', '.join(TYPES)}")
         if not self.allow_import:
             return self._wrong(where, "a type with a dotted path is imported only with allow_import=True")
         module, colon, factory = name.partition(":")
         if not colon or not factory.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-            return self._wrong(where, "a dotted path is written package.module:factory")
+            return self._wrong(where, "a dotted path must be written package.module:factory")
         filled = {key: self._filled(value, where)[0] for key, value in options.items()}
         return _Plan(where, Type(module, factory, Nothing), filled)
 
@@ -181,8 +196,9 @@ class Loader:
         inner = None
         for name in options:
             if name not in fields:
-                known = ", ".join(sorted(fields)) or "none"
-                self._wrong(where, f"unknown option {str(name)!r}{near(str(name), fields)}; there are {known}")
+                known = ", ".join(sorted(fields))
+                listed = f"the options are {known}" if known else "this type has no options"
+                self._wrong(where, f"unknown option {str(name)!r}{near(str(name), fields)}; {listed}")
                 continue
             if kind.options is Filtered and name == "observer":
                 inner = self._plan(options[name], f"{where}, observer")
@@ -191,9 +207,9 @@ class Loader:
             try:
                 values[name] = msgspec.convert(value, fields[name], strict=not from_environment)
             except msgspec.ValidationError as error:
-                said = "what the environment holds does not fit" if from_environment else str(error)
+                said = "the value of the environment variable does not fit" if from_environment else str(error)
                 takes = f"{expected(fields[name])}{near_choice(value, fields[name])}"
-                self._wrong(where, f"options.{name}: {said}; it takes {takes}")
+                self._wrong(where, f"options.{name}: {said}; it must be {takes}")
         for name in required(kind.options):
             if name not in options:
                 self._wrong(where, f"options.{name} is missing")
@@ -201,7 +217,7 @@ class Loader:
         return _Plan(where, kind, values, inner) if len(self.problems) == before else None
 
     def _look_closer(self, kind: Type, values: dict[str, Any], where: str) -> None:
-        # what types cannot say, and the factories would say only when others are open already
+        # checks that types cannot express, and that factories would make when other observers are already open
         from pydatatracker.values.pointer import action_bits, compile_glob
 
         try:
@@ -217,14 +233,17 @@ class Loader:
             if kind.options is Logging and "logger" in values:
                 values["logger"] = logging.getLogger(values["logger"])
             if kind.options is Http and "url" in values and not values["url"].startswith(("http://", "https://")):
-                raise ValueError("options.url begins with http:// or https://")
+                raise ValueError("options.url must begin with http:// or https://")
             if values.get("on_full") == "spill" and "spill" not in values:
                 raise ValueError("on_full = 'spill' needs options.spill, the path of a local file")
         except ValueError as error:
             self._wrong(where, str(error))
 
     def _filled(self, value: Any, where: str) -> tuple[Any, bool]:
-        """Return value with environment variables put in, and whether that is all that it is."""
+        """Return value with environment variables replaced.
+
+        Also return whether it consists of a variable alone.
+        """
         if isinstance(value, str):
             if "$" not in value:
                 return value, False
@@ -239,7 +258,7 @@ class Loader:
 
     def _variable(self, found: re.Match[str], where: str) -> str:
         if found["wrong"]:
-            self.problems.append(f"{where}: '${{' without a NAME and '}}'; a dollar is written $$")
+            self.problems.append(f"{where}: '${{' without a NAME and '}}'; to write a dollar, double it: $$")
             return ""
         if found["name"] is None:
             return "$"
@@ -275,7 +294,7 @@ class Loader:
 
 
 class _Closing:
-    """A filtered observer that closes what it filters for."""
+    """A filtered observer that also closes the observer inside."""
 
     def __init__(self, observer: Callable[[Any], Any], inner: Any) -> None:
         self._observer = observer

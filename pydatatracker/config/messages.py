@@ -1,4 +1,4 @@
-"""Parts of the sentences that say what is wrong with a configuration."""
+"""Parts of the error messages about a configuration."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ __all__ = ["expected", "kind_of", "near", "near_choice"]
 
 
 def kind_of(value: Any) -> str:
-    """Return what JSON or TOML calls a value of this kind."""
-    names = {dict: "a table", list: "a list", str: "a text", type(None): "null", bool: "a truth value"}
+    """Return the name of a value's type in JSON or TOML."""
+    names = {dict: "a table", list: "a list", str: "a string", type(None): "null", bool: "a boolean"}
     return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
 
 
 def near(name: str, known: Any) -> str:
-    """Return ", did you mean '...'?" with the known name most like name, "" if none is."""
+    """Return ", did you mean '...'?" with the most similar known name.
+
+    "" if no known name is similar.
+    """
     found = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f", did you mean {found[0]!r}?" if found else ""
 
@@ -34,15 +37,15 @@ def _flat(kind: Any) -> Iterator[str]:
 
 
 def expected(kind: Any) -> str:
-    """Return what an option of this type takes."""
+    """Return a description of the values of a type."""
     choices = _choices(kind)
     if choices:
         return " or ".join(map(repr, choices))
-    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
-    if kind in words:
-        return words[kind]
+    names = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
+    if kind in names:
+        return names[kind]
     if hasattr(kind, "__metadata__"):
-        return "a whole number of 1 or more"
+        return "a whole number of at least 1"
     origin = getattr(kind, "__origin__", None)
     if origin is dict:
         return "a table"
@@ -52,6 +55,6 @@ def expected(kind: Any) -> str:
 
 
 def near_choice(value: Any, kind: Any) -> str:
-    """Return the same for the values that an option can have."""
+    """Return what `near` does, for the values that a type allows."""
     choices = _choices(kind)
     return near(value, choices) if choices and isinstance(value, str) else ""

@@ -1,7 +1,7 @@
-"""The types of observers a configuration can name, and the options of each.
+"""The types of observers in a configuration, and their options.
 
-One class per type: the check, the list of options in a message and the nearest names all follow from it. The values
-are Python types that msgspec checks; ``...`` marks an option that is required.
+There is one class per type: the check, the list of options in a message and the suggested names all follow from it. The
+annotations are types that msgspec checks; ``...`` marks an option that is required.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def _positive() -> Any:
 
 
 class Delivery:
+    """Options of the delivery runtime, for all exporters."""
+
     max_items: Positive
     max_bytes: Positive
     on_full: Literal["block", "drop_oldest", "drop_newest", "spill"]
@@ -37,25 +39,33 @@ class Delivery:
 
 
 class Collector:
+    """Options of ``change_collector``."""
+
     capacity: int | None
     include_init_events: bool
 
 
 class JsonFile:
+    """Options of ``json_file``."""
+
     path: str = ...  # type: ignore[assignment]
     compact: bool
 
 
 class Logging:
+    """Options of ``logging``."""
+
     logger: str
     level: str | int
 
 
 class Nothing:
-    pass
+    """A type without options."""
 
 
 class Filtered:
+    """Options of ``filtered``."""
+
     observer: dict[str, Any] = ...  # type: ignore[assignment]
     path: str
     actions: list[str] | str
@@ -64,6 +74,8 @@ class Filtered:
 
 
 class JsonLines(Delivery):
+    """Options of ``json_lines``."""
+
     path: str = ...  # type: ignore[assignment]
     buffered: bool
     compact: bool
@@ -78,6 +90,8 @@ Format = Literal["native", "cloudevents", "debezium", "json-patch"]
 
 
 class Http(Delivery):
+    """Options of ``http``."""
+
     url: str = ...  # type: ignore[assignment]
     headers: dict[str, str]
     body: Literal["ndjson", "array"]
@@ -89,6 +103,8 @@ class Http(Delivery):
 
 
 class S3(Delivery):
+    """Options of ``s3``."""
+
     bucket: str = ...  # type: ignore[assignment]
     prefix: str
     endpoint: str
@@ -99,6 +115,8 @@ class S3(Delivery):
 
 
 class Kafka(Delivery):
+    """Options of ``kafka``."""
+
     topic: str = ...  # type: ignore[assignment]
     config: dict[str, Any] = ...  # type: ignore[assignment]
     format: Format
@@ -107,6 +125,8 @@ class Kafka(Delivery):
 
 
 class Sqlite(Delivery):
+    """Options of ``sqlite``."""
+
     path: str = ...  # type: ignore[assignment]
     timeout: float
     compact: bool
@@ -114,12 +134,16 @@ class Sqlite(Delivery):
 
 
 class Sql(Delivery):
+    """Options of ``sql``."""
+
     url: str = ...  # type: ignore[assignment]
     table: str
     compact: bool
 
 
 class Otel(Delivery):
+    """Options of ``opentelemetry``."""
+
     endpoint: str
     headers: dict[str, str]
     timeout: float
@@ -131,12 +155,12 @@ class Otel(Delivery):
 
 @dataclass(frozen=True)
 class Type:
-    """Where the factory of a type is, and which options it takes."""
+    """The factory of a type of observer, and its options."""
 
     module: str
     factory: str
     options: type
-    first: str = ""  # option that is the factory's positional argument
+    first: str = ""  # the option that is the positional argument of the factory
 
 
 TYPES: Final[dict[str, Type]] = {

@@ -1,4 +1,4 @@
-"""Observers: callables that are told of every change."""
+"""Observers: callables that are called with every change."""
 
 from __future__ import annotations
 
@@ -43,9 +43,12 @@ def log_observer_error(change: ChangeLogEntry, observer: object, error: BaseExce
 
 
 class ChangeCollector:
-    """An observer that keeps the changes it is told of, the newest ``capacity`` of them.
+    """An observer that keeps the changes it is called with.
 
-    ``include_init_events``: also the ``init`` of the containers it is added to. O(1) a change.
+    O(1) per change.
+
+    :param capacity: keep only the newest; None: keep all.
+    :param include_init_events: also keep the ``init`` of the containers that it is added to.
 
     >>> from pydatatracker import TrackedDict
     >>> d, collector = TrackedDict(), ChangeCollector()
@@ -57,7 +60,7 @@ class ChangeCollector:
 
     def __init__(self, capacity: int | None = None, include_init_events: bool = False) -> None:
         if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 0):
-            raise ValueError(f"capacity is None or a whole number of 0 or more, not {capacity!r}")
+            raise ValueError(f"capacity must be None or a whole number of at least 0, not {capacity!r}")
         self._changes: collections.deque[ChangeLogEntry] = collections.deque(maxlen=capacity)
         self._include_init_events = include_init_events
 
@@ -66,7 +69,7 @@ class ChangeCollector:
             self._changes.append(change)
 
     def tracking_attached(self, container: Any) -> None:
-        """Called by ``tracking_add_observer``."""
+        """Keep the state of the container, if init events are wanted."""
         if self._include_init_events:
             self._changes.extend(start_of(container))
 
@@ -90,7 +93,7 @@ class ChangeCollector:
         return len(self._changes)
 
     def __bool__(self) -> bool:
-        return True  # an observer is there, however little it has seen
+        return True  # an empty collector is still an observer
 
     def __iter__(self) -> Iterator[ChangeLogEntry]:
         return iter(self.as_list())
@@ -105,10 +108,16 @@ def filtered_observer(
     path: str | None = None,
     locations: Iterable[Any] | str | None = None,
 ) -> Callable[[ChangeLogEntry], None]:
-    """Return an observer that passes on the changes that all filters let through.
+    """Return an observer that passes on the changes that match all filters.
 
-    ``path`` is a glob over pointers. ``locations``, from 0.1.0, are values of ``change.extra["location"]``: a key, an
-    index, or ``"profile:score"`` for a change deeper down. O(1) per change; with ``locations`` O(depth).
+    O(1) per change; with ``locations`` O(depth).
+
+    :param observer: is called with the changes that match.
+    :param predicate: is called with a change, and returns whether it matches.
+    :param path: a glob over pointers.
+    :param locations: values of ``change.extra["location"]``, as in 0.1.0: a key, an index, or ``"profile:score"`` for
+        a change in a nested container.
+    :raises ValueError: an action or the glob is wrong; TypeError: the observer cannot be called.
 
     >>> from pydatatracker import TrackedDict
     >>> d, collector = TrackedDict(), ChangeCollector()
@@ -118,16 +127,16 @@ def filtered_observer(
     1
     """
     if not callable(observer):
-        raise TypeError(f"an observer is called with the change; {observer!r} cannot be called")
+        raise TypeError(f"an observer must be callable with a change; {observer!r} is not")
     wanted = None if actions is None else frozenset((actions,) if isinstance(actions, str) else actions)
     for action in wanted or ():
         if action not in _core.ACTIONS:
-            raise ValueError(f"unknown action {action!r}; there are {', '.join(_core.ACTIONS)}")
+            raise ValueError(f"unknown action {action!r}; the actions are {', '.join(_core.ACTIONS)}")
 
     pattern = None if path is None else compile_glob(path)
     places = None if locations is None else frozenset((locations,) if isinstance(locations, str) else locations)
 
-    def told(change: ChangeLogEntry) -> None:
+    def pass_on(change: ChangeLogEntry) -> None:
         if (
             (wanted is None or change.action in wanted)
             and (actor is None or change.actor == actor)
@@ -137,7 +146,7 @@ def filtered_observer(
         ):
             observer(change)
 
-    return told
+    return pass_on
 
 
 class FilteredObserver:
@@ -172,26 +181,28 @@ class FilteredObserver:
 def logging_observer(
     logger: logging.Logger | str | None = None, level: int | str = logging.INFO
 ) -> Callable[[ChangeLogEntry], None]:
-    """Return an observer that logs one line a change; the change is in the record as ``tracked_change``.
+    """Return an observer that logs one line per change.
 
-    ``logger``: a logger or its name, by default ``pydatatracker.changes``. O(1) if the level is off.
+    The change is an attribute of the log record, ``tracked_change``. O(1) if the level is disabled.
+
+    :param logger: a logger or its name; by default ``pydatatracker.changes``.
     """
     target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger or "pydatatracker.changes")
     if isinstance(level, str):
         level = logging.getLevelNamesMapping()[level.upper()]
     number = level
 
-    def told(change: ChangeLogEntry) -> None:
+    def log(change: ChangeLogEntry) -> None:
         if target.isEnabledFor(number):
             target.log(number, "%s", change, extra={"tracked_change": change})
 
-    return told
+    return log
 
 
 class JsonFileObserver:
-    """An observer that appends a JSON line a change to a file; see `json_file_observer`."""
+    """An observer that appends changes to a file; see `json_file_observer`."""
 
-    tracking_when = "immediate"  # the file is a log of what happened: a rollback stands in it too, in its order
+    tracking_when = "immediate"  # the file is a log of what happened: it has rollbacks too, in order
 
     def __init__(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         from pydatatracker.io import ChangeWriter
@@ -202,13 +213,13 @@ class JsonFileObserver:
         self._writer.write(change)
 
     def tracking_attached(self, container: Any) -> None:
-        """Write the state that is found, so that the log is complete in itself."""
+        """Write the state of the container, so that the log is complete."""
         state = _core.plain(container)
         if state:
             self._writer.write(_core.state_change(container, _core.redacted_state(container, state)))
 
     def close(self) -> None:
-        """Close the file; later changes are an error."""
+        """Close the file; later changes raise."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -219,9 +230,12 @@ class JsonFileObserver:
 
 
 def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -> JsonFileObserver:
-    r"""Return an observer that has a change in the file, as one JSON line, when the mutating statement returns.
+    r"""Return an observer that appends each change to a file, as a JSON line.
 
-    The file is held open and made with its folders; ``close()`` ends that. Cost: encoding and one write().
+    The line is in the file when the mutating statement returns. The file is created with its folders, and stays open
+    until ``close()``. Costs the encoding and one write() per change.
+
+    :param compact: see `pydatatracker.io.to_line`.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -249,10 +263,12 @@ class TelemetryObserver:
 
 
 def telemetry_observer(counter: Any = None) -> TelemetryObserver:
-    """Return an observer that counts changes by action in Prometheus: ``pydatatracker_changes_total{action="add"}``.
+    """Return an observer that counts changes by action in Prometheus.
 
-    A second call counts on in the same metric. ``counter``: one of your own, with ``labels(action=...).inc()`` or just
-    ``inc()``. Without it prometheus_client is needed (extra ``prometheus``): ImportError names the install.
+    The metric is ``pydatatracker_changes_total{action="add"}``; all such observers of a process share it.
+
+    :param counter: one of your own, with ``labels(action=...).inc()`` or just ``inc()``.
+    :raises ImportError: there is no counter, and prometheus_client (extra ``prometheus``) is not installed.
 
     >>> class Counter:
     ...     count = 0
@@ -268,7 +284,7 @@ def telemetry_observer(counter: Any = None) -> TelemetryObserver:
     if counter is None:
         counter = _prometheus_counter()
     if not hasattr(counter, "labels") and not hasattr(counter, "inc"):
-        raise TypeError(f"a counter has labels() or inc(); {type(counter).__name__} has neither")
+        raise TypeError(f"a counter needs labels() or inc(); {type(counter).__name__} has neither")
     return TelemetryObserver(counter)
 
 
@@ -281,7 +297,7 @@ def _prometheus_counter() -> Any:
     except ImportError:
         raise ImportError(
             'telemetry_observer needs prometheus_client: pip install "pydatatracker[prometheus]",'
-            " or hand it a counter of your own"
+            " or pass a counter of your own"
         ) from None
     name = "pydatatracker_changes"
     if name not in _counters:
@@ -290,7 +306,9 @@ def _prometheus_counter() -> Any:
 
 
 def async_queue_observer(queue: Any, **options: Any) -> Any:
-    """Return an observer that fills an asyncio.Queue in order; see `pydatatracker.observers.async_`.
+    """Return an observer that puts changes into a queue, in order.
+
+    See `pydatatracker.observers.async_.async_queue_observer`.
 
     >>> import queue
     >>> found = queue.Queue()
@@ -298,6 +316,6 @@ def async_queue_observer(queue: Any, **options: Any) -> Any:
     >>> observer.dropped
     0
     """
-    from pydatatracker.observers import async_ as async_observers  # asyncio is not for everybody
+    from pydatatracker.observers import async_ as async_observers  # only here: many programs do not need asyncio
 
     return async_observers.async_queue_observer(queue, **options)

@@ -1,4 +1,7 @@
-"""Changes for asyncio: a queue that is filled in order from any thread, an async iterator, coroutine observers."""
+"""Changes for asyncio: a queue, an async iterator, coroutine observers.
+
+All of them keep the order of changes, which may come from any thread.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ _log = logging.getLogger("pydatatracker")
 
 
 class AsyncQueueObserver:
-    """An observer that puts changes as dicts into a queue; see `async_queue_observer`."""
+    """An observer that fills a queue; see `async_queue_observer`."""
 
     def __init__(self, queue: Any, loop: asyncio.AbstractEventLoop | None, on_full: OnFull, timeout: float) -> None:
         if on_full not in ("drop_oldest", "drop_newest", "block"):
-            raise ValueError(f"on_full= takes 'drop_oldest', 'drop_newest' or 'block', not {on_full!r}")
+            raise ValueError(f"on_full must be 'drop_oldest', 'drop_newest' or 'block', not {on_full!r}")
         self._queue = queue
         self._is_async = isinstance(queue, asyncio.Queue)
         self._is_other = not self._is_async and not isinstance(queue, queues.Queue)  # has a put() of its own
         if self._is_other and not callable(getattr(queue, "put", None)):
-            raise TypeError(f"async_queue_observer takes an asyncio.Queue or a queue.Queue, not {type(queue).__name__}")
+            raise TypeError(f"async_queue_observer needs an asyncio.Queue or a queue.Queue, not {type(queue).__name__}")
         if loop is None and self._is_async:
             loop = _running()
         self._put: Callable[[Any], Any] = queue.put
@@ -40,7 +43,7 @@ class AsyncQueueObserver:
         self._on_full = on_full
         self._timeout = timeout
         self._lock = threading.RLock()
-        self._waiting: collections.deque[Any] = collections.deque()  # on its way into the loop
+        self._waiting: collections.deque[Any] = collections.deque()  # on their way into the loop
         self._scheduled = False
         self.dropped = 0
 
@@ -57,21 +60,21 @@ class AsyncQueueObserver:
             if self._loop is None:
                 self._loop = _running()
             room = self._queue.maxsize or 0
-            if room and len(self._waiting) >= room:  # the loop does not get to it: bounded here too
+            if room and len(self._waiting) >= room:  # the loop is busy: this deque is bounded, too
                 self.dropped += 1
                 if self._on_full != "drop_oldest":
                     return
                 self._waiting.popleft()
             self._waiting.append(item)
             if self._loop is None or self._scheduled:
-                return  # no loop yet: the first change in one takes these along
+                return  # no loop yet: the first change in a loop moves these, too
             if self._loop is _running():
                 self._move()
                 return
             self._scheduled = True
             try:
                 self._loop.call_soon_threadsafe(self._move)
-            except RuntimeError:  # the loop is closed: nobody will ever ask
+            except RuntimeError:  # the loop is closed: nobody will read these
                 self._scheduled = False
                 self.dropped += len(self._waiting)
                 self._waiting.clear()
@@ -88,7 +91,7 @@ class AsyncQueueObserver:
                         self.dropped += len(self._waiting)
                         self._waiting.clear()
                         return
-                    else:  # look again when the consumer had its turn
+                    else:  # try again after the consumer has run
                         self._scheduled = True
                         assert self._loop is not None
                         self._loop.call_later(0.005, self._move)
@@ -122,14 +125,17 @@ def _running() -> asyncio.AbstractEventLoop | None:
 def async_queue_observer(
     queue: Any, *, loop: asyncio.AbstractEventLoop | None = None, on_full: OnFull = "drop_oldest", timeout: float = 1.0
 ) -> AsyncQueueObserver:
-    """Return an observer that puts every change, as a dict, into an asyncio.Queue (or a queue.Queue), in order.
+    """Return an observer that puts every change into a queue, in order.
 
-    The change may happen in the loop, in another thread or outside any loop: ``loop`` is where the queue is read, by
-    default the one that runs now, or where the first change happens. A full queue: ``"drop_oldest"``,
-    ``"drop_newest"``, or ``"block"``, which lets as many wait as the queue holds (the loop is never blocked; for a
-    queue.Queue the change waits up to ``timeout`` seconds). ``observer.dropped`` counts. No tasks are made.
-    Any other object with a ``put(item)`` is called with the dict and limits its own size. Where ``put`` is a coroutine
-    function, the calls run in the loop, one after the other.
+    Changes are put as dicts, and may happen in the loop, in another thread or outside any loop. No tasks are created.
+    ``observer.dropped`` counts the changes for which there was no room.
+
+    :param queue: an asyncio.Queue or a queue.Queue. Of any other object the method ``put`` is called with the dict; if
+        it is a coroutine function, the calls run in the loop, one after the other.
+    :param loop: where the queue is read; by default the loop that runs now, or in which the first change happens.
+    :param on_full: ``"drop_oldest"``, ``"drop_newest"``, or ``"block"``. The latter never blocks the loop: as many
+        changes wait as the queue can hold. For a queue.Queue the changing thread waits.
+    :param timeout: seconds that it waits.
 
     >>> import queue
     >>> from pydatatracker import TrackedDict
@@ -143,11 +149,14 @@ def async_queue_observer(
 
 
 class changes:
-    """Iterate over the changes of a container as they happen: ``async for change in changes(x, path="/users/**"):``.
+    """Iterate over the changes of a container as they happen.
 
-    It listens from where it is made on, and until the loop is left or ``aclose()`` is called. At most
-    ``max_queue`` changes wait; older ones are dropped then and counted in ``dropped``. Changes may come from any
-    thread.
+    ``async for change in changes(x, path="/users/**"): ...``. It observes the container from its creation until the
+    iterator is freed or ``aclose()`` is called. Changes may come from any thread.
+
+    :param path: a glob over pointers.
+    :param actions: one action, or several.
+    :param max_queue: how many changes may wait; older ones are dropped, and counted in ``dropped``.
 
     >>> import asyncio
     >>> from pydatatracker import TrackedDict
@@ -179,15 +188,15 @@ class changes:
         self.dropped = 0
         ref = weakref.ref(self)
 
-        def tell(change: ChangeLogEntry) -> None:
+        def observe(change: ChangeLogEntry) -> None:
             self = ref()
-            if self is None:  # left without being closed
-                container.tracking_remove_observer(tell)
+            if self is None:  # freed without being closed
+                container.tracking_remove_observer(observe)
             else:
                 self._take(change)
 
-        self._tell = tell
-        container.tracking_add_observer(tell, path=path, actions=actions)
+        self._observe = observe
+        container.tracking_add_observer(observe, path=path, actions=actions)
 
     def _take(self, change: ChangeLogEntry) -> None:
         if len(self._found) >= self._max:
@@ -225,10 +234,10 @@ class changes:
             await waiter
 
     async def aclose(self) -> None:
-        """Listen no longer; what was found already is still given."""
+        """Stop observing; changes that wait are still yielded."""
         if not self._closed:
             self._closed = True
-            self._container.tracking_remove_observer(self._tell)
+            self._container.tracking_remove_observer(self._observe)
             self._wake()
 
     async def __aenter__(self) -> Self:
@@ -239,10 +248,10 @@ class changes:
 
 
 class TaskObserver:
-    """Runs a coroutine function for each change, one after the other, in order, in the loop it belongs to.
+    """Run a coroutine function for each change, in order, in its loop.
 
-    Made by ``tracking_add_observer(async_function)``. One task at a time; at most ``most`` changes wait, older ones are
-    dropped and counted. An exception is logged, and does not keep the next change from being told.
+    Made by ``tracking_add_observer(async_function)``. The calls run one after the other; at most ``most`` changes wait,
+    older ones are dropped and counted. An exception is logged, and the next change is handled all the same.
     """
 
     def __init__(self, function: Callable[[ChangeLogEntry], Awaitable[Any]], most: int = 10_000) -> None:
@@ -252,25 +261,25 @@ class TaskObserver:
         self._lock = threading.RLock()
         self._loop = _running()
         self._task: asyncio.Task[None] | None = None
-        self._asked = False
+        self._is_scheduled = False
         self.dropped = 0
 
     def __call__(self, change: ChangeLogEntry) -> None:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
                 self._loop = _running()
-                self._asked = False  # of a loop that is gone
+                self._is_scheduled = False  # the old loop is gone
             if len(self._waiting) >= self._most:
                 self._waiting.popleft()
                 self.dropped += 1
             self._waiting.append(change)
-            if self._loop is None or self._asked:
-                return  # it waits for the first change that is made in a loop
-            self._asked = True
+            if self._loop is None or self._is_scheduled:
+                return  # it waits for the first change in a loop
+            self._is_scheduled = True
             try:
                 self._loop.call_soon_threadsafe(self._begin)
-            except RuntimeError:  # it was closed this moment: the next loop takes these along
-                self._asked = False
+            except RuntimeError:  # it was closed meanwhile: the next loop handles these, too
+                self._is_scheduled = False
 
     def _begin(self) -> None:
         assert self._loop is not None
@@ -281,24 +290,24 @@ class TaskObserver:
             while True:
                 with self._lock:
                     if not self._waiting:
-                        self._asked = False
+                        self._is_scheduled = False
                         return
                     change = self._waiting.popleft()
                 try:
                     await self.function(change)
                 except Exception:
-                    _log.exception("an async observer failed: %r, told of %r", self.function, change)
-        except BaseException:  # cancelled, as the loop ends: the next change begins anew
+                    _log.exception("an async observer failed: %r on %r", self.function, change)
+        except BaseException:  # cancelled, since the loop ends: the next change starts again
             with self._lock:
-                self._asked = False
+                self._is_scheduled = False
             raise
 
     async def drain(self) -> None:
-        """Wait until every change so far was told."""
+        """Wait until every change so far is handled."""
         while self._waiting or (self._task is not None and not self._task.done()):
             await asyncio.sleep(0)
 
 
 def is_task_for(held: Any, function: Any) -> bool:
-    """True if held was made for this coroutine function."""
+    """Return whether held was made for this coroutine function."""
     return isinstance(held, TaskObserver) and held.function == function

@@ -1,6 +1,6 @@
 """Logs as a table: SQL over JSONL and Parquet by DuckDB (extra ``query``).
 
-The table is called ``changes``, a row a change; values, paths and what has no column type are JSON text.
+The table is called ``changes`` and has one row per change. Values, paths and other nested data are JSON text.
 
 >>> import os, tempfile
 >>> from pydatatracker import TrackedDict, tracking_actor
@@ -52,21 +52,25 @@ COLUMNS: Final[dict[str, str]] = {
     "trace_id": "VARCHAR",
     "span_id": "VARCHAR",
 }
-LONGEST: Final = 1 << 28  # bytes of a line at the most, as `pydatatracker.io` has it
-_USUAL: Final = 1 << 24  # DuckDB makes a buffer of twice that a thread: room for the longest takes three times as long
-_WIDE: Final = 1 << 23  # bytes of a line from which on memory is as that line needs it
-_EMPTY: Final = ("actor", "pointer", "method", "type", "root", "uuid")  # left out of a line where they say nothing
+LONGEST: Final = 1 << 28  # bytes of the longest line, as in `pydatatracker.io`
+_USUAL: Final = 1 << 24  # bytes; DuckDB makes a buffer of twice that per thread, so LONGEST costs three times the time
+_WIDE: Final = 1 << 23  # bytes of a line above which the memory is not limited
+_EMPTY: Final = ("actor", "pointer", "method", "type", "root", "uuid")  # compact lines leave them out when empty
 
 
 def connect(sources: Iterable[str | os.PathLike[str]], database: str = ":memory:", *, longest: int = _USUAL) -> Any:
-    """Return a DuckDB connection with the view ``changes`` over logs: JSONL (also .gz, .zst), Parquet, globs, s3://.
+    """Return a DuckDB connection with a view ``changes`` over logs.
 
-    Nothing is read before it is asked for, but that buckets are listed. Lines that cannot be read are passed over;
-    ``pydatatracker verify`` names them. Beside the names of a line there is ``time``, a TIMESTAMP in UTC. ``s3://``
-    is read through obstore (extra ``s3``), with the variables that AWS clients know: ``AWS_ENDPOINT_URL``,
-    ``AWS_REGION``, ``AWS_ACCESS_KEY_ID`` ... A line longer than ``longest`` bytes is a duckdb.Error when it is met.
+    Logs are read when they are queried; only buckets are listed before. Lines that cannot be read are skipped;
+    ``pydatatracker verify`` reports them. In addition to the keys of a line there is ``time``, a TIMESTAMP in UTC.
 
-    Raises ImportError without a package, OSError for a bucket that cannot be read, duckdb.Error for what is not there.
+    :param sources: JSONL (also .gz, .zst) or Parquet: paths, globs or ``s3://`` addresses. The latter are read through
+        obstore (extra ``s3``), with the environment variables of AWS clients: ``AWS_ENDPOINT_URL``, ``AWS_REGION``,
+        ``AWS_ACCESS_KEY_ID`` ...
+    :param database: the DuckDB file in which the view is created.
+    :param longest: bytes of the longest line; a longer one is a duckdb.Error when it is read.
+    :raises ImportError: a package is not installed.
+    :raises OSError: a bucket cannot be read. duckdb.Error: a file does not exist.
     """
     try:
         import duckdb
@@ -74,7 +78,7 @@ def connect(sources: Iterable[str | os.PathLike[str]], database: str = ":memory:
         raise ImportError('queries need duckdb: pip install "pydatatracker[query]"') from None
     names = [os.fspath(source) for source in sources]
     if not names:
-        raise ValueError("connect() needs a log at least")
+        raise ValueError("connect() needs at least one log")
     connection = duckdb.connect(database)
     try:
         if any(name.startswith("s3://") for name in names):
@@ -97,7 +101,7 @@ def _in_buckets(connection: Any, names: list[str]) -> list[str]:
     for name in names:
         matches = [f"s3://{each}" for each in buckets.glob(name)] if name.startswith("s3://") else [name]
         if not matches:
-            raise FileNotFoundError(f"{name}: there is no such object")
+            raise FileNotFoundError(f"{name}: no such object")
         found += matches
     return found
 
@@ -123,14 +127,20 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
 
 
 class StillRunning(KeyboardInterrupt):
-    """Ctrl-C was pressed, and the query has not stopped: it waits for a disk, or for a bucket."""
+    """Ctrl-C was pressed, but the query has not stopped.
+
+    It waits for a disk, or for a bucket.
+    """
 
 
 def patiently(connection: Any, work: Callable[[], T]) -> T:
-    """Return work(), done in a thread: Ctrl-C, which DuckDB alone may not hear, stops what connection does.
+    """Return work(), which runs in a thread so that Ctrl-C stops a query.
 
-    ``connection`` is None where there is none yet. Raises KeyboardInterrupt when the query has stopped, StillRunning
-    if it has not in two seconds.
+    DuckDB itself may not notice Ctrl-C.
+
+    :param connection: is interrupted; None if there is none yet.
+    :raises KeyboardInterrupt: Ctrl-C was pressed, and the query has stopped.
+    :raises StillRunning: it has not stopped within two seconds.
     """
     answer: list[T] = []
     error: list[BaseException] = []
@@ -143,10 +153,10 @@ def patiently(connection: Any, work: Callable[[], T]) -> T:
         finally:
             done.set()
 
-    done = threading.Event()  # a join that is interrupted believes, before Python 3.13, that the thread has ended
+    done = threading.Event()  # before Python 3.13 an interrupted join believes that the thread has ended
     threading.Thread(target=run, daemon=True).start()
     try:
-        while not done.wait(0.5):  # Windows hears Ctrl-C only between two waits
+        while not done.wait(0.5):  # Windows notices Ctrl-C only between two waits
             pass
     except KeyboardInterrupt:
         if connection is not None:
@@ -160,10 +170,12 @@ def patiently(connection: Any, work: Callable[[], T]) -> T:
 
 
 def write_parquet(lines: bytes | Iterable[bytes], path: str | os.PathLike[str]) -> None:
-    """Write JSON lines, one text or each with its newline, as a Parquet file (zstd) with the columns of the table.
+    """Write JSON lines as a Parquet file with the columns of the table.
 
-    The rows keep their order. O(lines) in time; memory: a quarter of a gigabyte at the most, whatever the number of
-    lines. Raises ImportError without duckdb.
+    The rows keep their order; the file is compressed with zstd. O(lines) in time; memory: at most a quarter of a
+    gigabyte, for any number of lines. Raises ImportError without duckdb.
+
+    :param lines: the bytes of all lines, or an iterable of lines with their newlines.
     """
     import tempfile
 
@@ -176,7 +188,7 @@ def write_parquet(lines: bytes | Iterable[bytes], path: str | os.PathLike[str]) 
                 longest = max(longest, len(line))
                 count += 1
             size = file.tell()
-        rows = min(122_880, max(2048, (32 << 20) * max(count, 1) // max(size, 1)))  # a group of rows is held as a whole
+        rows = min(122_880, max(2048, (32 << 20) * max(count, 1) // max(size, 1)))  # a group of rows is held in memory
         with connect([source], longest=max(longest, 1 << 20)) as connection:
             connection.execute(f"SET temp_directory = {_text(folder)}")
             connection.execute(f"SET threads = {2 if longest < _WIDE else 1}")
@@ -190,5 +202,5 @@ PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd)"
 
 
 def _text(text: str) -> str:
-    # as SQL has it
+    # as a literal of SQL
     return "'" + text.replace("'", "''") + "'"

@@ -147,12 +147,12 @@ def test_a_large_object_is_read_by_several_threads(bucket: Bucket, moto: dict[st
 @pytest.mark.parametrize(
     ("source", "more", "said"),
     [
-        ("s3://nothere/*.jsonl.gz", {}, "s3://nothere: there is no such bucket"),
-        ("s3://nothere/x.jsonl", {}, "s3://nothere/x.jsonl: there is no such object"),
-        ("s3://audit/nothere/**", {}, "s3://audit/nothere/**: there is no such object"),
-        ("s3://audit/nothere.jsonl", {}, "s3://audit/nothere.jsonl: there is no such object"),
-        ("s3:///x.jsonl", {}, "s3:///x.jsonl: there is no bucket in this name"),
-        ("s3://audit/**", {"AWS_ENDPOINT_URL": "nonsense"}, "AWS_ENDPOINT_URL is 'nonsense', which is no address: http:// or https://"),
+        ("s3://nothere/*.jsonl.gz", {}, "s3://nothere: no such bucket"),
+        ("s3://nothere/x.jsonl", {}, "s3://nothere/x.jsonl: no such object"),
+        ("s3://audit/nothere/**", {}, "s3://audit/nothere/**: no such object"),
+        ("s3://audit/nothere.jsonl", {}, "s3://audit/nothere.jsonl: no such object"),
+        ("s3:///x.jsonl", {}, "s3:///x.jsonl: the address has no bucket; write s3://BUCKET/KEY"),
+        ("s3://audit/**", {"AWS_ENDPOINT_URL": "nonsense"}, "AWS_ENDPOINT_URL is 'nonsense'; it must begin with http:// or https://"),
         ("s3://audit/**", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://audit: no answer from http://127.0.0.1:9"),
         ("s3://audit/x.jsonl", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://audit/x.jsonl: no answer from http://127.0.0.1:9"),
     ],
@@ -174,7 +174,7 @@ def test_a_wrong_key(rclone: dict[str, str], source: str, name: str) -> None:
     """Says which variables are looked at, and no secret."""
     done = run("query", SQL, source, cwd=pathlib.Path(os.sep), **{**rclone, name: "WRONGWRONGWRONG"})
     assert (2, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
-    assert f"{source.removesuffix('/**')}: access denied; are AWS_ACCESS_KEY_ID, " in done.stderr
+    assert f"{source.removesuffix('/**')}: access denied; check AWS_ACCESS_KEY_ID, " in done.stderr
     assert "WRONG" not in done.stderr
     assert "TEST" not in done.stderr
 
@@ -192,7 +192,7 @@ def test_an_object_that_goes_while_it_is_asked(bucket: Bucket, moto: dict[str, s
             patch.setenv(name, value)
         with connect(["s3://audit/gone/*"]) as connection:
             store.delete("gone/x.jsonl")
-            with pytest.raises(duckdb.Error, match="s3://audit/gone/x.jsonl: there is no such object"):
+            with pytest.raises(duckdb.Error, match="s3://audit/gone/x.jsonl: no such object"):
                 connection.execute(SQL).fetchall()
 
 

@@ -176,9 +176,9 @@ def test_a_filtered_observer_keeps_what_it_was_made_of() -> None:
 
 def test_a_filter_that_can_never_fit_is_an_error() -> None:
     """An action that there is not, `copy` of 0.1.0 among them, and an observer that cannot be called."""
-    with pytest.raises(ValueError, match="unknown action 'copy'; there are init, add"):
+    with pytest.raises(ValueError, match="unknown action 'copy'; the actions are init, add"):
         FilteredObserver(print, actions={"copy"})
-    with pytest.raises(TypeError, match="cannot be called"):
+    with pytest.raises(TypeError, match="must be callable"):
         FilteredObserver(3)  # type: ignore[arg-type]
 
 
@@ -213,7 +213,7 @@ def test_the_observer_of_a_filter_may_stand_beside_its_options(tmp_path: pathlib
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"observer": {"type": "telemetry"}, "options": {"observer": {"type": "telemetry"}}}, "is there twice"),
+        ({"observer": {"type": "telemetry"}, "options": {"observer": {"type": "telemetry"}}}, "is given twice"),
         ({"observer": {"type": "htp"}}, "entry 1 (filtered), observer (htp): unknown type"),
         ({"observer": {"type": "telemetry"}, "filter": 1}, "unknown field 'filter'"),
         ({"observer": {"type": "telemetry"}, "options": {"locations": [1.5]}}, "options.locations: "),
