@@ -154,14 +154,18 @@ def _glob(text: str) -> str:
     return text
 
 
+_GLOB: Final = Parsed("glob", _glob)
+_SEQS: Final = Parsed("range", _seqs)
+_REGEX: Final = Parsed("regex", re.compile)
+
 _OPTIONS: Final = (
-    click.option("--path", multiple=True, metavar="GLOB", type=Parsed("glob", _glob), help="Such as '/cfg/**'."),
-    click.option("--actor", multiple=True, metavar="NAME", help="Who made the change."),
+    click.option("--path", multiple=True, metavar="GLOB", type=_GLOB, help="Changes at a path, such as '/cfg/**'."),
+    click.option("--actor", multiple=True, metavar="NAME", help="Changes by an actor."),
     click.option("--action", multiple=True, metavar="ACTION", help="add, update, remove, init, lock, unlock or gap."),
-    click.option("--since", metavar="TIME", type=MOMENT, help="A time: -3h, today, or 2026-11-24T15:30."),
-    click.option("--until", metavar="TIME", type=MOMENT, help="A time, as for --since."),
-    click.option("--seq", metavar="A..B", type=Parsed("range", _seqs), default="0..", help="Numbers of changes."),
-    click.option("--grep", metavar="REGEX", type=Parsed("regex", re.compile), help="Lines whose JSON matches."),
+    click.option("--since", metavar="TIME", type=MOMENT, help="From this time: -3h, today, 2026-11-24T15:30."),
+    click.option("--until", metavar="TIME", type=MOMENT, help="Up to this time."),
+    click.option("--seq", metavar="A..B", type=_SEQS, default="0..", help="Changes by number."),
+    click.option("--grep", metavar="REGEX", type=_REGEX, help="Lines whose JSON matches."),
     click.option("--transaction", multiple=True, metavar="ID", help="Changes of a transaction."),
 )  # fmt: skip
 

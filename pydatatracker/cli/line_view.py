@@ -210,7 +210,7 @@ class LineView:
         return known + path_of(line)
 
     def _fitted(self, sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
-        found = [1, 0, 6, 6]  # wide enough for every action
+        found = [1, 0, 6, 6]  # 6: no action is cut
         for line in sample:
             if not line.is_gap:
                 texts = (str(line.seq or ""), clean(line.actor), clean(line.action), self._labelled(line))

@@ -28,7 +28,7 @@ _FORMATS: Final = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-
 )
 @FILES
 @click.option("--to", "form", type=click.Choice(_FORMATS), required=True, metavar="FORM", help="See above.")
-@click.option("-o", "--output", metavar="FILE", help="By default standard output.")
+@click.option("-o", "--output", metavar="FILE", help="The file to write; by default standard output.")
 @filter_options
 def convert_command(files: tuple[str, ...], form: str, output: str | None, wanted: Filter) -> None:
     """Write logs in another format.
@@ -72,7 +72,14 @@ def convert_command(files: tuple[str, ...], form: str, output: str | None, wante
 @click.argument("sql", metavar="SQL")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @filter_options
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="Format of the output.",
+)
 def query_command(sql: str, files: tuple[str, ...], wanted: Filter, form: str) -> None:
     """Query logs in SQL with DuckDB (extra query); the table is changes.
 

@@ -29,7 +29,7 @@ __all__ = ["report_command", "view_command"]
     metavar="FILE",
     default="report.html",
     show_default=True,
-    help="Overwritten; - for standard output.",
+    help="The file to write; - for standard output.",
 )
 def report_command(files: tuple[str, ...], wanted: Filter, output: str) -> None:
     """Write one HTML file that shows a log.
@@ -73,7 +73,9 @@ def _title(name: str) -> str:
 @cli.command("view", example=f"{PROGRAM} view changes.jsonl --open")
 @click.argument("file", metavar="LOG")
 @filter_options
-@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="By default any free port.")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="The port; by default any free one."
+)
 @click.option("--open", "opening", is_flag=True, help="Open the page in a browser.")
 def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
     """Serve the page of `report` on 127.0.0.1, and follow the log.

@@ -27,7 +27,7 @@ __all__ = ["demo_command", "run_command"]
 )
 @click.option("--stack", is_flag=True, help="Record the calls that led to each change (25 frames).")
 @click.option("--snapshots", is_flag=True, help="Record the data before and after each change, as text.")
-@click.option("-m", "module", is_flag=True, help="Run a module, as python -m does.")
+@click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
 @click.argument("program", metavar="SCRIPT")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: str, arguments: tuple[str, ...]) -> None:

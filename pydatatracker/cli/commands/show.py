@@ -27,9 +27,9 @@ __all__ = ["show_command", "stats_command", "verify_command"]
 @filter_options
 @click.option("--json", "as_json", is_flag=True, help="Print the readable lines of the log themselves.")
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
-@click.option("--tail", metavar="N", type=click.IntRange(0), help="Only the last N.")
-@click.option("-f", "--follow", "following", is_flag=True, help="Wait for new lines; for one file.")
-@click.option("--pager/--no-pager", default=None, help="By default if the output exceeds the screen.")
+@click.option("--tail", metavar="N", type=click.IntRange(0), help="Only the last N lines.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Wait for new lines of a single file.")
+@click.option("--pager/--no-pager", default=None, help="Use a pager; by default if the output exceeds the screen.")
 def show_command(
     files: tuple[str, ...],
     wanted: Filter,

@@ -27,7 +27,7 @@ _SPAN: Final = click.argument("span", metavar="A..B", type=SPAN)
 @click.argument("when", metavar="N|TIME", type=POINT)
 @ROOT
 @filter_options
-@click.option("--compact", is_flag=True, help="Print it on one line.")
+@click.option("--compact", is_flag=True, help="Print the JSON on one line.")
 def at_command(file: str, when: Point, root: str | None, wanted: Filter, compact: bool) -> None:
     """Print the data as it was just after change N, or at a time, as JSON.
 
@@ -57,7 +57,12 @@ def at_command(file: str, when: Point, root: str | None, wanted: Filter, compact
 @ROOT
 @filter_options
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json-patch", "merge-patch"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json-patch", "merge-patch"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
 )
 def diff_command(file: str, span: tuple[Point, Point], root: str | None, wanted: Filter, form: str) -> None:
     """Compare the data after change A with that after change B.
@@ -135,7 +140,14 @@ def patch_command(file: str, span: tuple[Point, Point], root: str | None, wanted
 @LOG
 @ROOT
 @filter_options
-@click.option("--format", "form", type=click.Choice(["json-patch", "python"]), default="json-patch", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json-patch", "python"]),
+    default="json-patch",
+    show_default=True,
+    help="Format of the output.",
+)
 def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None:
     """Print a patch that undoes the changes that the filters select.
 
