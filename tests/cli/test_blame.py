@@ -1,4 +1,4 @@
-"""``blame`` and ``history``: a log gives what its container would have given."""
+"""``blame`` and ``history`` of a log give what its container would give."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["say", "two"]  # the fixtures
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
 def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> None:
-    """Every place has the same last change, and the same history, as the live container says."""
+    """Blame and history of every path are those of the live container."""
     path = fresh()
     x = by_three(path, steps)
     with Logs([path], fail) as logs, Roots(logs, fail) as roots:
@@ -32,7 +32,10 @@ def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> No
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
-    """Of any session, also with containers that move and keys that are tuples: ``blame --all`` keeps no other change."""
+    """``blame --all`` from the last changes alone equals blame from all.
+
+    Also with containers that move, and keys that are tuples.
+    """
     path = fresh()
     logged(steps, path)
     with Logs([path], fail) as logs, Roots(logs, fail) as roots:
@@ -45,7 +48,10 @@ def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
 
 
 def test_history_and_blame_of_one_place(two: pathlib.Path, say: Run) -> None:
-    """All changes of it, oldest first, as lines or as JSON; a place that nobody changed is no error."""
+    """History of a path has all its changes, oldest first, as text or JSON.
+
+    A path that nobody changed is not an error.
+    """
     status, out, _ = say("history", two, "/x", "--root", "#1", "--json")
     assert (0, ["ann", None]) == (status, [json.loads(line).get("actor") or None for line in out.splitlines()])
     assert "5" in say("blame", two, "/x", "--root", "#1")[1]

@@ -1,4 +1,4 @@
-"""``convert --to chrome-trace``: by its structure, and as Perfetto's own trace processor reads it."""
+"""``convert --to chrome-trace``: its structure, and in Perfetto."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def traced(folder: pathlib.Path) -> bytes:
 
 
 def test_the_structure_is_that_of_the_trace_event_format(tmp_path: pathlib.Path) -> None:
-    """Every event has what its phase needs; each process and each track is named once, before it is used."""
+    """Every event has what its phase needs.
+
+    Each process and track is named once, before it is used.
+    """
     named: dict[Any, str] = {}
     for event in json.loads(traced(tmp_path))["traceEvents"]:
         assert {"name", "ph", "pid", "tid"} <= set(event)
@@ -63,7 +66,10 @@ def test_the_structure_is_that_of_the_trace_event_format(tmp_path: pathlib.Path)
 
 
 def test_perfetto_reads_it(tmp_path: pathlib.Path, browser: Browser) -> None:
-    """No error is counted; every change stands in its process, on its actor's track, at its time."""
+    """Perfetto reads every change in its process, track and time.
+
+    It counts no error.
+    """
     with Perfetto(browser, traced(tmp_path)) as perfetto:
         wrong = perfetto.ask("select name, value from stats where severity in ('error', 'data_loss') and value > 0")
         assert [] == wrong
@@ -98,7 +104,7 @@ def test_perfetto_reads_it(tmp_path: pathlib.Path, browser: Browser) -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_small_traces(tmp_path: pathlib.Path, count: int) -> None:
-    """Also a log without a change makes a trace that can be read."""
+    """A log without a change makes a valid trace, too."""
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], pid=None) * count)
     assert 0 == main(["convert", str(tmp_path / "log.jsonl"), "--to", "chrome-trace", "-o", str(tmp_path / "t.json")])
     assert 3 * count == len(json.loads((tmp_path / "t.json").read_bytes())["traceEvents"])

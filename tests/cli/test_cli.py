@@ -1,4 +1,4 @@
-"""The command line as a whole: help, wrong usage, the missing extra, the demonstration, the example."""
+"""The command line as a whole: help, usage, extras, demo, example."""
 
 import json
 import os
@@ -37,7 +37,7 @@ sys.meta_path.insert(0, Blocker)
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_has_an_example(tmp_path: Path, command: str, option: str) -> None:
-    """Of every command, the last thing in its help."""
+    """The help of every command ends with an example."""
     done = run(*command.split(), option, cwd=tmp_path)
     assert (0, "") == (done.returncode, done.stderr)
     assert done.stdout.startswith(f"Usage: pydatatracker {command or '[OPTIONS]'}")
@@ -46,7 +46,7 @@ def test_help_has_an_example(tmp_path: Path, command: str, option: str) -> None:
 
 
 def test_the_help_names_every_command(tmp_path: Path) -> None:
-    """And nothing that is not there: the help is written down, the commands are defined, and both are the same."""
+    """The written help has exactly the commands and options that exist."""
     text = run("--help", cwd=tmp_path).stdout
     assert COMMANDS == sorted(re.findall(r"^  ([a-z][a-z-]+)  ", text, re.MULTILINE))
     folder = Path(pydatatracker.cli.__file__).parent
@@ -57,7 +57,7 @@ def test_the_help_names_every_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
-    """No line of any help is wider than the terminal, down to 60 columns, but for the example."""
+    """No line of help but the example is wider than the terminal, from 60."""
     for command in ("", *COMMANDS):
         status, shown = run_in_terminal(*command.split(), "--help", cwd=tmp_path, columns=columns)
         assert status == 0
@@ -78,7 +78,7 @@ def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     ],
 )
 def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
-    """Exit status 2, what is wrong and where help is on standard error, nothing on standard output."""
+    """Wrong usage is exit status 2, with the error and a hint on stderr."""
     done = run(*args, cwd=tmp_path)
     assert (2, "") == (done.returncode, done.stdout)
     assert done.stderr.startswith("Usage: pydatatracker")
@@ -88,7 +88,7 @@ def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("args", [(), ("show", "--help"), ("demo",), ("show", "x.jsonl"), ("run", "x.py")])
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, args: tuple[str, ...]) -> None:
-    """Where click is not installed: what to install, and exit status 2."""
+    """Without click the command says what to install, with exit status 2."""
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = run(*args, cwd=tmp_path, PYTHONPATH=path)
@@ -97,7 +97,7 @@ def test_a_missing_extra_is_one_sentence(tmp_path: Path, args: tuple[str, ...]) 
 
 
 def test_the_library_needs_no_extra(tmp_path: Path) -> None:
-    """Neither the package nor the entry point nor a log of the process imports click."""
+    """The package, entry point and process log do not import click."""
     program = (
         "import sys, pydatatracker.cli, pydatatracker.io;"
         "pydatatracker.TrackedDict()[1] = 2; print('click' in sys.modules)"
@@ -107,7 +107,7 @@ def test_the_library_needs_no_extra(tmp_path: Path) -> None:
 
 
 def test_help_imports_little(tmp_path: Path) -> None:
-    """``--help`` imports its own few modules, not the core, no click, and nothing of the heavy ones of Python."""
+    """``--help`` imports its own modules, not the core or click."""
     program = (
         "import sys; before = set(sys.modules); import pydatatracker.cli; pydatatracker.cli.main(['--help']);"
         "print(*sorted(set(sys.modules) - before))"
@@ -119,18 +119,21 @@ def test_help_imports_little(tmp_path: Path) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    """The version of the package."""
+    """``--version`` prints the version of the package."""
     assert f"pydatatracker {pydatatracker.__version__}\n" == run("--version", cwd=tmp_path).stdout
 
 
 def test_schema(tmp_path: Path) -> None:
-    """It prints the schema that is part of the package, as JSON."""
+    """``schema`` prints the schema of the package, as JSON."""
     done = run("schema", cwd=tmp_path)
     assert (0, schema()) == (done.returncode, json.loads(done.stdout))
 
 
 def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
-    """``python -m pydatatracker``, ``scripts/cli.py`` and the console script have the same commands."""
+    """All three ways to start the command line have the same commands.
+
+    ``python -m pydatatracker``, ``scripts/cli.py`` and the console script.
+    """
     expected = run("--help", cwd=tmp_path).stdout
     assert expected == run(ROOT / "scripts" / "cli.py", "--help", cwd=tmp_path, python=()).stdout
     script = Path(sys.executable).with_name("pydatatracker")
@@ -140,14 +143,14 @@ def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
 
 
 def test_the_shell_completes(tmp_path: Path) -> None:
-    """click's own completion knows the commands."""
+    """click's completion knows the commands."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
     assert ["plain,schema", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) -> None:
-    """The shell itself takes it, where there is one."""
+    """The shell accepts its completion script, where it is installed."""
     script = tmp_path / "script"
     script.write_text(run("completion", shell, cwd=tmp_path).stdout)
     assert "_PYDATATRACKER_COMPLETE" in script.read_text()
@@ -156,7 +159,7 @@ def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) 
 
 
 def test_bash_completes(tmp_path: Path) -> None:
-    """A real bash that has loaded the script knows commands, their options and the choices of an option."""
+    """bash completes commands, their options and choices."""
     if not shutil.which("bash"):
         pytest.skip("there is no bash here")
     starter = tmp_path / "pydatatracker"
@@ -180,7 +183,10 @@ def test_bash_completes(tmp_path: Path) -> None:
 
 
 def test_the_demonstration_traces_an_error_to_its_line(tmp_path: Path) -> None:
-    """Three actors, the error, the line that caused it, the log, and a next command that works."""
+    """The demo shows three actors, an error, and the line that caused it.
+
+    The next command that it names works.
+    """
     done = run("demo", cwd=tmp_path, TMPDIR=str(tmp_path))
     assert (0, "") == (done.returncode, done.stderr)
     assert "The checkout failed: TypeError: " in done.stdout
@@ -198,7 +204,7 @@ def test_the_demonstration_traces_an_error_to_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_the_demonstration_in_a_terminal(tmp_path: Path, columns: int) -> None:
-    """In colour, its log as wide as the terminal."""
+    """In a terminal the demo is in colour and as wide as the terminal."""
     status, shown = run_in_terminal("demo", cwd=tmp_path, columns=columns, TMPDIR=str(tmp_path))
     assert status == 0
     assert "\x1b[1m$ pydatatracker run --stack" in shown
@@ -207,7 +213,7 @@ def test_the_demonstration_in_a_terminal(tmp_path: Path, columns: int) -> None:
 
 
 def test_the_example_on_a_document_of_its_own(tmp_path: Path) -> None:
-    """Without a file it makes one of this installation, changes it, and the log begins with the whole of it."""
+    """The example without a file makes one, changes it and logs it."""
     done = run("run", ROOT / "examples" / "inventory.py", cwd=tmp_path)
     assert 0 == done.returncode, done.stderr
     lines = list(read_changes(tmp_path / "changes.jsonl", strict=True))
@@ -217,7 +223,7 @@ def test_the_example_on_a_document_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_example_on_any_json_file(tmp_path: Path) -> None:
-    """Any JSON document can be named; what is none is said in a sentence."""
+    """The example accepts any JSON document, and refuses other files."""
     (tmp_path / "my.json").write_text('[{"b": null, "words": ["y", "x"], "deep": {"e": {}}}, 3]')
     done = run("run", ROOT / "examples" / "inventory.py", "my.json", cwd=tmp_path)
     assert 0 == done.returncode, done.stderr
@@ -237,7 +243,7 @@ def test_the_example_on_any_json_file(tmp_path: Path) -> None:
 
 
 def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
-    """PYDATATRACKER_LOG in the environment of ``show`` makes no file and changes nothing."""
+    """``show`` ignores PYDATATRACKER_LOG in its environment."""
     (tmp_path / "x.jsonl").write_bytes(change(pointer="/a", path=["a"], after=1))
     done = run("show", "x.jsonl", cwd=tmp_path, PYDATATRACKER_LOG="y.jsonl")
     assert (0, ["x.jsonl"]) == (done.returncode, [path.name for path in tmp_path.iterdir()])
@@ -256,7 +262,7 @@ def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
     ids=lambda args: " ".join(args)[:40],
 )
 def test_what_cannot_be_is_a_sentence(log: pathlib.Path, args: tuple[str, ...]) -> None:
-    """Exit status 2, no traceback."""
+    """Impossible arguments are exit status 2, without a traceback."""
     (log.parent / "log.gz").write_bytes(b"\x1f\x8b\x08\x00")
     done = run(*(log if each == "LOG" else each for each in args), cwd=log.parent)
     assert (2, "") == (done.returncode, done.stdout)
@@ -265,7 +271,7 @@ def test_what_cannot_be_is_a_sentence(log: pathlib.Path, args: tuple[str, ...]) 
 
 @pytest.mark.parametrize("package", ["jsonpatch", "zstandard"])
 def test_a_missing_package_is_a_sentence(log: pathlib.Path, package: str) -> None:
-    """Exit status 2, and what to install: the log is not to blame."""
+    """A missing package is exit status 2, with what to install."""
     if package == "zstandard":
         if sys.version_info >= (3, 14):
             pytest.skip("Python's own zstd")

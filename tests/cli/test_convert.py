@@ -1,4 +1,4 @@
-"""``convert`` and ``query``: the same changes in other forms, read back by those who read them."""
+"""``convert``: the same changes in other formats, read by their readers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 
 
 def logged(fields: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-    """Write lines to a file; (path, the lines)."""
+    """Write lines to a file; return its path and the lines."""
     path = os.path.join(tempfile.mkdtemp(), "it's a log.jsonl")
     raws = [change(**{**each, "seq": n + 1}) for n, each in enumerate(fields)]
     with open(path, "wb") as file:
@@ -48,7 +48,7 @@ LINES = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(LINES)
 def test_the_table_says_what_the_lines_say(fields: list[dict[str, Any]]) -> None:
-    """By SQL over JSONL, and over the Parquet made of it."""
+    """SQL over JSONL and over Parquet gives what the lines have."""
     path, lines = logged(fields)
     parquet = path + ".parquet"
     with open(path, "rb") as file:
@@ -66,7 +66,7 @@ def test_the_table_says_what_the_lines_say(fields: list[dict[str, Any]]) -> None
 @settings(max_examples=60, deadline=None)
 @given(LINES)
 def test_csv_is_read_back(fields: list[dict[str, Any]]) -> None:
-    """By Python's own reader; nothing in it is a formula to a spreadsheet."""
+    """Python's csv module reads the CSV back; no cell is a formula."""
     path, lines = logged(fields)
     target = path + ".csv"
     assert 0 == main(["convert", path, "--to", "csv", "-o", target])
@@ -81,7 +81,7 @@ def test_csv_is_read_back(fields: list[dict[str, Any]]) -> None:
 
 
 def test_sqlite_parquet_and_formats(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each form holds every change that the filter lets through, gap lines left out."""
+    """Each format has every change that the filter selects, without gaps."""
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(
@@ -107,7 +107,7 @@ def test_sqlite_parquet_and_formats(tmp_path: pathlib.Path, capfd: pytest.Captur
 
 
 def test_cloudevents_are_read_by_their_sdk(tmp_path: pathlib.Path) -> None:
-    """Each line of a session of its own is a CloudEvent 1.0 to the SDK, with an id of its own."""
+    """The CloudEvents SDK reads each line as an event with its own id."""
     pytest.importorskip("cloudevents.core", reason="the SDK of CloudEvents is not installed")
     from cloudevents.core.formats.json import JSONFormat
     from cloudevents.core.v1.event import CloudEvent
@@ -138,7 +138,7 @@ def test_cloudevents_are_read_by_their_sdk(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_chrome_trace(tmp_path: pathlib.Path) -> None:
-    """Valid JSON in Chrome's format: instant events in microseconds, a named track for each actor."""
+    """A Chrome trace has instant events in microseconds, a track per actor."""
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(

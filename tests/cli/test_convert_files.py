@@ -1,4 +1,7 @@
-"""What ``convert`` and ``query`` leave behind: whole files or none, memory that does not grow, an end to Ctrl-C."""
+"""The files that ``convert`` writes: whole or not at all.
+
+With flat memory, and with Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def form_is_there(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_log_itself_is_not_written_over(tmp_path: pathlib.Path, form: str) -> None:
-    """By its name, by a link or by a second name: status 2, a sentence, and the log is as it was."""
+    """The log itself is refused as the target, under any name or link."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(3))
@@ -48,7 +51,10 @@ def test_the_log_itself_is_not_written_over(tmp_path: pathlib.Path, form: str) -
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: str) -> None:
-    """Nothing else is left in the folder; a folder that is not there is named, not made; permissions of the old file stay."""
+    """A file is replaced only when all is written.
+
+    Nothing else is left in the folder; a missing folder is named, not made; the old file's permissions stay.
+    """
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(3))
@@ -72,7 +78,7 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: st
 @POSIX
 @pytest.mark.parametrize("form", FORMS)
 def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
-    """Status 130, the file that was there is as it was, and no other is left."""
+    """Ctrl-C leaves the old file as it was, with status 130."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(20_000) * 20)
@@ -88,7 +94,10 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
 
 @POSIX
 def test_what_cannot_be_replaced_is_written_to(tmp_path: pathlib.Path) -> None:
-    """A link stays a link, a device gets the text; a file that may not be written is refused."""
+    """A link stays a link, and a device gets the text.
+
+    A file without write permission is refused.
+    """
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(2))
     (tmp_path / "real").write_bytes(b"old")
@@ -110,7 +119,10 @@ def test_what_cannot_be_replaced_is_written_to(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_database_gets_the_changes_added(tmp_path: pathlib.Path) -> None:
-    """Tables of others stay; what is there twice is there once; what has another table of that name is refused."""
+    """Changes are added to a database, once each.
+
+    Other tables stay; a database with another table of that name is refused.
+    """
     (tmp_path / "log.jsonl").write_bytes(lines(3))
     (tmp_path / "more.jsonl").write_bytes(lines(5))
     with sqlite3.connect(tmp_path / "app.db") as app:
@@ -143,7 +155,7 @@ JSON = st.recursive(
 @given(st.lists(st.fixed_dictionaries({}, optional={"actor": JSON, "before": JSON, "after": JSON, "seq": JSON,
     "transaction": JSON, "changes": JSON, "path": JSON, "pid": JSON, "time_ns": JSON, "stack": JSON}), max_size=4))  # fmt: skip
 def test_no_line_stops_a_conversion(tmp_path_factory: pytest.TempPathFactory, fields: list[dict[str, object]]) -> None:
-    """Whatever stands in a line, each form is written: status 0, or 1 where a change could not be said in it."""
+    """Any line is converted to any format: status 0, or 1 where it cannot be."""
     folder = tmp_path_factory.mktemp("any")
     (folder / "log.jsonl").write_bytes(b"".join(change(**{"uuid": f"u{n}", **each}) for n, each in enumerate(fields)))
     for form in FORMS:
@@ -163,7 +175,7 @@ def test_no_line_stops_a_conversion(tmp_path_factory: pytest.TempPathFactory, fi
 def test_rows_are_those_of_the_exporter(
     tmp_path_factory: pytest.TempPathFactory, fields: list[dict[str, object]]
 ) -> None:
-    """The table that ``convert`` writes is the one that SqliteExporter would have written."""
+    """``convert`` writes the table that SqliteExporter would write."""
     from pydatatracker.exporters.sink import Item
 
     folder = tmp_path_factory.mktemp("rows")
@@ -189,7 +201,7 @@ def test_rows_are_those_of_the_exporter(
 
 
 def test_a_terminal_gets_nothing_but_letters(tmp_path: pathlib.Path) -> None:
-    """Also of the forms that programs read: escape sequences in a log are spelled out."""
+    """Every format escapes control characters for a terminal."""
     from command import run_in_terminal
 
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
@@ -205,13 +217,13 @@ def test_a_terminal_gets_nothing_but_letters(tmp_path: pathlib.Path) -> None:
         assert {letter for letter in shown if not letter.isprintable()} <= {"\n"}, args
 
 
-# ---- long queries
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")
 @pytest.mark.parametrize("form", [*FORMS, "query"])
 def test_memory_does_not_grow_with_the_log(tmp_path: pathlib.Path, form: str) -> None:
-    """A log of 120 MB: 60 MB for what is text, 300 MB where DuckDB works."""
+    """Memory is bounded for a log of 120 MB.
+
+    By 60 MB for text formats, by 300 MB where DuckDB works.
+    """
     if form == "query":
         pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     form_is_there(form)

@@ -1,4 +1,4 @@
-"""Filters, several files, the end of a file and files that grow; ``stats``."""
+"""Filters, several files, the end of a file, growing files; ``stats``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ GLOBS = st.lists(st.sampled_from([*SEGMENTS, "*", "**", "?", "[ab]"]), min_size=
 
 
 def fits(glob: list[str], path: list[str]) -> bool:
-    """Match segment by segment, as the documentation says it."""
+    """Match segment by segment, as documented."""
     if not glob:
         return not path
     if glob[0] == "**":
@@ -73,7 +73,10 @@ def fits(glob: list[str], path: list[str]) -> bool:
 def test_a_filter_lets_through_what_it_says(
     raw: bytes, globs: list[str], actors: list[str], actions: list[str], first: Any, last: Any, grep: Any
 ) -> None:
-    """All conditions, of several values of one any: against a plain reading of the line."""
+    """Different filters are combined with AND, repeated ones with OR.
+
+    Compared with a plain reading of the line.
+    """
     data = json.loads(raw)
     places = [data["path"], *([*data["path"], key] for key, _, _ in data.get("changes", ()))]
     expected = (
@@ -98,7 +101,7 @@ def test_a_filter_lets_through_what_it_says(
 
 
 def silent(error: object) -> None:
-    """Take a report."""
+    """Ignore a report."""
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,7 +112,7 @@ def silent(error: object) -> None:
     st.booleans(),
 )
 def test_the_tail_is_the_end_of_the_whole(raws: list[bytes], count: int, actors: Any, torn: bool) -> None:
-    """``--tail N`` reads the file from its end and shows what the last N of everything would be."""
+    """``--tail N`` shows the last N lines, reading from the end of the file."""
     import tempfile
 
     data = b"".join(raws)
@@ -135,7 +138,10 @@ def test_the_tail_is_the_end_of_the_whole(raws: list[bytes], count: int, actors:
 
 
 def test_several_logs_are_merged_by_time(tmp_path: pathlib.Path) -> None:
-    """Plain, gzip and zstd; within a file its own order stays, though its clock was set back."""
+    """Several logs, also gzip and zstd, are merged by time.
+
+    A file keeps its own order, even if its clock was set back.
+    """
     zstandard = pytest.importorskip("zstandard", reason="zstd is in the standard library from 3.14 on")
     parts = {"a.jsonl": (1, 4, 7), "b.jsonl.gz": (2, 9, 5), "c.jsonl.zst": (3, 6, 8)}
     for name, times in parts.items():
@@ -155,7 +161,7 @@ def test_several_logs_are_merged_by_time(tmp_path: pathlib.Path) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(LINES, max_size=20), st.sampled_from([{}, {"actor": ["ann"]}, {"path": ["/a/**"]}]))
 def test_stats_count(raws: list[bytes], given: dict[str, Any]) -> None:
-    """The counts are those of a plain count of the lines that are wanted."""
+    """The counts of ``stats`` are those of the selected lines."""
     import tempfile
 
     path = os.path.join(tempfile.mkdtemp(), "log.jsonl")
@@ -176,7 +182,7 @@ def test_stats_count(raws: list[bytes], given: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_stats_in_a_terminal(tmp_path: pathlib.Path, columns: int) -> None:
-    """Bars fill the terminal and no more; a gap is told."""
+    """The bars of ``stats`` fill the terminal; a gap is reported."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(
         b"".join(
@@ -204,7 +210,7 @@ class Following:
         )
 
     def next(self) -> int:
-        """The number of the next line that is shown."""
+        """Return the number of the next line that is shown."""
         assert self.process.stdout is not None
         return int(json.loads(self.process.stdout.readline())["seq"])
 
@@ -227,7 +233,10 @@ def add(path: pathlib.Path, *seqs: int) -> None:
 
 
 def test_follow_goes_on_through_rotation_and_truncation(tmp_path: pathlib.Path) -> None:
-    """A line is shown when it is whole; the rest of a file that was renamed comes before the new one's."""
+    """``--follow`` shows whole lines, through rotation and truncation.
+
+    The rest of a renamed file comes before the lines of the new one.
+    """
     path = tmp_path / "log.jsonl"
     add(path, 1, 2)
     with Following(path) as shown:
@@ -249,7 +258,7 @@ def test_follow_goes_on_through_rotation_and_truncation(tmp_path: pathlib.Path) 
 
 
 def test_follow_from_the_tail_and_with_a_filter(tmp_path: pathlib.Path) -> None:
-    """The last lines that are wanted first, then what comes."""
+    """``--follow`` shows the last selected lines first, then new ones."""
     path = tmp_path / "log.jsonl"
     add(path, 1, 2, 3, 4)
     with Following(path, "--tail", "1", "--seq", "..3") as shown:
@@ -259,7 +268,7 @@ def test_follow_from_the_tail_and_with_a_filter(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_pager_only_where_it_is_needed(tmp_path: pathlib.Path) -> None:
-    """What does not fit the terminal goes through PAGER; what fits, or --no-pager, does not."""
+    """PAGER is used only for what does not fit the terminal."""
     path = tmp_path / "log.jsonl"
     add(path, *range(1, 100))
     pager = tmp_path / "pager.py"
@@ -273,7 +282,7 @@ def test_a_pager_only_where_it_is_needed(tmp_path: pathlib.Path) -> None:
 
 
 def test_details(tmp_path: pathlib.Path) -> None:
-    """``-v`` adds who called, why, and the data before and after; nothing of it reaches a terminal as it is."""
+    """``-v`` adds caller, context, and the data before and after, escaped."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(
         change(
@@ -290,7 +299,7 @@ def test_details(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("text", ["tea", "茶", '"seq": 1', "x y", "-", "/k1", "\ufffd", "é"])
 def test_plain_text_is_found_as_a_pattern_is(tmp_path: pathlib.Path, text: str) -> None:
-    """Text without signs of a regular expression is looked for in the bytes: the same lines, gaps among them."""
+    """Plain text and the same regular expression find the same lines."""
     names = ("tea", "茶", "x y", "a-b", "\ufffd", "é", "none")
     lines = [change(seq=n, pointer=f"/k{n}", path=[f"k{n}"], after=name) for n, name in enumerate(names)]
     lines += [json.dumps(json.loads(line), ensure_ascii=False).encode() + b"\n" for line in lines]
@@ -307,7 +316,10 @@ def test_plain_text_is_found_as_a_pattern_is(tmp_path: pathlib.Path, text: str) 
 
 
 def test_filters_and_the_span_go_together(tmp_path: pathlib.Path, say: Run) -> None:
-    """Each actor's keys alone; the filters of time, number and place too; what cannot be left out is named."""
+    """Filters and a span can be combined.
+
+    A change that a later one depends on is kept, and reported.
+    """
     path = tmp_path / "log.jsonl"
     lines = []
     for n in range(1, 7):

@@ -15,7 +15,7 @@ __all__ = ["log"]  # the fixtures
 
 @pytest.mark.parametrize("args", [("diff", "2..0"), ("patch", "2..1"), ("diff", "now..-3h"), ("show", "--seq", "5..2")])
 def test_a_span_that_runs_backwards_is_said_so(log: pathlib.Path, args: tuple[str, ...]) -> None:
-    """And not answered with nothing."""
+    """A span that runs backwards is refused with a message."""
     command, *rest = args
     done = run(command, log, *rest, cwd=log.parent)
     assert (2, "") == (done.returncode, done.stdout)
@@ -23,7 +23,7 @@ def test_a_span_that_runs_backwards_is_said_so(log: pathlib.Path, args: tuple[st
 
 
 def test_times_with_a_minus_are_arguments(log: pathlib.Path) -> None:
-    """``at LOG -3h`` and ``diff LOG -3h..now``, as the help has them."""
+    """Times such as -3h are accepted as arguments."""
     os.utime(log)
     for args in (("at", "-3h"), ("diff", "-3h..now"), ("patch", "-3h..now", "--inverse"), ("at", "-1.5d")):
         done = run(args[0], log, *args[1:], cwd=log.parent)
@@ -31,7 +31,10 @@ def test_times_with_a_minus_are_arguments(log: pathlib.Path) -> None:
 
 
 def test_times() -> None:
-    """Ago, days by name, ISO; and what is none says how to write one."""
+    """A time may be relative, a day by name, or ISO 8601.
+
+    An invalid time is refused with how to write one.
+    """
     assert abs(moment("-3h") - moment("now") + 3 * 3600 * 10**9) < 10**9
     assert 24 * 3600 - 7200 <= (moment("today") - moment("yesterday")) // 10**9 <= 24 * 3600 + 7200
     assert moment("2026-11-24T12:00:00+01:00") == moment("2026-11-24T11:00:00Z")

@@ -1,4 +1,7 @@
-"""The log of a whole process, by ``run`` or PYDATATRACKER_LOG: it has every change of every root."""
+"""The log of a whole process, by ``run`` or PYDATATRACKER_LOG.
+
+It has every change of every root.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from pydatatracker.io import LogLine, read_changes
 
 
 def replayed(path: Path) -> dict[tuple[int | None, str], Any]:
-    """Return the value of every root, by process and id, from nothing but the log (as process.py says)."""
+    """Return the value of every root, by process and id, from the log alone."""
     lines: dict[tuple[int | None, str], list[LogLine]] = {}
     for line in read_changes(path, strict=True):
         lines.setdefault((line.pid, line.root), []).append(line)
@@ -75,7 +78,7 @@ def _put(target: Any, key: Any, after: Any) -> None:
 
 
 def test_multiprocessing_works(tmp_path: Path) -> None:
-    """A pool that spawns finds the program's functions, and the log has what all of its processes did."""
+    """A pool that spawns works, and the log has all of its processes."""
     write(
         tmp_path,
         """
@@ -149,7 +152,10 @@ FINAL = [
 
 @pytest.mark.parametrize("how", ["run", "environment"])
 def test_the_log_replays_to_the_state_of_every_root(tmp_path: Path, how: str) -> None:
-    """By the command or by PYDATATRACKER_LOG: the log alone gives every root as the program left it."""
+    """The log replays to the state of every root.
+
+    By the command and by PYDATATRACKER_LOG.
+    """
     write(tmp_path, CHANGES)
     if how == "run":
         done = run("run", "--log", "x.jsonl", "program.py", cwd=tmp_path)
@@ -169,7 +175,7 @@ def test_the_log_replays_to_the_state_of_every_root(tmp_path: Path, how: str) ->
 
 
 def test_an_empty_root_needs_no_init_line(tmp_path: Path) -> None:
-    """Its first change is the first line; a root that was filled has its state before that."""
+    """A root that was filled has an init line, an empty one has none."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1\nTrackedDict(b=2)['a'] = 1\nTrackedList([0])")
     run("run", "program.py", cwd=tmp_path)
     lines = [(line.action, line.pointer, line.after) for line in read_changes(tmp_path / "changes.jsonl")]
@@ -177,7 +183,7 @@ def test_an_empty_root_needs_no_init_line(tmp_path: Path) -> None:
 
 
 def test_roots_without_records_are_in_the_log(tmp_path: Path) -> None:
-    """``tracking_max_changes=0`` keeps nothing in memory, and the log replays all the same."""
+    """With ``tracking_max_changes=0`` the log still replays."""
     write(
         tmp_path,
         "from pydatatracker import *\nd = TrackedDict({'a': 1}, tracking_max_changes=0)\n"
@@ -192,7 +198,10 @@ def test_roots_without_records_are_in_the_log(tmp_path: Path) -> None:
     "end", ["1 / 0", "import sys; sys.exit(3)", "import os; os._exit(1)", "os.kill(os.getpid(), 9)"]
 )
 def test_the_log_is_whole_however_the_program_ends(tmp_path: Path, end: str) -> None:
-    """Exception, exit, or killed on the spot: every change that was made is a line."""
+    """The log has every change, however the program ends.
+
+    By an exception, by exit, or killed.
+    """
     write(
         tmp_path,
         "import os\nfrom pydatatracker import *\nd = TrackedDict()\nfor n in range(50):\n    d[n % 5] = n\n" + end,
@@ -204,7 +213,7 @@ def test_the_log_is_whole_however_the_program_ends(tmp_path: Path, end: str) -> 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX")
 def test_forked_children_write_to_the_same_log(tmp_path: Path) -> None:
-    """Parent and child go their ways; each is complete under its own process id."""
+    """After a fork parent and child are complete under their process ids."""
     write(
         tmp_path,
         """
@@ -226,7 +235,7 @@ d["parent"] = 4
 
 
 def test_eight_threads(tmp_path: Path) -> None:
-    """Threads that share a filled list and make roots of their own lose nothing."""
+    """Threads that share a list and make roots of their own lose nothing."""
     write(
         tmp_path,
         """
@@ -258,7 +267,10 @@ print(json.dumps(shared))
 
 
 def test_stack_and_snapshots_are_defaults(tmp_path: Path) -> None:
-    """--stack and --snapshots hold for containers that do not say; the program's own frames only."""
+    """--stack and --snapshots are defaults for containers without options.
+
+    Stacks have the program's own frames only.
+    """
     write(
         tmp_path,
         """
@@ -277,7 +289,7 @@ for data in TrackedDict(), TrackedDict(tracking_capture_stack=False, tracking_ca
 
 
 def test_the_log_is_appended_to(tmp_path: Path) -> None:
-    """A second run adds to the log of the first, and a torn last line does not spoil it."""
+    """A second run appends to the log, also after a torn last line."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1")
     run("run", "--log", "logs/x.jsonl", "program.py", cwd=tmp_path)
     log = tmp_path / "logs" / "x.jsonl"
@@ -287,7 +299,7 @@ def test_the_log_is_appended_to(tmp_path: Path) -> None:
 
 
 def test_a_program_that_changes_its_folder(tmp_path: Path) -> None:
-    """A relative log is where it was meant to be when the program was started."""
+    """A relative path of the log is relative to the folder at the start."""
     (tmp_path / "else").mkdir()
     write(tmp_path, "import os\nos.chdir('else')\nfrom pydatatracker import *\nTrackedDict()['a'] = 1")
     run("run", "program.py", cwd=tmp_path)
@@ -296,7 +308,10 @@ def test_a_program_that_changes_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="file numbers")
 def test_a_program_that_closes_all_files(tmp_path: Path) -> None:
-    """A daemon closes what it does not know; the log goes on, and not into the daemon's own file."""
+    """The log goes on after the program closed all file descriptors.
+
+    It does not write into the program's own file.
+    """
     write(
         tmp_path,
         """
@@ -318,7 +333,7 @@ d["c"] = 3
 
 
 def test_a_threaded_log_replays_from_its_file(tmp_path: pathlib.Path) -> None:
-    """Lines of several threads stand in the file in the order in which they were written; replay sorts them."""
+    """Lines of several threads replay, as replay() sorts them."""
     program = (
         "import threading; from pydatatracker import TrackedDict, TrackedList\n"
         "d = TrackedDict(l=TrackedList())\n"
@@ -335,7 +350,10 @@ def test_a_threaded_log_replays_from_its_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_root_that_comes_back_empty_says_so_in_the_log(tmp_path: pathlib.Path) -> None:
-    """It was emptied in another tree: without an init its earlier lines would be replayed as if they stood."""
+    """A root that comes back empty from another tree has an init line.
+
+    Otherwise its earlier lines would be replayed.
+    """
     program = (
         "from pydatatracker import TrackedDict\n"
         "d, outer = TrackedDict(), TrackedDict()\n"

@@ -1,6 +1,6 @@
-"""What takes long: a bar on the terminal and nowhere else, and Ctrl-C that ends it. The log is a pipe that never ends.
+"""Long commands: a progress bar in a terminal only, and Ctrl-C.
 
-Nothing here waits for a time: the test goes on writing lines until the bar is there, as a log that long would have them.
+The log is a pipe that never ends. Nothing here waits for a time: the test goes on writing lines until the bar is there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONGEST = 60.0  # seconds before a test gives up
 
 
 def lines(first: int) -> bytes:
-    """The next thousand lines of a log that is true."""
+    """Return the next thousand lines of a consistent log."""
     return b"".join(
         change(seq=n, action="update" if n > 10 else "add", pointer=f"/k{n % 10}", path=[f"k{n % 10}"], after=n,
                **({"before": n - 10} if n > 10 else {}))
@@ -69,7 +69,7 @@ class Reader:
             self.look(0.01 if rest else 0)
 
     def look(self, patience: float) -> bytes:
-        """Read what is there to be seen; all that was seen so far."""
+        """Read what is there; return all that was shown so far."""
         with contextlib.suppress(OSError):  # a terminal whose other end is closed
             while select.select([self._ours], [], [], patience)[0]:
                 data = os.read(self._ours, 65536)
@@ -80,7 +80,7 @@ class Reader:
         return self.shown
 
     def end(self) -> int:
-        """The log ends; all is seen; the exit status."""
+        """End the log, read everything, and return the exit status."""
         with contextlib.suppress(OSError):
             os.close(self.pipe)
         deadline = time.monotonic() + LONGEST
@@ -113,7 +113,7 @@ def until_seen(reader: Reader, text: bytes) -> None:
 
 
 def left_over(shown: bytes) -> list[str]:
-    """What stands on the screen in the end: lines that were erased are gone."""
+    """Return what is on the screen in the end, without erased lines."""
     lines = [""]
     for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", shown.decode()):
         if part == "\n":
@@ -129,7 +129,10 @@ def left_over(shown: bytes) -> list[str]:
 
 @pytest.mark.parametrize("command", ["stats", "verify", "at"])
 def test_a_bar_that_vanishes(tmp_path: Path, command: str) -> None:
-    """After a second there is a bar; in the end there is nothing of it, the cursor is back, and the result is there."""
+    """After a second there is a bar, and in the end nothing of it is left.
+
+    The cursor is back, and the result is there.
+    """
     with reading(tmp_path, command, "LOG", *(["now"] if command == "at" else [])) as reader:
         until_seen(reader, b"reading")
         assert 0 == reader.end()
@@ -141,7 +144,7 @@ def test_a_bar_that_vanishes(tmp_path: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["stats", "verify"])
 def test_no_bar_where_no_terminal_is(tmp_path: Path, command: str) -> None:
-    """Piped, there is the result and nothing else, however long it took. The terminal's patience bounds the test."""
+    """Without a terminal there is no bar, however long it takes."""
     with reading(tmp_path, command, "LOG", terminal=False) as reader:
         began = time.monotonic()
         while time.monotonic() < began + 1.5:  # longer than the bar's patience
@@ -152,7 +155,7 @@ def test_no_bar_where_no_terminal_is(tmp_path: Path, command: str) -> None:
 
 
 def test_a_bar_gives_way_to_what_is_said(tmp_path: Path) -> None:
-    """A line that cannot be read is named on a line of its own, also while the bar is there."""
+    """An unreadable line is named on a line of its own beside the bar."""
     with reading(tmp_path, "stats", "LOG") as reader:
         until_seen(reader, b"reading")
         os.set_blocking(reader.pipe, True)
@@ -185,7 +188,10 @@ def test_a_bar_gives_way_to_what_is_said(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "piped"])
 def test_ctrl_c_ends_cleanly(tmp_path: Path, args: tuple[str, ...], terminal: bool) -> None:
-    """Every command that reads a log: status 130, no traceback, no file half written, the cursor there."""
+    """Ctrl-C ends every command that reads a log with status 130.
+
+    No traceback, no partial file, and the cursor is back.
+    """
     before = set(os.listdir(tmp_path))
     with reading(tmp_path, *args, terminal=terminal) as reader:
         reader.write()

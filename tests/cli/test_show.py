@@ -1,4 +1,4 @@
-"""``pydatatracker show``: logs for people, in terminals and pipes; logs that somebody meant to do harm with."""
+"""``pydatatracker show``: logs as text, in terminals and pipes."""
 
 import gzip
 import json
@@ -44,7 +44,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_piped_output_is_plain_and_whole(log: Path) -> None:
-    """Piped, a change is one plain line with date, number, actor, action, pointer and values."""
+    """Piped, a change is one plain line with all its fields."""
     done = run("show", log, cwd=log.parent)
     long = repr("x" * 300)[:59] + "…"
     expected = [
@@ -61,7 +61,7 @@ def test_piped_output_is_plain_and_whole(log: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_a_terminal_gets_aligned_coloured_lines_that_fit(log: Path, columns: int) -> None:
-    """At every width a change is one line, no wider than the terminal, the columns below each other."""
+    """In a terminal a change is one aligned line that fits the width."""
     status, shown = run_in_terminal("show", log, cwd=log.parent, columns=columns)
     assert status == 0
     assert "\x1b[32madd\x1b[0m" in shown
@@ -77,18 +77,18 @@ def test_a_terminal_gets_aligned_coloured_lines_that_fit(log: Path, columns: int
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_color_is_heeded(log: Path, env: dict[str, str]) -> None:
-    """With NO_COLOR set, or on a dumb terminal, there is not one escape sequence."""
+    """With NO_COLOR or a dumb terminal there is no escape sequence."""
     status, shown = run_in_terminal("show", log, cwd=log.parent, **env)
     assert (0, False) == (status, "\x1b" in shown)
 
 
 def test_an_empty_no_color_means_nothing(log: Path) -> None:
-    """https://no-color.org: only a value that is not empty counts."""
+    """An empty NO_COLOR does not count (https://no-color.org)."""
     assert "\x1b[" in run_in_terminal("show", log, cwd=log.parent, NO_COLOR="")[1]
 
 
 def test_wide_letters_take_two_columns(tmp_path: Path) -> None:
-    """Chinese, Japanese and emoji are aligned and cut by columns, not by characters."""
+    """Wide characters are aligned and cut by columns."""
     path = tmp_path / "wide.jsonl"
     path.write_bytes(
         change(seq=1, pointer="/茶", path=["茶"], before="茶" * 100, after="🍵" * 100, actor="店")
@@ -110,7 +110,7 @@ def test_the_log_may_come_from_standard_input(log: Path) -> None:
 
 
 def test_a_live_pipe_is_shown_at_once(tmp_path: Path) -> None:
-    """A line that comes through a pipe is shown before the next one comes."""
+    """A line in a pipe is shown before the next one comes."""
     with subprocess.Popen(
         [sys.executable, "-m", "pydatatracker", "show", "-"],
         cwd=tmp_path,
@@ -127,14 +127,14 @@ def test_a_live_pipe_is_shown_at_once(tmp_path: Path) -> None:
 
 
 def test_json_prints_the_lines_themselves(log: Path) -> None:
-    """With --json the output is the log, byte for byte, without the lines that cannot be read."""
+    """--json prints the readable lines of the log, byte for byte."""
     log.write_bytes(LOG + b"not a line\n")
     done = run("show", "--json", log, cwd=log.parent)
     assert (1, LOG.decode()) == (done.returncode, done.stdout)
 
 
 def test_a_real_log_is_shown(tmp_path: Path) -> None:
-    """What the containers do stands in the log that an observer wrote, and every line can be read."""
+    """Every line of a log that an observer wrote is shown."""
     path = tmp_path / "real.jsonl"
     data: TrackedDict = TrackedDict({"start": 1}, tracking_auto_convert=True)
     with json_file_observer(path) as observer:
@@ -164,7 +164,7 @@ def test_a_real_log_is_shown(tmp_path: Path) -> None:
 
 
 def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
-    """Old lines, and bare ``extra`` lines, have an action, a place in words and a value in words."""
+    """Lines of 0.1.0 and bare ``extra`` lines have action, location and value."""
     path = tmp_path / "old.jsonl"
     path.write_text(
         '{"actor":"job","created_time":"2020-01-02T03:04:05+00:00","extra":'
@@ -179,7 +179,7 @@ def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
 
 
 def test_gzip_is_read(tmp_path: Path) -> None:
-    """A compressed log needs no unpacking."""
+    """A compressed log is read as it is."""
     path = tmp_path / "changes.jsonl.gz"
     path.write_bytes(gzip.compress(LOG))
     done = run("show", path, cwd=tmp_path)
@@ -202,7 +202,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_an_unreadable_line_is_named_and_passed_over(tmp_path: Path, kind: str) -> None:
-    """Standard error has file, line and byte offset; the good lines are shown; the exit status is 1."""
+    """An unreadable line is skipped and named with file, line and offset.
+
+    The good lines are shown; the exit status is 1.
+    """
     path = tmp_path / "bad.jsonl"
     path.write_bytes(GOOD + HOSTILE[kind] + GOOD)
     done = run("show", path, cwd=tmp_path)
@@ -213,7 +216,7 @@ def test_an_unreadable_line_is_named_and_passed_over(tmp_path: Path, kind: str) 
 
 
 def test_every_bad_line_is_named(tmp_path: Path) -> None:
-    """All of them, each with its own offset."""
+    """Every bad line is named, with its own offset."""
     path = tmp_path / "bad.jsonl"
     path.write_bytes(b"".join(HOSTILE.values()))
     done = run("show", path, cwd=tmp_path)
@@ -245,7 +248,7 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x00\x7f\u202e\u2028\r\n\ud800"
 def test_no_escape_sequence_of_a_log_reaches_the_terminal(
     tmp_path: Path, fields: dict[str, object], option: tuple[str, ...]
 ) -> None:
-    """Whatever field it hides in, a control character is spelled out, on a terminal as in a pipe."""
+    """Control characters in any field are escaped, in terminals and pipes."""
     path = tmp_path / "evil.jsonl"
     raw = change(**fields)
     # the control characters that JSON lets stand as they are, as they are
@@ -260,7 +263,7 @@ def test_no_escape_sequence_of_a_log_reaches_the_terminal(
 
 
 def test_an_evil_file_name_is_spelled_out(tmp_path: Path) -> None:
-    """A file name is not a way into the terminal either."""
+    """Control characters in a file name are escaped."""
     (tmp_path / "a\x1b[31m.jsonl").write_bytes(b"?\n")
     done = run("show", "a\x1b[31m.jsonl", cwd=tmp_path)
     assert (1, False) == (done.returncode, "\x1b" in done.stderr)
@@ -289,7 +292,7 @@ def test_an_evil_file_name_is_spelled_out(tmp_path: Path) -> None:
     ],
 )
 def test_strange_fields_do_no_harm(tmp_path: Path, fields: dict[str, object]) -> None:
-    """A line that is JSON and has an action is shown, whatever else stands in it; never a traceback."""
+    """A line with an action is shown, whatever its other fields are."""
     path = tmp_path / "strange.jsonl"
     path.write_bytes(change(**fields) + GOOD)
     for columns in (60, 200):
@@ -301,7 +304,7 @@ def test_strange_fields_do_no_harm(tmp_path: Path, fields: dict[str, object]) ->
 
 
 def test_values_are_cut_however_large_and_deep(tmp_path: Path) -> None:
-    """A value of megabytes, or of as many levels as a line may have, is one short line."""
+    """A value of megabytes or of many levels is one short line."""
     path = tmp_path / "large.jsonl"
     deep: list[object] = []
     for _ in range(NESTING - 2):
@@ -313,7 +316,7 @@ def test_values_are_cut_however_large_and_deep(tmp_path: Path) -> None:
 
 
 def test_an_8_bit_terminal_is_served(log: Path) -> None:
-    """Letters that the encoding of the terminal lacks do not end the program."""
+    """Characters that the terminal's encoding lacks are replaced."""
     log.write_bytes(change(pointer="/é", path=["é"], after="茶" * 100))
     done = run("show", log, cwd=log.parent, PYTHONIOENCODING="ascii")
     assert (0, True) == (done.returncode, "\\u8336" in done.stdout)
@@ -321,14 +324,14 @@ def test_an_8_bit_terminal_is_served(log: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path, name: str) -> None:
-    """One sentence and exit status 2."""
+    """A file that cannot be read is one sentence and exit status 2."""
     done = run("show", name, cwd=tmp_path)
     assert (2, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
     assert done.stderr.startswith(f"pydatatracker: cannot read {name}: ")
 
 
 def test_an_empty_log_is_fine(tmp_path: Path) -> None:
-    """Nothing is shown, and that is no error."""
+    """An empty log shows nothing, with exit status 0."""
     path = tmp_path / "empty.jsonl"
     path.touch()
     done = run("show", path, cwd=tmp_path)
@@ -336,7 +339,7 @@ def test_an_empty_log_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
-    """``show FILE | head -1``: no message, exit status 0."""
+    """``show FILE | head -1`` ends without a message, with exit status 0."""
     path = tmp_path / "long.jsonl"
     path.write_bytes(GOOD * 20_000)
     with subprocess.Popen(
@@ -359,7 +362,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     ("target", "expected"), [(">/dev/full", (2, "pydatatracker: No space left on device\n")), (">&-", (0, ""))]
 )
 def test_output_that_goes_nowhere(log: Path, target: str, expected: tuple[int, str]) -> None:
-    """A full disk is one sentence, a closed standard output is nothing to complain of."""
+    """A full disk is one sentence, a closed standard output is not an error."""
     command = f"exec {shlex.quote(sys.executable)} -m pydatatracker show changes.jsonl {target}"
     done = subprocess.run(["sh", "-c", command], cwd=log.parent, env=environment(), stderr=subprocess.PIPE, check=False)
     assert expected == (done.returncode, done.stderr.decode())
@@ -367,7 +370,7 @@ def test_output_that_goes_nowhere(log: Path, target: str, expected: tuple[int, s
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
-    """An interrupt while waiting for input: no traceback, 130 as shells have it."""
+    """Ctrl-C while waiting for input is status 130, without a traceback."""
     with subprocess.Popen(
         [sys.executable, "-m", "pydatatracker", "show", "-"],
         cwd=tmp_path,
@@ -388,7 +391,7 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_list_of_characters_is_shown(tmp_path: Path) -> None:
-    """One-item changes of a list have their index in the pointer."""
+    """Changes of one list item have its index in the pointer."""
     path = tmp_path / "list.jsonl"
     text: TrackedList = TrackedList("ab")
     with json_file_observer(path) as observer:
@@ -400,7 +403,7 @@ def test_a_list_of_characters_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_json_are_json(tmp_path: Path) -> None:
-    """What --json escapes is still the same JSON."""
+    """What --json escapes is the same JSON."""
     path = tmp_path / "c1.jsonl"
     line = json.dumps({"v": 1, "action": "add", "after": "a\x9bb\x7f"}, ensure_ascii=False)
     path.write_text(line + "\n", "utf-8")
@@ -427,7 +430,7 @@ _VALUES = st.recursive(
     ),
 )
 def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, object]) -> None:
-    """Whatever a log says, in letters of any width: one line that fits, and is printable."""
+    """Every line fits the terminal and is printable, whatever the log has."""
     try:
         line = parse(change(**fields))
     except NotAChange:
@@ -439,7 +442,7 @@ def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, obje
 
 
 def test_no_action_is_cut_that_came_late(tmp_path: Path) -> None:
-    """The columns are fitted to the first lines; what comes after them is not cut for it."""
+    """Columns are fitted to the first lines; later actions are not cut."""
     lines = [change(seq=n, action="add", pointer=f"/{n}", after=n) for n in range(1, 500)]
     (tmp_path / "log").write_bytes(b"".join(lines) + change(seq=500, pointer="/1", before=1, after=2))
     status, shown = run_in_terminal("show", "--no-pager", "log", cwd=tmp_path, NO_COLOR="1")

@@ -1,4 +1,4 @@
-"""``blame``, ``history``, ``at``, ``diff``, ``patch``, ``undo-script``: a log gives what its container would have given."""
+"""``at``, ``diff`` and ``patch``: the states of a log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ __all__ = ["say", "two"]  # the fixtures
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.data())
 def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) -> None:
-    """Of a line of a log, also of one with a field that is of a wrong type, it makes the same step or none."""
+    """The quick way to apply a line makes the same step as the slow way.
+
+    Or none, also for a field of a wrong type.
+    """
     path = fresh()
     logged(steps, path)
     with open(path, "rb") as file:
@@ -53,7 +56,7 @@ def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) ->
 @settings(max_examples=40, deadline=None)
 @given(STEPS, st.data())
 def test_states_and_patches_of_a_log(steps: Any, data: Any) -> None:
-    """``at k`` is the state then, ``diff`` and ``patch`` lead from one to another, ``patch --inverse`` back."""
+    """``at`` gives the states, ``diff`` and ``patch`` lead between them."""
     path = fresh()
     session = logged(steps, path)
     first, last = sorted(
@@ -77,7 +80,10 @@ def test_states_and_patches_of_a_log(steps: Any, data: Any) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
 def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
-    """``blame``, ``history``, ``at``, ``diff`` and ``patch`` of one actor are what the live container says of them."""
+    """With filters the commands give what the live container gives.
+
+    ``blame``, ``history``, ``at``, ``diff`` and ``patch`` of one actor.
+    """
     path = fresh()
     x = by_three(path, steps)
     theirs = {}
@@ -111,7 +117,7 @@ def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
 
 
 def test_diff_in_words(tmp_path: pathlib.Path, say: Run) -> None:
-    """One line a difference, with its sign; a merge patch says it cannot say null."""
+    """``diff`` has one line per difference; a merge patch cannot say null."""
     path = tmp_path / "log.jsonl"
     x = track({"a": 1, "gone": 2, "n": 0})
     with json_file_observer(path) as observer:
@@ -136,7 +142,7 @@ def test_diff_in_words(tmp_path: pathlib.Path, say: Run) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_in_a_terminal(two: pathlib.Path, columns: int) -> None:
-    """Nothing is wider than the terminal, and what is coloured ends its colours."""
+    """Output fits the terminal, and every colour is ended."""
     for args in (("blame", two, "--all", "-v"), ("stats", two), ("diff", two, "0..", "--root", "#2")):
         status, shown = run_in_terminal(*args, cwd=two.parent, columns=columns)
         assert status == 0
@@ -151,7 +157,7 @@ def test_in_a_terminal(two: pathlib.Path, columns: int) -> None:
     [("stats",), ("verify",), ("blame", "--all"), ("history", "/x"), ("at", "3"), ("diff", "1..3"), ("patch", "1..3"), ("undo-script",)]
 ))  # fmt: skip
 def test_a_hostile_log_is_never_a_traceback(kinds: list[str], command: tuple[str, ...]) -> None:
-    """Whatever stands in it: a status of 0, 1 or 2, and sentences."""
+    """Any log gives a status of 0, 1 or 2, and no traceback."""
     bad = {
         "torn": b'{"v":1,"action":"add","po\n',
         "binary": b"\x00\xff\xfe\x80\n",
@@ -171,7 +177,7 @@ def test_a_hostile_log_is_never_a_traceback(kinds: list[str], command: tuple[str
 
 
 def test_a_closed_pipe_and_a_missing_file(two: pathlib.Path) -> None:
-    """Quiet in the one case, a sentence and status 2 in the other."""
+    """A missing file is a sentence and status 2."""
     done = run("blame", "nothing.jsonl", "--all", cwd=two.parent)
     assert (2, "pydatatracker: cannot read nothing.jsonl: No such file or directory\n") == (
         done.returncode,

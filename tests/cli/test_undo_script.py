@@ -1,4 +1,4 @@
-"""``undo-script``: a program or a patch that undoes what the filters select."""
+"""``undo-script``: a program or patch that undoes selected changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["log", "say"]  # the fixtures
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
 def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
-    """Taking back one actor's changes by the log leaves the data as ``tracking_revert`` leaves the container."""
+    """``undo-script`` of an actor gives the data that tracking_revert gives."""
     path = fresh()
     x = by_three(path, steps)
     before = encode(plain_copy(x))
@@ -36,7 +36,7 @@ def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
 
 
 def test_the_python_of_undo_script_runs(tmp_path: pathlib.Path, say: Run) -> None:
-    """As a program on the state in JSON, whatever the log's name is."""
+    """The Python program runs on the state in JSON, for any name of the log."""
     path = tmp_path / 'evil"""\n name.jsonl'
     x = track({"a": 1, "l": [1, 2]})
     with json_file_observer(path) as observer:
@@ -61,7 +61,7 @@ def test_the_python_of_undo_script_runs(tmp_path: pathlib.Path, say: Run) -> Non
 
 
 def test_what_cannot_be_taken_back_is_named(tmp_path: pathlib.Path, say: Run) -> None:
-    """Somebody else changed the place since: that change stays, and standard error says so."""
+    """A change that somebody overwrote stays, and is named on stderr."""
     path = tmp_path / "log.jsonl"
     x = track({"a": 1})
     with json_file_observer(path) as observer:
@@ -78,7 +78,7 @@ def test_what_cannot_be_taken_back_is_named(tmp_path: pathlib.Path, say: Run) ->
 
 
 def test_undo_script_leaves_what_the_log_begins_with(log: pathlib.Path) -> None:
-    """Whatever the filters select: the beginning of the data is no change."""
+    """The state with which the log begins is never undone."""
     for filters in ((), ("--seq", "..2"), ("--since", "2020-01-01"), ("--action", "init")):
         done = run("undo-script", log, *filters, cwd=log.parent)
         assert (0, "") == (done.returncode, done.stderr)

@@ -13,7 +13,10 @@ __all__ = ["say"]  # the fixtures
 
 
 def test_verify(tmp_path: pathlib.Path, say: Run) -> None:
-    """A whole log is fine; a line that is missing, torn, of somebody else, or a gap is named, with status 1."""
+    """A whole log passes; missing, torn and foreign lines and gaps are named.
+
+    The exit status is 1 then.
+    """
     path = tmp_path / "log.jsonl"
     x = track({"a": [0]})
     with json_file_observer(path) as observer:

@@ -1,4 +1,4 @@
-"""Who did it: blocks, functions, coroutines, generators, tasks and threads."""
+"""Actors of changes: blocks, functions, coroutines, tasks and threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def who(d: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_blocks_nest_and_contexts_add_up() -> None:
-    """An inner actor replaces the outer one; its context comes on top; all is undone at the end, also by an error."""
+    """An inner actor replaces the outer one, and its context is added.
+
+    The end of the block restores both, also after an error.
+    """
     d = TrackedDict()
     with tracking_actor("outer", a=1, b=1):
         d["x"] = 1
@@ -33,7 +36,7 @@ def test_blocks_nest_and_contexts_add_up() -> None:
 
 
 def test_one_actor_object_may_be_entered_again() -> None:
-    """It nests in itself and can be kept."""
+    """One actor object can be kept, reused and nested in itself."""
     d, actor = TrackedDict(), tracking_actor("again")
     with actor, actor:
         d["x"] = 1
@@ -46,7 +49,7 @@ def test_one_actor_object_may_be_entered_again() -> None:
 
 
 def test_decorator_on_functions_and_coroutines() -> None:
-    """Also recursive, and side by side in one loop."""
+    """A decorated function or coroutine has the actor, also when it recurses."""
     d = TrackedDict()
 
     @tracking_actor("function", kind="f")
@@ -73,7 +76,7 @@ def test_decorator_on_functions_and_coroutines() -> None:
 
 
 def test_decorator_on_a_generator_holds_only_while_it_runs() -> None:
-    """Between two yields the caller is itself again."""
+    """Between two yields the caller has its own actor again."""
     d = TrackedDict()
 
     @tracking_actor("generator")
@@ -99,7 +102,7 @@ def test_decorator_on_a_generator_holds_only_while_it_runs() -> None:
 
 
 def test_decorator_on_an_async_generator_holds_while_it_runs() -> None:
-    """The same for an async generator."""
+    """Between two yields of an async generator the caller has its own actor."""
     d = TrackedDict()
 
     @tracking_actor("async generator")
@@ -119,7 +122,10 @@ def test_decorator_on_an_async_generator_holds_while_it_runs() -> None:
 
 
 def test_tasks_have_the_actor_they_were_made_under() -> None:
-    """Interleaved tasks keep their own; `async with` does too."""
+    """A task keeps the actor under which it was created.
+
+    That holds for interleaved tasks and for `async with`.
+    """
     d = TrackedDict()
 
     async def work(n: int) -> None:
@@ -143,7 +149,7 @@ def test_tasks_have_the_actor_they_were_made_under() -> None:
 
 
 def test_threads_and_executors_need_propagate() -> None:
-    """A new thread begins without an actor; propagate(fn) carries it, any number of times at once."""
+    """A new thread starts without an actor; propagate(fn) carries it over."""
     d = TrackedDict()
 
     def store(key: Any) -> None:
@@ -165,7 +171,7 @@ def test_threads_and_executors_need_propagate() -> None:
 
 
 def test_stack_capture_leaves_the_actor_alone() -> None:
-    """With a stack and no actor the actor stays ""; the stack ends in the line that did it."""
+    """A stack does not set the actor, and ends in the line of the change."""
     d = TrackedDict(tracking_capture_stack=True)
 
     def inner() -> None:
@@ -185,7 +191,7 @@ def test_stack_capture_leaves_the_actor_alone() -> None:
 
 @pytest.mark.parametrize(("option", "frames"), [(1, 1), (2, 2), (0, 0), (False, 0)])
 def test_stack_depth(option: Any, frames: int) -> None:
-    """A number is a number of frames."""
+    """A number as tracking_capture_stack limits the number of frames."""
     d = TrackedDict(tracking_capture_stack=option)
     d["x"] = 1
     assert len(d.last_change().stack) == frames

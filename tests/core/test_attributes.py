@@ -1,4 +1,7 @@
-"""Tracked attributes: plain classes, slots, properties, dataclasses, attrs, @tracked, and which names are tracked."""
+"""Tracked attributes, for each way to make a class.
+
+Plain classes, slots, properties, dataclasses, attrs and @tracked; and which names are tracked.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,7 @@ MAKES = {
 
 @pytest.mark.parametrize("make", MAKES.values(), ids=list(MAKES))
 def test_every_kind_of_class_records(make: Any) -> None:
-    """Set, set again, delete, a child: the same records whatever made the class."""
+    """Every kind of class gives the same records for the same statements."""
     cls = make()
     point = cls(1)
     assert facts(point) == [("add", "x", MISSING, 1), ("add", "y", MISSING, 0)]
@@ -130,7 +133,7 @@ def test_every_kind_of_class_records(make: Any) -> None:
 
 @pytest.mark.parametrize("make", [made_by_dataclass, functools.partial(made_by_attrs, attrs.define)])
 def test_what_the_decorators_make_still_works(make: Any) -> None:
-    """repr, eq and replace as without tracking."""
+    """The repr, eq and replace of a decorator work as without tracking."""
     cls = make()
     assert cls(1, 2) == cls(1, 2)
     assert cls(1, 2) != cls(1, 3)
@@ -143,7 +146,10 @@ def test_what_the_decorators_make_still_works(make: Any) -> None:
     ids=["dataclass", "attrs"],
 )
 def test_frozen_classes_stay_frozen(make: Any) -> None:
-    """They can be made, refuse changes with their own error, and report the changes of what they hold."""
+    """Frozen classes refuse changes with their own error.
+
+    They can be created, and report the changes of what they hold.
+    """
     point = make()(1, TrackedDict())
     with pytest.raises(AttributeError):
         point.x = 2
@@ -152,7 +158,10 @@ def test_frozen_classes_stay_frozen(make: Any) -> None:
 
 
 def test_attrs_validators_and_converters_run() -> None:
-    """As in attrs; a refused value is not recorded, a converted one is recorded as it is stored."""
+    """Validators and converters of attrs run before the change is recorded.
+
+    A refused value is not recorded, a converted one is recorded as it is stored.
+    """
 
     @attrs.define
     class Account(TrackedAttr):
@@ -170,7 +179,7 @@ def test_attrs_validators_and_converters_run() -> None:
 
 
 def test_names_that_begin_with_an_underscore_are_not_tracked() -> None:
-    """Nor linked, until they are asked for."""
+    """Names with a leading underscore are tracked only on request."""
 
     class Thing(TrackedAttr):
         pass
@@ -193,7 +202,7 @@ def test_names_that_begin_with_an_underscore_are_not_tracked() -> None:
 
 
 def test_a_class_level_list_names_what_is_tracked() -> None:
-    """Exactly these, whatever they begin with; a subclass may name others."""
+    """A class-level list names what is tracked; a subclass may have its own."""
 
     class Thing(TrackedAttr):
         tracking_attributes_to_monitor = ["a", "_b"]
@@ -212,7 +221,10 @@ def test_a_class_level_list_names_what_is_tracked() -> None:
 
 
 def test_properties_are_recorded_by_what_they_show() -> None:
-    """before and after are the getter's; a read-only one refuses as ever; class defaults are no before."""
+    """The before and after of a property are the values of its getter.
+
+    A read-only property raises as usual; a class default is not a before.
+    """
 
     class Thing(TrackedAttr):
         shown = "default"
@@ -242,7 +254,7 @@ def test_properties_are_recorded_by_what_they_show() -> None:
 
 
 def test_inheritance_super_and_a_setattr_of_ones_own() -> None:
-    """A __setattr__ below TrackedAttr runs, and what it passes on is recorded."""
+    """A __setattr__ of the class runs, and what it passes on is recorded."""
 
     class Upper(TrackedAttr):
         def __setattr__(self, name: str, value: Any) -> None:
@@ -257,7 +269,10 @@ def test_inheritance_super_and_a_setattr_of_ones_own() -> None:
 
 
 def test_tracked_keeps_what_the_class_is() -> None:
-    """Name, module, doc, methods, super(), class attributes; isinstance of the first class where it has no slots."""
+    """@tracked keeps name, module, doc, methods, super() and class attributes.
+
+    Instances are instances of the first class, too, where it has no slots.
+    """
 
     class Base:
         def hello(self) -> str:
@@ -286,7 +301,7 @@ def test_tracked_keeps_what_the_class_is() -> None:
 
 
 def test_a_setattr_of_ones_own_runs_whatever_the_class_says_its_module_is() -> None:
-    """Where a class was defined plays no part in which of its methods are called."""
+    """The module of a class does not decide which of its methods are called."""
 
     class Upper(TrackedAttr):
         __module__ = TrackedAttr.__module__
@@ -304,7 +319,10 @@ def test_a_setattr_of_ones_own_runs_whatever_the_class_says_its_module_is() -> N
 
 
 def test_getattr_setattr_delattr_and_dunder_dict() -> None:
-    """The functions are recorded as the statements are; writing round them by __dict__ is not, and harms nothing."""
+    """`setattr` and `delattr` are recorded as the statements are.
+
+    A write to __dict__ bypasses tracking: it is not recorded and does no harm.
+    """
 
     class Thing(TrackedAttr):
         pass
@@ -321,7 +339,7 @@ def test_getattr_setattr_delattr_and_dunder_dict() -> None:
 
 
 def test_names_that_are_no_plain_str_and_class_attributes() -> None:
-    """Wrong names raise as object does; setting on the class records nothing."""
+    """Invalid names raise as in object; a store on the class is not recorded."""
 
     class Name(str):
         pass
@@ -339,7 +357,7 @@ def test_names_that_are_no_plain_str_and_class_attributes() -> None:
 
 
 def test_two_objects_do_not_share_a_log_and_are_compared_as_ever() -> None:
-    """Identity, hash and weak references as of a plain object."""
+    """Identity, hash and weak references are those of a plain object."""
     import weakref
 
     class Thing(TrackedAttr):
@@ -358,7 +376,7 @@ def test_two_objects_do_not_share_a_log_and_are_compared_as_ever() -> None:
 
 
 def test_a_class_whose_metaclass_allows_no_attribute() -> None:
-    """It is tracked by look-up then."""
+    """A class that cannot be given attributes is tracked by look-up."""
 
     class Closed(type):
         def __setattr__(cls, name: str, value: Any) -> None:
@@ -373,7 +391,10 @@ def test_a_class_whose_metaclass_allows_no_attribute() -> None:
 
 
 def test_what_cannot_be_decorated_says_so() -> None:
-    """An Enum as tracked and a class as an actor's block: a TypeError that says what to do instead."""
+    """An Enum cannot be @tracked, and a class cannot be an actor's block.
+
+    Both raise a TypeError that says what to do instead.
+    """
 
     class Colour(enum.Enum):
         RED = 1

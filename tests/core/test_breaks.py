@@ -1,4 +1,4 @@
-"""Stop where it changes: the debugger at the statement, or no change at all."""
+"""Breaks: stop in the debugger, refuse, warn or log when data changes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("make", "change"), REFUSED)
 def test_a_refused_change_is_not_made(make: Any, change: Any) -> None:
-    """Content, order, log and observers are as if the call had never been; afterwards it works."""
+    """A refused call leaves content, order, log and observers as they were.
+
+    Afterwards the same call works.
+    """
     x = make()
     told: list[Any] = []
     x.tracking_add_observer(told.append, when="immediate")
@@ -113,7 +116,7 @@ def test_links_and_places_survive_refusals(script: list[tuple[int, int]]) -> Non
 
 
 def test_path_actions_and_when_choose() -> None:
-    """Only what all three agree on."""
+    """A break applies only where path, actions and when all match."""
     x = track({"cfg": {"port": 80, "host": "a"}})
     hits: list[str] = []
     x.tracking_break(
@@ -127,7 +130,7 @@ def test_path_actions_and_when_choose() -> None:
 
 
 def test_it_comes_before_all_observers_and_in_a_transaction() -> None:
-    """At the statement, not at the commit."""
+    """A break applies at the statement, not at the commit."""
     x = TrackedDict()
     order: list[str] = []
     x.tracking_add_observer(lambda change: order.append("observer"), -(10**6))
@@ -139,7 +142,7 @@ def test_it_comes_before_all_observers_and_in_a_transaction() -> None:
 
 
 def test_a_rollback_is_not_refused() -> None:
-    """Or a transaction could not be taken back."""
+    """A rollback is not refused, or a transaction could not be undone."""
     x = TrackedDict(a=1)
     with pytest.raises(TrackedChangeError), tracking_transaction():
         x["a"] = 2
@@ -149,7 +152,7 @@ def test_a_rollback_is_not_refused() -> None:
 
 
 def test_warn_and_log_name_the_change(caplog: pytest.LogCaptureFixture) -> None:
-    """As a RuntimeWarning, and on the pydatatracker logger."""
+    """`warn` raises a RuntimeWarning, `log` writes to pydatatracker's logger."""
     x = TrackedDict()
     with x.tracking_break("/a", do="log"), caplog.at_level(logging.WARNING, "pydatatracker"):
         x["a"] = 1
@@ -161,7 +164,10 @@ def test_warn_and_log_name_the_change(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_condition_that_fails_leaves_all_as_it_was() -> None:
-    """With raise its error comes out of the statement; the container is as before."""
+    """An error in the condition refuses the change.
+
+    With raise it comes out of the statement; the container is as before.
+    """
     x = TrackedDict(a=1)
     x.tracking_break("/a", when=lambda change: 1 / 0, do="raise")
     with pytest.raises(ZeroDivisionError):
@@ -180,7 +186,7 @@ def test_a_condition_that_fails_leaves_all_as_it_was() -> None:
     ],
 )
 def test_bad_arguments_are_refused_and_nothing_is_watched(error: type[Exception], kwargs: Any) -> None:
-    """The sentence says what there is."""
+    """The error for a wrong argument lists what is allowed."""
     x = TrackedDict()
     with pytest.raises(error):
         x.tracking_break(**kwargs)
@@ -189,16 +195,19 @@ def test_bad_arguments_are_refused_and_nothing_is_watched(error: type[Exception]
 
 
 def test_the_debugger_stops_at_the_statement(tmp_path: pathlib.Path) -> None:
-    """A real pdb under a pseudo-terminal: `where` shows the program's own line as the newest frame."""
+    """The debugger stops in the program's own line.
+
+    A real pdb under a pseudo-terminal: `where` shows that line as the newest frame.
+    """
     script = tmp_path / "program.py"
     script.write_text(
         "from pydatatracker import TrackedDict\n"
         "d = TrackedDict(port=80)\n"
         "d.tracking_break('/port')\n"
-        "def guilty():\n"
+        "def offending():\n"
         "    d['port'] = 8080\n"
         "    return 'next line'\n"
-        "guilty()\n"
+        "offending()\n"
         "print('done', d['port'])\n"
     )
     parent, child = pty.openpty()
@@ -221,7 +230,7 @@ def test_the_debugger_stops_at_the_statement(tmp_path: pathlib.Path) -> None:
 
     until("(Pdb)")
     assert "/port: 80 -> 8080" in seen
-    assert "guilty()" in seen
+    assert "offending()" in seen
     assert "breaks.py" not in seen
     os.write(parent, b"p d\n")
     until("{'port': 8080}")

@@ -1,4 +1,4 @@
-"""The clock of the core: counted on between readings, and never far from the system's."""
+"""The clock of the core: how far its times may be from the system's."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ import pytest
 
 from pydatatracker import TrackedDict, _core
 
-# What the clock may be off by, in nanoseconds. It is some ten here; a machine that moves the process between
+# How far the clock may be off, in nanoseconds. About ten is usual; a machine that moves the process between
 # processors whose counters differ may show more.
 SLACK = 2_000
 
@@ -21,7 +21,7 @@ def _clock(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def outside(samples: int) -> list[tuple[int, int, int]]:
-    """Samples (before, recorded, after) that are out of order by more than SLACK."""
+    """Return the samples (before, recorded, after) out of order by over SLACK."""
     d = TrackedDict()
     found = []
     for n in range(samples):
@@ -36,13 +36,16 @@ def outside(samples: int) -> list[tuple[int, int, int]]:
 
 @pytest.mark.usefixtures("_clock")
 def test_a_record_carries_the_time_of_its_store() -> None:
-    """The time of a change lies between readings of the system's clock just before and after the store."""
+    """The time of a change lies between clock readings around the store."""
     assert [] == outside(100_000)
 
 
 @pytest.mark.usefixtures("_clock")
 def test_the_time_is_right_after_a_pause() -> None:
-    """Pauses of any length between stores do not matter: what was counted on from is too old, and is read again."""
+    """After a pause of any length the system's clock is read again.
+
+    Between readings the core counts on from the last one.
+    """
     wake = threading.Event()
     for pause in (0.00001, 0.00002, 0.0001, 0.001, 0.02, 0.05) * 3:
         wake.wait(pause)

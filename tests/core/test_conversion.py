@@ -14,7 +14,7 @@ class Thing(TrackedAttr):
 
 
 def test_nesting_that_is_too_deep_is_a_recursion_error() -> None:
-    """Not the end of the process; the container is as it was."""
+    """Too deep data raises RecursionError and leaves the container unchanged."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -29,7 +29,10 @@ def test_nesting_that_is_too_deep_is_a_recursion_error() -> None:
 
 
 def test_auto_convert_links_what_it_converts_at_any_depth() -> None:
-    """A plain document stored deep in a tree is tracked to its leaves; tuples are left alone."""
+    """A plain document stored deep in a tree is tracked down to its leaves.
+
+    Tuples are left alone.
+    """
     doc = TrackedDict(tracking_auto_convert=True)
     doc["a"] = {"b": [{"c": {1, 2}}], "t": ([1], {})}
     doc["a"]["b"][0]["c"].add(3)
@@ -46,7 +49,7 @@ def test_auto_convert_links_what_it_converts_at_any_depth() -> None:
 
 
 def test_a_linked_child_is_a_child_without_auto_convert() -> None:
-    """A tracked value that is stored is linked in any case; a plain one stays as it is."""
+    """A stored tracked value is linked, a plain one stays as it is."""
     child = TrackedList()
     doc = TrackedDict({"p": [1]}, c=child)
     assert type(doc["p"]) is list
@@ -55,7 +58,7 @@ def test_a_linked_child_is_a_child_without_auto_convert() -> None:
 
 
 def test_auto_convert_is_off_but_for_attributes_and_track() -> None:
-    """A plain container that is stored stays plain, unless asked for."""
+    """A stored plain container stays plain unless auto_convert is on."""
     assert type(TrackedDict(a=[1])["a"]) is list
     assert type(TrackedDict(a=[1], tracking_auto_convert=True)["a"]) is TrackedList
     assert type(TrackedList([[1]], tracking_auto_convert=True)[0]) is TrackedList
@@ -66,7 +69,7 @@ def test_auto_convert_is_off_but_for_attributes_and_track() -> None:
 
 
 def test_track_refuses_what_it_cannot_track() -> None:
-    """And gives back what is tracked already."""
+    """track() refuses other types, and returns a tracked value as it is."""
     d = TrackedDict()
     assert track(d) is d
     for wrong in (5, "text", (1,), frozenset(), object()):

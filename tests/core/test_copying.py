@@ -1,4 +1,7 @@
-"""Copies and pickles: data and options go along, history, observers and locks do not, and no log is shared."""
+"""Copies and pickles of tracked containers.
+
+Data and options are copied; history, observers and locks are not, and no two share a log.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ way = pytest.mark.parametrize("way", WAYS)
 @way
 @pytest.mark.parametrize("make", MAKES)
 def test_the_copy_is_equal_and_of_the_same_class(make: Any, way: Any) -> None:
-    """All protocols, copy and deepcopy; its history begins now, and is its own."""
+    """A copy is equal, of the same class, and has a history of its own.
+
+    That holds for copy, deepcopy and all pickle protocols.
+    """
     original = make()
     copied = way(original)
     assert copied == original
@@ -90,7 +96,7 @@ def test_the_copy_is_equal_and_of_the_same_class(make: Any, way: Any) -> None:
 
 @way
 def test_options_go_along(way: Any) -> None:
-    """And the name; observers, locks and records stay."""
+    """Options and name are copied; observers, locks and records are not."""
     d = TrackedDict(
         tracking_name="n", tracking_max_changes=2, tracking_auto_convert=True, tracking_capture_snapshots=True
     )
@@ -113,7 +119,7 @@ def test_options_go_along(way: Any) -> None:
 
 @way
 def test_attributes_and_slots_of_subclasses_go_along(way: Any) -> None:
-    """__dict__, __slots__ and a __getstate__ of one's own."""
+    """__dict__, __slots__ and a custom __getstate__ are copied."""
     d = MyDict(a=1)
     d.note = [1]
     assert way(d).note == [1]
@@ -128,7 +134,10 @@ def test_attributes_and_slots_of_subclasses_go_along(way: Any) -> None:
 
 @way
 def test_objects_with_attributes(way: Any) -> None:
-    """dict and slots; children of the copy are linked to it (deep) and to both (shallow)."""
+    """Objects are copied with their attributes, in a dict or in slots.
+
+    Children of a deep copy are linked to it, those of a shallow one to both.
+    """
     for made in (thing(a=[1], b=2, _hidden=3), slotted()):
         copied = way(made)
         assert type(copied) is type(made)
@@ -144,7 +153,7 @@ def test_objects_with_attributes(way: Any) -> None:
 
 @way
 def test_children_report_to_the_copy(way: Any) -> None:
-    """A shallow copy shares its children: their changes are in both logs, under one id."""
+    """A shallow copy shares its children: both logs have their changes."""
     doc = track({"a": [1]})
     copied = way(doc)
     copied["a"].append(2)
@@ -188,7 +197,10 @@ def test_cycles_and_shared_children(way: Any) -> None:
 
 @pytest.mark.parametrize("make", MAKES)
 def test_the_methods_that_copy_give_what_a_plain_subclass_gives(make: Any) -> None:
-    """dict.copy, list.copy, +, *, | and slices: the type that a subclass of the builtin gets, and no shared log."""
+    """copy, +, *, | and slices give the type that a plain subclass gives.
+
+    The result shares no log with the original.
+    """
     original = make()
     base = next(b for b in (dict, list, set) if isinstance(original, b))
     plain = type("P", (base,), {})(original)
@@ -204,7 +216,7 @@ def test_the_methods_that_copy_give_what_a_plain_subclass_gives(make: Any) -> No
 
 
 def test_plain_things_inside_are_copied_as_copy_does() -> None:
-    """Shallow shares, deep does not; keys too."""
+    """A shallow copy shares plain values and keys, a deep one does not."""
     d = TrackedDict(a=[1])
     assert copy.copy(d)["a"] is d["a"]
     deep = copy.deepcopy(d)
@@ -215,7 +227,7 @@ def test_plain_things_inside_are_copied_as_copy_does() -> None:
 
 
 def test_fromkeys_and_missing() -> None:
-    """fromkeys makes the class; __missing__ of a subclass is asked and records nothing."""
+    """`fromkeys` makes the class; __missing__ of a subclass records nothing."""
 
     class Default(TrackedDict):
         def __missing__(self, key: Any) -> Any:
@@ -228,7 +240,7 @@ def test_fromkeys_and_missing() -> None:
 
 
 def names_in(data: bytes) -> set[str]:
-    """Return the ``module name`` of each global that a pickle of protocol 2 names."""
+    """Return ``module name`` of each global that a protocol 2 pickle names."""
     return {argument for opcode, argument, _ in pickletools.genops(data) if opcode.name == "GLOBAL"}
 
 
@@ -246,7 +258,7 @@ ALL_OPTIONS: dict[str, Any] = {
 
 
 def test_a_pickle_names_only_what_stays() -> None:
-    """Beside the class of the container, a pickle names functions of `pydatatracker.rebuild`."""
+    """A pickle names only the class and functions of `pydatatracker.rebuild`."""
     value = TrackedDict({"a": TrackedList([TrackedSet([1])]), "b": thing(c=1)}, **ALL_OPTIONS)
     assert {
         "pydatatracker.containers TrackedDict",
@@ -260,7 +272,7 @@ def test_a_pickle_names_only_what_stays() -> None:
 
 
 def test_a_pickle_holds_options_by_name() -> None:
-    """Each option is stored under the name of its keyword argument; those that were not given are not stored."""
+    """Each option that was given is stored under the name of its keyword."""
     assert set(ALL_OPTIONS) == set(_core.OPTION_NAMES), "a new option: store it in a pickle too"
     for name, value in ALL_OPTIONS.items():
         function, arguments, *_ = TrackedDict(**{name: value}).__reduce_ex__(2)
@@ -274,7 +286,7 @@ def test_a_pickle_holds_options_by_name() -> None:
 
 
 def test_options_are_equal_after_a_pickle() -> None:
-    """And one object that containers share stays one object."""
+    """Options are equal after a pickle, and one shared object stays one."""
     options = _core.own_options(TrackedDict(**ALL_OPTIONS))
     assert options == pickle.loads(pickle.dumps(options)) == copy.deepcopy(options)
     doc = pickle.loads(pickle.dumps(track([{}, {}], tracking_max_changes=3)))
@@ -292,7 +304,10 @@ def test_options_are_equal_after_a_pickle() -> None:
     ],
 )
 def test_a_pickle_of_a_newer_version_is_refused(make: Any, reason: str) -> None:
-    """The error names what is new and what to do; an option that is ignored could record what is to be redacted."""
+    """A pickle with unknown options is refused.
+
+    The error names what is new and what to do; an ignored option could record what is to be redacted.
+    """
     with pytest.raises(pickle.UnpicklingError, match=reason) as caught:
         make()
     assert str(caught.value).startswith("cannot load a pickle of tracked data with pydatatracker ")
@@ -300,6 +315,6 @@ def test_a_pickle_of_a_newer_version_is_refused(make: Any, reason: str) -> None:
 
 
 def test_wrong_values_of_options_are_refused() -> None:
-    """As the constructor refuses them."""
+    """Wrong values of options in a pickle are refused as by the constructor."""
     with pytest.raises(TypeError, match="tracking_max_changes takes a whole number"):
         rebuild.options(1, {"tracking_max_changes": "many"})

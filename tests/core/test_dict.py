@@ -6,7 +6,7 @@ from pydatatracker import TrackedDict
 
 
 def test_a_str_subclass_as_keyword() -> None:
-    """Its items were lost."""
+    """Keywords that are of a subclass of str are stored."""
 
     class Name(str):
         pass
@@ -20,7 +20,7 @@ def test_a_str_subclass_as_keyword() -> None:
 
 
 def test_equal_keys_in_one_update_are_one_place() -> None:
-    """1, True and another (1,): no false alarm."""
+    """Equal keys in one update are one item for tracking_verify()."""
     d = TrackedDict(z=0)
     d.update([(1, 5), (True, 6), ((1, 2), 1), ((1, int("2")), 2)])
     assert d.tracking_verify() is None

@@ -13,7 +13,10 @@ from pydatatracker import TrackedDict, TrackedList, track
 
 
 def test_rows_of_a_long_stepped_slice_hold_their_indices() -> None:
-    """Indices above 256 are objects of their own: they were freed and then read."""
+    """The rows of a stepped slice hold their indices, also those above 256.
+
+    Those are int objects of their own, which once were freed and then read.
+    """
     program = (
         "from pydatatracker import TrackedList\n"
         "x = TrackedList(range(1000)); before = list(x); del x[::3]\n"
@@ -25,7 +28,10 @@ def test_rows_of_a_long_stepped_slice_hold_their_indices() -> None:
 
 
 def test_sorts_that_overlap() -> None:
-    """From a key function of its own: links hold, and the record says what came out."""
+    """A sort may run in the key function of another sort.
+
+    Children stay linked, and the record has the resulting order.
+    """
     x = track([[3], [1], [2]])
     child = TrackedDict()
     first: list[int] = []
@@ -47,7 +53,7 @@ def test_sorts_that_overlap() -> None:
 
 
 def test_a_key_that_changes_the_list_leaves_its_length_right() -> None:
-    """What list.sort throws away is not counted."""
+    """Items that list.sort discards are not counted."""
     x = TrackedList([3, 1, 2])
 
     def key(item: int) -> int:

@@ -1,4 +1,4 @@
-"""Locks: a locked container and everything below it refuse every change and are left as they were."""
+"""Locks: a locked container and everything below it refuse every change."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Thing(TrackedAttr):
     ],
 )
 def test_every_mutator_is_refused(made: Any, do: Any, below: bool) -> None:
-    """With TrackingLockedError; state and log are as they were; after unlock it goes through."""
+    """Every mutator raises TrackingLockedError and changes nothing.
+
+    After unlock it works.
+    """
     container = made()
     root = TrackedDict(c=TrackedList([container])) if below else container
     root.lock()
@@ -65,7 +68,10 @@ def test_every_mutator_is_refused(made: Any, do: Any, below: bool) -> None:
 
 
 def test_locking_and_unlocking_are_changes() -> None:
-    """Recorded once each, with path () in the container and its place in the root; twice is nothing."""
+    """Lock and unlock are recorded once each; a second lock records nothing.
+
+    The path is () in the container, and its path in the root.
+    """
     doc = track({"a": []})
     doc["a"].lock()
     doc["a"].lock()
@@ -78,7 +84,7 @@ def test_locking_and_unlocking_are_changes() -> None:
 
 
 def test_a_child_locked_by_itself_stays_locked() -> None:
-    """Unlocking the parent does not unlock it."""
+    """Unlocking the parent does not unlock a child that has its own lock."""
     doc = track({"a": {"b": []}})
     doc["a"]["b"].lock()
     doc.lock()
@@ -91,7 +97,10 @@ def test_a_child_locked_by_itself_stays_locked() -> None:
 
 
 def test_a_locked_container_cannot_be_got_round_by_a_second_place() -> None:
-    """A child below a locked and an open parent is locked; leaving the locked one frees it."""
+    """A child below a locked and an unlocked parent is locked.
+
+    Removing it from the locked one unlocks it.
+    """
     child = TrackedList()
     open_, closed = TrackedDict(c=child), TrackedDict(c=child)
     closed.lock()
@@ -105,7 +114,10 @@ def test_a_locked_container_cannot_be_got_round_by_a_second_place() -> None:
 
 
 def test_what_is_stored_below_a_lock_later_or_taken_out_before() -> None:
-    """A lock is about the tree as it is: a child that left is free, a parent above a locked child may change."""
+    """A lock applies to the tree as it is now.
+
+    A child that left is unlocked; a parent above a locked child may change.
+    """
     doc = track({"a": []})
     child = doc.pop("a")
     doc.lock()
@@ -119,7 +131,7 @@ def test_what_is_stored_below_a_lock_later_or_taken_out_before() -> None:
 
 
 def test_reading_and_copying_a_locked_container() -> None:
-    """Reads work; a copy is open."""
+    """A locked container can be read, and a copy of it is unlocked."""
     doc = track({"a": [1]})
     doc.lock()
     assert doc["a"][0] == 1
@@ -130,7 +142,7 @@ def test_reading_and_copying_a_locked_container() -> None:
 
 
 def test_one_attribute_is_locked() -> None:
-    """lock(name) refuses that name only, recorded as such."""
+    """lock(name) refuses that attribute only, and is recorded as such."""
     thing = Thing()
     thing.lock("a")
     with pytest.raises(TrackingLockedError, match="'a'"):
@@ -147,7 +159,7 @@ def test_one_attribute_is_locked() -> None:
 
 
 def test_an_iterator_does_not_run_for_a_locked_container() -> None:
-    """It is refused before anything is consumed."""
+    """A locked container refuses a call before it consumes its iterator."""
     items, source = TrackedList(), iter([1, 2])
     items.lock()
     with pytest.raises(TrackingLockedError):
@@ -156,7 +168,10 @@ def test_an_iterator_does_not_run_for_a_locked_container() -> None:
 
 
 def test_a_lock_that_comes_while_arguments_are_read_leaves_a_true_log() -> None:
-    """An iterator that locks the list it is read into: whatever is stored is recorded, and the lock holds after."""
+    """An iterator may lock the list it is read into.
+
+    Whatever is stored is recorded, and the lock holds afterwards.
+    """
     items = TrackedList([0])
     oracle = Oracle(items)
 

@@ -1,4 +1,7 @@
-"""Wrong arguments: every mutator raises what the builtin raises, word for word, and changes and records nothing."""
+"""Every mutator is tracked, and wrong arguments raise as in the builtin.
+
+A refused call changes and records nothing.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,10 @@ CASES = [
 def test_arguments_are_taken_and_refused_as_by_the_builtin(
     tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any
 ) -> None:
-    """Type of the exception, and the state after it; what was refused is not in the log."""
+    """Arguments are accepted and refused as by the builtin.
+
+    The type of the exception and the state after it are the same; a refused call is not in the log.
+    """
     ours, theirs = tracked(items), plain(items)
     mine, its = outcome(ours, name, args, kwargs), outcome(theirs, name, args, kwargs)
     assert mine[:2] == its[:2]
@@ -80,13 +86,16 @@ def test_arguments_are_taken_and_refused_as_by_the_builtin(
     ids=[f"{c[1].__base__.__name__}.{c[3]}{c[4]}" for c in CASES if c[3] != "__init__" and not c[5]],
 )
 def test_messages_are_the_builtins(tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any) -> None:
-    """Word for word, where arguments are positional; of keywords Cython and CPython speak differently."""
+    """Messages about positional arguments are those of the builtin.
+
+    For keywords Cython and CPython have different texts.
+    """
     assert outcome(tracked(items), name, args, kwargs) == outcome(plain(items), name, args, kwargs)
 
 
 @pytest.mark.parametrize("base", [dict, list, set])
 def test_no_mutator_is_forgotten(base: type) -> None:
-    """Every name that the builtin adds to object is in the list of mutators or in that of readers."""
+    """Every method of the builtin is listed as a mutator or as a reader."""
     known = {*NAMES[base].split(), *READERS[base].split()}
     everywhere = {
         "__class_getitem__", "__doc__", "__hash__", "__new__", "__repr__", "__sizeof__", "__reduce__", "__reduce_ex__",
@@ -98,7 +107,7 @@ def test_no_mutator_is_forgotten(base: type) -> None:
 
 @pytest.mark.parametrize(("tracked", "plain", "items"), PAIRS)
 def test_every_mutator_is_overridden(tracked: Any, plain: Any, items: Any) -> None:
-    """And none of the readers, but those that a Python subclass would slow down."""
+    """Every mutator is overridden, and readers only to make them faster."""
     base = plain.__base__
     for name in NAMES[base].split():
         assert getattr(tracked, name) is not getattr(base, name), name

@@ -1,4 +1,4 @@
-"""Nested data: where a container sits, however it came there, and what the logs of old and new trees say."""
+"""Nested data: the paths under which children report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def paths(change: Any) -> list[tuple[Any, ...]]:
 
 
 def touched(root: Any, child: Any) -> list[tuple[Any, ...]]:
-    """All paths that root reports for a change of child: a dict or a list."""
+    """Return all paths that root reports for a change of a dict or list."""
     if isinstance(child, dict):
         child["touched"] = 1
         del child["touched"]
@@ -31,7 +31,7 @@ def touched(root: Any, child: Any) -> list[tuple[Any, ...]]:
 
 
 def test_a_swap_of_two_children_moves_both() -> None:
-    """`l[0], l[1] = l[1], l[0]` leaves each child linked at its new index only."""
+    """A swap of two list items leaves each child linked at its new index only."""
     doc = track([[1], [2], [3]])
     first, second = doc[0], doc[1]
     doc[0], doc[1] = doc[1], doc[0]
@@ -41,7 +41,7 @@ def test_a_swap_of_two_children_moves_both() -> None:
 
 
 def test_a_swap_in_a_dict_moves_both() -> None:
-    """`d["a"], d["b"] = d["b"], d["a"]` does the same by key."""
+    """A swap of two dict values leaves each child linked at its new key only."""
     doc = track({"a": [1], "b": [2]})
     first = doc["a"]
     doc["a"], doc["b"] = doc["b"], doc["a"]
@@ -50,7 +50,7 @@ def test_a_swap_in_a_dict_moves_both() -> None:
 
 
 def test_shuffle_moves_every_child() -> None:
-    """After random.shuffle every child reports the index where it is, and the records replay."""
+    """After random.shuffle every child reports its index; the records replay."""
     doc = track([[n] for n in range(30)], tracking_max_changes=None)
     oracle, seen = Oracle(doc), 0
     for seed in range(5):
@@ -86,7 +86,7 @@ def test_shuffle_moves_every_child() -> None:
     ],
 )
 def test_children_report_where_they_are_after(move: Any) -> None:
-    """After a change of a list every child reports exactly the indices at which it is found."""
+    """After any change of a list every child reports its present indices."""
     doc = track([[n] for n in range(6)])
     children = list(doc)
     move(doc)
@@ -105,7 +105,10 @@ def test_children_report_where_they_are_after(move: Any) -> None:
 
 @pytest.mark.parametrize("ask", [lambda c: c.last_change(), lambda c: c.append(0), lambda c: c.tracking_locked])
 def test_a_sort_whose_key_uses_the_children_keeps_them_linked(ask: Any) -> None:
-    """list.sort empties the list while its key function runs; children that are used then are still its children."""
+    """Children that the key function of a sort uses stay linked.
+
+    list.sort empties the list while its key function runs.
+    """
     doc = track([[3], [1], [2]])
     children = list(doc)
     assert doc.sort(key=lambda child: (ask(child), child[0])[1]) is None
@@ -114,7 +117,7 @@ def test_a_sort_whose_key_uses_the_children_keeps_them_linked(ask: Any) -> None:
 
 
 def test_a_sort_whose_key_adds_a_child_leaves_no_link() -> None:
-    """What a key function appends is thrown away by list.sort; it is no child then."""
+    """A child that a key function appends is discarded and not linked."""
     doc = track([[2], [1]])
     stray = TrackedList([0])
     with pytest.raises(ValueError, match="list modified during sort"):
@@ -127,7 +130,7 @@ def test_a_sort_whose_key_adds_a_child_leaves_no_link() -> None:
 
 
 def test_two_places_in_one_parent_are_both_reported() -> None:
-    """One child under two keys has two paths; deleting one leaves the other."""
+    """A child under two keys has two paths; deleting one leaves the other."""
     child = TrackedDict()
     doc = TrackedDict(a=child, b=child)
     child["x"] = 1
@@ -145,7 +148,7 @@ def test_two_places_in_one_parent_are_both_reported() -> None:
 
 
 def test_two_places_of_an_attribute_and_of_a_list() -> None:
-    """The same for attributes and for list items."""
+    """A child in several attributes or list items has a path for each."""
     child = TrackedList()
     node = Node()
     node.a = node.b = node.c = child
@@ -167,7 +170,7 @@ def test_two_places_of_an_attribute_and_of_a_list() -> None:
 
 
 def test_a_diamond_reports_every_way_down() -> None:
-    """A child below two parents of one root has a path through each; one record in the log."""
+    """A child below two parents of one root is one record with both paths."""
     child = TrackedList()
     doc = track({"left": {}, "right": {}})
     doc["left"]["c"] = child
@@ -182,7 +185,7 @@ def test_a_diamond_reports_every_way_down() -> None:
 
 
 def test_a_child_in_two_trees_is_one_change_in_both_logs() -> None:
-    """The change has the same uuid and seq in both, each with its own path."""
+    """A change of a child in two trees has one uuid, and a path in each."""
     child = TrackedDict()
     one, two = TrackedDict(a=child), TrackedList([0, child])
     child["x"] = 1
@@ -200,7 +203,7 @@ def test_a_child_in_two_trees_is_one_change_in_both_logs() -> None:
 
 
 def test_update_with_the_same_child_keeps_one_link() -> None:
-    """update, setdefault and a store of the child that is there anyway change nothing about where it is."""
+    """Storing a child where it is already leaves it linked there once."""
     child = TrackedDict()
     doc = TrackedDict(a=child)
     for same in (
@@ -217,7 +220,10 @@ def test_update_with_the_same_child_keeps_one_link() -> None:
 
 
 def test_a_removed_child_writes_to_a_log_of_its_own() -> None:
-    """Removal ends reporting; what the child did before stays in the old tree's log, and in its own view."""
+    """A removed child no longer reports to its old tree.
+
+    Its earlier changes stay in the log of that tree, and in its own view.
+    """
     doc = track({"a": {"b": {}}})
     child = doc["a"]
     child["b"]["x"] = 1
@@ -231,7 +237,10 @@ def test_a_removed_child_writes_to_a_log_of_its_own() -> None:
 
 
 def test_a_child_that_comes_back_reports_again() -> None:
-    """Re-attached elsewhere, it reports there; its view of history is all of it, in order."""
+    """A child that is stored elsewhere reports there.
+
+    Its own view of the history has all of it, in order.
+    """
     doc = track({"a": [], "b": {}})
     child = doc.pop("a")
     child.append(1)
@@ -243,7 +252,7 @@ def test_a_child_that_comes_back_reports_again() -> None:
 
 
 def test_a_container_in_itself() -> None:
-    """A dict in itself ends: one finite set of paths, a log that replays, and removal."""
+    """A dict in itself has finite paths and a log that replays."""
     doc = TrackedDict()
     doc["me"] = doc
     doc._check()
@@ -262,7 +271,10 @@ def test_a_container_in_itself() -> None:
 
 
 def test_a_cycle_of_three_is_followed_from_where_it_is_entered() -> None:
-    """a -> b -> c -> a: every container reports, nothing loops, and taking the cycle apart leaves a tree."""
+    """In a cycle a -> b -> c -> a every container reports, and nothing loops.
+
+    Removing one link leaves a tree.
+    """
     a, b, c = TrackedDict(), TrackedDict(), TrackedDict()
     a["b"], b["c"], c["a"] = b, c, a
     for each in (a, b, c):
@@ -284,7 +296,7 @@ def test_a_cycle_of_three_is_followed_from_where_it_is_entered() -> None:
 )
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_in_a_cycle_every_container_sees_what_is_below_it(order: int) -> None:
-    """However a cycle came about, a change is in the log of every container that it is below."""
+    """A change in a cycle is in the log of every container above it."""
     three = [TrackedDict(), TrackedDict(), TrackedDict()]
     for n in range(3):
         n = (n + order) % 3
@@ -298,7 +310,7 @@ def test_in_a_cycle_every_container_sees_what_is_below_it(order: int) -> None:
 
 
 def test_a_parent_that_dies_lets_its_children_go() -> None:
-    """As if removed: the child goes on by itself, and may be stored elsewhere."""
+    """A child whose parent is gone is a root, and may be stored elsewhere."""
     child = TrackedList()
     doc = TrackedDict(a={"x": 1}, c=child)
     child.append(1)
@@ -313,7 +325,7 @@ def test_a_parent_that_dies_lets_its_children_go() -> None:
 
 
 def test_a_path_stays_as_it_was() -> None:
-    """A change keeps its path, tree and ancestors after what it names has moved or gone."""
+    """A change keeps its path and tree after the container moved or is gone."""
     doc = track([{"a": [1]}])
     doc[0]["a"].append(2)
     change = doc.last_change()
@@ -326,7 +338,7 @@ def test_a_path_stays_as_it_was() -> None:
 
 
 def test_a_child_is_known_by_the_place_it_was_seen_in_first_of_equals() -> None:
-    """Equal children are not one child: each reports its own index."""
+    """Equal children are different children: each reports its own index."""
     doc = track([[], [], []])
     middle = doc[1]
     middle.append(1)
@@ -336,7 +348,7 @@ def test_a_child_is_known_by_the_place_it_was_seen_in_first_of_equals() -> None:
 
 
 def test_elements_of_a_set_are_below_it() -> None:
-    """A tracked object in a set reports under the id that stands for its key."""
+    """A tracked object in a set reports under its id."""
     node = Node()
     bag = TrackedSet([node])
     doc = TrackedDict(bag=bag)
@@ -350,7 +362,7 @@ def test_elements_of_a_set_are_below_it() -> None:
 
 
 def test_one_child_twice_in_one_call() -> None:
-    """extend, update and slice assignment with one child twice count both places."""
+    """extend, update and slices that hold a child twice count both paths."""
     child = TrackedList()
     doc = TrackedList()
     doc.extend([child, child])

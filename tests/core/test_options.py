@@ -1,4 +1,4 @@
-"""Options: the same keywords on every kind, checked when given, inherited by children."""
+"""Options: equal for every kind, checked, and inherited by children."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def change(container: Any, n: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_option_names_the_nearest_one(kind: Any) -> None:
-    """It is a TypeError, and never an item."""
+    """An unknown option is a TypeError that names the nearest one."""
     with pytest.raises(TypeError, match="tracking_max_change'.*tracking_max_changes"):
         kind(tracking_max_change=5)
     with pytest.raises(TypeError, match="tracking_auto_convert"):
@@ -59,14 +59,14 @@ def test_an_unknown_option_names_the_nearest_one(kind: Any) -> None:
     ],
 )
 def test_a_wrong_value_is_refused(kind: Any, options: Any) -> None:
-    """With a TypeError that names the option."""
+    """A wrong value is a TypeError that names the option."""
     with pytest.raises(TypeError, match=next(iter(options))):
         kind(**options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_name_and_uuid(kind: Any) -> None:
-    """A name is kept, an id is 32 hex digits and one's own."""
+    """A name is kept; the id is 32 hex digits and unique."""
     one, two = kind(tracking_name="one"), kind()
     assert (one.tracking_name, two.tracking_name) == ("one", None)
     assert len(one.tracking_uuid) == len(two.tracking_uuid) == 32
@@ -76,7 +76,10 @@ def test_name_and_uuid(kind: Any) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("limit", "kept", "dropped"), [(0, 0, 10), (1, 1, 9), (7, 7, 3), (10, 10, 0), (None, 10, 0)])
 def test_the_ring_keeps_so_many(kind: Any, limit: Any, kept: int, dropped: int) -> None:
-    """0: none, None: all; what fell out is counted."""
+    """tracking_max_changes limits the ring: 0 keeps none, None all.
+
+    What was dropped is counted.
+    """
     container = kind(tracking_max_changes=limit)
     for n in range(10):
         change(container, n)
@@ -88,7 +91,7 @@ def test_the_ring_keeps_so_many(kind: Any, limit: Any, kept: int, dropped: int) 
 
 
 def test_the_default_ring_has_4096_places() -> None:
-    """And the newest most_recent of them can be asked for."""
+    """The ring keeps 4096 changes by default; most_recent returns the newest."""
     items = TrackedList()
     for n in range(5000):
         items.append(n)
@@ -100,7 +103,7 @@ def test_the_default_ring_has_4096_places() -> None:
 
 
 def test_children_inherit_options() -> None:
-    """What a child does not say its parent says, at any depth, also later."""
+    """A child inherits the options that it does not set, at any depth."""
     doc = track({"a": {"b": []}}, tracking_capture_stack=True, tracking_keep_values=True)
     doc["a"]["b"].append({"x": 1})
     assert type(doc["a"]["b"][0]) is TrackedDict
@@ -113,7 +116,7 @@ def test_children_inherit_options() -> None:
 
 
 def test_options_are_no_items_and_other_keywords_are() -> None:
-    """`update` takes any name; the constructor takes options out."""
+    """The constructor takes options; update stores any keyword as an item."""
     d = TrackedDict({"tracking_name": 1}, a=2, tracking_name="n")
     assert d == {"tracking_name": 1, "a": 2}
     d.update(tracking_max_changes=3)
@@ -127,7 +130,7 @@ def test_options_are_no_items_and_other_keywords_are() -> None:
 
 
 def test_class_keywords_of_attributes() -> None:
-    """`class Account(TrackedAttr, tracking_...=...)` says it for all instances; __init__ says more."""
+    """Class keywords set options for all instances; __init__ overrides them."""
 
     class Account(TrackedAttr, tracking_max_changes=2, tracking_auto_convert=False):
         pass
@@ -156,7 +159,10 @@ def test_class_keywords_of_attributes() -> None:
 
 
 def test_keep_values_false_keeps_words() -> None:
-    """before and after are words then; small scalars stay; the container is as ever."""
+    """Without kept values, before and after are texts; small scalars stay.
+
+    The container itself is unchanged.
+    """
 
     class Big:
         pass
@@ -175,7 +181,7 @@ def test_keep_values_false_keeps_words() -> None:
 
 
 def test_type_checkers_know_every_option() -> None:
-    """The types of the constructors name the options that the core takes, all with the same type.
+    """The types of the constructors name every option, with the same type.
 
     TrackedDict has to repeat them beside ``**kwargs``: Python's typing allows one ``**`` alone.
     """

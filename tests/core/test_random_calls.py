@@ -1,7 +1,7 @@
-"""Random calls on a tracked container and on a plain subclass of the builtin, side by side.
+"""Random calls on a tracked container and a plain subclass, side by side.
 
-Same result, same exception, same state; the records replayed onto the first state give the present one, and
-`_check()` is content: after every step. PYDATATRACKER_FUZZ=N runs N examples of each machine instead of a few.
+After every step both have the same result, exception and state; the records replay the first state to the present one,
+and `_check()` passes. PYDATATRACKER_FUZZ=N runs N examples of each machine instead of a few.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class Side:
 
 
 class Model(Side):
-    """The plain side converts what is stored as the tracked one does, into neighbours of the same name."""
+    """The plain side: it converts what is stored as the tracked side does."""
 
     def value(self, plain: Any) -> Any:
         return plain
 
 
 def converted(value: Any) -> Any:
-    """In place of what auto_convert does, for a plain container: exact dicts, lists and sets, at any depth."""
+    """Convert exact dicts, lists and sets as auto_convert does, at any depth."""
     if type(value) is dict:
         return PlainDict({k: converted(v) for k, v in value.items()})
     if type(value) is list:
@@ -102,7 +102,10 @@ def convert_below(container: Any) -> None:
 
 
 def alike(a: Any, b: Any, pairs: dict[int, Any]) -> bool:
-    """Whether a tracked value looks as its plain neighbour does; pairs: containers that were compared."""
+    """Return whether a tracked value looks as its plain counterpart does.
+
+    ``pairs`` holds the containers that were compared.
+    """
     if isinstance(a, TRACKED):
         if id(a) in pairs:
             return pairs[id(a)] is b
@@ -130,7 +133,10 @@ def alike_items(a: dict[Any, Any], b: dict[Any, Any], pairs: dict[int, Any]) -> 
 
 
 def said(outcome: tuple[Any, ...]) -> str:
-    """The text of an exception, but for a wrong number of arguments: those have a table in test_mutators."""
+    """Return the text of an exception, empty for a wrong number of arguments.
+
+    Those have a table in test_mutators.
+    """
     return "" if re.search(r"argument|expected at (most|least)|expected \d", outcome[2]) else outcome[2]
 
 
@@ -239,7 +245,10 @@ VALUES = st.one_of(LEAVES, FRESH, FRESH, st.integers(0, 50).map(lambda n: ("othe
 
 
 class NestedMachine(RuleBasedStateMachine):
-    """A document that converts what it is given; containers are stored again, elsewhere, and in themselves."""
+    """A document that converts what is stored in it.
+
+    Containers are stored again, elsewhere, and in themselves.
+    """
 
     @initialize()
     def start(self) -> None:
@@ -254,7 +263,7 @@ class NestedMachine(RuleBasedStateMachine):
         self.pair_up()
 
     def pair_up(self) -> None:
-        """All containers that were ever part of the document, with their plain neighbours."""
+        """Pair all containers that were ever in the document with the plain ones."""
         known = {id(a): b for a, b in self.pairs}
         before = dict(known)
         known.pop(id(self.tracked), None)
@@ -320,7 +329,7 @@ class NestedMachine(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 50))
     def sort(self, n: int) -> None:
-        """Sort by length of the words: a stable order that both sides share."""
+        """Sort by the name of the type: a stable order that both sides share."""
         chosen = [pair for pair in self.pairs if isinstance(pair[0], list)]
         pair = chosen[n % len(chosen)]
         for each in pair:
@@ -328,7 +337,7 @@ class NestedMachine(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 50), kind=st.sampled_from([dict, list, set, Node]), drop=st.booleans())
     def ask(self, n: int, kind: Any, drop: bool) -> None:
-        """Asking for history changes nothing, whichever container is asked."""
+        """Read the history, which changes nothing."""
         chosen = [pair for pair in self.pairs if isinstance(pair[0], kind)]
         for a, _ in chosen[n % len(chosen) :][:1] if chosen else []:
             for change in a.tracking_changes():

@@ -1,6 +1,6 @@
-"""A nested document under random operations: `_check()` and the replayed records agree after every one.
+"""Random operations on a nested document, checked after every one.
 
-PYDATATRACKER_OPERATIONS=100000 does as many as the issue asks for; without it the suite takes a tenth.
+PYDATATRACKER_OPERATIONS=100000 runs as many; without it the suite runs a tenth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OPERATIONS = int(os.environ.get("PYDATATRACKER_OPERATIONS", "10000"))
 
 
 def test_random_operations_on_a_nested_document_keep_everything_true() -> None:
-    """Links, places and ring hold, and the records replay, after every single operation."""
+    """Links, paths, ring and replay are right after every operation."""
     chance = random.Random(20261123)
     doc = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=256)
     gardener = Gardener(doc, chance)

@@ -1,4 +1,4 @@
-"""The change record, attribute by attribute: it says what happened, for good, and in words that JSON takes."""
+"""The change record, attribute by attribute."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SET = [
     + [(lambda: TrackedSet([0, 1, 2]), *row) for row in SET],
 )
 def test_a_change_of_one_place(made: Any, do: Any, expected: Any) -> None:
-    """One row a call: action, method, normalised path, before and after."""
+    """A call of one item has one action, normalised path, before and after."""
     container = made()
     do(container)
     changes = container.tracking_changes()
@@ -92,7 +92,7 @@ def test_a_change_of_one_place(made: Any, do: Any, expected: Any) -> None:
     ],
 )
 def test_a_splice(do: Any, expected: Any) -> None:
-    """A change of a stretch is (start, removed, inserted), its path the container's."""
+    """A change of a stretch is (start, removed, inserted) at the list's path."""
     items = TrackedList([2, 0, 1])
     do(items)
     change = items.last_change()
@@ -101,7 +101,7 @@ def test_a_splice(do: Any, expected: Any) -> None:
 
 
 def test_sort_and_reverse_are_permutations() -> None:
-    """order: new position -> old position; they are updates of the whole list."""
+    """`sort` and `reverse` have an order: old positions by new position."""
     items = TrackedList([2, 0, 1])
     items.sort()
     assert (items.last_change().order, items.last_change().action) == ((1, 2, 0), "update")
@@ -110,7 +110,10 @@ def test_sort_and_reverse_are_permutations() -> None:
 
 
 def test_bulk_calls_have_rows() -> None:
-    """(key, before, after), MISSING where there is none; the action follows from all rows."""
+    """A bulk call has rows (key, before, after), MISSING where there is none.
+
+    The action follows from all rows.
+    """
     d = TrackedDict(a=1)
     d.update(a=2, b=None)
     assert d.last_change().changes == (("a", 1, 2), ("b", MISSING, None))
@@ -156,7 +159,7 @@ def test_bulk_calls_have_rows() -> None:
     ],
 )
 def test_what_changes_nothing_records_nothing(do: Any) -> None:
-    """Neither a call that had nothing to do nor one that was refused."""
+    """A call that had nothing to do, or was refused, is not recorded."""
     made = TrackedDict(a=1), TrackedList([1, 2, 3]), TrackedSet([1, 2]), Thing()
     try:
         do(*made)
@@ -166,14 +169,17 @@ def test_what_changes_nothing_records_nothing(do: Any) -> None:
 
 
 def test_reverse_of_less_than_two_items_records_nothing() -> None:
-    """There is nothing to reverse."""
+    """Reversing fewer than two items records nothing."""
     items = TrackedList([1])
     items.reverse()
     assert len(items.tracking_changes()) == 1
 
 
 def test_ids_numbers_and_order() -> None:
-    """uuid is 32 hex digits and one per change; seq rises over all containers, without gaps; hash and order follow."""
+    """Each change has a uuid of 32 hex digits and a seq without gaps.
+
+    seq rises over all containers; hash and order follow from it.
+    """
     one, two = TrackedDict(), TrackedList()
     one["a"] = 1
     two.append(1)
@@ -197,7 +203,7 @@ def test_ids_numbers_and_order() -> None:
 
 
 def test_time_actor_context_and_stack() -> None:
-    """Wall clock in UTC, twice; actor and context of the block; no stack unless asked for."""
+    """A record has its UTC time, actor and context, and no stack by default."""
     d = TrackedDict()
     before = datetime.datetime.now(datetime.UTC)
     with tracking_actor("job", reason="x"):
@@ -217,7 +223,10 @@ def test_time_actor_context_and_stack() -> None:
 
 
 def test_path_pointer_tree_and_type_of_a_nested_change() -> None:
-    """int and str keys stay distinct in path; pointer is RFC 6901; tree names the containers from the root down."""
+    """A nested change has path, pointer and tree from the root down.
+
+    int and str keys stay distinct in path; pointer is RFC 6901.
+    """
     doc = TrackedDict({"a/b": TrackedDict({"~": TrackedList([TrackedSet()])}), 1: TrackedList(), "1": TrackedList()})
     doc["a/b"]["~"][0].add("x")
     change = doc.last_change()
@@ -243,7 +252,7 @@ AWKWARD: list[Any] = [
 
 @pytest.mark.parametrize("value", AWKWARD, ids=lambda value: type(value).__name__)
 def test_extra_is_always_json(value: Any) -> None:
-    """json.dumps takes extra whatever the values and keys are, in bounded size; so it does to_dict."""
+    """json.dumps accepts extra and to_dict for any values, in bounded size."""
     d, items, s, thing = TrackedDict(), TrackedList(), TrackedSet(), Thing()
     d["a"] = value
     d["a"] = 1
@@ -286,7 +295,7 @@ def test_extra_is_always_json(value: Any) -> None:
     ],
 )
 def test_extra_never_changes_after_the_fact(value: Any, mutate: Any) -> None:
-    """What a value said when it was recorded it says for good, wherever in the record it stands."""
+    """`extra` shows a value as it was when the change was recorded."""
     d, items = TrackedDict(), TrackedList()
     d["a"] = value
     d["a"] = 1
@@ -307,7 +316,7 @@ def test_extra_never_changes_after_the_fact(value: Any, mutate: Any) -> None:
 
 
 def test_to_dict_and_from_dict_are_inverse() -> None:
-    """What to_dict gives, from_dict takes back, attribute by attribute."""
+    """from_dict(to_dict()) gives an equal record, attribute by attribute."""
     doc = track({"rows": [[3, 1, 2]], "s": {1}}, tracking_capture_stack=True)
     with tracking_actor("job", reason="x"):
         doc["rows"][0].sort()
@@ -351,7 +360,7 @@ def test_to_dict_and_from_dict_are_inverse() -> None:
 
 
 def test_snapshots_of_every_change() -> None:
-    """The state before and after, from the container that is asked, for each change of the ring."""
+    """A container gives the state before and after each change of the ring."""
     doc = track({"a": [1]}, tracking_capture_snapshots=True)
     states = [eval(repr(doc))]
     for do in (
@@ -368,21 +377,24 @@ def test_snapshots_of_every_change() -> None:
 
 
 def test_an_entry_that_is_held_while_it_leaves_the_ring_keeps_its_snapshot() -> None:
-    """Settled then: the same words as before, however far the container went on."""
+    """An entry that is held keeps its snapshot after it left the ring."""
     d = TrackedDict(tracking_capture_snapshots=True, tracking_max_changes=8)
-    held, words = [], []
+    held, texts = [], []
     for n in range(60):
         d[n % 5] = [n]
         held.append(d.last_change())
-        words.append((repr({**d, n % 5: None}), repr(dict(d))))
+        texts.append((repr({**d, n % 5: None}), repr(dict(d))))
     for n, change in enumerate(held):
-        assert change.extra["data_post_change"] == words[n][1]
-    assert [c.extra["data_pre_change"] for c in held[1:]] == [after for _, after in words[:-1]]
+        assert change.extra["data_post_change"] == texts[n][1]
+    assert [c.extra["data_pre_change"] for c in held[1:]] == [after for _, after in texts[:-1]]
     assert d.tracking_dropped == 52
 
 
 def test_what_was_dropped_is_counted() -> None:
-    """tracking_dropped counts; init is gone with the first record that is; clearing counts too."""
+    """tracking_dropped counts what left the ring or was cleared.
+
+    The init record is gone with the first one that is dropped.
+    """
     d = TrackedDict(tracking_max_changes=3)
     for n in range(5):
         d["a"] = n
@@ -395,7 +407,10 @@ def test_what_was_dropped_is_counted() -> None:
 
 
 def test_changes_since_a_time_a_change_or_a_seq() -> None:
-    """At or after it; inclusive=False: after it; a naive datetime is local time."""
+    """changes_since returns changes at or after a point.
+
+    inclusive=False returns those after it; a naive datetime is local time.
+    """
     d = TrackedDict()
     for n in range(4):
         d["a"] = n

@@ -1,4 +1,7 @@
-"""Secrets stay out of every buffer, observer, text and file; that they changed, and who did it, does not."""
+"""Redaction: secrets are in no buffer, observer, text or file.
+
+That they changed, and who changed them, stays visible.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ SECRET = "s3cr3t"
 
 
 def everything_said(changes: list[Any]) -> str:
-    """All that a change tells, in every form."""
+    """Return all that a change says, in every form."""
     out = io.StringIO()
     for change in changes:
         out.write(json.dumps(change.to_dict()) + json.dumps(change.extra) + repr(change) + change.format_detailed())
@@ -81,7 +84,7 @@ def act(x: Any, do: int, n: int) -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 11), max_size=12), st.booleans(), st.booleans())
 def test_nothing_that_is_told_holds_a_secret(script: list[int], convert: bool, snapshots: bool) -> None:
-    """Ring, observers, transactions, snapshots, words and the file, for every way in."""
+    """No record, observer, transaction, snapshot, text or file has a secret."""
     x = TrackedDict(
         users=TrackedList(), card=TrackedDict(), password=SECRET,
         tracking_redact=["/**/password", "/card/*"], tracking_auto_convert=convert, tracking_capture_snapshots=snapshots,
@@ -101,7 +104,7 @@ def test_nothing_that_is_told_holds_a_secret(script: list[int], convert: bool, s
 
 
 def test_the_file_never_has_it(tmp_path: pathlib.Path) -> None:
-    """Not in the state that is found, not in any line."""
+    """No line of a log file has a secret, the first state included."""
     x = track({"user": {"name": "a", "password": SECRET}}, tracking_redact="/**/password")
     with json_file_observer(tmp_path / "log.jsonl") as observer:
         x.tracking_add_observer(observer)
@@ -115,7 +118,7 @@ def test_the_file_never_has_it(tmp_path: pathlib.Path) -> None:
 
 
 def test_that_it_changed_and_who_did_it_stays_visible() -> None:
-    """Action, pointer, actor; and blame finds it."""
+    """Action, pointer and actor of a redacted change stay visible."""
     x = TrackedDict(password="a", tracking_redact="/password")
     with tracking_actor("eve"):
         x["password"] = "b"
@@ -125,7 +128,10 @@ def test_that_it_changed_and_who_did_it_stays_visible() -> None:
 
 
 def test_undo_and_time_travel_refuse_that_place_and_say_why() -> None:
-    """Other places go on working; nothing is half undone."""
+    """Undo and time travel refuse a redacted path and say why.
+
+    Other paths work; nothing is half undone.
+    """
     x = TrackedDict(password="a", n=1, tracking_redact="/password")
     x["password"] = "b"
     x["n"] = 2
@@ -141,7 +147,7 @@ def test_undo_and_time_travel_refuse_that_place_and_say_why() -> None:
 
 
 def test_a_function_may_say_which_paths() -> None:
-    """It gets the path as a tuple."""
+    """A redact function is called with the path as a tuple."""
     x = track({"a": {"token": 1}}, tracking_redact=lambda path: "token" in str(path[-1]))
     x["a"]["token"] = SECRET
     x["a"]["name"] = "n"
@@ -150,7 +156,7 @@ def test_a_function_may_say_which_paths() -> None:
 
 
 def test_the_container_itself_is_not_changed() -> None:
-    """Redaction is of records: the program sees its data, and the same objects."""
+    """Redaction changes records only: the program sees its own objects."""
     inner = {"password": SECRET}
     x = TrackedDict(tracking_redact="/**/password")
     x["plain"] = inner
@@ -159,7 +165,7 @@ def test_the_container_itself_is_not_changed() -> None:
 
 
 def test_a_copy_and_a_pickle_keep_the_option() -> None:
-    """As they keep all options."""
+    """A copy and a pickle keep the redact option."""
     import copy
     import pickle
 
@@ -173,6 +179,6 @@ def test_a_copy_and_a_pickle_keep_the_option() -> None:
     ("error", "bad"), [(ValueError, "password"), (ValueError, ""), (TypeError, 5), (TypeError, [5])]
 )
 def test_what_is_no_glob_is_refused(error: type[Exception], bad: Any) -> None:
-    """With a sentence that shows one."""
+    """An invalid glob is refused with an example of a valid one."""
     with pytest.raises(error):
         TrackedDict(tracking_redact=bad)

@@ -1,4 +1,4 @@
-"""Eight threads on one container: no record is lost, and the log replays to the state.
+"""Eight threads on one container: no record is lost, and the log replays.
 
 Bounded loops, no sleeping: a small switch interval makes the threads take turns within statements.
 """
@@ -24,7 +24,7 @@ ROUNDS = int(os.environ.get("PYDATATRACKER_ROUNDS", "100"))
 
 
 class PythonKey(Slow):
-    """A key of this test alone; its ``__eq__`` and ``__hash__`` run enough Python to be interrupted."""
+    """A key whose ``__eq__`` and ``__hash__`` run interruptible Python."""
 
     def __eq__(self, other: object) -> bool:
         for _ in range(3):
@@ -32,8 +32,8 @@ class PythonKey(Slow):
         return found
 
     def __hash__(self) -> int:
-        # No two keys of the same hash: where an unequal key's __eq__ is asked on the way, other threads can make
-        # CPython's own dict hold a key twice, and its own set crash (3.11); nothing can be judged then.
+        # No two keys have the same hash: while an unequal key's __eq__ runs, other threads can make CPython's own
+        # dict hold a key twice, and its own set crash (3.11); nothing can be checked then.
         return hash(str(self.n))
 
 
@@ -52,7 +52,7 @@ def _switch_often() -> Iterator[None]:
 
 
 def run(work: Callable[[int], None]) -> list[BaseException]:
-    """Run work(n) in eight threads at once; what they raised."""
+    """Run work(n) in eight threads at once; return what they raised."""
     failed: list[BaseException] = []
     gate = threading.Barrier(THREADS)
 
@@ -72,7 +72,10 @@ def run(work: Callable[[int], None]) -> list[BaseException]:
 
 
 def judge(container: Any, start: Any, now: Any, past: bool = True) -> list[Any]:
-    """Replay the log, every record's past against the state before it; gapless, and ending in what is there."""
+    """Replay the log, and check each record against the state before it.
+
+    The log has no gaps and ends in the present state.
+    """
     changes = container.tracking_changes()[1:]
     assert [c.seq for c in changes] == sorted({c.seq for c in changes})
     for change in changes:
@@ -101,7 +104,7 @@ KEYS = pytest.mark.parametrize("key", [str_key, same_slow_key, new_slow_key])
 
 @KEYS
 def test_stores_into_one_dict(key: Any) -> None:
-    """Every `d[k] = v` is a record, and its `before` is what the store really replaced."""
+    """The `before` of every store is the value that it really replaced."""
     d = TrackedDict(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -116,7 +119,7 @@ def test_stores_into_one_dict(key: Any) -> None:
 
 @KEYS
 def test_stores_and_removals_in_one_dict(key: Any) -> None:
-    """Stores, deletions, pop, setdefault, popitem and clear against each other: the log is true in every step."""
+    """Stores and removals from many threads replay step by step."""
     d = TrackedDict(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -143,7 +146,7 @@ def test_stores_and_removals_in_one_dict(key: Any) -> None:
 
 @KEYS
 def test_updates_of_one_dict(key: Any) -> None:
-    """Bulk updates against single stores: every row's `before` is what was there."""
+    """The `before` of every row of a bulk update is what was there."""
     d = TrackedDict(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -159,7 +162,7 @@ def test_updates_of_one_dict(key: Any) -> None:
 
 
 def test_calls_on_one_list() -> None:
-    """append, insert, pop, slices, sort and reverse from all sides: nothing lost, all in order."""
+    """List calls from many threads lose nothing and replay in order."""
     items = TrackedList(tracking_max_changes=None)
     appended = TrackedList(tracking_max_changes=None)
 
@@ -188,7 +191,7 @@ def test_calls_on_one_list() -> None:
 
 
 def test_a_sort_with_a_python_key_against_other_threads() -> None:
-    """Whatever list.sort throws away of what others did meanwhile is not in the log either."""
+    """What list.sort discards of other threads' work is not in the log."""
     items = TrackedList(range(20), tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -211,7 +214,7 @@ def test_a_sort_with_a_python_key_against_other_threads() -> None:
 
 
 def test_values_with_a_python_eq_in_one_list() -> None:
-    """list.remove compares with Python code; what it took away is what the record says."""
+    """list.remove records the item that it removed, also with a Python __eq__."""
     items = TrackedList(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -232,7 +235,7 @@ def test_values_with_a_python_eq_in_one_list() -> None:
 
 @KEYS
 def test_elements_of_one_set(key: Any) -> None:
-    """add, discard, remove, pop and clear: an element is recorded by the call that really moved it."""
+    """An element is recorded by the call that really added or removed it."""
     s = TrackedSet(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -253,7 +256,7 @@ def test_elements_of_one_set(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [str_key])  # with a Python __eq__, CPython 3.11's own set crashes in this test
 def test_algebra_of_one_set(key: Any) -> None:
-    """The algebra against single elements: what a record says was added was not there before."""
+    """What a record of set algebra says was added was not there before."""
     s = TrackedSet(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -270,14 +273,14 @@ def test_algebra_of_one_set(key: Any) -> None:
                 operator.ixor(s, {key(3), key(4)})
 
     failed = run(work)
-    # set itself says so where its table changes under a Python __eq__; anything else is ours
+    # set itself raises where its table changes under a Python __eq__; any other error is ours
     assert [e for e in failed if "changed size during iteration" not in str(e)] == []
     judge(s, set(), set(s))
 
 
 @pytest.mark.parametrize("made", [Thing, Slotted])
 def test_attributes_of_one_object(made: Any) -> None:
-    """Every store of an attribute is a record whose `before` is what it replaced."""
+    """The `before` of every attribute store is the value that it replaced."""
     thing = made(tracking_max_changes=None)
 
     def work(n: int) -> None:
@@ -295,7 +298,7 @@ def test_attributes_of_one_object(made: Any) -> None:
 
 
 def test_one_tree_from_many_threads() -> None:
-    """Each thread works on a child of its own and on a common one; one log has it all, in order."""
+    """Threads that change one tree share one log, complete and in order."""
     doc = TrackedDict({n: TrackedList() for n in range(THREADS)}, common=TrackedDict(), tracking_max_changes=None)
     rounds = ROUNDS // 2
 
@@ -317,7 +320,7 @@ def test_one_tree_from_many_threads() -> None:
 
 
 def test_a_child_that_moves_while_others_change_it() -> None:
-    """Two threads move a child between places, the others change it: its own view loses nothing."""
+    """A child that moves while others change it loses no change of its view."""
     child = TrackedList(tracking_max_changes=None)
     doc = TrackedDict(tracking_max_changes=None)
 
@@ -341,7 +344,7 @@ def test_a_child_that_moves_while_others_change_it() -> None:
 
 
 def test_readers_beside_writers() -> None:
-    """Asking for changes, snapshots and text while others write raises nothing."""
+    """Reading changes, snapshots and texts while others write raises nothing."""
     doc = TrackedDict(
         {str(n): TrackedList() for n in range(4)}, tracking_capture_snapshots=True, tracking_max_changes=64
     )
@@ -366,7 +369,7 @@ def test_readers_beside_writers() -> None:
 
 
 def test_observers_in_many_threads_hear_of_everything_once() -> None:
-    """Each change is told once, in the thread that made it."""
+    """Each change is reported once, in the thread that made it."""
     d = TrackedDict(tracking_max_changes=None)
     heard: list[tuple[int, int]] = []
     d.tracking_add_observer(lambda change: heard.append((change.seq, threading.get_ident())))
@@ -384,7 +387,10 @@ def test_observers_in_many_threads_hear_of_everything_once() -> None:
 
 
 def test_a_collection_in_the_middle_of_a_call_is_no_gap() -> None:
-    """A callback of the collector is Python code: other threads run wherever a call makes an object."""
+    """A garbage collection in the middle of a call leaves no gap in the log.
+
+    A callback of the collector is Python code: other threads run wherever a call makes an object.
+    """
     d, items, s = (kind(tracking_max_changes=None) for kind in (TrackedDict, TrackedList, TrackedSet))
 
     def callback(phase: str, info: dict[str, int]) -> None:
@@ -422,7 +428,7 @@ def test_a_collection_in_the_middle_of_a_call_is_no_gap() -> None:
 
 
 def test_threads_that_sort_and_insert() -> None:
-    """Live children stay linked, whatever overlaps."""
+    """Children stay linked when sorts and inserts overlap."""
     x = track([[n] for n in range(20)])
 
     def work(k: int) -> None:
@@ -448,7 +454,10 @@ def test_threads_that_sort_and_insert() -> None:
 
 
 def test_threads_that_insert_containers() -> None:
-    """Linking a child takes memory: until 3.11 the collector let another thread in before the record stood."""
+    """Inserts of containers from many threads stay in order.
+
+    Linking a child allocates memory: until 3.11 the collector let another thread run before the record was made.
+    """
     x = track([[n] for n in range(20)])
 
     def work(k: int) -> None:

@@ -1,4 +1,7 @@
-"""User objects that raise, re-enter, mutate and start threads: nothing is lost, the log stays true."""
+"""User objects that raise, re-enter, mutate or start threads.
+
+Nothing is lost, and the log stays true.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ PlainDict, PlainList, PlainSet = (type(f"Tracked{b.__name__.title()}", (b,), {})
 
 
 class Key:
-    """Equal by n, with an errand to run in ``__eq__`` once it is armed."""
+    """Equal by n; runs an errand in ``__eq__`` once it is armed."""
 
     def __init__(self, n: int, errand: Callable[[], Any] | None = None) -> None:
         self.n = n
@@ -36,7 +39,7 @@ class Key:
 
 
 class Loud:
-    """Raises from everything that the library has no business calling."""
+    """Raises from every method that the library has no reason to call."""
 
     def __repr__(self) -> str:
         raise Boom("repr")
@@ -54,7 +57,10 @@ def boom() -> Any:
 
 
 def both(tracked: Any, plain: Any, do: Callable[[Any], Any]) -> None:
-    """Do it on both sides: same outcome and state, and the tracked one's records replay."""
+    """Do it on both sides, and compare outcome and state.
+
+    The records of the tracked side replay.
+    """
     oracle, outcomes = Oracle(tracked), []
     before = len(tracked.tracking_changes())
     for side in (tracked, plain):
@@ -101,7 +107,7 @@ def after(n: int, items: list[Any]) -> Iterator[Any]:
     ],
 )
 def test_lists_that_fail_midway(do: Any) -> None:
-    """Iterators, keys and indices that raise or touch the list leave what list leaves, and the log says so."""
+    """Arguments that raise or change the list do what they do to a list."""
     both(TrackedList([3, 1, 2]), PlainList([3, 1, 2]), do)
 
 
@@ -122,7 +128,7 @@ def test_lists_that_fail_midway(do: Any) -> None:
     ],
 )
 def test_dicts_that_fail_midway(do: Any) -> None:
-    """The same for dict."""
+    """Arguments that raise or change the dict do what they do to a dict."""
     both(TrackedDict({1: "a", 2: "b"}), PlainDict({1: "a", 2: "b"}), do)
 
 
@@ -143,7 +149,7 @@ def test_dicts_that_fail_midway(do: Any) -> None:
     ],
 )
 def test_sets_that_fail_midway(do: Any) -> None:
-    """The same for set."""
+    """Arguments that raise or change the set do what they do to a set."""
     both(TrackedSet([1, 2, 3]), PlainSet([1, 2, 3]), do)
 
 
@@ -171,7 +177,7 @@ ERRANDS: list[Callable[[Any], Any]] = [
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_a_key_whose_eq_changes_the_dict(call: Any, errand: Any, n: int) -> None:
-    """An ``__eq__`` that raises or changes the dict it is asked for: what the records say is what happened."""
+    """Records stay true when an ``__eq__`` raises or changes the dict."""
     items = {Key(0): "a", Key(1): "b"}
     d = TrackedDict(items)
     oracle = Oracle(d)
@@ -189,7 +195,7 @@ def test_a_key_whose_eq_changes_the_dict(call: Any, errand: Any, n: int) -> None
 @pytest.mark.parametrize("name", ["add", "discard", "remove", "update", "difference_update", "__ixor__", "__iand__"])
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_an_element_whose_eq_changes_the_set(name: str, errand: Any, n: int) -> None:
-    """The same for sets."""
+    """Records stay true when an ``__eq__`` raises or changes the set."""
     s = TrackedSet([Key(0), Key(1)])
     oracle = Oracle(s)
     before = len(s.tracking_changes())
@@ -205,7 +211,7 @@ def test_an_element_whose_eq_changes_the_set(name: str, errand: Any, n: int) -> 
 
 
 def test_remove_compares_with_code_that_changes_the_list() -> None:
-    """list.remove with an ``__eq__`` that shortens the list does what list does."""
+    """`remove` with an ``__eq__`` that shortens the list does what list does."""
 
     def run(made: Any) -> Any:
         items = made([Key(0), Key(1), Key(2), Key(3)])
@@ -224,7 +230,10 @@ def test_remove_compares_with_code_that_changes_the_list() -> None:
 
 
 def test_values_that_raise_from_everything_are_stored_and_told() -> None:
-    """No repr, bool, eq, len or iter of a value runs while it is recorded; text asked for later is guarded."""
+    """Recording runs no repr, bool, eq, len or iter of a value.
+
+    Text that is made later is guarded.
+    """
     loud = Loud()
     d, items, s = TrackedDict(), TrackedList(), TrackedSet()
     heard: list[Any] = []
@@ -252,7 +261,7 @@ def test_values_that_raise_from_everything_are_stored_and_told() -> None:
 
 
 def test_no_user_repr_runs_while_recording() -> None:
-    """With snapshots, stacks, no kept values and a collector: still none."""
+    """Snapshots, stacks and a collector run no repr while recording either."""
     ran: list[str] = []
 
     class Spy:
@@ -280,7 +289,10 @@ class Dies:
 
 
 def test_a_del_that_changes_the_container_whose_ring_drops_it() -> None:
-    """A value that leaves the ring runs its ``__del__``, which stores again: the ring holds both records, in order."""
+    """A ``__del__`` that runs when the ring drops a value may store again.
+
+    The ring holds both records, in order.
+    """
     d = TrackedDict(tracking_max_changes=4)
     left = [20]
 
@@ -304,7 +316,7 @@ def test_a_del_that_changes_the_container_whose_ring_drops_it() -> None:
 
 @pytest.mark.parametrize("act", ["store", "clear", "forget", "thread", "check"])
 def test_a_del_that_runs_when_the_container_lets_go(act: str) -> None:
-    """``__del__`` of what a container drops may store into it, clear it or start threads."""
+    """``__del__`` of a dropped value may store, clear or start threads."""
     items: Any = TrackedList(tracking_keep_values=False)
     oracle_start = list(items)
 
@@ -333,7 +345,7 @@ def test_a_del_that_runs_when_the_container_lets_go(act: str) -> None:
 
 
 def test_a_property_that_raises_or_changes_the_object() -> None:
-    """A getter that fails is no value; a setter that fails leaves no record."""
+    """A failing getter gives no value; a failing setter leaves no record."""
 
     class Thing(TrackedAttr):
         @property
@@ -354,7 +366,7 @@ def test_a_property_that_raises_or_changes_the_object() -> None:
 
 
 def test_an_actor_context_that_cannot_be_shown() -> None:
-    """Context values that raise when shown do not break the change."""
+    """Context values whose repr raises do not break the change."""
     d = TrackedDict()
     with tracking_actor("job", what=Loud()):
         d["a"] = 1

@@ -1,7 +1,7 @@
-"""Every exporter before its real peer, with a proxy between that is down, slow, or cuts connections.
+"""Every exporter with a real peer that is down, slow, or cuts connections.
 
-Whatever happens: all that was accepted arrives, in order once repeats are dropped, the counts add up, and a change
-never waits, as there is room in the queue.
+A proxy stands between them. All that was accepted arrives, in order once repeats are dropped, the counts add up, and a
+change never waits while there is room in the queue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ FAST: dict[str, Any] = {
 
 
 class Peer:
-    """A real peer behind a proxy: how to export to it, and what has arrived, repeats included."""
+    """A real peer behind a proxy: how to export to it, and what arrived.
+
+    What arrived includes repeats.
+    """
 
     def __init__(self, port: int, make: Callable[[int], Any], received: Callable[[], list[tuple[str, Any]]]) -> None:
         self.proxy = Proxy(port)
@@ -38,7 +41,7 @@ class Peer:
         self.received = received
 
     def first_seen(self) -> list[Any]:
-        """What arrived, in the order in which it first came."""
+        """Return what arrived, in the order of its first arrival."""
         seen: dict[str, Any] = {}
         for uuid, value in self.received():
             seen.setdefault(uuid, value)
@@ -46,7 +49,7 @@ class Peer:
 
 
 def over_http(server: Server) -> Peer:
-    """NDJSON to a server."""
+    """Export NDJSON to a server."""
     return Peer(
         server.port,
         lambda port: HttpExporter(f"http://127.0.0.1:{port}/", timeout=5.0, **FAST),
@@ -55,7 +58,7 @@ def over_http(server: Server) -> Peer:
 
 
 def over_s3(bucket: Bucket, prefix: str) -> Peer:
-    """Objects to moto."""
+    """Export objects to moto."""
     return Peer(
         bucket.port,
         lambda port: S3Exporter(
@@ -66,7 +69,7 @@ def over_s3(bucket: Bucket, prefix: str) -> Peer:
 
 
 def over_sql(postgres: Postgres) -> Peer:
-    """Rows to PostgreSQL."""
+    """Export rows to PostgreSQL."""
     import sqlalchemy
 
     def received() -> list[tuple[str, Any]]:
@@ -87,7 +90,7 @@ def over_sql(postgres: Postgres) -> Peer:
 
 @pytest.fixture(params=["http", "s3", "sql"])
 def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
-    """Each of them in turn."""
+    """Start each of the peers in turn."""
     if request.param == "http":
         found = over_http(request.getfixturevalue("server"))
     elif request.param == "s3":
@@ -101,13 +104,13 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 
 def add(d: TrackedDict, first: int, last: int) -> None:
-    """Changes whose value is their number."""
+    """Make changes whose value is their number."""
     for n in range(first, last):
         d["k"] = n
 
 
 def all_there(peer: Peer, exporter: Any, count: int) -> None:
-    """Close; everything has arrived, in order, and nothing was dropped."""
+    """Close, and check that everything arrived, in order, with no drops."""
     assert exporter.close(60), exporter.stats()
     assert list(range(count)) == peer.first_seen()
     stats = exporter.stats()
@@ -115,7 +118,7 @@ def all_there(peer: Peer, exporter: Any, count: int) -> None:
 
 
 def test_down_from_the_start(peer: Peer) -> None:
-    """What waits is sent when it comes up."""
+    """What waits is sent when the peer comes up."""
     d = TrackedDict()
     exporter = peer.make(peer.proxy.port)
     d.tracking_add_observer(exporter)
@@ -127,7 +130,7 @@ def test_down_from_the_start(peer: Peer) -> None:
 
 
 def test_down_in_the_middle_and_back(peer: Peer) -> None:
-    """Twice; what was on its way when it went down is sent again."""
+    """What was being sent when the peer went down is sent again."""
     d = TrackedDict()
     peer.proxy.up()
     exporter = peer.make(peer.proxy.port)
@@ -147,7 +150,10 @@ def test_down_in_the_middle_and_back(peer: Peer) -> None:
 
 
 def test_connections_that_are_cut(peer: Peer) -> None:
-    """In the request, before the answer, in the answer: sent again, and a repeat is known by its id."""
+    """After a connection was cut the batch is sent again.
+
+    In the request, before the answer, or in the answer; a repeat is known by its id.
+    """
     d = TrackedDict()
     peer.proxy.cuts = [1, 20, 300, -1, -10, 900, -40, 2000]
     peer.proxy.up()
@@ -159,7 +165,7 @@ def test_connections_that_are_cut(peer: Peer) -> None:
 
 
 def test_slow(peer: Peer) -> None:
-    """Slower than changes come: they wait in the queue, and in larger batches."""
+    """While a peer is slow changes wait in the queue, and batches get larger."""
     d = TrackedDict()
     peer.proxy.delay = 0.05
     peer.proxy.up()
@@ -171,7 +177,7 @@ def test_slow(peer: Peer) -> None:
 
 
 def test_kafka_that_comes_up_late(brokers: str) -> None:
-    """No broker answers at first; the changes are there, in order, when one does."""
+    """Changes made before a broker answers arrive, in order."""
     proxy = Proxy(int(brokers.split(",")[0].rpartition(":")[2]))
     d = TrackedDict()
     exporter = KafkaExporter(

@@ -1,4 +1,7 @@
-"""The delivery runtime: nothing accepted is lost, order holds, the program never waits longer than it was told."""
+"""The delivery runtime: nothing accepted is lost, and order holds.
+
+The program never waits longer than it was configured to.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def item(n: int, size: int = 10) -> Item:
 
 
 class Sink:
-    """Takes batches, but as a test says: closed gates, refusals, errors."""
+    """A sink that a test controls: closed gates, refusals, errors."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -52,7 +55,7 @@ class Sink:
 
 
 def test_everything_arrives_in_order_and_in_batches() -> None:
-    """By count and by bytes; close sends the rest."""
+    """Batches are limited by count and by bytes; close sends the rest."""
     sink = Sink()
     with Delivery(sink, name="t", batch_items=10, batch_age=5) as delivery:
         for n in range(1, 96):
@@ -68,7 +71,7 @@ def test_everything_arrives_in_order_and_in_batches() -> None:
 
 
 def test_age_sends_a_small_batch() -> None:
-    """Nobody has to flush."""
+    """A small batch is sent after its age, without a flush."""
     sink = Sink()
     delivery = Delivery(sink, name="t", batch_age=0.01)
     delivery.put(item(1))
@@ -86,7 +89,7 @@ def wait_for(ready: Any) -> bool:
 
 @pytest.mark.parametrize("error", [SinkUnavailable("down"), OSError("reset"), SinkUnavailable("slow", 0.01)])
 def test_what_fails_is_sent_again_in_order(error: Exception) -> None:
-    """Nothing is lost and nothing overtakes."""
+    """A batch that fails is sent again, in order."""
     sink = Sink()
     sink.fail, sink.error = 3, error
     with Delivery(sink, name="t", batch_items=5, retry_first=0.001) as delivery:
@@ -99,7 +102,10 @@ def test_what_fails_is_sent_again_in_order(error: Exception) -> None:
 
 
 def test_what_is_rejected_goes_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
-    """All of a batch, or the items that the sink names; the others count as sent."""
+    """Rejected items go to the dead letters, the others count as sent.
+
+    A sink rejects a whole batch, or the items that it names.
+    """
     sink = Sink()
     sink.fail, sink.error = 1, SinkRejected("no", [item(2)])
     dead = tmp_path / "dead.jsonl"
@@ -116,7 +122,10 @@ def test_what_is_rejected_goes_to_the_dead_letters(tmp_path: pathlib.Path) -> No
 
 @pytest.mark.parametrize("on_full", ["block", "drop_oldest", "drop_newest"])
 def test_a_full_queue_drops_counts_and_leaves_a_gap(on_full: Any) -> None:
-    """What is dropped is counted, and a gap line names the first and the last of it, where they are missing."""
+    """A full queue drops items, counts them, and leaves a gap line.
+
+    The line names the first and the last dropped item, where they are missing.
+    """
     sink = Sink()
     sink.gate.clear()
     delivery = Delivery(sink, name="t", max_items=5, batch_items=5, batch_age=0, on_full=on_full, block_timeout=0.01)
@@ -140,7 +149,7 @@ def test_a_full_queue_drops_counts_and_leaves_a_gap(on_full: Any) -> None:
 
 
 def test_the_program_waits_no_longer_than_block_timeout() -> None:
-    """A sink that hangs: the put returns after its time, and says that the item was dropped."""
+    """When a sink hangs, put returns after block_timeout and says it dropped."""
     sink = Sink()
     sink.gate.clear()
     delivery = Delivery(sink, name="t", max_items=1, batch_items=1, batch_age=0, block_timeout=0.05)
@@ -153,7 +162,10 @@ def test_the_program_waits_no_longer_than_block_timeout() -> None:
 
 
 def test_spill_keeps_everything_in_order_also_over_a_restart(tmp_path: pathlib.Path) -> None:
-    """While the sink is down a file takes what the queue cannot; the next process sends it first."""
+    """A spill file takes what the queue cannot while the sink is down.
+
+    The next process sends it first.
+    """
     spill = tmp_path / "spill.jsonl"
     down = Sink()
     down.fail = 10**9
@@ -176,7 +188,7 @@ def test_spill_keeps_everything_in_order_also_over_a_restart(tmp_path: pathlib.P
 
 
 def test_eight_threads() -> None:
-    """Each thread's items arrive in its order, and all of them."""
+    """The items of each thread arrive in its order."""
     sink = Sink()
     delivery = Delivery(sink, name="t", max_items=50, batch_items=20, block_timeout=60)
 
@@ -195,7 +207,10 @@ def test_eight_threads() -> None:
 
 
 def test_a_client_that_logs_through_a_tracked_object_does_not_feed_itself() -> None:
-    """Its own changes are counted as ignored; nothing hangs and nothing runs for ever."""
+    """Changes made by the client itself are ignored and counted.
+
+    Nothing hangs or loops.
+    """
     log = TrackedList()
 
     class Chatty(Sink):
@@ -214,7 +229,7 @@ def test_a_client_that_logs_through_a_tracked_object_does_not_feed_itself() -> N
 
 
 def test_a_forgotten_delivery_can_go() -> None:
-    """Its thread does not keep it alive for ever."""
+    """A delivery without references is freed; its thread does not keep it."""
     import gc
     import weakref
 
@@ -260,13 +275,13 @@ def run_program(tmp_path: pathlib.Path, *args: str) -> list[dict[str, Any]]:
 
 
 def test_a_normal_exit_sends_what_waits(tmp_path: pathlib.Path) -> None:
-    """The batch was far from full and far from old."""
+    """A normal exit sends a batch that was neither full nor old."""
     assert [1, 2] == [line["after"] for line in run_program(tmp_path)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
-    """What the parent had queued is sent once, by the parent."""
+    """After a fork the parent alone sends what was queued before."""
     lines = run_program(tmp_path, "fork")
     assert sorted([("parent", 1), ("child", 1), ("parent", 2)]) == sorted(
         (line["path"][0], line["after"]) for line in lines
@@ -280,7 +295,7 @@ def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
     [{"on_full": "explode"}, {"on_full": "spill"}, {"max_items": 0}, {"batch_items": True}, {"batch_bytes": 1.5}],
 )
 def test_bad_options_are_refused(kwargs: Any) -> None:
-    """With a sentence, before there is a thread."""
+    """Wrong options are refused before a thread starts."""
     before = threading.active_count()
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         Delivery(Sink(), name="t", **kwargs)
@@ -288,7 +303,7 @@ def test_bad_options_are_refused(kwargs: Any) -> None:
 
 
 def test_a_closed_exporter_takes_no_more_and_raises_nothing() -> None:
-    """The program goes on; what came after is counted."""
+    """A closed exporter counts what it gets, and raises nothing."""
     exporter = Exporter(Delivery(Sink(), name="t"))
     d = TrackedDict()
     d.tracking_add_observer(exporter)

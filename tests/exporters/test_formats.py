@@ -1,4 +1,4 @@
-"""Wire formats: one change, made from its line alone, as its receivers know it."""
+"""Wire formats: one change, made from its line alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ CLOUDEVENT = {
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
-    """Every change is a valid event with an id of its own, and an envelope with op, source and times."""
+    """Every change is a valid CloudEvent and Debezium envelope.
+
+    The event has an id of its own; the envelope has op, source and times.
+    """
     session = Session()
     items = []
     session.root.tracking_add_observer(lambda change: items.append((change.action, item_of(change))))
@@ -56,7 +59,10 @@ def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
-    """Applied with the jsonpatch library to the JSON before, it gives the JSON after; of sets it says nothing."""
+    """jsonpatch applies the patch of a change to the state before it.
+
+    For sets the format has nothing.
+    """
     session = Session(odd_keys=False)
     state = [encode(plain_copy(session.root))]
 
@@ -75,7 +81,7 @@ def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
 
 
 def test_who_and_why_are_in_the_envelope() -> None:
-    """Actor, context and method are facts about the source."""
+    """Actor, context and method are in the source of the envelope."""
     x = track({"a": {"b": 1}})
     with tracking_actor("eve", ticket=7):
         x["a"]["b"] = 2
@@ -87,7 +93,7 @@ def test_who_and_why_are_in_the_envelope() -> None:
 
 
 def test_an_unknown_format_names_the_nearest() -> None:
-    """And all that there are."""
+    """An unknown format is refused, with the nearest name and all names."""
     x = track([1])
     x.append(2)
     change = x.last_change()

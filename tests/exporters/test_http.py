@@ -1,4 +1,4 @@
-"""HTTP against a real server on the loopback interface: up, down, slow, refusing, resetting."""
+"""HttpExporter to a real server: up, down, slow, refusing, resetting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["server"]
     "options", [{}, {"body": "array"}, {"compress": True}, {"body": "array", "compress": True, "compact": True}]
 )
 def test_batches_arrive_in_order_over_one_connection(server: Server, options: Any) -> None:
-    """As NDJSON or an array, compressed or not; the connection is kept alive."""
+    """Batches arrive in order over one connection, in every encoding."""
     d = TrackedDict()
     with HttpExporter(server.url, headers={"Authorization": "Bearer x"}, batch_items=10, **options) as exporter:
         d.tracking_add_observer(exporter)
@@ -39,7 +39,7 @@ def test_batches_arrive_in_order_over_one_connection(server: Server, options: An
 
 @pytest.mark.parametrize("answer", [(429, {"Retry-After": "0"}), (503, {}), (500, {}), (408, {}), "reset"])
 def test_what_may_pass_is_tried_again(server: Server, answer: Any) -> None:
-    """Counts match and order holds."""
+    """Temporary errors are retried; counts match and order holds."""
     server.answers = [answer, answer]
     d = TrackedDict()
     with HttpExporter(server.url, retry_first=0.001, batch_items=5) as exporter:
@@ -51,7 +51,7 @@ def test_what_may_pass_is_tried_again(server: Server, answer: Any) -> None:
 
 
 def test_retry_after_is_honoured_as_a_date_too(server: Server) -> None:
-    """RFC 9110: seconds or a date; one in the past means now."""
+    """Retry-After may be seconds or a date; a past one means now (RFC 9110)."""
     past = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1), usegmt=True)
     server.answers = [(503, {"Retry-After": past}), (503, {"Retry-After": "nonsense"})]
     d = TrackedDict()
@@ -63,7 +63,7 @@ def test_retry_after_is_honoured_as_a_date_too(server: Server) -> None:
 
 
 def test_other_4xx_go_to_the_dead_letters(server: Server, tmp_path: pathlib.Path, caplog: Any) -> None:
-    """Once, without another try; what comes after is delivered."""
+    """Another 4xx goes to the dead letters at once; later batches are sent."""
     server.answers = [(400, {})]
     dead = tmp_path / "dead.jsonl"
     d = TrackedDict()
@@ -79,7 +79,7 @@ def test_other_4xx_go_to_the_dead_letters(server: Server, tmp_path: pathlib.Path
 
 
 def test_a_server_that_is_down_and_comes_back() -> None:
-    """The program goes on meanwhile; everything arrives, in order."""
+    """The program goes on while the server is down; everything arrives."""
     first = Server()
     port = first.port
     d = TrackedDict()
@@ -99,7 +99,10 @@ def test_a_server_that_is_down_and_comes_back() -> None:
 
 
 def test_a_client_of_ones_own_is_called_then_and_there(caplog: pytest.LogCaptureFixture) -> None:
-    """post(url, json=change, **kw), once a change; an error is counted and logged, never raised."""
+    """A client's post() is called synchronously, once per change.
+
+    An error is counted and logged, never raised.
+    """
     calls: list[Any] = []
 
     def post(url: str, json: Any, timeout: int) -> None:
@@ -118,7 +121,7 @@ def test_a_client_of_ones_own_is_called_then_and_there(caplog: pytest.LogCapture
 
 
 def test_the_runtime_under_a_client_of_ones_own() -> None:
-    """background=True: from a thread, and tried again."""
+    """background=True calls the client from a thread, with retries."""
     calls: list[int] = []
 
     def post(url: str, json: Any) -> None:
@@ -144,6 +147,6 @@ def test_the_runtime_under_a_client_of_ones_own() -> None:
     ],
 )
 def test_bad_arguments(error: type[Exception], args: Any, kwargs: Any) -> None:
-    """A sentence at once."""
+    """Wrong arguments are refused at once."""
     with pytest.raises(error):
         HttpExporter(*args, **kwargs)

@@ -1,4 +1,7 @@
-"""The JSON lines file: nothing written is lost, whoever else writes, rotates or is killed."""
+"""The JSON lines file: no written line is lost.
+
+Whoever else writes to it, and if it is rotated or its process killed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def lines_of(*paths: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("options", [{}, {"buffered": True}, {"fsync": "always"}, {"buffered": True, "fsync": "batch"}])
 def test_every_change_is_a_line_and_the_log_is_complete_in_itself(tmp_path: pathlib.Path, options: Any) -> None:
-    """The state that is found comes first; replaying the file gives the value."""
+    """The log begins with the state, and replaying it gives the value."""
     path = tmp_path / "logs" / "changes.jsonl"
     x = track({"l": [1], "t": 0}, tracking_auto_convert=True)
     with JsonLinesExporter(path, compact=True, **options) as exporter:
@@ -47,7 +50,7 @@ def test_every_change_is_a_line_and_the_log_is_complete_in_itself(tmp_path: path
 
 
 def test_a_line_is_there_when_the_statement_returns(tmp_path: pathlib.Path) -> None:
-    """Written through: another reader sees it at once."""
+    """Another reader sees a line as soon as its statement returned."""
     d = TrackedDict()
     with JsonLinesExporter(tmp_path / "a.jsonl") as exporter:
         d.tracking_add_observer(exporter)
@@ -59,7 +62,7 @@ def test_a_line_is_there_when_the_statement_returns(tmp_path: pathlib.Path) -> N
 @pytest.mark.parametrize("compress", [None, "gzip"])
 @pytest.mark.parametrize("buffered", [False, True])
 def test_rotation_by_size_keeps_every_line_once(tmp_path: pathlib.Path, compress: Any, buffered: bool) -> None:
-    """Files are at most so large, named in order, and together hold everything in order."""
+    """Rotated files have a bounded size, and every line once, in order."""
     d = TrackedDict()
     options = {"batch_items": 7} if buffered else {}
     with JsonLinesExporter(
@@ -78,7 +81,7 @@ def test_rotation_by_size_keeps_every_line_once(tmp_path: pathlib.Path, compress
 
 
 def test_only_the_newest_are_kept(tmp_path: pathlib.Path) -> None:
-    """keep=2: two rotated files and the present one."""
+    """keep=2 keeps two rotated files and the current one."""
     d = TrackedDict()
     with JsonLinesExporter(tmp_path / "a.jsonl", rotate_size=1500, keep=2) as exporter:
         d.tracking_add_observer(exporter)
@@ -89,7 +92,7 @@ def test_only_the_newest_are_kept(tmp_path: pathlib.Path) -> None:
 
 
 def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
-    """A new period, a new file: also when the file was left by an earlier process."""
+    """A new period begins a new file, also after a restart."""
     path = tmp_path / "a.jsonl"
     d = TrackedDict()
     with JsonLinesExporter(path) as exporter:
@@ -107,7 +110,7 @@ def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_torn_tail_is_mended(tmp_path: pathlib.Path) -> None:
-    """What a crash left of a line is ended first; the good lines stay readable."""
+    """A torn last line is ended before the next one is written."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"v":1,"seq":1,"action":"add"}\n{"v":1,"seq"')
     d = TrackedDict()
@@ -138,7 +141,10 @@ exporter.close()
 
 @pytest.mark.parametrize(("buffered", "size"), [("0", 0), ("1", 0), ("0", 20_000), ("1", 20_000)])
 def test_several_processes_on_one_file(tmp_path: pathlib.Path, buffered: str, size: int) -> None:
-    """No line is mixed with another's or lost, also while they rotate it; each process's lines are in order."""
+    """Several processes write to one file without mixing or losing lines.
+
+    Also while they rotate it; each process's lines are in order.
+    """
     path = tmp_path / "a.jsonl"
     count = 300
     running = [
@@ -158,7 +164,10 @@ KILLS = int(os.environ.get("PYDATATRACKER_KILLS", "20"))
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.Path) -> None:
-    """Written through: every change whose statement had returned is in the file. PYDATATRACKER_KILLS=200 for more."""
+    """After kill -9 the file has every change whose statement returned.
+
+    PYDATATRACKER_KILLS=200 for more.
+    """
     chance = random.Random(5)
     for turn in range(KILLS):
         path = tmp_path / f"{turn}.jsonl"
@@ -181,7 +190,7 @@ def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.P
 
 
 def test_an_error_of_the_file_does_not_reach_the_program(tmp_path: pathlib.Path, caplog: Any) -> None:
-    """A full disk (as /dev/full has it): counted and logged."""
+    """An error of the file, as on a full disk, is counted and logged."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     d = TrackedDict()
@@ -206,7 +215,7 @@ def test_an_error_of_the_file_does_not_reach_the_program(tmp_path: pathlib.Path,
     ],
 )
 def test_bad_options_are_refused(tmp_path: pathlib.Path, error: type[Exception], kwargs: Any) -> None:
-    """With a sentence, and no file is made where none is needed."""
+    """Wrong options are refused, and no file is made."""
     with pytest.raises(error):
         JsonLinesExporter(tmp_path / "a.jsonl", **kwargs)
 

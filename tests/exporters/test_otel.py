@@ -1,4 +1,4 @@
-"""OpenTelemetry: what a record says, providers of one's own, the counter."""
+"""OpenTelemetry: log records, a user's own providers, the counter."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def collector() -> Iterator[Collector]:
 
 
 def memory_of() -> tuple[LoggerProvider, InMemoryLogRecordExporter]:
-    """A provider that keeps what it is given."""
+    """Return a provider that keeps what it gets."""
     provider, memory = LoggerProvider(shutdown_on_exit=False), InMemoryLogRecordExporter()
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
     return provider, memory
@@ -52,7 +52,10 @@ def memory_of() -> tuple[LoggerProvider, InMemoryLogRecordExporter]:
 
 
 def test_a_record_says_what_the_change_says(collector: Collector) -> None:
-    """Names of the semantic conventions, the change's own time and id, its values as JSON; who, where, which code."""
+    """A record has the change's time, id, values, actor, path and code.
+
+    Names are those of the semantic conventions, values are JSON.
+    """
     x = track({"cfg": {"port": 80}}, tracking_capture_stack=True)
     resource = {"service.name": "billing"}
     with OpenTelemetryExporter(collector.url, headers={"X-Key": "secret"}, resource=resource) as exporter:
@@ -88,7 +91,7 @@ def test_a_record_says_what_the_change_says(collector: Collector) -> None:
 @settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_any_change_becomes_a_record_with_its_values(steps: Any) -> None:
-    """The oracle is the change's own line: what it has is there, what it has not is not."""
+    """A record has exactly the fields that the change's own line has."""
     provider, memory = memory_of()
     session = Session()
     session.root.tracking_add_observer(OpenTelemetryExporter(logger_provider=provider, value_limit=None))
@@ -108,7 +111,10 @@ def test_any_change_becomes_a_record_with_its_values(steps: Any) -> None:
 
 
 def test_strange_values_arrive(collector: Collector) -> None:
-    """Lone surrogates, numbers that OTLP has not, objects that cannot be put into words: each is sent, none stops it."""
+    """Values that OTLP or JSON do not have are sent as text.
+
+    Lone surrogates, large numbers, objects whose repr raises.
+    """
 
     class Rude:
         def __repr__(self) -> str:
@@ -133,7 +139,7 @@ def test_strange_values_arrive(collector: Collector) -> None:
 
 
 def test_a_provider_of_ones_own_is_told_then_and_there() -> None:
-    """In the span of the change, its flags too; nothing is left to flush."""
+    """A user's provider is called synchronously, in the span of the change."""
     provider, memory = memory_of()
     x = TrackedList()
     x.tracking_add_observer(OpenTelemetryExporter(logger_provider=provider))
@@ -146,7 +152,7 @@ def test_a_provider_of_ones_own_is_told_then_and_there() -> None:
 
 
 def test_the_runtime_under_a_provider_of_ones_own() -> None:
-    """background=True: from a thread, still in the span of the change."""
+    """background=True calls the provider from a thread, in the same span."""
     provider, memory = memory_of()
     d = TrackedDict()
     with OpenTelemetryExporter(logger_provider=provider, background=True) as exporter:
@@ -162,7 +168,10 @@ def test_the_runtime_under_a_provider_of_ones_own() -> None:
 
 
 def test_a_provider_that_raises_never_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
-    """Counted and logged; the next change is told again, even where errors of observers are to be raised."""
+    """A provider that raises is counted and logged, never raised.
+
+    Also where errors of observers are raised.
+    """
 
     class Broken:
         calls = 0
@@ -189,7 +198,7 @@ def test_a_provider_that_raises_never_reaches_the_program(caplog: pytest.LogCapt
 
 
 def test_without_an_argument_the_global_provider_is_meant() -> None:
-    """Also when it is set later; before, nothing is kept."""
+    """Without an argument the global provider is used, also if set later."""
     program = (
         "from pydatatracker import TrackedDict\n"
         "from pydatatracker.exporters import OpenTelemetryExporter\n"
@@ -210,7 +219,10 @@ def test_without_an_argument_the_global_provider_is_meant() -> None:
 
 
 def test_changes_are_counted_by_action() -> None:
-    """One counter, pydatatracker.changes; two exporters add to the same; actors only when asked for."""
+    """The counter pydatatracker.changes counts by action.
+
+    Two exporters add to the same one; actors are an attribute only on request.
+    """
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader], shutdown_on_exit=False)
     provider, _ = memory_of()
@@ -247,7 +259,7 @@ def counted(reader: InMemoryMetricReader) -> dict[tuple[Any, Any], int]:
 
 
 def test_a_meter_that_raises_never_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
-    """Logged; the record is emitted all the same."""
+    """A meter that raises is logged, and the record is emitted."""
 
     class Meters:
         def get_meter(self, *args: Any) -> Any:
@@ -284,14 +296,14 @@ def test_a_meter_that_raises_never_reaches_the_program(caplog: pytest.LogCapture
     ],
 )
 def test_bad_arguments(error: type[Exception], args: Any, kwargs: Any) -> None:
-    """A sentence at once."""
+    """Wrong arguments are refused at once."""
     with pytest.raises(error):
         OpenTelemetryExporter(*args, **kwargs)
 
 
 @pytest.mark.parametrize(("missing", "arguments"), [("opentelemetry", ""), ("opentelemetry.exporter", "'http://x'")])
 def test_a_missing_extra_is_one_sentence(missing: str, arguments: str) -> None:
-    """That says what to install."""
+    """A missing extra is an error that says what to install."""
     program = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from pydatatracker.exporters import OpenTelemetryExporter\n"

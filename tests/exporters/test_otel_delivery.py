@@ -1,4 +1,7 @@
-"""OTLP to a receiver that is up, down, slow, refusing, resetting: counts match, order holds, nothing accepted is lost."""
+"""OTLP to a receiver that is up, down, slow, refusing or resetting.
+
+Counts match, order holds, nothing accepted is lost.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def counting(d: Any, numbers: Any) -> list[str]:
 
 
 def test_batches_arrive_in_order_over_one_connection(collector: Collector) -> None:
-    """Many records a request, each once."""
+    """A request has many records, each once, over one connection."""
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url + "/", batch_items=10) as exporter:
         d.tracking_add_observer(exporter)
@@ -56,7 +59,10 @@ def test_batches_arrive_in_order_over_one_connection(collector: Collector) -> No
 
 @pytest.mark.parametrize("answer", [(429, {"Retry-After": "0"}, b""), (503, {}, b""), (500, {}, b"sorry"), "reset"])
 def test_what_may_pass_is_tried_again(collector: Collector, answer: Any) -> None:
-    """By our runtime alone, so that a pause is one of its pauses: two refusals are two repetitions."""
+    """Temporary errors are retried by our runtime alone.
+
+    Two refusals are two repetitions.
+    """
     collector.answers = [answer, answer]
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url, **FAST) as exporter:
@@ -68,7 +74,7 @@ def test_what_may_pass_is_tried_again(collector: Collector, answer: Any) -> None
 
 
 def test_an_answer_that_is_lost_means_a_repetition_with_the_same_ids(collector: Collector) -> None:
-    """At least once: what was taken before the connection broke comes again, and log.record.uid tells."""
+    """A batch whose answer is lost is sent again, with the same ids."""
     collector.answers = ["lost", (200, {}, b""), "lost"]
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url, **FAST) as exporter:
@@ -83,7 +89,10 @@ def test_an_answer_that_is_lost_means_a_repetition_with_the_same_ids(collector: 
 def test_what_is_refused_for_good_goes_to_the_dead_letters(
     collector: Collector, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
-    """4xx, a redirect (which would lose the POST), and a receiver that took a part: once, and what follows arrives."""
+    """What is refused for good goes to the dead letters, once.
+
+    4xx, a redirect (which would lose the POST), or a receiver that accepted a part. What follows arrives.
+    """
     collector.answers = [(200, {}, partial(2, "no such tenant")) if answer == "partial" else answer]
     dead = tmp_path / "dead.jsonl"
     d = TrackedDict()
@@ -99,7 +108,10 @@ def test_what_is_refused_for_good_goes_to_the_dead_letters(
 
 
 def test_a_warning_of_the_receiver_is_logged(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
-    """All taken, but it says something: that is no failure. Nor is a body that is no protobuf."""
+    """A warning of the receiver is logged, and is not a failure.
+
+    Nor is a body that is not protobuf.
+    """
     collector.answers = [(200, {}, partial(0, "deprecated field")), (200, {}, b'{"ok":true}')]
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url, batch_items=1) as exporter:
@@ -110,7 +122,7 @@ def test_a_warning_of_the_receiver_is_logged(collector: Collector, caplog: pytes
 
 
 def test_a_receiver_that_is_down_and_comes_back() -> None:
-    """The program goes on; everything arrives, in order, once."""
+    """The program goes on while the receiver is down; everything arrives once."""
     first = Collector()
     d = TrackedDict()
     exporter = OpenTelemetryExporter(first.url, **FAST)
@@ -129,7 +141,7 @@ def test_a_receiver_that_is_down_and_comes_back() -> None:
 
 
 def test_a_receiver_that_is_slow_does_not_hold_the_program(collector: Collector) -> None:
-    """It answers after the timeout: the batch is sent again until it answers in time, the rest waits its turn."""
+    """A batch that times out is sent again until it is answered in time."""
     gate = threading.Event()
     collector.answers = [gate] * 300  # all of them wait
     d = TrackedDict()
@@ -149,7 +161,7 @@ def test_a_receiver_that_is_slow_does_not_hold_the_program(collector: Collector)
 
 
 def test_what_a_process_could_not_send_the_next_one_does(tmp_path: pathlib.Path, collector: Collector) -> None:
-    """on_full="spill": the receiver stays down until the exporter is closed; its successor begins with that."""
+    """on_full="spill" keeps what a process could not send for the next one."""
     spill = tmp_path / "spill.jsonl"
     options: dict[str, Any] = {"on_full": "spill", "spill": spill, "max_items": 5, **FAST}
     d = TrackedDict()
@@ -173,7 +185,7 @@ def test_what_a_process_could_not_send_the_next_one_does(tmp_path: pathlib.Path,
 
 
 def test_lines_that_are_no_changes_hold_nothing_up(tmp_path: pathlib.Path, collector: Collector) -> None:
-    """A spill file that was torn: what can be read is sent, in order, the rest goes to the dead letters."""
+    """Torn lines of a spill file go to the dead letters, the rest is sent."""
     spill, dead = tmp_path / "spill.jsonl", tmp_path / "dead.jsonl"
     good = [f'[{n}, "r", {n}, "id{n}"]\t{{"v":1,"seq":{n},"action":"add","after":{n}}}\n' for n in range(3)]
     spill.write_text(good[0] + '[8, "r", 8, "id8"]\t{"v":1,"seq\n' + good[1] + '[9, "r", 9, "id9"]\t[]\n' + good[2])
@@ -185,7 +197,7 @@ def test_lines_that_are_no_changes_hold_nothing_up(tmp_path: pathlib.Path, colle
 
 
 def test_what_was_dropped_is_a_record_too(collector: Collector) -> None:
-    """pydatatracker.gap, with the first and last number that are missing."""
+    """Dropped changes are a pydatatracker.gap record with their range."""
     gate = threading.Event()
     collector.answers = [gate]
     d = TrackedDict()
@@ -202,7 +214,7 @@ def test_what_was_dropped_is_a_record_too(collector: Collector) -> None:
 
 
 def test_nothing_is_lost_at_a_normal_exit(collector: Collector) -> None:
-    """Of a process that neither flushes nor closes."""
+    """A process that neither flushes nor closes loses nothing at exit."""
     program = (
         "import sys; from pydatatracker import TrackedDict; from pydatatracker.exporters import OpenTelemetryExporter\n"
         "d = TrackedDict(); d.tracking_add_observer(OpenTelemetryExporter(sys.argv[1]))\n"
@@ -214,7 +226,7 @@ def test_nothing_is_lost_at_a_normal_exit(collector: Collector) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_a_connection_of_its_own(collector: Collector) -> None:
-    """After fork both send, each its own changes, and neither reads the other's answers."""
+    """After a fork parent and child have a connection each."""
     program = (
         "import os, sys\n"
         "from pydatatracker import TrackedDict\n"
@@ -236,7 +248,7 @@ def test_a_child_has_a_connection_of_its_own(collector: Collector) -> None:
 
 
 def test_many_threads_and_each_keeps_its_span(collector: Collector) -> None:
-    """Every change arrives once, in the order of its thread, in the span that was current where it was made."""
+    """Every change arrives once, in its thread's order, with its span."""
     d = TrackedDict()
     spans: dict[str, str] = {}
     with OpenTelemetryExporter(collector.url) as exporter:
@@ -262,7 +274,10 @@ def test_many_threads_and_each_keeps_its_span(collector: Collector) -> None:
 
 
 def test_what_logs_through_a_tracked_object_while_sending_does_not_loop(collector: Collector) -> None:
-    """A logging handler on the messages of the HTTP client changes tracked data: that is not sent in turn."""
+    """Changes that are made while sending are not sent in turn.
+
+    Here by a logging handler on the messages of the HTTP client.
+    """
     d = TrackedDict()
     collector.answers = [(503, {}, b""), (400, {}, b"")]
 

@@ -1,4 +1,4 @@
-"""SqlExporter into a real PostgreSQL and into SQLite: every change once, whatever becomes of the database."""
+"""SqlExporter to PostgreSQL and SQLite: every change once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["postgres"]
 
 
 def rows(url: str, what: str = "seq, pointer, after") -> list[Any]:
-    """What is in the table, in order."""
+    """Return the rows of the table, in order."""
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(sqlalchemy.text(f"select {what} from changes order by seq"))]
@@ -30,7 +30,10 @@ def rows(url: str, what: str = "seq, pointer, after") -> list[Any]:
 
 
 def test_changes_stand_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) -> None:
-    """Values as jsonb that can be asked, hostile text included; the same through SQLite."""
+    """Values are jsonb that can be queried, in PostgreSQL and in SQLite.
+
+    Also text with quotes and control characters.
+    """
     values = [1, "te\x00xt", {"deep": [1, None]}, "é'\"\\ ; drop table changes", 2**70, (1, 2), float("inf")]
     for url in (postgres.url, f"sqlite:///{tmp_path}/changes.db"):
         d = TrackedDict()
@@ -50,7 +53,7 @@ def test_changes_stand_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) 
 
 
 def test_down_in_the_middle_and_back(postgres: Postgres) -> None:
-    """A crash of the database loses nothing that was accepted, keeps the order, and makes nothing twice."""
+    """A crash of the database loses, reorders and repeats nothing."""
     d = TrackedDict()
     exporter = SqlExporter(
         postgres.url, retry_first=0.01, retry_most=0.1, batch_items=7, batch_age=0.01, exit_timeout=30.0
@@ -74,7 +77,7 @@ def test_down_in_the_middle_and_back(postgres: Postgres) -> None:
 
 
 def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The program goes on; the table is made when the database comes up."""
+    """The table is made when the database comes up."""
     server = Postgres(tmp_path_factory.mktemp("late"))
     d = TrackedDict()
     exporter = SqlExporter(server.url, retry_first=0.01, retry_most=0.1)
@@ -90,7 +93,7 @@ def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_repeats_and_refused_rows(postgres: Postgres) -> None:
-    """A batch that comes twice is there once; of a batch only the rows that the database refuses are given back."""
+    """A repeated batch is stored once, and only refused rows are rejected."""
     sink = SqlSink(postgres.url, "changes")
     line = b'{"v":1,"seq":%d,"action":"add","pointer":"/a","after":1}'
     items = [Item(line % n, n, "r", n, f"id{n}") for n in range(5)]
@@ -107,7 +110,10 @@ def test_repeats_and_refused_rows(postgres: Postgres) -> None:
 
 
 def test_an_engine_of_ones_own(tmp_path: pathlib.Path) -> None:
-    """It stays open when the exporter is closed; a wrong target is a TypeError; passwords stay out of names."""
+    """A user's engine stays open, a wrong target is a TypeError.
+
+    Passwords are not in names.
+    """
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/x.db")
     d = TrackedDict()
     with SqlExporter(engine, table="mine") as exporter:

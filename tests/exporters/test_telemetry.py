@@ -1,4 +1,4 @@
-"""``telemetry_observer``: changes counted by action, in Prometheus or a counter of one's own."""
+"""``telemetry_observer``: changes counted in Prometheus or elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pydatatracker.observers import telemetry_observer
 
 
 def test_prometheus_counts_by_action() -> None:
-    """As a scrape of the registry shows it; a second observer counts on in the same metric."""
+    """A scrape of the registry shows the counts by action.
+
+    A second observer uses the same metric.
+    """
     prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
 
     def scraped() -> dict[str, float]:
@@ -36,7 +39,7 @@ def test_prometheus_counts_by_action() -> None:
 
 
 def test_a_registry_of_ones_own() -> None:
-    """By handing over a Counter that is in it."""
+    """A Counter can be passed, with the registry that it is in."""
     prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
     registry = prometheus_client.CollectorRegistry()
     counter = prometheus_client.Counter("mine", "Changes", ["action"], registry=registry)
@@ -47,7 +50,7 @@ def test_a_registry_of_ones_own() -> None:
 
 
 def test_counters_like_it() -> None:
-    """With labels, or with inc alone; anything else is a TypeError."""
+    """A counter has labels, or inc alone; anything else is a TypeError."""
 
     class Labelled:
         def __init__(self) -> None:
@@ -73,7 +76,10 @@ def test_counters_like_it() -> None:
 
 
 def test_without_prometheus_it_says_what_to_install(tmp_path: pathlib.Path) -> None:
-    """One sentence; with a counter of one's own nothing is missing."""
+    """Without prometheus-client the error says what to install.
+
+    With a user's own counter nothing is missing.
+    """
     (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')\n")
     program = (
         "from pydatatracker.observers import telemetry_observer\n"

@@ -1,4 +1,4 @@
-"""Applying JSON patches to live containers: RFC 6902 in tables, and nothing done when something fails."""
+"""Apply JSON patches (RFC 6902) to live containers, all or nothing."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from pydatatracker.history.walk import plain_copy
 
 
 def op(op: str, path: Any, *value: Any, **more: Any) -> dict[str, Any]:
-    """An operation; ``from_`` is its member from."""
+    """Return an operation; ``from_`` is its member from."""
     made = {"op": op, "path": path, **({"value": value[0]} if value else {}), **more}
     if "from_" in made:
         made["from"] = made.pop("from_")
     return made
 
 
-# Document, operations, result. The first ones are the examples of RFC 6902, appendix A, in other words.
+# Document, operations, result. The first ones are the examples of RFC 6902, appendix A, written anew.
 WORKS: list[tuple[Any, list[Any], Any]] = [
     ({"name": "x"}, [op("add", "/mail", "m")], {"name": "x", "mail": "m"}),  # A.1 add a member
     ({"l": ["a", "c"]}, [op("add", "/l/1", "b")], {"l": ["a", "b", "c"]}),  # A.2 add an item
@@ -133,7 +133,10 @@ FAILS: list[tuple[Any, list[Any], int, str]] = [
 @pytest.mark.parametrize(("document", "operations", "expected"), WORKS)
 @pytest.mark.parametrize("deep", [True, False], ids=["tracked", "plain below"])
 def test_operations_do_what_the_rfc_says(document: Any, operations: Any, expected: Any, deep: bool) -> None:
-    """Every row on a document tracked to its leaves, on one that is plain below the root, and in jsonpatch."""
+    """Every operation has the result that RFC 6902 and jsonpatch give.
+
+    On a document tracked to its leaves, and on one that is plain below the root.
+    """
     kind = {dict: TrackedDict, list: TrackedList, set: TrackedSet}[type(document)]
     live = track(copy.deepcopy(document)) if deep else kind(copy.deepcopy(document))
     since = _core.newest_seq()
@@ -154,7 +157,10 @@ def patch_back(live: Any, since: int) -> Any:
 def test_what_is_wrong_is_said_and_nothing_is_done(
     document: Any, operations: Any, number: int, said: str, deep: bool
 ) -> None:
-    """The error names the operation by number, shows it and says what was wrong where; the document is as before."""
+    """A wrong operation changes nothing.
+
+    The error names it by number, shows it, and says what was wrong where.
+    """
     kind = {dict: TrackedDict, list: TrackedList, set: TrackedSet}[type(document)]
     live = track(copy.deepcopy(document)) if deep else kind(copy.deepcopy(document))
     said = said if deep else said.replace("TrackedSet at '/a'", "set at '/a'")
@@ -172,7 +178,7 @@ def test_what_is_wrong_is_said_and_nothing_is_done(
 
 @given(STEPS)
 def test_a_patch_from_records_brings_a_copy_up_to_date(steps: list[Any]) -> None:
-    """A tracked copy of the old state, given the patch of a random session, is as the original; and back again."""
+    """A patch made from records brings a tracked copy up to date, and back."""
     session = Session()
     copied = track(copy.deepcopy(session.past[0][1]))
     session.run(steps)
@@ -185,7 +191,7 @@ def test_a_patch_from_records_brings_a_copy_up_to_date(steps: list[Any]) -> None
 
 @given(STEPS, st.data())
 def test_a_patch_that_fails_anywhere_leaves_the_document(steps: list[Any], data: st.DataObject) -> None:
-    """With a wrong operation put anywhere into a patch of a random session, all before it is taken back."""
+    """A patch that fails anywhere leaves the document unchanged."""
     session = Session()
     copied = track(copy.deepcopy(session.past[0][1]))
     session.run(steps)
@@ -199,7 +205,7 @@ def test_a_patch_that_fails_anywhere_leaves_the_document(steps: list[Any], data:
 
 
 def test_values_are_copied_and_tracked() -> None:
-    """What is stored is a tracked copy where the container converts; the patch stays the caller's."""
+    """Values of a patch are copied, and tracked where the container converts."""
     value = {"l": [1]}
     operations = [op("add", "/a", value), op("add", "/b", value), op("add", "/a/l/-", 2)]
     live = track({})
@@ -214,7 +220,7 @@ def test_values_are_copied_and_tracked() -> None:
 
 
 def test_a_move_keeps_the_container() -> None:
-    """What is moved is the same object afterwards, with its history; a copy is another one."""
+    """A move keeps the object and its history; a copy is another object."""
     live = track({"a": {"x": 1}, "b": []})
     child = live["a"]
     apply_patch(live, [op("move", "/b/0", from_="/a"), op("copy", "/c", from_="/b/0")])
@@ -224,7 +230,7 @@ def test_a_move_keeps_the_container() -> None:
 
 
 def test_attributes_are_steps_and_internals_are_not() -> None:
-    """Attributes of an object are added, replaced and removed; methods, privates and dunders are out of reach."""
+    """Attributes can be patched; methods, private and dunder names cannot."""
 
     class Point(TrackedAttr):
         scale = 1
@@ -259,7 +265,10 @@ def test_attributes_are_steps_and_internals_are_not() -> None:
 
 
 def test_what_a_container_refuses_comes_through() -> None:
-    """A locked child and a validator stop the patch with their own error, a note and everything taken back."""
+    """A locked child or a validator stops the patch with its own error.
+
+    The error has a note, and everything is rolled back.
+    """
     doc = track({"a": 1, "l": [1], "s": {1}})
     doc["l"].lock()
     with pytest.raises(TrackingLockedError) as caught:
@@ -281,7 +290,7 @@ def test_what_a_container_refuses_comes_through() -> None:
 
 
 def test_observers_hear_of_a_patch_when_it_stands() -> None:
-    """They are told of every change after all of it, and of nothing that was taken back."""
+    """Observers are notified after the whole patch, and not of a failed one."""
     doc = track({"a": 1, "l": [1, 2]})
     heard: list[Any] = []
     doc.tracking_add_observer(lambda change: heard.append((change.pointer, copy.deepcopy(doc))))
@@ -294,7 +303,7 @@ def test_observers_hear_of_a_patch_when_it_stands() -> None:
 
 @pytest.mark.parametrize("options", [{"tracking_max_changes": 0}, {"tracking_max_changes": 2}])
 def test_a_small_ring_takes_everything_back_too(options: dict[str, Any]) -> None:
-    """However few changes are kept, a patch that fails leaves nothing behind."""
+    """A failed patch is rolled back however few changes the ring keeps."""
     doc = track({"l": [1, 2, 3], "d": {"a": 1}}, **options)
     operations = [op("remove", "/l/0"), op("add", "/d/b", 2), op("move", "/l/-", from_="/d"), op("remove", "/x")]
     with pytest.raises(PatchError, match="no key 'x'"):
@@ -304,7 +313,7 @@ def test_a_small_ring_takes_everything_back_too(options: dict[str, Any]) -> None
 
 
 def test_no_list_of_operations() -> None:
-    """One operation, JSON text, and a plain document are refused at once."""
+    """One operation, JSON text and a plain document are refused at once."""
     for wrong in (op("remove", "/a"), '[{"op": "remove"}]', b"[]"):
         with pytest.raises(TypeError, match="a patch is a list of operations"):
             apply_patch(track({}), wrong)  # type: ignore[arg-type]
@@ -313,7 +322,7 @@ def test_no_list_of_operations() -> None:
 
 
 def test_a_tracked_container_in_a_plain_one_is_changed_itself() -> None:
-    """Below a plain list in a tracked dict sits a tracked list: it stays the same object and is changed."""
+    """A tracked list below a plain one stays the same object and is changed."""
     inner = TrackedList([1])
     doc = TrackedDict(p=[inner, 2], n=Node())
     apply_patch(doc, [op("add", "/p/0/-", 5), op("replace", "/p/1", 3)])

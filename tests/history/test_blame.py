@@ -1,4 +1,4 @@
-"""Blame and history of a place: beside a naive judge that replays the records forward and writes down who set what."""
+"""Blame and history of a path, compared with a naive replay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MUTATIONS = (
 
 
 def mutate(x: Any, marks: list[Any], chance: random.Random, n: int) -> None:
-    """One random operation on a list, and on its marks: who set the item that stands there."""
+    """Do a random operation on a list, and on the list of who set each item."""
     do = chance.choice(MUTATIONS)
     size = len(x)
     a = chance.randrange(size + 1)
@@ -71,7 +71,7 @@ def mutate(x: Any, marks: list[Any], chance: random.Random, n: int) -> None:
 @settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 80), st.booleans())
 def test_list_items_are_followed_through_everything(seed: int, operations: int, remember: bool) -> None:
-    """Who set the item that now stands at an index: as a list of names that is edited along, however small the ring."""
+    """Blame follows list items through every operation and any size of ring."""
     chance = random.Random(seed)
     ring = chance.choice([4, 16, 40]) if remember else None
     start = chance.randrange(5)
@@ -95,7 +95,10 @@ def test_list_items_are_followed_through_everything(seed: int, operations: int, 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 60), st.booleans())
 def test_keys_of_a_tree_and_what_left_the_ring(seed: int, operations: int, remember: bool) -> None:
-    """Every key's last change, removed ones too; with remember_last also what the ring no longer has."""
+    """Blame finds the last change of every key, removed ones too.
+
+    With remember_last also where the ring no longer has it.
+    """
     chance = random.Random(seed)
     x = track(
         {"a": {}, "b": {}, "s": set()}, tracking_max_changes=8 if remember else None, tracking_remember_last=remember
@@ -131,7 +134,7 @@ def test_keys_of_a_tree_and_what_left_the_ring(seed: int, operations: int, remem
 
 
 def test_a_hot_counter_does_not_make_it_forget() -> None:
-    """Who set the port a week ago is known after a hundred thousand ticks; without the option it is not."""
+    """remember_last keeps an old change despite 100,000 newer ones elsewhere."""
     for remember in (True, False):
         x = track(
             {"cfg": {"port": 0}, "tags": set(), "l": [0]}, tracking_max_changes=100, tracking_remember_last=remember
@@ -154,7 +157,10 @@ def test_a_hot_counter_does_not_make_it_forget() -> None:
 
 
 def test_a_place_that_came_with_its_container() -> None:
-    """Its last change is what brought the container, until it has one of its own."""
+    """A path is blamed on the change that brought its container.
+
+    That holds until the path has a change of its own.
+    """
     x = TrackedDict(tracking_auto_convert=True)
     with tracking_actor("bob"):
         x["users"] = [{"email": "a@b"}]
@@ -168,7 +174,7 @@ def test_a_place_that_came_with_its_container() -> None:
 
 
 def test_history_goes_through_containers_that_held_the_path_before() -> None:
-    """The path is what is asked for: also while another dict stood there."""
+    """History of a path includes changes of containers that held it before."""
     x = TrackedDict(tracking_auto_convert=True)
     x["cfg"] = {"port": 1}
     x["cfg"]["port"] = 2
@@ -180,7 +186,10 @@ def test_history_goes_through_containers_that_held_the_path_before() -> None:
 
 
 def test_removed_places_and_unknown_ones() -> None:
-    """A removed key is blamed on its removal; what never was has no last change; the start is an init."""
+    """A removed key is blamed on its removal, an unknown one on nothing.
+
+    What was there from the start is blamed on the init record.
+    """
     x = TrackedDict(a=1, b=1)
     del x["a"]
     assert "remove" == x.tracking_blame("/a").action
@@ -191,7 +200,7 @@ def test_removed_places_and_unknown_ones() -> None:
 
 
 def test_attributes_and_sets() -> None:
-    """Names and elements are places like keys."""
+    """Attributes and elements of sets have blame as keys have."""
 
     class Point(TrackedAttr):
         pass
@@ -210,13 +219,16 @@ def test_attributes_and_sets() -> None:
 
 @pytest.mark.parametrize(("error", "bad"), [(ValueError, "port"), (TypeError, 5), (TypeError, ("a",))])
 def test_what_is_no_pointer_is_refused(error: type[Exception], bad: Any) -> None:
-    """With a sentence that shows one."""
+    """An invalid pointer is refused with an example of a valid one."""
     with pytest.raises(error, match="/users/0/email"):
         TrackedDict().tracking_blame(bad)
 
 
 def test_hostile_keys_are_not_asked_while_recording() -> None:
-    """Keys with an __eq__ of their own are remembered by identity: none of their code runs when records leave the ring."""
+    """Keys with an __eq__ of their own are remembered by identity.
+
+    None of their code runs when records leave the ring.
+    """
     calls = []
 
     class Key:
@@ -246,7 +258,10 @@ def test_hostile_keys_are_not_asked_while_recording() -> None:
 
 @pytest.mark.parametrize("what", ["children", "tuples", "removed", "elements"])
 def test_remember_last_does_not_grow_for_ever(what: str) -> None:
-    """Containers that died, equal keys that are new objects, places that are gone: their marks go."""
+    """The memory of remember_last is bounded by what is in the containers.
+
+    Dead containers, equal keys that are new objects, and removed paths are forgotten.
+    """
 
     def work(count: int) -> None:
         for n in range(count):

@@ -17,7 +17,7 @@ from pydatatracker import RollbackConflictError, TrackedDict, TrackedList, propa
 
 
 def test_what_another_thread_did_stays() -> None:
-    """Only the block's own changes, also when they lie between those of others in one list."""
+    """A rollback undoes only the block's own changes, also within one list."""
     x = TrackedList([0])
     seen: list[Any] = []
     x.tracking_add_observer(lambda change: seen.append(change.after))
@@ -40,7 +40,7 @@ def test_what_another_thread_did_stays() -> None:
 
 
 def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> None:
-    """Six threads, every third block fails: the list holds what the others appended, each item once."""
+    """Threads that roll back on one list undo exactly their own appends."""
     x = track({"l": []})
     errors: list[BaseException] = []
 
@@ -70,7 +70,10 @@ def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> Non
 
 
 def test_a_later_change_of_the_same_place_is_a_conflict_and_stays() -> None:
-    """The error names it and carries the changes; everything else is taken back."""
+    """A later change of the same path is a conflict, and stays.
+
+    The error names it and carries the changes; everything else is rolled back.
+    """
     x = TrackedDict(a=1, b=1)
     with pytest.raises(RollbackConflictError, match="/a") as caught, tracking_transaction():
         x["a"] = 2
@@ -85,7 +88,7 @@ def test_a_later_change_of_the_same_place_is_a_conflict_and_stays() -> None:
 
 
 def test_the_same_value_set_by_another_is_a_conflict_too() -> None:
-    """It is their change now, though nothing shows it in the value."""
+    """An equal value that another thread stored is a conflict, too."""
     x = TrackedDict(a=1)
     with pytest.raises(RollbackConflictError), tracking_transaction():
         x["a"] = 2
@@ -99,7 +102,7 @@ def test_the_same_value_set_by_another_is_a_conflict_too() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 9)), max_size=30))
 def test_a_rollback_leaves_what_others_alone_would_have_made(script: list[tuple[bool, int, int]]) -> None:
-    """Two contexts work on one list in turn; where nothing collides, rollback is as if the first had never been."""
+    """Without conflicts a rollback leaves what the others alone would give."""
     x = TrackedList([f"start{n}" for n in range(3)])
     alone = list(x)
     others = contextvars.copy_context()
@@ -128,7 +131,7 @@ def test_a_rollback_leaves_what_others_alone_would_have_made(script: list[tuple[
 
 
 def test_tasks_do_not_mix() -> None:
-    """Two tasks with open transactions on one container: each takes back its own."""
+    """Two tasks with open transactions each roll back their own changes."""
     x = TrackedDict()
 
     async def work(name: str, fail: bool) -> None:
@@ -149,7 +152,7 @@ def test_tasks_do_not_mix() -> None:
 
 
 def test_a_task_started_in_the_block_is_part_of_it_while_it_lasts() -> None:
-    """It inherits the context; what it does after the block is its own."""
+    """A task started in the block is part of it until the block ends."""
     x = TrackedDict()
 
     async def child(gate: asyncio.Event) -> None:
@@ -177,7 +180,7 @@ def test_a_task_started_in_the_block_is_part_of_it_while_it_lasts() -> None:
 
 
 def test_propagate_takes_the_transaction_to_a_thread() -> None:
-    """As it takes the actor."""
+    """propagate() carries the transaction to a thread, as it does the actor."""
     x = TrackedDict()
 
     def body() -> None:

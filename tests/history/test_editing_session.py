@@ -16,7 +16,7 @@ def session() -> Session:
 
 
 def test_the_session_gives_its_end_and_can_be_taken_back(session: Session) -> None:
-    """All splices give the end; the log replays to it, and undoing all of it gives the start."""
+    """The log of the session replays, at its end and halfway."""
     text = TrackedList(session.start, tracking_max_changes=None)
     for position, deleted, inserted in session.patches:
         text[position : position + deleted] = inserted
@@ -38,7 +38,10 @@ def test_the_session_gives_its_end_and_can_be_taken_back(session: Session) -> No
 
 
 def test_undo_to_the_empty_document_redo_to_the_end_and_a_hundred_points_between(session: Session) -> None:
-    """All 19,749 splices are undone and redone one by one; state_at at 100 points is what a plain replay gives."""
+    """All 19,749 splices can be undone and redone one by one.
+
+    state_at at 100 points is what a plain replay gives.
+    """
     text = TrackedList(session.start, tracking_max_changes=None)
     plain = list(session.start)
     points = {}
@@ -53,7 +56,7 @@ def test_undo_to_the_empty_document_redo_to_the_end_and_a_hundred_points_between
     assert len(points) >= 100
     for seq, then in list(points.items())[::10]:  # each from scratch
         assert then == "".join(text.tracking_state_at(seq))
-    rewind = Rewind(text)  # and all of them in one way back
+    rewind = Rewind(text)  # all of them, going back once
     for seq, then in reversed(points.items()):
         assert then == "".join(rewind.back_to(seq))
     steps = 0

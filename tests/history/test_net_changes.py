@@ -1,4 +1,4 @@
-"""Net changes and merge patches: what is different since then, once a place."""
+"""Net changes and merge patches: the difference, once per path."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pydatatracker.history.net_changes import NetChange, merge_patch, net_change
 
 
 def told(container: Any, since: int | None = None) -> list[tuple[str, str, Any, Any]]:
-    """Net changes without who and when."""
+    """Return net changes without who and when."""
     return [(net.action, net.pointer, net.before, net.after) for net in net_changes(container, since)]
 
 
 def applied(state: Any, nets: list[NetChange]) -> Any:
-    """The naive judge: net changes put into a copy of the old state, from the top down, give the new one.
+    """Apply net changes to a copy of the old state, naively.
 
-    Of one list the removals come first, at the old indices, then additions and updates at the new ones.
+    From the top down. Of one list the removals come first, at the old indices, then additions and updates at the new ones.
     """
     holder = [copy.deepcopy(state)]
     rank = {"remove": 0, "add": 1, "update": 2}
@@ -53,7 +53,7 @@ def applied(state: Any, nets: list[NetChange]) -> Any:
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """MergePatch of RFC 7396, section 2, as it stands there."""
+    """Return MergePatch of RFC 7396, section 2, written as it is there."""
     if not isinstance(patch, dict):
         return patch
     target = dict(target) if isinstance(target, dict) else {}
@@ -66,13 +66,16 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def has_null(value: Any) -> bool:
-    """Tell whether an object somewhere has None as a member; arrays may."""
+    """Return whether an object somewhere has None as a member; arrays may."""
     return isinstance(value, dict) and any(item is None or has_null(item) for item in value.values())
 
 
 @given(STEPS, st.data())
 def test_net_changes_lead_from_then_to_now_once_a_place(steps: list[Any], data: st.DataObject) -> None:
-    """From any point of a random session: applied they give the present, none is idle, no place is told twice."""
+    """Net changes lead from any past state to the present one.
+
+    None has no effect, and no path comes twice.
+    """
     session = Session().run(steps)
     for n in {0, data.draw(st.integers(0, len(session.past) - 1))}:
         since, old = session.past[n]
@@ -90,7 +93,10 @@ def test_net_changes_lead_from_then_to_now_once_a_place(steps: list[Any], data: 
 
 @given(STEPS, st.data())
 def test_a_merge_patch_gives_the_present_or_says_why_not(steps: list[Any], data: st.DataObject) -> None:
-    """Merged into the old state by RFC 7396 it gives the new one; it is refused only where null would have to be set."""
+    """A merge patch applied by RFC 7396 gives the present state.
+
+    It is refused only where null would have to be set.
+    """
     session = Session(odd_keys=False).run(steps)
     since, old = session.past[data.draw(st.integers(0, len(session.past) - 1))]
     new = session.past[-1][1]
@@ -104,7 +110,7 @@ def test_a_merge_patch_gives_the_present_or_says_why_not(steps: list[Any], data:
 
 
 def test_what_was_set_back_is_gone() -> None:
-    """A value, an item, an element and a whole container that are as before are no change, however they got there."""
+    """Data that is as it was before is not a net change, however it got there."""
     d = track({"a": 1, "l": [1, 2, 3], "s": {1}, "c": {"x": [1]}})
     d["a"] = 2
     d["a"] = 1
@@ -136,7 +142,7 @@ def test_equal_is_not_the_same() -> None:
 
 
 def test_items_are_followed_through_shifts() -> None:
-    """Twins stay apart: the second of three equal rows is changed, and found after insertions before it."""
+    """An item is found after insertions before it, also among equal ones."""
     rows = track([{"n": 0}, {"n": 0}, {"n": 0}])
     middle = rows[1]
     rows.insert(0, "first")
@@ -151,7 +157,7 @@ def test_items_are_followed_through_shifts() -> None:
 
 
 def test_a_reordered_list_is_one_update() -> None:
-    """Items that passed one another are told as one update of the list."""
+    """A list whose items changed their order is one update of the list."""
     d = track({"l": [3, 1, 2]})
     d["l"].sort()
     d["l"].append(4)
@@ -160,7 +166,10 @@ def test_a_reordered_list_is_one_update() -> None:
 
 
 def test_what_was_added_is_told_once_with_what_it_holds_now() -> None:
-    """Changes inside a container that was added belong to it; the last of them is who touched the place."""
+    """Changes inside an added container are part of its addition.
+
+    The last of them names who changed the path.
+    """
     d = track({})
     with tracking_actor("ann"):
         d["new"] = {"l": []}
@@ -179,7 +188,7 @@ def test_what_was_added_is_told_once_with_what_it_holds_now() -> None:
 
 
 def test_who_and_when_are_those_of_the_last_touch() -> None:
-    """Each place has its own last change, removed ones too."""
+    """Each path has its own last change, removed ones too."""
     d = track({"a": 1, "b": 2, "l": [1, 2, 3]})
     for actor, act in {
         "one": lambda: d.update(a=5, b=6),
@@ -196,7 +205,7 @@ def test_who_and_when_are_those_of_the_last_touch() -> None:
 
 
 def test_shared_containers_are_told_at_every_place() -> None:
-    """One change of a container that is held twice is two net changes."""
+    """One change of a container at two paths is two net changes."""
     shared = TrackedList()
     d = TrackedDict(a=shared, b=shared)
     shared.append(1)
@@ -205,7 +214,7 @@ def test_shared_containers_are_told_at_every_place() -> None:
 
 
 def test_values_are_copies() -> None:
-    """What comes after does not change a net change."""
+    """Later changes do not alter a net change."""
     d = track({"a": {"x": [1]}})
     d["b"] = {"y": [1]}
     since = d.pop("a")
@@ -228,7 +237,7 @@ def test_values_are_copies() -> None:
     ],
 )
 def test_what_a_merge_patch_cannot_say(act: Any, said: str) -> None:
-    """None for a key, and keys that are no str, are refused with their place."""
+    """None for a key, and keys that are not str, are refused with their path."""
     d = track({"a": {"b": 1}, "l": [], "odd": {7: []}})
     act(d)
     with pytest.raises(ValueError, match=said):
@@ -236,7 +245,10 @@ def test_what_a_merge_patch_cannot_say(act: Any, said: str) -> None:
 
 
 def test_none_in_a_list_can_be_said_and_an_old_none_stays() -> None:
-    """Arrays are replaced whole, so null in them is a value; a None that did not change is not mentioned."""
+    """None in a list is a value, and an unchanged None is not mentioned.
+
+    A merge patch replaces arrays whole.
+    """
     d = track({"l": [], "old": None, "gone": None})
     d["l"].extend([None, {"x": None}])
     del d["gone"]
@@ -244,7 +256,7 @@ def test_none_in_a_list_can_be_said_and_an_old_none_stays() -> None:
 
 
 def test_a_list_or_set_is_its_own_merge_patch() -> None:
-    """RFC 7396 replaces what is no object: of a list there is nothing but the list."""
+    """The merge patch of a list or set is its whole value (RFC 7396)."""
     l = track([1, {"a": 2}])  # noqa: E741
     l[1]["a"] = 3
     assert [1, {"a": 3}] == merge_patch(l)
@@ -255,7 +267,7 @@ def test_a_list_or_set_is_its_own_merge_patch() -> None:
 
 
 def test_a_diamond_without_changes_costs_nothing() -> None:
-    """Two ways down at each of forty levels are not walked where nothing changed."""
+    """Unchanged containers with 2**40 paths to them are not walked."""
     bottom = TrackedDict(n=0)
     d = bottom
     for _ in range(40):
@@ -266,7 +278,10 @@ def test_a_diamond_without_changes_costs_nothing() -> None:
 
 
 def test_history_that_is_gone_is_said() -> None:
-    """As for patches: HistoryLostError from before what was dropped, TypeError for no seq."""
+    """HistoryLostError is raised for a point before what was dropped.
+
+    A point that is not a seq is a TypeError.
+    """
     d = TrackedDict(tracking_max_changes=4)
     for n in range(10):
         d["n"] = n

@@ -1,4 +1,4 @@
-"""JSON patches made from records: another library applies them to the old state and gets the new one."""
+"""JSON patches made from records, applied by jsonpatch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from pydatatracker.history.walk import plain_copy
 
 
 def applied(state: Any, operations: list[dict[str, Any]]) -> Any:
-    """What jsonpatch makes of a state; older ones store values by reference, so a value that is shared shows here."""
+    """Return what jsonpatch makes of a state.
+
+    Older versions store values by reference, so a value that is shared shows here.
+    """
     return jsonpatch.apply_patch(plain_copy(state), operations)
 
 
 def containers_of(value: Any) -> list[int]:
-    """The ids of all mutable things in plain data."""
+    """Return the ids of all mutable objects in plain data."""
     if isinstance(value, dict):
         return [id(value), *(each for item in value.values() for each in containers_of(item))]
     if isinstance(value, (list, tuple)):
@@ -33,7 +36,10 @@ def containers_of(value: Any) -> list[int]:
 
 @given(STEPS, st.data())
 def test_a_patch_leads_from_any_past_state_to_any_later_one(steps: list[Any], data: st.DataObject) -> None:
-    """Between any two points of a random session: forward, back, and with tests of what is there."""
+    """A patch leads between any two points of a session, forward and back.
+
+    Also with test operations.
+    """
     session = Session().run(steps)
     points = st.integers(0, len(session.past) - 1)
     pairs = [(0, len(session.past) - 1), *data.draw(st.lists(st.tuples(points, points), min_size=3, max_size=6))]
@@ -49,7 +55,7 @@ def test_a_patch_leads_from_any_past_state_to_any_later_one(steps: list[Any], da
 
 @given(STEPS)
 def test_a_patch_of_a_container_inside_is_about_that_one(steps: list[Any]) -> None:
-    """Asked of a child that moves about, the operations lead from its own past state to its own present one."""
+    """A patch of a nested container leads between its own states."""
     session = Session()
     child = session.root["rows"]
     start, old = _core.newest_seq(), plain_copy(child)
@@ -60,7 +66,7 @@ def test_a_patch_of_a_container_inside_is_about_that_one(steps: list[Any]) -> No
 
 @given(STEPS)
 def test_values_are_plain_and_shared_with_nothing(steps: list[Any]) -> None:
-    """No value is a tracked container or holds one, and no two operations share a container."""
+    """Values of a patch are plain, and no two operations share one."""
     session = Session().run(steps)
     operations = patch(session.root, session.past[0][0], test=True)
     ids = [each for operation in operations for each in containers_of(operation.get("value"))]
@@ -73,7 +79,7 @@ def test_values_are_plain_and_shared_with_nothing(steps: list[Any]) -> None:
 
 
 def test_every_change_of_an_item_is_one_operation() -> None:
-    """Stores, deletions and insertions come out in the order in which they happened, under escaped pointers."""
+    """Each change of an item is one operation, in order, pointers escaped."""
     d = track({"a/b": {"m~n": [1, 2]}})
     d["a/b"]["m~n"].insert(0, 0)
     d["a/b"]["m~n"][1] = None
@@ -89,7 +95,7 @@ def test_every_change_of_an_item_is_one_operation() -> None:
 
 
 def test_a_bulk_call_is_one_operation_a_row() -> None:
-    """update() of three keys, one of them unchanged, gives two operations; clear() one for each key."""
+    """A bulk call gives one operation per row that changed."""
     same = object()
     d = TrackedDict(a=1, b=same)
     d.update(a=2, b=same, c=3)
@@ -100,7 +106,7 @@ def test_a_bulk_call_is_one_operation_a_row() -> None:
 
 
 def test_a_container_in_two_places_is_changed_in_both() -> None:
-    """One change of a list that is held twice gives an operation at each place."""
+    """A change of a list at two paths gives an operation for each."""
     shared = TrackedList()
     d = TrackedDict(a=shared, b=shared)
     shared.append(1)
@@ -109,7 +115,7 @@ def test_a_container_in_two_places_is_changed_in_both() -> None:
 
 
 def test_a_value_is_given_as_it_was_then() -> None:
-    """A container that changed after it was stored is added as it was when it was stored."""
+    """A value is added as it was when it was stored."""
     d = TrackedDict()
     child = TrackedList([1])
     d["a"] = child
@@ -127,7 +133,10 @@ def test_a_value_is_given_as_it_was_then() -> None:
 
 
 def test_what_a_pointer_cannot_name_replaces_the_nearest_container_above() -> None:
-    """Below an int key the dict is replaced, in a set the set; many changes of one are one operation."""
+    """A change that a pointer cannot name replaces the container above it.
+
+    For an int key that is the dict, for an element the set; many changes of one are one operation.
+    """
     d = track({"ids": {1: [0]}, "tags": {0}, "n": 0})
     for n in range(1, 50):
         d["ids"][1].append(n)
@@ -141,7 +150,7 @@ def test_what_a_pointer_cannot_name_replaces_the_nearest_container_above() -> No
 
 
 def test_a_whole_replacement_ends_where_its_place_moves() -> None:
-    """Changes of a set before and after an insertion in front of it are told at the place that it had then."""
+    """A set is replaced at the path that it had at the time of the change."""
     items = track([{0}])
     items[0].add(1)
     items.insert(0, "front")
@@ -154,7 +163,7 @@ def test_a_whole_replacement_ends_where_its_place_moves() -> None:
 
 
 def test_a_set_of_objects_keeps_the_same_objects() -> None:
-    """Elements of a set stay what they are: a change below one is none of the set, a new one replaces it."""
+    """A change below an element does not replace the set, a new element does."""
     node = Node()
     d = TrackedDict(bag=TrackedSet([node]))
     node.x = 1
@@ -167,7 +176,7 @@ def test_a_set_of_objects_keeps_the_same_objects() -> None:
 
 @pytest.mark.parametrize("moved", [1, 2])
 def test_a_short_reordering_is_moves_and_a_long_one_a_replacement(moved: int) -> None:
-    """One item or two that change their place are moved; a shuffle replaces the list."""
+    """One or two items that move are moves, a shuffle replaces the list."""
     items = track([[n] for n in range(40)])
     first = [items[n] for n in range(moved)]
     items.sort(key=lambda item: any(item is each for each in first))
@@ -179,7 +188,7 @@ def test_a_short_reordering_is_moves_and_a_long_one_a_replacement(moved: int) ->
 
 @given(st.permutations(list(range(9))))
 def test_any_order_is_reached(order: list[int]) -> None:
-    """sort to any permutation, forward and back, tests included."""
+    """A patch reaches any order of a list, forward and back."""
     items = TrackedList(range(9))
     items.sort(key=order.index)
     assert order == applied(list(range(9)), patch(items, test=True))
@@ -187,7 +196,10 @@ def test_any_order_is_reached(order: list[int]) -> None:
 
 
 def test_strange_strings_as_keys_are_still_right() -> None:
-    """A str subclass that hashes and compares like a str is a key, one that does not replaces its dict."""
+    """A key of a str subclass is a key if it compares like str.
+
+    Otherwise its dict is replaced.
+    """
 
     class Name(str):
         pass
@@ -204,7 +216,7 @@ def test_strange_strings_as_keys_are_still_right() -> None:
 
 
 def test_nan_is_not_tested() -> None:
-    """A test of NaN could only fail, so there is none; all else is tested."""
+    """There is no test operation for NaN, as it could only fail."""
     d = TrackedDict(a=float("nan"), b=[float("nan")], c=1)
     for key in "abc":
         d[key] = 0
@@ -213,7 +225,7 @@ def test_nan_is_not_tested() -> None:
 
 
 def test_attributes_are_members() -> None:
-    """An object is its public attributes, wherever it is and also as the root."""
+    """An object is its public attributes, also as the root."""
 
     class Point(TrackedAttr):
         pass
@@ -227,7 +239,7 @@ def test_attributes_are_members() -> None:
 
 
 def test_history_that_is_gone_is_said() -> None:
-    """Once records were dropped, a patch from before them raises; from after them it works."""
+    """A patch from before dropped records raises, one from after them works."""
     d = TrackedDict(tracking_max_changes=4)
     for n in range(10):
         d["n"] = n
@@ -243,7 +255,10 @@ def test_history_that_is_gone_is_said() -> None:
 
 
 def test_the_span_is_checked() -> None:
-    """Seqs are ints in order; a span before the birth is empty, one past the end is up to now."""
+    """The points of a span are ints in order.
+
+    A span before the birth is empty, one past the end goes up to now.
+    """
     d = TrackedDict(a=1)
     d["a"] = 2
     seq = d.last_change().seq
@@ -258,7 +273,7 @@ def test_the_span_is_checked() -> None:
 
 
 def test_a_container_in_itself_is_refused() -> None:
-    """What never ends cannot be a value; changes beside the cycle still can."""
+    """A value that holds itself is refused; changes beside the cycle are not."""
     d = TrackedDict()
     d["me"] = d
     with pytest.raises(ValueError, match="holds itself"):
@@ -269,7 +284,10 @@ def test_a_container_in_itself_is_refused() -> None:
 
 
 def test_the_cost_follows_the_changes_and_not_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten times the document is copied no more often: counted in values that are made plain for operations."""
+    """A document ten times as large is not copied more often.
+
+    Counted in values that are made plain for operations.
+    """
     counts = []
     for n in (100, 1000):
         d = track({"big": {str(n): [n] for n in range(n)}, "small": [0], "ids": {1: 2}})
@@ -287,7 +305,7 @@ def test_the_cost_follows_the_changes_and_not_the_document(monkeypatch: pytest.M
 
 
 def test_the_methods_take_points() -> None:
-    """A seq, a change and nothing name the same state for all four methods of a container."""
+    """A seq, a change and nothing name the same state in all four methods."""
     d = track({"a": 1, "l": []})
     d["a"] = 2
     first = d.last_change()

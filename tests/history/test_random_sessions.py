@@ -1,6 +1,6 @@
-"""Long random sessions on nested data: every promise of the history, beside naive judges, on the same session.
+"""Long random sessions, on which every promise of the history is checked.
 
-PYDATATRACKER_SESSIONS=200 runs as many; without it the suite takes a few.
+PYDATATRACKER_SESSIONS=200 runs as many; without it the suite runs a few.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ SESSIONS = int(os.environ.get("PYDATATRACKER_SESSIONS", "4"))
 
 @pytest.mark.parametrize("seed", range(SESSIONS))
 def test_a_long_session_keeps_every_promise(seed: int) -> None:
-    """Of up to 500 operations: containers moved between trees, held twice, changed outside and put back."""
+    """Up to 500 random operations keep every promise of the history.
+
+    Containers move between trees, are held twice, change outside and come back.
+    """
     chance = random.Random(seed)
     session = Session(odd_keys=seed % 2 == 1)
     x = session.root

@@ -1,4 +1,7 @@
-"""Replicas: through memory, text, a file and a queue they are equal to their source, types included, at every step."""
+"""Replicas are equal to their source at every step, types included.
+
+Through memory, text, a file and a queue.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ VALUES = [
 
 
 class Fed(Session):
-    """A session whose changes are told to somebody while it runs; values of many types go in."""
+    """A session that reports its changes, with values of many types."""
 
     def feed(self, tell: Any) -> Fed:
         self.root.tracking_add_observer(tell, when="immediate")
@@ -49,7 +52,7 @@ def unshared(x: Any) -> Any:
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_change_by_change_in_memory(steps: Any) -> None:
-    """The replica is equal after every change, and shares nothing with the source."""
+    """The replica is equal after every change, and shares nothing."""
     session = Fed()
     copy = plain_copy(session.root)
     session.feed(lambda change: apply_change(copy, change))
@@ -60,7 +63,7 @@ def test_change_by_change_in_memory(steps: Any) -> None:
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_through_jsonl_text(steps: Any) -> None:
-    """Every line, parsed again somewhere else: tuples, sets, bytes, int keys and None come back as such."""
+    """Tuples, sets, bytes, int keys and None survive JSON lines."""
     session = Fed()
     lines: list[str] = []
     copy = plain_copy(session.root)
@@ -78,7 +81,7 @@ def test_through_jsonl_text(steps: Any) -> None:
 @settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_a_tracked_replica_follows_too(steps: Any) -> None:
-    """Its own containers record what is done to them; it is equal, and its log is true."""
+    """A tracked replica is equal, and its own log is true."""
     session = Fed(odd_keys=False)
     copy = track(plain_copy(session.root), tracking_auto_convert=True)
     session.feed(lambda change: apply_change(copy, change.to_dict()))
@@ -90,7 +93,7 @@ def test_a_tracked_replica_follows_too(steps: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.data())
 def test_from_the_records_afterwards_at_any_point(steps: Any, data: Any) -> None:
-    """replay(changes, at=k) is state_at(k): values are as they were then, not as they are now."""
+    """replay(changes, at=k) is state_at(k), with the values of that time."""
     session = Fed().run(steps)
     seq, then = data.draw(st.sampled_from(session.past))
     changes = session.root.tracking_changes()
@@ -101,7 +104,7 @@ def test_from_the_records_afterwards_at_any_point(steps: Any, data: Any) -> None
 @settings(max_examples=25, deadline=None)
 @given(steps=STEPS, data=st.data())
 def test_through_a_file(tmp_path_factory: pytest.TempPathFactory, steps: Any, data: Any) -> None:
-    """A real log, written while it happened, read at any point."""
+    """A log file can be replayed to any point."""
     path = tmp_path_factory.mktemp("log") / "log.jsonl"
     session = Fed()
     with json_file_observer(path) as observer:
@@ -122,7 +125,7 @@ def _follow(queue: Any, answer: Any) -> None:
 
 
 def test_through_a_queue_to_another_process() -> None:
-    """As lines; the other process has the same value."""
+    """Another process that gets the lines has the same value."""
     context = multiprocessing.get_context("spawn")
     queue, answer = context.Queue(), context.Queue()
     process = context.Process(target=_follow, args=(queue, answer))
@@ -144,7 +147,7 @@ def test_through_a_queue_to_another_process() -> None:
 
 
 def test_rollback_and_undo_are_followed() -> None:
-    """They are changes like any other."""
+    """A replica follows rollback and undo like any other change."""
     source = track({"l": [1]})
     lines: list[Any] = []
     source.tracking_add_observer(lambda change: lines.append(change.to_dict()), when="immediate")
@@ -163,7 +166,7 @@ def test_rollback_and_undo_are_followed() -> None:
 
 
 def test_every_kind_from_nothing(tmp_path: pathlib.Path) -> None:
-    """An empty container needs no init line: the first line tells what it was."""
+    """A container that was empty needs no init line."""
     for source, act in [
         (TrackedDict(), lambda x: x.update(a=1)),
         (TrackedList(), lambda x: x.append(1)),
@@ -178,7 +181,10 @@ def test_every_kind_from_nothing(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_missing_line_is_noticed_when_it_matters() -> None:
-    """The place does not hold what the log says; nothing is applied, and the message says what to do."""
+    """A change that does not fit the value is refused.
+
+    Nothing is applied, and the message says what to do.
+    """
     source = TrackedDict()
     lines = []
     source.tracking_add_observer(lambda change: lines.append(json.dumps(change.to_dict())))
@@ -200,7 +206,7 @@ def test_a_missing_line_is_noticed_when_it_matters() -> None:
 
 
 def test_nothing_is_half_applied() -> None:
-    """A row that does not fit keeps all rows out; a second place that is missing keeps the first as it was."""
+    """A change of which one row or path does not fit is not applied at all."""
     source = TrackedDict(a=1, b=1)
     source.update(a=2, b=2)
     change = source.last_change()
@@ -221,7 +227,7 @@ def test_nothing_is_half_applied() -> None:
 
 
 def test_gaps_and_things_that_are_no_changes() -> None:
-    """A gap line, foreign JSON, no JSON, no data at all."""
+    """A gap line, other JSON, invalid JSON and no data are each refused."""
     with pytest.raises(GapError, match="100 to 131 are missing"):
         apply_change({}, {"v": 1, "action": "gap", "from": 100, "to": 131, "reason": "queue full"})
     with pytest.raises(ReplicaError, match="no seq and action"):
@@ -235,7 +241,7 @@ def test_gaps_and_things_that_are_no_changes() -> None:
 
 
 def test_several_containers_in_one_log() -> None:
-    """One has to be named."""
+    """In a log of several containers one has to be named."""
     one, two = TrackedDict(), TrackedList()
     lines: list[Any] = []
     for each in (one, two):
@@ -265,7 +271,7 @@ def test_attributes_of_a_real_object() -> None:
 
 
 def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:
-    """Not an error about something else: from..to and the reason."""
+    """A gap line is reported as a gap, with its range and reason."""
     log = tmp_path / "log.jsonl"
     log.write_text('{"v":1,"action":"gap","from":3,"to":7,"reason":"queue full"}\n')
     with pytest.raises(GapError, match=r"changes 3 to 7 are missing \(queue full\)"):
@@ -273,7 +279,7 @@ def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_one_container_twice_in_one_value_changes_once() -> None:
-    """The replica holds one object in both places then, as its source does."""
+    """A container that is held twice is one object in the replica, too."""
     x = track({})
     inner = TrackedDict(x=1)
     x["l"] = TrackedList([inner, 0, inner])
@@ -288,7 +294,10 @@ def test_one_container_twice_in_one_value_changes_once() -> None:
 
 
 def test_lines_of_an_observer_that_is_told_after_the_commit() -> None:
-    """A value is written as it was just after its change, however late that is asked."""
+    """A line has the value as it was just after its change.
+
+    Also where the observer is called after the commit.
+    """
     x = TrackedDict()
     lines: list[Any] = []
     x.tracking_add_observer(lambda change: lines.append(change.to_dict(compact=True)))

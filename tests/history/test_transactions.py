@@ -1,4 +1,4 @@
-"""Transactions: all or nothing for what the block did, and nothing for what others did."""
+"""Transactions: everything that the block changed is kept, or nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pydatatracker import (
 
 
 def test_changes_share_the_id_and_the_message_and_others_have_none() -> None:
-    """The id is the block's; before and after it there is none."""
+    """Changes of the block have its id and message, others have none."""
     x = TrackedDict()
     x["before"] = 1
     with tracking_actor("eve", ticket=7), tracking_transaction(x, message="move") as txn:
@@ -43,7 +43,10 @@ def test_changes_share_the_id_and_the_message_and_others_have_none() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([None, 0, 4]))
 def test_a_rollback_gives_the_state_before(seed: int, operations: int, ring: int | None) -> None:
-    """Whatever the block did, moves and detached containers included, however small the ring."""
+    """A rollback restores the state before, for any operations and ring.
+
+    Moves and detached containers are included.
+    """
     x = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=ring)
     gardener = Gardener(x, random.Random(seed))
     for _ in range(operations // 2):
@@ -61,7 +64,7 @@ def test_a_rollback_gives_the_state_before(seed: int, operations: int, ring: int
 
 
 def test_the_exception_goes_on_and_any_will_do() -> None:
-    """KeyboardInterrupt and GeneratorExit as well: the block did not end."""
+    """Any exception rolls back, KeyboardInterrupt too, and is raised again."""
     x = TrackedList()
     for error in (KeyboardInterrupt, GeneratorExit, SystemExit, Stop):
         with pytest.raises(error), tracking_transaction():
@@ -71,7 +74,7 @@ def test_the_exception_goes_on_and_any_will_do() -> None:
 
 
 def test_the_log_stays_true_and_says_rollback() -> None:
-    """Nothing is taken out of the log: what was done stands there, and what took it back."""
+    """The log keeps the changes, and the rollback that undid them."""
     x = TrackedDict(a=1)
 
     def body() -> None:
@@ -86,7 +89,10 @@ def test_the_log_stays_true_and_says_rollback() -> None:
 
 
 def test_observers_are_told_after_the_commit_in_order() -> None:
-    """One who asked to be told at once is; the change is the same."""
+    """Observers are notified after the commit, in order.
+
+    One with when="immediate" is notified at once, of the same change.
+    """
     x = track({"l": []})
     late: list[str] = []
     at_once: list[str] = []
@@ -101,7 +107,10 @@ def test_observers_are_told_after_the_commit_in_order() -> None:
 
 
 def test_observers_hear_nothing_of_what_was_rolled_back() -> None:
-    """Not of the change, not of the rollback, not of a savepoint's; the immediate ones hear both."""
+    """Observers are not notified of what was rolled back.
+
+    Nor of the rollback, also of a savepoint; immediate ones are notified of both.
+    """
     x = TrackedDict()
     late: list[str] = []
     at_once: list[tuple[str, str]] = []
@@ -123,7 +132,7 @@ def test_observers_hear_nothing_of_what_was_rolled_back() -> None:
 
 
 def test_an_observer_may_say_itself_that_it_wants_all() -> None:
-    """By an attribute, so that a file writer needs no argument."""
+    """An attribute of an observer makes it immediate, without an argument."""
 
     class Writer:
         tracking_when = "immediate"
@@ -143,7 +152,7 @@ def test_an_observer_may_say_itself_that_it_wants_all() -> None:
 
 
 def test_a_nested_transaction_is_a_savepoint() -> None:
-    """The inner one alone is taken back; the outer one takes back all."""
+    """A nested transaction rolls back alone; the outer one rolls back both."""
     x = TrackedList()
     with pytest.raises(Stop), tracking_transaction() as outer:
         x.append("outer")
@@ -157,7 +166,7 @@ def test_a_nested_transaction_is_a_savepoint() -> None:
 
 
 def test_rollback_by_hand_goes_on() -> None:
-    """txn.rollback() takes back what was done so far; what comes then is committed."""
+    """txn.rollback() undoes what was done so far; later changes are committed."""
     x = TrackedDict()
     seen: list[Any] = []
     x.tracking_add_observer(lambda change: seen.append(change.after))
@@ -175,7 +184,7 @@ def test_rollback_by_hand_goes_on() -> None:
 
 
 def test_roots_limit_what_is_part_of_it() -> None:
-    """What happens elsewhere is told at once and stays."""
+    """Changes of other roots are reported at once and stay."""
     inside, outside = track({"l": []}), TrackedDict()
     told: list[str] = []
     outside.tracking_add_observer(lambda change: told.append(change.pointer))
@@ -192,7 +201,7 @@ def test_roots_limit_what_is_part_of_it() -> None:
 
 
 def test_lock_and_unlock_are_taken_back_too() -> None:
-    """A container that the block locked is not left locked."""
+    """A rollback undoes lock and unlock."""
     x = TrackedDict(a=1)
 
     def body() -> None:
@@ -215,7 +224,7 @@ class Point(TrackedAttr):
 
 
 def test_attributes_sets_and_new_containers() -> None:
-    """All kinds, and a container that was made in the block and is put somewhere."""
+    """A rollback covers all kinds, and containers that the block created."""
     p, s = Point(), TrackedSet([1])
 
     def body() -> None:
@@ -230,7 +239,10 @@ def test_attributes_sets_and_new_containers() -> None:
 
 
 def test_a_failing_observer_does_not_stop_a_commit() -> None:
-    """Its error is logged as ever; with raise it comes out of the block's end, and everybody was told."""
+    """A failing observer does not stop a commit; its error is logged.
+
+    With raise it comes out of the end of the block, after all observers were called.
+    """
     x = TrackedDict(tracking_observer_errors="raise")
     told: list[str] = []
 
@@ -247,7 +259,10 @@ def test_a_failing_observer_does_not_stop_a_commit() -> None:
 
 
 def test_nothing_is_kept_once_all_are_over() -> None:
-    """The journal is empty, and containers write on their short path again."""
+    """After the last transaction the journal is empty.
+
+    Containers write on their short path again.
+    """
     x = TrackedDict()
     outer = tracking_transaction()
     with outer:

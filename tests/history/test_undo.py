@@ -1,4 +1,4 @@
-"""Undo, redo, revert: what they do to the data, what they leave in the log, what they refuse."""
+"""Undo, redo and revert: the data, the log, and what is refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def redo_all(x: Any) -> int:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 120))
 def test_undo_all_gives_the_start_and_redo_all_the_end(seed: int, operations: int) -> None:
-    """Whatever was moved, shared, detached, changed while detached and put back, also the second time."""
+    """Undoing everything gives the start, redoing everything the end.
+
+    Whatever was moved, shared, detached, changed while detached and put back, also the second time.
+    """
     chance = random.Random(seed)
     x = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=None)
     start = plain_copy(x)
@@ -64,7 +67,10 @@ def test_undo_all_gives_the_start_and_redo_all_the_end(seed: int, operations: in
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 80), st.data())
 def test_revert_to_gives_every_state_that_was(seed: int, operations: int, data: Any) -> None:
-    """tracking_revert_to(k) is the state after k, also if undo, redo and reverts lie between; undo takes it back."""
+    """tracking_revert_to(k) gives the state after k, and can be undone.
+
+    Also where undo, redo and reverts lie between.
+    """
     chance = random.Random(seed)
     x = track({"rows": [[1], {"a": 2}], "cfg": {"ports": [80, 443], "tags": {1}}}, tracking_max_changes=None)
     gardener = Gardener(x, chance)
@@ -92,7 +98,7 @@ def test_revert_to_gives_every_state_that_was(seed: int, operations: int, data: 
 
 
 def test_what_comes_back_is_the_same_object() -> None:
-    """No copy is restored: identity, and with it everything that others refer to."""
+    """Undo restores the same object, not a copy."""
     a, b = object(), object()
     x = TrackedDict(one=a, many=TrackedList([a, b]))
     many = x["many"]
@@ -107,7 +113,7 @@ def test_what_comes_back_is_the_same_object() -> None:
 
 
 def test_undo_is_recorded_and_names_what_it_takes_back() -> None:
-    """The log is append-only: a record more, with its method and the seq of the change taken back."""
+    """Undo is recorded, with the seq of the change that it undid."""
     x = TrackedList([3, 1, 2])
     x.sort()
     sort = x.last_change()
@@ -121,7 +127,7 @@ def test_undo_is_recorded_and_names_what_it_takes_back() -> None:
 
 
 def test_a_fresh_change_empties_the_redo_stack() -> None:
-    """As in every editor."""
+    """A new change empties the redo stack."""
     x = TrackedDict()
     x["a"] = 1
     x.tracking_undo()
@@ -131,7 +137,7 @@ def test_a_fresh_change_empties_the_redo_stack() -> None:
 
 
 def test_a_change_elsewhere_in_the_tree_does_not_empty_it() -> None:
-    """Redo of a part depends on that part alone."""
+    """A change elsewhere in the tree keeps the redo stack of a child."""
     root = track({"a": {}, "b": {}})
     root["a"]["n"] = 1
     root["a"].tracking_undo()
@@ -141,7 +147,7 @@ def test_a_change_elsewhere_in_the_tree_does_not_empty_it() -> None:
 
 
 def test_a_part_and_the_whole_share_one_history() -> None:
-    """What a child undid is undone for the root too, and the root can redo it."""
+    """What a child undid is undone for the root, which can redo it."""
     root = track({"a": {}})
     root["a"]["n"] = 1
     root["top"] = 1
@@ -154,7 +160,7 @@ def test_a_part_and_the_whole_share_one_history() -> None:
 
 
 def test_a_transaction_is_one_step() -> None:
-    """Both ways."""
+    """Undo and redo treat a transaction as one step."""
     x = TrackedDict(tracking_auto_convert=True)
     x["z"] = []
     with tracking_transaction():
@@ -167,7 +173,7 @@ def test_a_transaction_is_one_step() -> None:
 
 
 def test_a_rolled_back_transaction_leaves_no_step() -> None:
-    """Undo goes on with what was before it."""
+    """Undo skips a transaction that was rolled back."""
     x = TrackedDict()
     x["a"] = 1
     with pytest.raises(ZeroDivisionError), tracking_transaction():
@@ -179,7 +185,7 @@ def test_a_rolled_back_transaction_leaves_no_step() -> None:
 
 
 def test_undo_in_a_transaction_is_rolled_back() -> None:
-    """An undo is a change like any other, and can be undone again afterwards."""
+    """A rollback reverses an undo, which can be done again afterwards."""
     x = TrackedDict()
     x["a"] = 1
     with pytest.raises(KeyError), tracking_transaction():
@@ -191,7 +197,7 @@ def test_undo_in_a_transaction_is_rolled_back() -> None:
 
 
 def test_lock_refuses_undo_and_nothing_is_lost() -> None:
-    """A locked container stays as it is; after unlock undo works."""
+    """A locked container refuses undo; after unlock it works."""
     x = TrackedList()
     x.append(1)
     x.lock()
@@ -204,7 +210,7 @@ def test_lock_refuses_undo_and_nothing_is_lost() -> None:
 
 
 def test_a_write_round_the_container_is_found_not_overwritten() -> None:
-    """Undo looks before it writes: what a record left must still be there."""
+    """Undo refuses to overwrite data that was changed without tracking."""
     x = TrackedDict(a=1)
     x["a"] = 2
     dict.__setitem__(x, "a", 99)
@@ -214,7 +220,7 @@ def test_a_write_round_the_container_is_found_not_overwritten() -> None:
 
 
 def test_beyond_the_ring_it_says_so() -> None:
-    """Nothing left because it is no longer kept is an error; nothing done at all is not."""
+    """Undo beyond the ring is an error; with nothing done at all it is not."""
     x = TrackedDict(tracking_max_changes=2)
     assert [] == x.tracking_undo()
     for n in range(5):
@@ -226,7 +232,10 @@ def test_beyond_the_ring_it_says_so() -> None:
 
 
 def test_a_thousand_undos_on_a_long_list() -> None:
-    """Undo costs what the change cost: no copy of the list (seen by its allocations, not by a clock)."""
+    """Undo costs what the change cost: it does not copy the list.
+
+    Measured by allocations, not by a clock.
+    """
     import tracemalloc
 
     x = TrackedList(range(100_000))
@@ -258,7 +267,10 @@ class Account(TrackedAttr):
 
 
 def test_attributes_and_properties_come_back() -> None:
-    """An attribute through its storage, a property through its setter; one that was added is deleted."""
+    """Undo restores attributes by their storage, properties by their setter.
+
+    An attribute that was added is deleted.
+    """
     x = Account()
     x.balance = 5
     x.rate = 3
@@ -273,7 +285,7 @@ def test_attributes_and_properties_come_back() -> None:
 
 
 def test_revert_takes_back_one_actor_and_follows_items_through_shifts() -> None:
-    """The other's inserts and sorts stay; the item is found where it is now."""
+    """A revert of one actor keeps the inserts and sorts of the other."""
     x = TrackedList(["a", "b", "c"])
     with tracking_actor("eve"):
         x[1] = "EVE"
@@ -287,7 +299,7 @@ def test_revert_takes_back_one_actor_and_follows_items_through_shifts() -> None:
 
 
 def test_revert_reports_what_a_later_change_touched_and_leaves_it() -> None:
-    """A list of the changes that stay, and nothing half undone."""
+    """A revert returns the changes that it could not undo."""
     x = TrackedDict(a=1, b=1)
     with tracking_actor("eve"):
         x.update(a=2, b=2)
@@ -300,7 +312,7 @@ def test_revert_reports_what_a_later_change_touched_and_leaves_it() -> None:
 
 
 def test_a_revert_is_one_step_to_undo() -> None:
-    """And undoing it brings back what it took."""
+    """Undo reverses a whole revert in one step."""
     x = TrackedDict(a=1)
     with tracking_actor("eve"):
         x["a"] = 2
@@ -312,7 +324,7 @@ def test_a_revert_is_one_step_to_undo() -> None:
 
 
 def test_revert_by_transaction_and_since() -> None:
-    """Both filters, alone and together."""
+    """A revert can be limited by transaction, by a point, and by both."""
     x = TrackedDict()
     with tracking_transaction() as one:
         x["a"] = 1
@@ -327,7 +339,7 @@ def test_revert_by_transaction_and_since() -> None:
 
 
 def test_a_change_below_a_place_that_was_replaced_is_a_conflict() -> None:
-    """The container that changed is no longer there to be changed back."""
+    """A change below a container that was replaced since is a conflict."""
     x = track({"l": [1]})
     with tracking_actor("eve"):
         x["l"].append(2)
@@ -339,7 +351,7 @@ def test_a_change_below_a_place_that_was_replaced_is_a_conflict() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 9)), max_size=25))
 def test_reverting_one_actors_list_changes_equals_never_having_made_them(script: list[tuple[bool, int, int]]) -> None:
-    """For inserts and removals of single items where nothing collides: the same as the other's operations alone.
+    """Without conflicts a revert leaves what the other operations alone give.
 
     Items are unique; the other actor works on items by identity, so that leaving eve's operations out is well defined.
     """
@@ -370,7 +382,7 @@ def test_reverting_one_actors_list_changes_equals_never_having_made_them(script:
 
 
 def test_sets_and_every_bulk_call() -> None:
-    """Every mutator of every kind goes back and forth."""
+    """Every mutator of every kind can be undone and redone."""
     s = TrackedSet([1, 2])
     states = [set(s)]
     for call, argument in [("update", [3, 4]), ("difference_update", [1]), ("symmetric_difference_update", [2, 9]),
@@ -385,7 +397,7 @@ def test_sets_and_every_bulk_call() -> None:
 
 @pytest.mark.parametrize("n", [-1, True, 1.5, "1"])
 def test_a_bad_count_is_refused(n: Any) -> None:
-    """With a sentence, and nothing done."""
+    """A wrong count is refused, and nothing is undone."""
     x = TrackedDict()
     x["a"] = 1
     with pytest.raises(TypeError, match="number of steps"):
@@ -394,7 +406,7 @@ def test_a_bad_count_is_refused(n: Any) -> None:
 
 
 def test_undo_of_a_sort_without_values() -> None:
-    """Its record holds an order, which is no value."""
+    """A sort can be undone without kept values, as its record is an order."""
     x = TrackedList([3, 1], tracking_keep_values=False)
     x.sort()
     x.tracking_undo()

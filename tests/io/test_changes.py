@@ -1,4 +1,4 @@
-"""From mutators to lines and back: what is in the log is valid, exact, and replays to the live state."""
+"""From mutators to lines and back: lines are valid, exact, and replay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pydatatracker.values.encode import Repr, decode, encode
 
 
 def replay(lines: list[LogLine]) -> Any:
-    """Rebuild plain data from a log: the init, then every change onto it."""
+    """Rebuild plain data from a log: the init, then every change."""
     state: Any = None
     for line in lines:
         if line.action == "init":
@@ -75,7 +75,7 @@ def put(state: Any, key: Any, before: Any, after: Any) -> None:
 
 @pytest.fixture(scope="module")
 def valid() -> Any:
-    """A function that checks a line against the schema of the package."""
+    """Return a function that checks a line against the package's schema."""
     jsonschema.Draft202012Validator.check_schema(schema())
     return jsonschema.Draft202012Validator(schema()).validate
 
@@ -150,7 +150,10 @@ MUTATORS: list[tuple[str, Any, Any]] = [
 def test_every_mutator_to_a_line_and_back(
     tmp_path: pathlib.Path, valid: Any, start: Any, mutate: Any, compact: bool
 ) -> None:
-    """What a mutator writes is valid, says what the change said when it was made, and replays to the live state."""
+    """Every mutator writes a valid line that replays to the live state.
+
+    The line says what the change said when it was made.
+    """
     path = tmp_path / "log.jsonl"
     data = track(start, tracking_capture_stack=True)
     told: list[tuple[ChangeLogEntry, dict[str, Any]]] = []
@@ -181,12 +184,12 @@ def test_every_mutator_to_a_line_and_back(
 
 
 def plain(value: Any) -> Any:
-    """Tracked data as builtins."""
+    """Return tracked data as builtins."""
     return decode(encode(value))
 
 
 def test_attributes_to_lines_and_back(tmp_path: pathlib.Path, valid: Any) -> None:
-    """Objects with tracked attributes write their attributes; the log replays to the dict of them."""
+    """Objects with tracked attributes replay to the dict of their attributes."""
 
     class Account(TrackedAttr):
         def __init__(self, owner: str) -> None:
@@ -211,7 +214,7 @@ def test_attributes_to_lines_and_back(tmp_path: pathlib.Path, valid: Any) -> Non
 
 
 def test_words_instead_of_values(tmp_path: pathlib.Path, valid: Any) -> None:
-    """With tracking_keep_values=False a line has words where the value was not kept; it is valid."""
+    """With tracking_keep_values=False a line has text for unkept values."""
     path = tmp_path / "log.jsonl"
     data = TrackedDict(tracking_keep_values=False)
     with pydatatracker.observers.json_file_observer(path) as observer:
@@ -226,7 +229,7 @@ def test_words_instead_of_values(tmp_path: pathlib.Path, valid: Any) -> None:
 
 
 def test_the_schema_refuses_what_is_no_line(valid: Any) -> None:
-    """The schema is not merely permissive: wrong lines are refused, lines with more keys are not."""
+    """The schema refuses wrong lines, and accepts lines with more keys."""
     valid(LINE)
     valid({**LINE, "new_key": {"any": "thing"}})
     valid({"v": 1, "action": "gap", "from": 1, "to": 2, "reason": "queue full"})
@@ -257,7 +260,7 @@ def test_the_schema_refuses_what_is_no_line(valid: Any) -> None:
 
 
 def test_a_real_log_survives_everything_at_once(tmp_path: pathlib.Path, valid: Any) -> None:
-    """Torn, damaged, shared with 0.1.0: the changes are read, the damage is reported where it is."""
+    """A torn, damaged log shared with 0.1.0 is read, and damage is reported."""
     path = tmp_path / "log.jsonl"
     data = TrackedList([1])
     other = TrackedSet()

@@ -1,4 +1,4 @@
-"""The fast way to a compact line says what the slow way says; the fast way into a queue loses nothing."""
+"""The fast way to a compact line and into a queue equals the slow way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Colour(enum.IntEnum):
 
 
 class Text(str):
-    """A str of somebody's."""
+    """A subclass of str."""
 
 
 SCALARS = (
@@ -76,7 +76,7 @@ KEYS = (
 
 
 def same(fast: bytes, change: ChangeLogEntry) -> bool:
-    """Does fast say what the slow way says, in the same order?"""
+    """Return whether fast is what the slow way gives, in the same order."""
     slow = to_dict(change, True)
     slow["pid"], slow["thread"] = os.getpid(), threading.current_thread().name
     return json.dumps(json.loads(fast)) == json.dumps(slow)  # the order of the names too; 1 and 1.0 and True differ
@@ -85,7 +85,7 @@ def same(fast: bytes, change: ChangeLogEntry) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(KEYS, SCALARS), min_size=1, max_size=6), st.text(max_size=5), st.booleans())
 def test_scalars(items: list[tuple[Any, Any]], actor: str, nested: bool) -> None:
-    """Of any kind, at any key, one container deep or two."""
+    """Scalars of any kind and key give the same line, up to two levels deep."""
     d = track({"in/ner": {}}) if nested else TrackedDict()
     target = d["in/ner"] if nested else d
     with tracking_actor(actor):
@@ -104,7 +104,10 @@ def test_scalars(items: list[tuple[Any, Any]], actor: str, nested: bool) -> None
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_whole_sessions(steps: Any) -> None:
-    """Lists, sets, objects, containers that sit in several places or are moved: the same, or left to the slow way."""
+    """A session's changes give the same lines, or are left to the slow way.
+
+    Lists, sets, objects, containers at several paths, and moves.
+    """
     session = Session()
     session.run(steps)
     for change in session.root.tracking_changes():
@@ -118,7 +121,10 @@ def test_whole_sessions(steps: Any) -> None:
 
 
 def test_what_has_more_to_say_is_left_to_the_slow_way() -> None:
-    """Context, a stack, what is withheld, a change that was read, and one that is no store of a scalar."""
+    """Changes with more fields are left to the slow way.
+
+    Context, stacks, redaction, changes that were read, and stores of other values than scalars.
+    """
     d = TrackedDict(tracking_capture_stack=True)
     d["a"] = 1
     assert _core.compact_line(d.last_change()) is None
@@ -138,7 +144,7 @@ def test_what_has_more_to_say_is_left_to_the_slow_way() -> None:
 
 
 def test_times_of_every_kind() -> None:
-    """The date is that of Python's own calendar, leap days and all."""
+    """The date is that of Python's own calendar, with leap days."""
     d = TrackedDict()
     for k in range(50):
         d["k"] = k
@@ -152,7 +158,10 @@ CHANGES = int(os.environ.get("PYDATATRACKER_CHANGES", "60000"))
 
 
 def test_a_long_log_through_the_buffered_exporter(tmp_path: pathlib.Path) -> None:
-    """All there, in order; PYDATATRACKER_CHANGES=1000000 for more. Slow and fast lines take turns."""
+    """A long log has every change, in order, on fast and slow lines in turn.
+
+    PYDATATRACKER_CHANGES=1000000 for more.
+    """
     path = tmp_path / "log.jsonl"
     d = TrackedDict(tracking_max_changes=64)
     with JsonLinesExporter(path, buffered=True, compact=True, block_timeout=60.0) as exporter:
@@ -169,7 +178,10 @@ def test_a_long_log_through_the_buffered_exporter(tmp_path: pathlib.Path) -> Non
 
 @pytest.mark.parametrize("on_full", ["block", "drop_oldest", "drop_newest", "spill"])
 def test_many_threads_and_a_small_queue(tmp_path: pathlib.Path, on_full: Any) -> None:
-    """Accepted and dropped add up, a thread's changes stay in order, and each that is missing is in a gap."""
+    """Accepted and dropped changes add up, also with many threads.
+
+    The changes of a thread stay in order, and each missing one is in a gap.
+    """
     path = tmp_path / "log.jsonl"
     d = TrackedDict(tracking_max_changes=16)
     more = {"spill": tmp_path / "spill.jsonl"} if on_full == "spill" else {}
@@ -204,7 +216,7 @@ def test_many_threads_and_a_small_queue(tmp_path: pathlib.Path, on_full: Any) ->
 
 
 def test_the_sender_and_a_subclass_go_the_slow_way(tmp_path: pathlib.Path) -> None:
-    """What a sink's own client changes is not sent round and round; an overridden call is called."""
+    """A change made while sending is not sent; an overridden method is called."""
 
     class Mine(JsonLinesExporter):
         def __call__(self, change: Any) -> None:
@@ -222,11 +234,11 @@ def test_the_sender_and_a_subclass_go_the_slow_way(tmp_path: pathlib.Path) -> No
 
 
 class Thing(TrackedAttr):
-    """An object."""
+    """An object with tracked attributes."""
 
 
 def test_objects_and_lists(tmp_path: pathlib.Path) -> None:
-    """Attributes and items by index, put in, replaced and taken out."""
+    """Attributes and list items that are added, replaced and removed."""
     thing = Thing()
     thing.name = "a"  # type: ignore[attr-defined]
     thing.items = TrackedList([1, 2])  # type: ignore[attr-defined]

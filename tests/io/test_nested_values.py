@@ -13,7 +13,10 @@ from pydatatracker.values.encode import DEPTH, Ref, decode, encode
 
 @pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}])
 def test_nesting_without_end_is_cut(wrap) -> None:
-    """50,000 levels neither raise nor exceed what JSON parsers take; decoding them does not recurse either."""
+    """50,000 levels are cut to what JSON parsers accept, without an error.
+
+    Decoding them does not recurse either.
+    """
     value: object = 1
     for _ in range(50_000):
         value = wrap(value)
@@ -24,7 +27,7 @@ def test_nesting_without_end_is_cut(wrap) -> None:
 
 
 def test_nesting_up_to_the_limit_comes_back() -> None:
-    """Lists of as many levels as DEPTH says come back whole."""
+    """Lists of DEPTH levels are read back whole."""
     value: list[object] = []
     for _ in range(DEPTH - 1):
         value = [value]
@@ -43,7 +46,7 @@ def test_decode_does_not_recurse() -> None:
 
 
 def test_shared_references_do_not_explode() -> None:
-    """Sixty levels of [x, x] are 2**60 items as JSON; the limit ends that."""
+    """The size limit ends sixty levels of [x, x], which are 2**60 items."""
     value: object = 0
     for _ in range(60):
         value = [value, value]
@@ -51,13 +54,13 @@ def test_shared_references_do_not_explode() -> None:
 
 
 def test_a_shared_value_that_is_no_cycle_is_written_twice() -> None:
-    """Only a cycle is a $ref."""
+    """A shared value is written twice; only a cycle is a $ref."""
     shared = [1]
     assert [[1], [1]] == encode([shared, shared])
 
 
 def test_cycles_through_lists_and_dicts_are_closed_again() -> None:
-    """A cycle is written as a pointer to where it leads, and read as a cycle."""
+    """A cycle is written as a pointer to its start, and read as a cycle."""
     value: dict[str, object] = {"a/b": [1]}
     value["a/b"].append({"~": value})  # type: ignore[attr-defined]
     value["list"] = value["a/b"]
@@ -74,7 +77,7 @@ def test_cycles_through_lists_and_dicts_are_closed_again() -> None:
 
 
 def test_a_pointer_leads_through_tags() -> None:
-    """Below a tag the pointer is that of the JSON, so that any reader can follow it."""
+    """A $ref below a tag is the pointer into the JSON itself."""
     inner: list[object] = []
     inner.append(inner)
     data = encode({1: (0, inner)})
@@ -84,7 +87,7 @@ def test_a_pointer_leads_through_tags() -> None:
 
 
 def test_a_cycle_through_a_tuple() -> None:
-    """Where a cycle leads to a tuple it cannot be closed: a Ref says where it led."""
+    """A cycle back to a tuple is read as a Ref, as it cannot be closed."""
     inner: list[object] = []
     outer = (inner,)
     inner.append(outer)
@@ -95,5 +98,5 @@ def test_a_cycle_through_a_tuple() -> None:
 
 
 def test_a_pointer_that_leads_nowhere_stays() -> None:
-    """A $ref of somebody else's is kept as it is."""
+    """A $ref that leads nowhere is kept."""
     assert [Ref("/5"), Ref("x"), {"$ref": 5}] == decode([{"$ref": "/5"}, {"$ref": "x"}, {"$ref": 5}])

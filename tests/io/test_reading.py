@@ -1,4 +1,4 @@
-"""Reading logs: every line that can be read is read, every other is reported where it is."""
+"""Reading logs: readable lines are read, others are reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pydatatracker.values.encode import Repr
 
 
 def test_a_line_answers_under_the_names_of_the_record() -> None:
-    """Every field of RECORD's line is an attribute, decoded, absent ones in their empty form."""
+    """Every field of a line is an attribute, decoded; absent ones are empty."""
     line = parse(line_of(), 7, 1000)
     assert ("update", "__setitem__", "TrackedList", 41, 1) == (line.action, line.method, line.type, line.seq, line.v)
     assert ("/cfg/ports/0", ("cfg", "ports", 0), (("cfg", "ports", 0),), 0) == (
@@ -70,7 +70,7 @@ def test_compact_lines_have_all_but_what_follows() -> None:
 
 
 def test_list_and_bulk_changes() -> None:
-    """splice, order and changes are decoded, absent rows being MISSING."""
+    """splice, order and changes are decoded, with MISSING in absent rows."""
     line = parse(line_of(splice=[2, [{"$tuple": []}], [None]], order=[1, 0], changes=[["k", {"$missing": True}, 1]]))
     assert (2, ((),), (None,)) == line.splice
     assert (1, 0) == line.order
@@ -78,13 +78,16 @@ def test_list_and_bulk_changes() -> None:
 
 
 def test_a_gap() -> None:
-    """A gap says from where to where, and why."""
+    """A gap has its range of numbers and its reason."""
     line = parse(b'{"v":1,"action":"gap","from":100,"to":131,"reason":"queue full"}')
     assert (True, (100, 131), "queue full") == (line.is_gap, line.gap, line.reason)
 
 
 def test_time_falls_back_to_nanoseconds() -> None:
-    """Without created_time the moment comes from time_ns; a naive one is UTC; nonsense is None."""
+    """Without created_time the moment comes from time_ns.
+
+    A naive time is UTC; an invalid one is None.
+    """
     assert 1_000_000 == parse(b'{"v":1,"action":"add","time_ns":1000000999}').created_time.timestamp() * 1e6
     moment = parse(b'{"v":1,"action":"add","created_time":"2026-01-01T00:00:00"}').created_time
     assert datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC) == moment
@@ -103,7 +106,7 @@ def test_time_falls_back_to_nanoseconds() -> None:
     ],
 )
 def test_lines_of_0_1_0_and_bare_extras(line: Any, action: str, before: Any, after: Any, location: Any) -> None:
-    """Lines without v answer as far as they go: words for values, the place in words."""
+    """Lines without v give what they have: text for values and location."""
     parsed = parse(json.dumps(line).encode())
     assert (action, before, after, location) == (parsed.action, parsed.before, parsed.after, parsed.location)
     assert (0, None, "", ()) == (parsed.v, parsed.seq, parsed.pointer, parsed.path)
@@ -123,7 +126,7 @@ def test_a_line_becomes_a_change() -> None:
 @pytest.mark.parametrize("name", sorted({*LINE, "splice", "order", "changes", "paths", "from", "to", "transaction"}))
 @pytest.mark.parametrize("value", [None, True, -1, 1.5, "", "x", [], [[]], [1, 2, 3], {}, {"$x": 1}, 10**400])
 def test_a_field_of_a_wrong_type_raises_nothing(name: str, value: object) -> None:
-    """Whatever stands in a field, reading the line and all its attributes raises nothing but NotAChange."""
+    """A field of a wrong type raises nothing but NotAChange."""
     try:
         line = parse(line_of(**{name: value}))
     except pdt_io.NotAChange:
@@ -160,7 +163,7 @@ BAD = [
 
 @pytest.mark.parametrize(("bad", "reason"), BAD[1:])
 def test_a_bad_line_is_passed_over_with_its_place(bad: bytes, reason: str) -> None:
-    """A line that is no change is reported with line, byte offset and reason; the rest is read."""
+    """A bad line is skipped and reported with line, byte offset and reason."""
     good = line_of()
     lines, errors = read(good + bad + b"\n" + good)
     assert [(1, 0), (3, len(good) + len(bad) + 1)] == [(line.line, line.offset) for line in lines]
@@ -179,7 +182,7 @@ def test_strict_stops_at_the_first_bad_line() -> None:
 
 
 def test_without_a_callback_bad_lines_are_warnings(caplog: pytest.LogCaptureFixture) -> None:
-    """Bad lines are never passed over in silence: the logger pydatatracker says where they are."""
+    """Without a callback bad lines are warnings of the logger pydatatracker."""
     with caplog.at_level(logging.WARNING, "pydatatracker"):
         reader = read_changes(io.BytesIO(b"?\n"))
         assert [] == list(reader)
@@ -188,7 +191,7 @@ def test_without_a_callback_bad_lines_are_warnings(caplog: pytest.LogCaptureFixt
 
 
 def test_empty_lines_are_no_lines() -> None:
-    """Empty lines, CRLF, a byte order mark and a missing newline at the end are nothing to report."""
+    """Empty lines, CRLF, a BOM and a missing last newline are not reported."""
     data = b"\xef\xbb\xbf" + line_of()[:-1] + b"\r\n" + b"\n  \n\r\n" + line_of()[:-1]
     lines, errors = read(data)
     assert [(1, 3), (5, 3 + len(line_of()) + 1 + 1 + 3 + 2)] == [(line.line, line.offset) for line in lines]
@@ -197,7 +200,7 @@ def test_empty_lines_are_no_lines() -> None:
 
 
 def test_what_python_writes_as_json_is_read() -> None:
-    """json.dumps writes NaN and lone surrogates; a line that has them is read."""
+    """NaN and lone surrogates, as json.dumps writes them, are read."""
     lines, errors = read(line_of(after=float("nan"), actor="\ud800") + line_of(before="\udc80", path=["\ud800"]))
     assert [] == errors
     assert (True, "\ud800") == (lines[0].after != lines[0].after, lines[0].actor)
@@ -206,7 +209,7 @@ def test_what_python_writes_as_json_is_read() -> None:
 
 @pytest.mark.parametrize("raw", [b'"\xff"', b"1e999", b'"\\ud800"', b'"\\x"', b"01", b'"\x01"'])
 def test_damage_inside_a_value_raises_nothing_later(raw: bytes) -> None:
-    """A value is looked at when asked: by then it is a value or words for one, or the line was reported."""
+    """A damaged value is read as a value or a text, or its line was reported."""
     lines, errors = read(b'{"v":1,"action":"add","after":' + raw + b"}\n")
     assert 1 == len(lines) + len(errors)
     for line in lines:
@@ -227,7 +230,7 @@ def test_a_torn_last_line() -> None:
     st.binary(max_size=300) | st.text(st.characters(exclude_categories=())).map(lambda t: t.encode("utf-8", "replace"))
 )
 def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
-    """Bytes of any kind give lines and reports, in order, and the last offset is inside the file."""
+    """Any bytes give lines and reports, in order, with offsets in the file."""
     lines, errors = read(data)
     assert len(lines) + len(errors) <= data.count(b"\n") + 1
     assert all(error.offset <= len(data) for error in errors)
@@ -250,7 +253,7 @@ def test_line_and_offset_are_exact(parts: list[bytes]) -> None:
 
 
 def test_sources(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log is read from a path, a Path, binary and text files, raw files, standard input, gzip of all of these."""
+    """A log is read from paths, files of all kinds, standard input and gzip."""
     data = line_of() + '{"v":1,"action":"add","actor":"ü"}\n'.encode()
     plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
     plain.write_bytes(data)
@@ -286,7 +289,10 @@ def test_names_in_messages(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_torn_gzip(tmp_path: pathlib.Path) -> None:
-    """What a torn or damaged gzip still holds is read; where it stops is reported, in strict mode raised."""
+    """A torn gzip is read up to the tear, which is reported.
+
+    In strict mode it is raised.
+    """
     data = b"".join(line_of(seq=n, uuid=os.urandom(16).hex()) for n in range(2000))
     packed = gzip.compress(data)
     lines, errors = read(packed[: len(packed) // 2])
@@ -303,7 +309,7 @@ def test_a_torn_gzip(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: pathlib.Path) -> None:
-    """A file that cannot be opened is an OSError at once, not at the first line."""
+    """A file that cannot be opened is an OSError at once."""
     with pytest.raises(FileNotFoundError):
         read_changes(tmp_path / "none")
     with pytest.raises(IsADirectoryError if os.name == "posix" else OSError):
@@ -311,7 +317,10 @@ def test_a_file_that_is_not_there(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_reader_closes_its_file(tmp_path: pathlib.Path) -> None:
-    """The file is closed at its end, by close(), and by leaving the with block; then there are no more lines."""
+    """The file is closed at its end, by close(), and by the with block.
+
+    Afterwards there are no more lines.
+    """
     path = tmp_path / "a.jsonl"
     path.write_bytes(line_of() * 3)
     with read_changes(path) as reader:
@@ -325,7 +334,7 @@ def test_a_reader_closes_its_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_large_lines_and_flat_memory(tmp_path: pathlib.Path) -> None:
-    """A line of 10 MB is read; memory does not grow with the number of lines."""
+    """A line of 10 MB is read, and memory does not grow with the log."""
     path = tmp_path / "large.jsonl"
     path.write_bytes(line_of(after="x" * 10_000_000) + line_of() * 20_000)
     reader = read_changes(path)
@@ -343,7 +352,7 @@ def test_large_lines_and_flat_memory(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_has_no_newline_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line longer than MAX_LINE is reported and passed over without being held in memory."""
+    """A line longer than MAX_LINE is skipped and reported, in flat memory."""
     monkeypatch.setattr("pydatatracker.io.reader.MAX_LINE", 1000)
     lines, errors = read(line_of() + b"x" * 5000 + b"\n" + line_of() + b"y" * 1000)
     assert [(1, 0), (3, len(line_of()) + 5001)] == [(line.line, line.offset) for line in lines]
@@ -352,7 +361,7 @@ def test_what_has_no_newline_for_too_long(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_lines_come_as_they_are_written() -> None:
-    """A line that is in a pipe is given before the next one is."""
+    """A line in a pipe is returned before the next one is written."""
     got, put = os.pipe()
     with open(got, "rb") as file:
         os.write(put, line_of(seq=1))
@@ -367,7 +376,7 @@ def test_lines_come_as_they_are_written() -> None:
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python's own zstd")
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_torn_zstd_gives_its_whole_lines_and_says_so(tmp_path: pathlib.Path, frames: int) -> None:
-    """However much of its end is missing: what stands before the tear is read, and the tear is named."""
+    """A torn zstd log gives its whole lines, and the tear is reported."""
     zstandard = pytest.importorskip("zstandard")
     lines = b"".join(line_of(seq=n, actor=hex(n * 7919)) for n in range(400))
     whole = b"".join(zstandard.compress(lines) for _ in range(frames))

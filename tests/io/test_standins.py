@@ -20,7 +20,7 @@ class Plain(enum.Enum):
 
 
 def test_words_of_the_core_are_a_repr() -> None:
-    """What tracking_keep_values=False left of a value is written as $repr and read as Repr."""
+    """A value that tracking_keep_values=False dropped is a $repr."""
     history = TrackedList(tracking_keep_values=False)
     history.append("x" * 1000)
     data = encode(history.last_change().after)
@@ -84,7 +84,10 @@ class BadZone(datetime.tzinfo):
     ],
 )
 def test_what_cannot_be_brought_back_is_words(error: str, make: Callable[[], object]) -> None:
-    """Any other object is a $repr with its class; where its __repr__ raises, with the error's name."""
+    """Any other object is a $repr with its class.
+
+    Where its __repr__ raises, the text has the error's name.
+    """
     value = make()
     if type(value) is pathlib.PureWindowsPath and sys.platform == "win32":
         pytest.skip("it is the native kind here")
@@ -96,7 +99,7 @@ def test_what_cannot_be_brought_back_is_words(error: str, make: Callable[[], obj
 
 
 def test_a_repr_without_end_is_cut() -> None:
-    """The words for an object are for reading: they are bounded."""
+    """The text for an object is bounded."""
 
     class Long:
         def __repr__(self) -> str:
@@ -106,7 +109,7 @@ def test_a_repr_without_end_is_cut() -> None:
 
 
 def test_keyboard_interrupt_is_not_swallowed() -> None:
-    """Ctrl-C inside a __repr__ interrupts; it is not an error of the value."""
+    """Ctrl-C inside a __repr__ interrupts."""
 
     class Slow:
         def __repr__(self) -> str:
@@ -128,20 +131,20 @@ def test_keyboard_interrupt_is_not_swallowed() -> None:
     ],
 )
 def test_a_cut_says_size_and_beginning(expected: object, value: object, limit: int) -> None:
-    """What is longer than the limit is its size, its type and its beginning."""
+    """A value longer than the limit is its size, type and beginning."""
     assert expected == encode(value, limit=limit)
     cut = decode(expected)
     assert expected == encode(cut)
 
 
 def test_no_limit() -> None:
-    """limit=None writes all of it."""
+    """limit=None writes the whole value."""
     assert "x" * 11_000_000 == encode("x" * 11_000_000, limit=None)
     assert 11_000_000 == encode("x" * 11_000_000)["$cut"]
 
 
 def test_dataclasses_are_words() -> None:
-    """A dataclass cannot be brought back without its class: words."""
+    """A dataclass is a $repr, as it needs its class to be rebuilt."""
 
     @dataclasses.dataclass
     class Pair:

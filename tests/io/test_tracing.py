@@ -1,4 +1,7 @@
-"""Trace ids: every exported line has those of the span in which the change was made; without OpenTelemetry none."""
+"""Trace ids: an exported line has those of the span of its change.
+
+Without OpenTelemetry it has none.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ OFF = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("off
 
 
 def injected() -> str | None:
-    """The oracle: what OpenTelemetry itself would send from here."""
+    """Return what OpenTelemetry itself would send from here."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     return carrier.get("traceparent")
@@ -48,7 +51,10 @@ def injected() -> str | None:
 @pytest.mark.parametrize("tracer", [ON, OFF])
 @pytest.mark.parametrize("compact", [True, False])
 def test_a_line_has_the_ids_of_the_current_span(tracer: Any, compact: bool) -> None:
-    """Top-level fields as OpenTelemetry names them; valid by the schema; read back; the same as traceparent."""
+    """A line has the ids of the current span, as OpenTelemetry names them.
+
+    The line is valid by the schema, is read back, and gives the same traceparent.
+    """
     items: list[tuple[Item, str | None]] = []
     d = TrackedDict()
     d.tracking_add_observer(lambda change: items.append((item_of(change, compact), injected())))
@@ -73,7 +79,7 @@ def test_a_line_has_the_ids_of_the_current_span(tracer: Any, compact: bool) -> N
 
 
 def test_a_change_that_was_read_keeps_its_ids() -> None:
-    """Exported again from within another span, it was still made where it was made."""
+    """A change that was read keeps its ids when it is exported again."""
     d = TrackedDict()
     items: list[Item] = []
     d.tracking_add_observer(lambda change: items.append(item_of(change)))
@@ -94,7 +100,7 @@ HEX = st.text("0123456789abcdefABCDEFg-", max_size=34)
     st.one_of(st.none(), HEX, st.sampled_from(["00", "01", "03", "ff"])),
 )
 def test_a_traceparent_is_valid_or_none(trace_id: Any, span_id: Any, flags: Any) -> None:
-    """Whatever stands in a line of somebody else's: OpenTelemetry's own reader takes what is given."""
+    """A traceparent from any line is valid to OpenTelemetry, or None."""
     line = {"trace_id": trace_id, "span_id": span_id, "trace_flags": flags}
     found = traceparent(line)
     if found is None:
@@ -109,12 +115,12 @@ def test_a_traceparent_is_valid_or_none(trace_id: Any, span_id: Any, flags: Any)
     "line", [b"", b'"trace_id":"', b'["trace_id":"', b'{"a":{"trace_id":"x"}}', b'["\\"trace_id\\":\\""]']
 )
 def test_lines_of_somebody_else_have_none(line: bytes) -> None:
-    """Torn, no JSON, ids that are not the line's own."""
+    """Torn lines, invalid JSON and invalid ids give no traceparent."""
     assert traceparent_of(line) is None
 
 
 def test_a_span_that_raises_costs_nobody_a_change() -> None:
-    """A span of somebody's own: the change is exported without ids."""
+    """A span that raises leaves the change without ids, and exported."""
 
     class Rude(trace.NonRecordingSpan):
         def __init__(self) -> None:
@@ -132,7 +138,7 @@ def test_a_span_that_raises_costs_nobody_a_change() -> None:
 
 
 def test_tasks_have_spans_of_their_own() -> None:
-    """Tasks that take turns in one thread: each change is in the span of its task."""
+    """Each change is in the span of its task, also when tasks interleave."""
     d = TrackedDict()
     found: list[tuple[str, str | None, str | None]] = []
     d.tracking_add_observer(
@@ -155,7 +161,10 @@ def test_tasks_have_spans_of_their_own() -> None:
 
 @pytest.mark.parametrize("make", [JsonLinesExporter, json_file_observer])
 def test_a_file_keeps_the_ids(tmp_path: pathlib.Path, make: Any) -> None:
-    """Through the JSONL exporter and through the observer; lines with and without are both read."""
+    """The exporter and the observer write the ids to the file.
+
+    Lines with and without ids are both read.
+    """
     path = tmp_path / "changes.jsonl"
     d = TrackedDict()
     with make(path) as exporter:
@@ -170,7 +179,7 @@ def test_a_file_keeps_the_ids(tmp_path: pathlib.Path, make: Any) -> None:
 
 
 def test_a_client_of_ones_own_gets_them() -> None:
-    """They are part of the dict that HttpExporter posts."""
+    """The dict that HttpExporter posts has the ids."""
     posted: list[Any] = []
     d = TrackedDict()
     d.tracking_add_observer(HttpExporter(lambda url, json: posted.append(json), "http://x/"))
@@ -189,7 +198,10 @@ def brokers() -> Iterator[str]:
 
 
 def test_kafka_sends_a_traceparent_header(brokers: str) -> None:
-    """Where there was a span; headers of one's own come on top."""
+    """Kafka gets a traceparent header where there was a span.
+
+    Headers of the user's own are added.
+    """
     import confluent_kafka as kafka
 
     d = TrackedDict()
@@ -217,7 +229,7 @@ def test_kafka_sends_a_traceparent_header(brokers: str) -> None:
 
 
 def test_nothing_is_imported_for_it() -> None:
-    """A program without OpenTelemetry stays without it, and its lines are as they were."""
+    """Without OpenTelemetry nothing is imported, and lines have no ids."""
     program = (
         "import json, sys\n"
         "from pydatatracker import TrackedDict\n"
@@ -233,7 +245,10 @@ def test_nothing_is_imported_for_it() -> None:
 
 
 def test_while_it_is_being_imported_changes_go_on() -> None:
-    """In another thread: a module that is there by name and has nothing in it yet."""
+    """Changes work while another thread is importing OpenTelemetry.
+
+    The module is there by name then, and is still empty.
+    """
     import types
 
     items: list[Item] = []

@@ -1,4 +1,4 @@
-"""Values to JSON and back: what comes back is what went in, and nothing raises."""
+"""Values to JSON and back: equal, of the same type, and without errors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from roundtrip import same, through_json
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, TrackedSet
 from pydatatracker.values.encode import REDACTED, Cut, Ref, Repr, decode, encode
 
-# ---- there and back
+# ---- written and read back
 
 
 def unfolded(moment):
-    """Without the fold, which ISO 8601 does not have and == does not see."""
+    """Return a moment without its fold, which ISO 8601 does not have."""
     return moment.replace(fold=0)
 
 
@@ -76,7 +76,7 @@ values = st.recursive(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values)
 def test_round_trip(value: object) -> None:
-    """What is decoded equals what was encoded, types included, whatever it is made of."""
+    """A decoded value equals the encoded one, types included."""
     assert same(value, through_json(value))
 
 
@@ -85,7 +85,7 @@ def test_round_trip(value: object) -> None:
 @example([None, {"0": None, "": ""}], 20, 3)
 @given(values, st.integers(0, 40), st.integers(1, 6))
 def test_limits_always_hold(value: object, limit: int, depth: int) -> None:
-    """Under any limit the result is JSON of at most that depth and in proportion to it, and decodes."""
+    """Any limit bounds the depth and length of the JSON, which decodes."""
     data = encode(value, limit=limit, depth=depth)
     text = json.dumps(data, allow_nan=False)
     assert levels(data) <= depth + 6  # a tag in a $cut in a row of a $dict
@@ -94,7 +94,7 @@ def test_limits_always_hold(value: object, limit: int, depth: int) -> None:
 
 
 def levels(data: object) -> int:
-    """How deep JSON data nests."""
+    """Return how deep JSON data nests."""
     inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else None
     return 0 if inner is None else 1 + max(map(levels, inner), default=0)
 
@@ -113,7 +113,7 @@ json_data = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(json_data)
 def test_decode_takes_any_json(data: object) -> None:
-    """JSON with wrong, unknown or malformed tags decodes to something, and is left as it was."""
+    """JSON with wrong, unknown or malformed tags decodes, and stays unchanged."""
     before = json.dumps(data)
     decode(data)
     assert before == json.dumps(data)
@@ -141,7 +141,7 @@ def test_decode_takes_any_json(data: object) -> None:
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_edges_come_back(value: object) -> None:
-    """Every value of the table comes back equal and of its type."""
+    """Every value of the table is read back equal and of its type."""
     assert same(value, through_json(value))
 
 
@@ -172,7 +172,7 @@ def test_edges_come_back(value: object) -> None:
     ],
 )  # fmt: skip
 def test_the_form_on_disk(expected: object, value: object) -> None:
-    """The JSON of each tag is exactly this; logs that exist depend on it."""
+    """The JSON of each tag is exactly this; existing logs depend on it."""
     if expected == {"$repr": "1/3", "type": "fractions.Fraction"}:
         data = encode(fractions.Fraction(1, 3))
         assert "fractions.Fraction" == data["type"]
@@ -198,7 +198,7 @@ class Point(NamedTuple):
 
 
 class Liar(dict):
-    """Every method that could be asked lies."""
+    """A dict whose own methods all raise."""
 
     def items(self):
         raise AssertionError
@@ -233,21 +233,21 @@ class Shout(str):
     ids=lambda value: type(value).__name__,
 )
 def test_a_subclass_is_written_as_its_builtin(expected: object, value: object) -> None:
-    """A subclass is written as the builtin that it is, without its own methods; json.dumps does the same."""
+    """A subclass is written as its builtin, without calling its own methods."""
     data = encode(value)
     assert expected == data
     assert type(expected) is type(data)
 
 
 def test_an_ordered_dict_keeps_its_order() -> None:
-    """The order of an OrderedDict is its own, not the underlying dict's."""
+    """An OrderedDict is written in its own order."""
     ordered = collections.OrderedDict(a=1, b=2)
     ordered.move_to_end("a")
     assert ["b", "a"] == list(encode(ordered))
 
 
 def test_keys_of_a_subclass_that_look_alike_are_both_kept() -> None:
-    """Two keys that are the same text, but not equal, do not swallow each other."""
+    """Two keys with the same text that are not equal are both written."""
 
     class Other(str):
         __slots__ = ()
@@ -260,7 +260,7 @@ def test_keys_of_a_subclass_that_look_alike_are_both_kept() -> None:
 
 
 def test_an_object_with_tracked_attributes_is_a_dict() -> None:
-    """A TrackedAttr object is written as the dict of its tracked attributes, also one that holds itself."""
+    """A TrackedAttr object is written as the dict of its tracked attributes."""
 
     class Account(TrackedAttr):
         def __init__(self) -> None:
@@ -275,7 +275,7 @@ def test_an_object_with_tracked_attributes_is_a_dict() -> None:
 
 
 def test_a_set_is_written_in_a_stable_order() -> None:
-    """Sets of the same elements are the same JSON, whatever the hash seed: mixed types and nested sets too."""
+    """Equal sets are the same JSON for any hash seed, nested ones too."""
     code = (
         "import json, sys; from pydatatracker.values.encode import encode;"
         "s = {'b', 'a', 'zz', b'x', 1, 2.5, None, ('t',), frozenset({'x', 'y', ('z',)}), frozenset({'q', 'p'})};"
@@ -295,7 +295,7 @@ def test_a_set_is_written_in_a_stable_order() -> None:
 
 
 def test_an_integer_that_python_will_not_print() -> None:
-    """An int beyond sys.set_int_max_str_digits is written, also under the strictest setting."""
+    """An int beyond sys.set_int_max_str_digits is written."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(640)
     try:
@@ -306,7 +306,7 @@ def test_an_integer_that_python_will_not_print() -> None:
 
 
 def test_decimal_ignores_the_context() -> None:
-    """A user's decimal context neither rounds nor traps what is written and read."""
+    """The decimal context neither rounds nor traps what is written and read."""
     value = decimal.Decimal("1." + "7" * 50)
     with decimal.localcontext() as context:
         context.prec = 3
@@ -315,13 +315,13 @@ def test_decimal_ignores_the_context() -> None:
 
 
 def test_zones_become_offsets() -> None:
-    """A named zone comes back as its offset at that moment: the same instant."""
+    """A named zone is read back as its offset: the same instant."""
     moment = datetime.datetime(2026, 7, 1, 12, tzinfo=zoneinfo.ZoneInfo("UTC"))
     assert moment == through_json(moment)
 
 
 def test_encode_makes_fresh_containers() -> None:
-    """Nothing of the result is the caller's: changing it changes nothing."""
+    """The result shares no container with the value."""
     value = {"a": [1, {"b": 2}]}
     data = encode(value)
     data["a"][1]["b"] = 3
@@ -329,7 +329,7 @@ def test_encode_makes_fresh_containers() -> None:
 
 
 def test_a_dict_that_another_thread_changes() -> None:
-    """A container that changes while it is written is written as it was at some moment, never an error."""
+    """A container that changes meanwhile is written as it was at some moment."""
     shared: dict[int, int] = {}
     stop = threading.Event()
 
@@ -352,7 +352,7 @@ def test_a_dict_that_another_thread_changes() -> None:
 
 
 def test_importing_the_codec_needs_the_standard_library_only() -> None:
-    """Neither the package nor the codec imports msgspec."""
+    """Importing the package and the codec does not import msgspec."""
     code = (
         "import sys, pydatatracker, pydatatracker.values.encode, pydatatracker.io; assert 'msgspec' not in sys.modules"
     )

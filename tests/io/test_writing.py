@@ -1,4 +1,4 @@
-"""Writing logs: a line is in the file when write() returns, whatever else happens to the file."""
+"""Writing logs: a line is in the file when write() returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pydatatracker.values.encode import Repr, encode
 
 
 def test_a_change_is_in_the_file_when_write_returns(tmp_path: pathlib.Path) -> None:
-    """write() leaves nothing in the process: the file, made with its folders, has the line."""
+    """write() makes folders and file, and leaves nothing in the process."""
     path = tmp_path / "a" / "b" / "log.jsonl"
     with ChangeWriter(path) as writer:
         for n in range(3):
@@ -30,7 +30,10 @@ def test_a_change_is_in_the_file_when_write_returns(tmp_path: pathlib.Path) -> N
 
 
 def test_a_line_is_what_it_was_given_and_the_process(tmp_path: pathlib.Path) -> None:
-    """pid and thread are added, facts that are there already stay, the dict that was given is not modified."""
+    """A line gets pid and thread, and keeps those that are there.
+
+    The dict that was passed is not modified.
+    """
     bare = {key: value for key, value in LINE.items() if key not in ("pid", "thread")}
     given = dict(bare)
     written = json.loads(to_line(given))
@@ -40,7 +43,7 @@ def test_a_line_is_what_it_was_given_and_the_process(tmp_path: pathlib.Path) -> 
 
 
 def test_compact_leaves_out_what_follows_and_what_is_empty() -> None:
-    """Compact lines have no tree, no extra, nothing empty, but every value: an empty text is one."""
+    """Compact lines have every value, but no tree, extra or empty field."""
     line = {**LINE, "before": "", "after": [], "actor": "", "context": {}, "stack": [], "path": [], "transaction": None}
     compact = json.loads(to_line(line, compact=True))
     assert {"tree", "extra", "actor", "context", "stack", "transaction"} == set(line) - set(compact)
@@ -51,7 +54,7 @@ def test_compact_leaves_out_what_follows_and_what_is_empty() -> None:
 
 @pytest.mark.parametrize("tail", [b'{"v":1,"act', b"x", b'{"v":1,"action":"lock"}', b"\0"])
 def test_a_torn_last_line_is_ended_first(tmp_path: pathlib.Path, tail: bytes) -> None:
-    """What is appended to a torn file begins on a line of its own."""
+    """The first line appended to a torn file begins on its own."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(line_of() + tail)
     with ChangeWriter(path) as writer:
@@ -61,7 +64,7 @@ def test_a_torn_last_line_is_ended_first(tmp_path: pathlib.Path, tail: bytes) ->
 
 
 def test_a_whole_file_is_appended_to_as_it_is(tmp_path: pathlib.Path) -> None:
-    """A file that ends in a newline, or is empty, gets none more; opening alone writes nothing."""
+    """A whole or empty file gets no newline; opening it writes nothing."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(line_of())
     ChangeWriter(path).close()
@@ -74,7 +77,7 @@ def test_a_whole_file_is_appended_to_as_it_is(tmp_path: pathlib.Path) -> None:
 
 
 def test_lone_surrogates_in_words_do_not_stop_a_line(tmp_path: pathlib.Path) -> None:
-    """Text for reading that UTF-8 cannot hold is spelled out; the line is UTF-8 and is written."""
+    """Lone surrogates in a text are escaped, and the line is UTF-8."""
     path = tmp_path / "log.jsonl"
     with ChangeWriter(path) as writer:
         writer.write({**LINE, "actor": "\ud800", "path": ["\ud800"], "extra": {"action": "add", "\udc80": ["\udc80"]}})
@@ -84,13 +87,16 @@ def test_lone_surrogates_in_words_do_not_stop_a_line(tmp_path: pathlib.Path) -> 
 
 
 def test_objects_that_are_no_json_go_through_the_codec() -> None:
-    """A dict with values as they are is written all the same."""
+    """A dict with values that are not JSON is encoded."""
     line = parse(to_line({"v": 1, "action": "add", "before": {1, 2}, "after": Repr("<x>", "X")}))
     assert Repr("<x>", "X") == line.after
 
 
 def test_after_close(tmp_path: pathlib.Path) -> None:
-    """A closed writer says so; closing again is harmless; a file object that was given stays open."""
+    """A closed writer raises; a second close() does nothing.
+
+    A file object that was passed stays open.
+    """
     writer = ChangeWriter(tmp_path / "log.jsonl")
     writer.close()
     writer.close()
@@ -105,7 +111,7 @@ def test_after_close(tmp_path: pathlib.Path) -> None:
 
 
 def test_file_objects(tmp_path: pathlib.Path) -> None:
-    """Binary files, text files of any encoding and files in memory get UTF-8 lines, at once."""
+    """Binary files, text files of any encoding and buffers get UTF-8 lines."""
     path = tmp_path / "log.jsonl"
     line = to_line({**LINE, "actor": "ü"})
     for mode, encoding in (("wb", None), ("w", "ascii"), ("w", "utf-16")):
@@ -118,7 +124,7 @@ def test_file_objects(tmp_path: pathlib.Path) -> None:
 
 
 def test_buffered_writes_batches(tmp_path: pathlib.Path) -> None:
-    """buffered=True holds lines back until there are many, or flush() or close()."""
+    """buffered=True holds lines until there are many, flush() or close()."""
     path = tmp_path / "log.jsonl"
     with ChangeWriter(path, buffered=True) as writer:
         writer.write({**LINE, "seq": 0})
@@ -133,7 +139,7 @@ def test_buffered_writes_batches(tmp_path: pathlib.Path) -> None:
 
 
 def test_many_threads_one_writer(tmp_path: pathlib.Path) -> None:
-    """Lines of several threads do not mix, none is lost, and each names its thread."""
+    """Lines of several threads do not mix; each names its thread."""
     path = tmp_path / "log.jsonl"
     bare = {key: value for key, value in LINE.items() if key != "thread"}
     with ChangeWriter(path) as writer:
@@ -153,7 +159,7 @@ def test_many_threads_one_writer(tmp_path: pathlib.Path) -> None:
 
 
 def test_several_writers_of_one_file(tmp_path: pathlib.Path) -> None:
-    """Two writers on one path append, neither overwrites."""
+    """Two writers on one path both append."""
     path = tmp_path / "log.jsonl"
     with ChangeWriter(path) as one, ChangeWriter(path) as two:
         for n in range(100):
@@ -186,7 +192,10 @@ writer.close()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("mode", ["plain", "buffered", "held"])
 def test_after_fork(tmp_path: pathlib.Path, mode: str) -> None:
-    """Parent and child go on in the same file, each line once, also if a lock was held and lines were gathered."""
+    """Parent and child append to the same file, each line once.
+
+    Also if a lock was held and lines were buffered.
+    """
     path = tmp_path / "log.jsonl"
     subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", FORK, str(path), mode], check=True, timeout=60)
     lines = list(read_changes(path, strict=True))
@@ -197,7 +206,7 @@ def test_after_fork(tmp_path: pathlib.Path, mode: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
 @pytest.mark.parametrize("buffered", [False, True])
 def test_a_full_disk_is_an_error(buffered: bool) -> None:
-    """What cannot be written is an OSError, of write() or, where lines are gathered, of flush()."""
+    """A line that cannot be written is an OSError of write() or flush()."""
     writer = ChangeWriter("/dev/full", buffered=buffered)
     if buffered:
         writer.write(LINE)
@@ -212,7 +221,7 @@ def test_a_full_disk_is_an_error(buffered: bool) -> None:
 
 
 class Unreliable(io.BytesIO):
-    """A file that fails when told to, after half of the data."""
+    """A file that fails on demand, after half of the data."""
 
     broken = False
 
@@ -225,7 +234,7 @@ class Unreliable(io.BytesIO):
 
 @pytest.mark.parametrize("buffered", [False, True])
 def test_what_was_lost_leaves_a_gap(buffered: bool) -> None:
-    """After a failure the next line begins on its own, preceded by a gap that says what is missing and why."""
+    """After a failure a gap says what is missing, and a new line begins."""
     file = Unreliable()
     writer = ChangeWriter(file, buffered=buffered)
     writer.write({**LINE, "seq": 1})
@@ -253,7 +262,10 @@ def test_what_was_lost_leaves_a_gap(buffered: bool) -> None:
 
 
 def test_a_change_that_cannot_be_written_leaves_a_gap() -> None:
-    """A change whose to_dict fails raises, and is a gap in the log, at the latest when it is closed."""
+    """A change whose to_dict fails raises, and is a gap in the log.
+
+    The gap is written on closing at the latest.
+    """
 
     class Broken:
         seq = 7
@@ -269,7 +281,10 @@ def test_a_change_that_cannot_be_written_leaves_a_gap() -> None:
 
 
 def test_a_change_made_while_writing() -> None:
-    """A write() inside a write() in the same thread, as from __del__ or a signal handler, does not hang."""
+    """A write() inside a write() in the same thread does not hang.
+
+    As from __del__ or a signal handler.
+    """
     inner: list[ChangeWriter] = []
 
     class Reentrant(io.BytesIO):
@@ -286,7 +301,7 @@ def test_a_change_made_while_writing() -> None:
 
 
 def test_a_pipe(tmp_path: pathlib.Path) -> None:
-    """A named pipe can be a log: there is no last line to look at."""
+    """A named pipe can be a log, as its end need not be read."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     got: list[int | None] = []
@@ -304,7 +319,10 @@ def test_a_pipe(tmp_path: pathlib.Path) -> None:
 
 
 def test_near_the_end_of_the_stack() -> None:
-    """Called with almost no stack left, a change is written or raises RecursionError; the log stays whole."""
+    """Near the end of the stack a change is written or raises RecursionError.
+
+    The log stays whole.
+    """
     value: list[Any] = []
     for _ in range(200):
         value = [value]

@@ -1,4 +1,4 @@
-"""Changes reach asyncio in order, from wherever they are made; nothing blocks a loop, nothing grows without end."""
+"""Changes reach asyncio in order, without blocking a loop or growing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pydatatracker.observers.async_ import TaskObserver, async_queue_observer, c
 
 
 def in_threads(work: Callable[[int], None], count: int = 4) -> list[threading.Thread]:
-    """Start threads."""
+    """Start threads and wait for them."""
     threads = [threading.Thread(target=work, args=(k,)) for k in range(count)]
     for thread in threads:
         thread.start()
@@ -29,7 +29,10 @@ def in_threads(work: Callable[[int], None], count: int = 4) -> list[threading.Th
 
 
 def go(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run with a time limit; a coroutine that was never awaited, or a task that was destroyed, is an error."""
+    """Run a coroutine with a time limit.
+
+    A coroutine that was never awaited, or a task that was destroyed, is an error.
+    """
 
     async def limited() -> Any:
         return await asyncio.wait_for(main, 60)
@@ -47,7 +50,7 @@ def go(main: Coroutine[Any, Any, Any]) -> Any:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["loop", "thread", "turn"]), max_size=30))
 def test_in_order_from_the_loop_and_from_a_thread(where: list[str]) -> None:
-    """The order in the queue is that of the changes, whoever makes them."""
+    """The queue has the order of the changes, from any thread."""
 
     async def main() -> list[int]:
         d = TrackedDict()
@@ -72,7 +75,10 @@ def test_in_order_from_the_loop_and_from_a_thread(where: list[str]) -> None:
 
 
 def test_before_the_loop_runs_and_after_it_ended() -> None:
-    """What happens before a loop is there waits for it; what happens after it is closed is counted, and no error."""
+    """Changes made before the loop starts wait for it.
+
+    Changes made after it is closed are counted, and are not an error.
+    """
     d = TrackedDict()
     kept: list[Any] = []
 
@@ -91,7 +97,7 @@ def test_before_the_loop_runs_and_after_it_ended() -> None:
 
 
 def test_a_given_loop_in_another_thread() -> None:
-    """The queue is read in a loop of another thread; several threads change at once."""
+    """A queue can be read in the loop of another thread."""
     d = TrackedDict()
     loop = asyncio.new_event_loop()
     runner = threading.Thread(target=loop.run_forever)
@@ -120,7 +126,7 @@ def test_a_given_loop_in_another_thread() -> None:
 
 @pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest", "block"])
 def test_a_loop_that_is_busy_and_a_full_queue(on_full: Any) -> None:
-    """However much is changed, only so many wait, and none of the loop's callbacks pile up; all are accounted for."""
+    """A busy loop has a bounded backlog, and every change is accounted for."""
     count = 20_000
 
     async def main() -> None:
@@ -148,7 +154,7 @@ def test_a_loop_that_is_busy_and_a_full_queue(on_full: Any) -> None:
 
 
 def test_blocking_in_the_loops_own_thread_does_not_lock_up() -> None:
-    """The loop is never waited for by itself: what there is no room for is counted."""
+    """In its own thread a loop is not waited for: changes are counted."""
 
     async def main() -> int:
         d = TrackedDict()
@@ -166,7 +172,7 @@ def test_blocking_in_the_loops_own_thread_does_not_lock_up() -> None:
 
 @pytest.mark.parametrize(("on_full", "left"), [("drop_oldest", [3, 4]), ("drop_newest", [0, 1]), ("block", [0, 1])])
 def test_a_plain_queue(on_full: Any, left: list[int]) -> None:
-    """queue.Queue follows on_full too; values are as they were when it happened."""
+    """queue.Queue follows on_full, too; values are as they were."""
     d = TrackedDict()
     found: queue.Queue[Any] = queue.Queue(2)
     observer = async_queue_observer(found, on_full=on_full, timeout=0.001)
@@ -180,7 +186,7 @@ def test_a_plain_queue(on_full: Any, left: list[int]) -> None:
 
 
 def test_what_is_no_queue() -> None:
-    """Says so, and what on_full takes."""
+    """A wrong queue or on_full is refused, with what is allowed."""
     with pytest.raises(TypeError, match=r"an asyncio.Queue or a queue.Queue, not list"):
         async_queue_observer([])
     with pytest.raises(ValueError, match="'drop_oldest', 'drop_newest' or 'block', not 'spill'"):
@@ -191,7 +197,7 @@ def test_what_is_no_queue() -> None:
 
 
 def test_every_change_once_from_any_thread() -> None:
-    """async for sees what matches, in order, from its making on, while threads change the data."""
+    """`async for` gives every matching change once, in order, from any thread."""
 
     async def main() -> None:
         d = TrackedDict(before=1)
@@ -219,7 +225,10 @@ def test_every_change_once_from_any_thread() -> None:
 
 
 def test_closing_cancelling_and_forgetting() -> None:
-    """aclose ends the loop after what was found; a cancelled wait loses nothing; one that is forgotten stops listening."""
+    """An iterator ends on aclose, loses nothing when a wait is cancelled.
+
+    One that is no longer referenced stops listening.
+    """
 
     async def main() -> None:
         d = TrackedDict()
@@ -252,7 +261,10 @@ def test_closing_cancelling_and_forgetting() -> None:
 
 
 def test_a_bounded_iterator() -> None:
-    """The newest max_queue wait; how many were dropped is told. Two iterators do not take each other's."""
+    """The newest max_queue changes wait, and drops are counted.
+
+    Two iterators each get every change.
+    """
 
     async def main() -> None:
         l = TrackedList()  # noqa: E741
@@ -268,7 +280,7 @@ def test_a_bounded_iterator() -> None:
 
 
 def test_a_loop_that_is_closed_while_others_change() -> None:
-    """No error in the thread that changes something."""
+    """Closing a loop raises nothing in the threads that change data."""
     d = TrackedDict()
     kept = []
 
@@ -288,7 +300,7 @@ def test_a_loop_that_is_closed_while_others_change() -> None:
 
 
 def test_a_coroutine_function_is_run_for_each_change_in_order() -> None:
-    """One at a time, also when it waits; from the loop and from threads."""
+    """A coroutine function runs for one change at a time, in order."""
 
     async def main() -> None:
         d = TrackedDict()
@@ -321,7 +333,7 @@ def test_a_coroutine_function_is_run_for_each_change_in_order() -> None:
 
 
 def test_an_error_in_a_coroutine_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """And the next change is told."""
+    """An error in a coroutine is logged, and the next change is delivered."""
 
     async def main() -> list[int]:
         d = TrackedDict()
@@ -346,7 +358,10 @@ def test_an_error_in_a_coroutine_is_logged(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_coroutine_function_outlives_its_loop() -> None:
-    """Outside any loop changes wait; the next loop takes them along, also after one was left in the middle."""
+    """Outside any loop changes wait for the next one.
+
+    Also after a loop was left in the middle.
+    """
     d = TrackedDict()
     got: list[int] = []
     never = []
@@ -379,11 +394,11 @@ def test_a_coroutine_function_outlives_its_loop() -> None:
 
 
 def test_only_so_many_wait_for_a_coroutine() -> None:
-    """Without a loop memory is bounded, and what was dropped is counted."""
+    """Without a loop memory is bounded, and drops are counted."""
     d = TrackedDict()
 
     async def observer(change: Any) -> None:
-        """Take it."""
+        """Accept the change."""
 
     task = TaskObserver(observer, most=5)
     d.tracking_add_observer(task)

@@ -1,4 +1,4 @@
-"""``load_observers_from_json``: what is right is made, what is wrong is named, all of it, and nothing was opened."""
+"""``load_observers_from_json``: valid entries are made, errors reported."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EXAMPLE = '[{"type": "change_collector"}, {"type": "json_file", "options": {"pat
 
 
 def problems(data: Any, **options: Any) -> list[str]:
-    """What is said to be wrong."""
+    """Return what is reported as wrong."""
     with pytest.raises(ConfigurationError) as caught:
         load_observers_from_json(data, **options)
     return caught.value.problems
 
 
 def test_the_example_of_the_documentation(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collector and a file, whose folder is made."""
+    """The example of the documentation makes a collector and a file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "observers.json").write_text(EXAMPLE)
     d = TrackedDict()
@@ -41,7 +41,7 @@ def test_the_example_of_the_documentation(tmp_path: pathlib.Path, monkeypatch: p
 
 
 def test_toml_and_data_and_everything_at_once(tmp_path: pathlib.Path) -> None:
-    """The same from TOML; variables, defaults and numbers from the environment; a filter around an exporter."""
+    """TOML and data are accepted, with variables, filters and exporters."""
     (tmp_path / "observers.toml").write_text(
         """
         [[observers]]
@@ -103,12 +103,12 @@ def test_toml_and_data_and_everything_at_once(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named(entry: Any, said: str) -> None:
-    """The entry, the field, what it takes, and the nearest name."""
+    """An error names entry, field, what it accepts and the nearest name."""
     assert any(said in problem for problem in problems([entry], environ={})), problems([entry], environ={})
 
 
 def test_everything_that_is_wrong_is_told_and_nothing_opened(tmp_path: pathlib.Path) -> None:
-    """All of it at once, with the file's name; the good entries leave no trace."""
+    """All errors are reported together, and nothing is opened."""
     path = tmp_path / "observers.json"
     path.write_text(
         json.dumps(
@@ -127,7 +127,7 @@ def test_everything_that_is_wrong_is_told_and_nothing_opened(tmp_path: pathlib.P
 
 
 def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
-    """Not there, not JSON, not TOML, not UTF-8, not a list."""
+    """A file that is missing, not JSON, TOML or UTF-8, or not a list."""
     with pytest.raises(FileNotFoundError):
         load_observers_from_json(tmp_path / "none.json")
     for name, raw, said in (
@@ -144,7 +144,7 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
 
 
 def test_one_that_fails_while_it_is_made_closes_the_others(tmp_path: pathlib.Path) -> None:
-    """The file of the first is closed when the second cannot be opened."""
+    """When one entry cannot be opened, the earlier ones are closed."""
     (tmp_path / "folder").mkdir()
     path = tmp_path / "a.jsonl"
     with pytest.raises(OSError, match="folder"):
@@ -158,12 +158,15 @@ def test_one_that_fails_while_it_is_made_closes_the_others(tmp_path: pathlib.Pat
 
 
 def made_here(size: int = 1) -> Any:
-    """A factory of somebody's."""
+    """Stand in for a user's factory."""
     return lambda change: size
 
 
 def test_imports_only_where_they_are_allowed() -> None:
-    """Then a factory of one's own gets its options; what it raises is told with the entry."""
+    """A user's factory is imported only where that is allowed.
+
+    It gets its options, and what it raises is reported with the entry.
+    """
     name = f"{__name__}:made_here"
     (observer,) = load_observers_from_json([{"type": name, "options": {"size": 5}}], allow_import=True)
     assert 5 == observer(None)
@@ -175,7 +178,7 @@ def test_imports_only_where_they_are_allowed() -> None:
 
 
 def test_secrets_stay_out_of_messages() -> None:
-    """What came from the environment is not repeated, whatever is wrong with it."""
+    """Values from the environment are not repeated in messages."""
     secret = "s3cr3t-t0k3n"
     environ = {"TOKEN": secret}
     data = [
@@ -199,7 +202,7 @@ def test_secrets_stay_out_of_messages() -> None:
 
 
 def test_the_options_are_those_of_the_factories() -> None:
-    """Every option that may be written down is a parameter of what is made, so that the two do not drift apart."""
+    """Every option of a configuration is a parameter of its factory."""
     runtime = set(inspect.signature(Delivery).parameters) - {"sink", "name"}
     for name, kind in TYPES.items():
         module = __import__(kind.module, fromlist=[kind.factory])
@@ -237,7 +240,7 @@ JSON = st.recursive(
     )
 )
 def test_any_data_gives_observers_or_the_error(data: Any) -> None:
-    """Nothing else is raised, whatever stands in it."""
+    """Any data gives observers or the documented error."""
     if not isinstance(data, (list, dict)):
         return
     found = None

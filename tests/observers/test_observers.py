@@ -1,4 +1,4 @@
-"""Who is told of a change, in which order, under which filter, and what happens to errors."""
+"""Observers: order, filters, errors and lifetime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def recorder(heard: list[Any], name: str) -> Any:
 
 
 def test_low_priorities_are_told_first_and_equal_ones_in_order() -> None:
-    """Priority 50 unless said; ties by the order of adding."""
+    """Observers are called by priority, equal ones in order of addition.
+
+    The default is 50.
+    """
     d, heard = TrackedDict(), []
     d.tracking_add_observer(recorder(heard, "b"))
     d.tracking_add_observer(recorder(heard, "z"), 90)
@@ -29,7 +32,10 @@ def test_low_priorities_are_told_first_and_equal_ones_in_order() -> None:
 
 
 def test_children_are_told_before_ancestors_with_paths_of_their_own() -> None:
-    """Whatever the priorities; every observer sees the path from where it listens."""
+    """Observers of children are called before those of ancestors.
+
+    Each gets the path from the container it observes.
+    """
     doc, heard = track({"a": {"b": []}}), []
     doc.tracking_add_observer(recorder(heard, "doc"), 1)
     doc["a"].tracking_add_observer(recorder(heard, "a"), 2)
@@ -54,7 +60,7 @@ def test_children_are_told_before_ancestors_with_paths_of_their_own() -> None:
     ],
 )
 def test_a_path_is_a_glob_over_the_pointer(glob: str, expected: list[str]) -> None:
-    """* and ? within a step, ** over any number of steps."""
+    """A path glob has * and ? within a step, and ** over any number of steps."""
     doc = track({"users": {"1": {"tags": []}}, "cfg": {}})
     collector = ChangeCollector()
     doc.tracking_add_observer(collector, path=glob)
@@ -76,7 +82,7 @@ def test_a_path_is_relative_to_the_container_that_is_observed() -> None:
 
 
 def test_a_bulk_call_matches_by_its_rows() -> None:
-    """update is told if one of its keys is on the path."""
+    """update() matches if one of its keys matches the path."""
     doc, collector = TrackedDict(), ChangeCollector()
     doc.tracking_add_observer(collector, path="/b")
     doc.update(a=1, c=2)
@@ -86,7 +92,7 @@ def test_a_bulk_call_matches_by_its_rows() -> None:
 
 
 def test_actions_choose() -> None:
-    """One action or several; an unknown one is refused."""
+    """One action or several can be selected; an unknown one is refused."""
     d, collector = TrackedDict(), ChangeCollector()
     d.tracking_add_observer(collector, actions=["add", "lock"])
     d.tracking_add_observer(collector, actions="remove")
@@ -100,7 +106,7 @@ def test_actions_choose() -> None:
 
 
 def test_a_weak_observer_may_die() -> None:
-    """Functions, objects and methods; a dead one is not told and not kept."""
+    """A weak function, object or method is not called once it is dead."""
 
     class Listener:
         def __init__(self) -> None:
@@ -123,7 +129,10 @@ def test_a_weak_observer_may_die() -> None:
 
 
 def test_an_error_is_logged_and_reaches_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """The others are told, the statement goes through, the traceback is in the log."""
+    """An error of an observer is logged; the others are called.
+
+    The statement succeeds.
+    """
     d, collector = TrackedDict(), ChangeCollector()
 
     def fails(change: Any) -> None:
@@ -138,7 +147,10 @@ def test_an_error_is_logged_and_reaches_nobody(caplog: pytest.LogCaptureFixture)
 
 
 def test_errors_can_be_raised_for_tests() -> None:
-    """tracking_observer_errors="raise": all are told, then one ExceptionGroup; the change stands."""
+    """With tracking_observer_errors="raise" the errors are one ExceptionGroup.
+
+    All observers are called, and the change stands.
+    """
     d, collector = TrackedDict(tracking_observer_errors="raise"), ChangeCollector()
 
     def fails(change: Any) -> None:
@@ -155,7 +167,7 @@ def test_errors_can_be_raised_for_tests() -> None:
 
 
 def test_what_an_observer_changes_is_told_after_the_present_change() -> None:
-    """Queued: every observer hears of the changes in the order in which they happened."""
+    """A change made by an observer is reported after the present one."""
     d, heard = TrackedDict(), []
 
     def mutates(change: Any) -> None:
@@ -171,7 +183,7 @@ def test_what_an_observer_changes_is_told_after_the_present_change() -> None:
 
 
 def test_observers_that_change_each_others_containers_do_not_recurse() -> None:
-    """A ping-pong of a thousand changes is flat, and each is told once."""
+    """Observers that change each other's containers do not recurse."""
     one, two, heard = TrackedDict(n=0), TrackedDict(n=0), []
 
     def to(other: Any) -> Any:
@@ -191,7 +203,7 @@ def test_observers_that_change_each_others_containers_do_not_recurse() -> None:
 
 
 def test_an_observer_added_or_removed_while_telling_counts_from_the_next_change() -> None:
-    """The present notification goes to those who were there when it began."""
+    """An observer added or removed by another counts from the next change."""
     d, heard = TrackedDict(), []
     late, gone = recorder(heard, "late"), recorder(heard, "gone")
 
@@ -209,7 +221,7 @@ def test_an_observer_added_or_removed_while_telling_counts_from_the_next_change(
 
 
 def test_removing_an_observer() -> None:
-    """Every registration of it goes; one that was not added is an error."""
+    """Removal ends every registration; an unknown observer is an error."""
     d, collector = TrackedDict(), ChangeCollector()
     d.tracking_add_observer(collector)
     d.tracking_add_observer(collector, 3, path="/a")
@@ -223,7 +235,7 @@ def test_removing_an_observer() -> None:
 
 
 def test_an_observer_of_a_removed_child_hears_only_of_the_child() -> None:
-    """The old parent's observers do not hear of it any more."""
+    """A removed child is reported to its own observers only."""
     doc, heard = track({"a": []}), []
     child = doc["a"]
     doc.tracking_add_observer(recorder(heard, "doc"))
@@ -234,7 +246,7 @@ def test_an_observer_of_a_removed_child_hears_only_of_the_child() -> None:
 
 
 def test_a_container_in_two_places_tells_an_ancestor_once() -> None:
-    """One change, one call for each observer, all places in paths."""
+    """A container at two paths is one call, with both in paths."""
     child, collector = TrackedList(), ChangeCollector()
     doc = TrackedDict(a=child, b=child)
     doc.tracking_add_observer(collector)
@@ -243,7 +255,7 @@ def test_a_container_in_two_places_tells_an_ancestor_once() -> None:
 
 
 def test_observers_work_without_a_ring() -> None:
-    """tracking_max_changes=0 keeps nothing and tells everything."""
+    """Observers work with tracking_max_changes=0."""
     s, collector = TrackedSet(tracking_max_changes=0), ChangeCollector()
     s.tracking_add_observer(collector)
     s.add(1)
@@ -254,7 +266,10 @@ def test_observers_work_without_a_ring() -> None:
 
 
 def test_collector() -> None:
-    """capacity, filtered, last, clear, iteration; true when empty; init on request."""
+    """The collector has capacity, filtered, last, clear and iteration.
+
+    It is true when empty, and has the init on request.
+    """
     d, collector = TrackedDict(a=0), ChangeCollector(capacity=2, include_init_events=True)
     assert bool(collector)
     assert collector.last() is None
@@ -270,7 +285,7 @@ def test_collector() -> None:
 
 
 def test_filtered_and_logging_observer(caplog: pytest.LogCaptureFixture) -> None:
-    """A predicate before, a line in the log."""
+    """FilteredObserver applies a predicate, LoggingObserver writes a log line."""
     d = TrackedDict()
     d.tracking_add_observer(filtered_observer(logging_observer("some.logger"), lambda change: change.after == 2))
     with caplog.at_level(logging.INFO, "some.logger"):
@@ -280,7 +295,7 @@ def test_filtered_and_logging_observer(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_tracking_attached_is_told_of_the_container() -> None:
-    """An observer that defines it learns where it was added."""
+    """tracking_attached of an observer is called with the container."""
     places: list[Any] = []
 
     class Listener:
@@ -296,7 +311,10 @@ def test_tracking_attached_is_told_of_the_container() -> None:
 
 
 def test_weak_observers_that_died_are_forgotten() -> None:
-    """At the next change, and when another is added."""
+    """Dead weak observers are dropped at the next change.
+
+    And when another one is added.
+    """
 
     class Owner:
         def method(self, change: Any) -> None:
@@ -314,7 +332,10 @@ def test_weak_observers_that_died_are_forgotten() -> None:
 
 
 def test_an_observer_that_always_changes_what_it_observes_is_stopped() -> None:
-    """A clear error from the statement that began it instead of a program that hangs; everything is recorded."""
+    """Observers that never stop changing their data are a RecursionError.
+
+    The statement that began it raises; everything is recorded.
+    """
     d = TrackedDict(n=0, tracking_max_changes=10)
     d.tracking_add_observer(lambda change: d.__setitem__("n", d["n"] + 1))
     with pytest.raises(RecursionError, match="observers went on changing what they observe"):

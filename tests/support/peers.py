@@ -136,3 +136,10 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.stop()
+
+
+def fill(d: Any, exporter: Any, count: int) -> None:
+    """Add an exporter to a dict, and store count times."""
+    d.tracking_add_observer(exporter)
+    for n in range(count):
+        d["n"] = n

@@ -1,0 +1,97 @@
+"""``KafkaExporter`` against librdkafka's mock cluster."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from peers import brokers, consumed, fill, free_port
+
+from pydatatracker import TrackedDict, TrackedList
+from pydatatracker.exporters import KafkaExporter, S3Exporter
+
+__all__ = ["brokers"]  # the fixtures
+
+
+def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
+    """The key is the root, so that all of it is in one partition, in order.
+
+    Headers carry the id and the trace.
+    """
+    one, two = TrackedDict(), TrackedList()
+    with KafkaExporter(
+        "audit",
+        config={"bootstrap.servers": brokers},
+        batch_items=7,
+        headers=lambda item: {"traceparent": f"00-{item.seq:032x}-{1:016x}-01"},
+    ) as exporter:
+        two.tracking_add_observer(exporter)
+        fill(one, exporter, 40)
+        for n in range(40):
+            two.append(n)
+        assert exporter.flush(60), exporter.stats()
+    messages = consumed(brokers, "audit", 80)
+    for root in (one, two):
+        mine = [message for message in messages if message.key().decode() == root.tracking_uuid]
+        assert list(range(40)) == [json.loads(message.value())["after"] for message in mine]
+        assert 1 == len({message.partition() for message in mine})
+        headers = dict(mine[0].headers())
+        assert {"id", "seq", "traceparent"} == set(headers)
+    assert 80 == exporter.stats().sent
+
+
+def test_kafka_down_does_not_stop_the_program() -> None:
+    """Without a broker put returns, the error is logged, close ends in time."""
+    pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
+    d = TrackedDict()
+    exporter = KafkaExporter(
+        "audit",
+        config={"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": 0},
+        timeout=0.3,
+        retry_first=0.01,
+        max_items=1000,
+    )
+    fill(d, exporter, 20)
+    for _ in range(40):  # librdkafka looks for messages that timed out once a second
+        assert not exporter.flush(0.5)
+        if exporter.stats().last_error is not None:
+            break
+    assert "SinkUnavailable" in str(exporter.stats().last_error)
+    assert not exporter.close(0.1)
+    assert 20 == exporter.stats().dropped
+
+
+def test_kafka_client_of_ones_own() -> None:
+    """A client's produce, else send, is called once per change."""
+    calls: list[Any] = []
+
+    class Sender:
+        def send(self, topic: str, value: bytes) -> None:
+            calls.append(("send", topic, json.loads(value)["after"]))
+
+    class Producer(Sender):
+        def produce(self, topic: str, value: bytes) -> None:
+            calls.append(("produce", topic, json.loads(value)["after"]))
+
+    for client in (Sender(), Producer()):
+        fill(TrackedDict(), KafkaExporter(client, topic="t"), 1)
+    assert [("send", "t", 0), ("produce", "t", 0)] == calls
+
+
+@pytest.mark.parametrize(
+    ("error", "make"),
+    [
+        (TypeError, lambda: S3Exporter()),
+        (TypeError, lambda: S3Exporter(object())),
+        (ValueError, lambda: KafkaExporter("topic")),
+        (TypeError, lambda: KafkaExporter(object())),
+        (TypeError, lambda: KafkaExporter(object(), topic="t")),
+        (TypeError, lambda: KafkaExporter(threading, topic="t", batch_items=1)),
+    ],
+)
+def test_bad_arguments(error: type[Exception], make: Any) -> None:
+    """Wrong arguments are refused at once, and no thread starts."""
+    with pytest.raises(error):
+        make()
