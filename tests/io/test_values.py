@@ -271,9 +271,6 @@ def test_an_object_with_tracked_attributes_is_a_dict() -> None:
     assert {"owner": "ann", "me": {"$ref": ""}} == encode(Account())
 
 
-# ---- hostile values
-
-
 def test_a_set_is_written_in_a_stable_order() -> None:
     """Equal sets are the same JSON for any hash seed, nested ones too."""
     code = (
