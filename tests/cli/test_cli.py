@@ -143,7 +143,7 @@ def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
 
 
 def test_the_shell_completes(tmp_path: Path) -> None:
-    """click's completion knows the commands."""
+    """The completion of click knows the commands."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
     assert ["plain,schema", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
 
@@ -159,7 +159,7 @@ def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) 
 
 
 def test_bash_completes(tmp_path: Path) -> None:
-    """bash completes commands, their options and choices."""
+    """Bash completes commands, their options and choices."""
     if not shutil.which("bash"):
         pytest.skip("there is no bash here")
     starter = tmp_path / "pydatatracker"

@@ -149,7 +149,7 @@ def test_a_real_log_is_shown(tmp_path: Path) -> None:
             del data["start"]
     done = run("show", path, cwd=tmp_path)
     assert (0, "") == (done.returncode, done.stderr)
-    words = [re.split(r"^\S+ \S+ +\d+ +(?:importer)? +", line)[1] for line in done.stdout.splitlines()]
+    fields = [re.split(r"^\S+ \S+ +\d+ +(?:importer)? +", line)[1] for line in done.stdout.splitlines()]
     expected = [
         ("init", "(root)", "-> {'start': 1}"),
         ("add", "/items", "-> [3, 1, 2]"),
@@ -160,7 +160,7 @@ def test_a_real_log_is_shown(tmp_path: Path) -> None:
         ("add", "/tags", "-> ['y']"),
         ("remove", "/start", "2 ->"),
     ]
-    assert expected == [tuple(re.split(" +", word, maxsplit=2)) for word in words]
+    assert expected == [tuple(re.split(" +", word, maxsplit=2)) for word in fields]
 
 
 def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
-    """jsonpatch applies the patch of a change to the state before it.
+    """`jsonpatch` applies the patch of a change to the state before it.
 
     For sets the format has nothing.
     """
