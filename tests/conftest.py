@@ -1,4 +1,4 @@
-"""What holds for the whole suite: how long it may take, and what cannot run beside something else."""
+"""Settings of the whole suite: its length, and what runs alone."""
 
 from __future__ import annotations
 

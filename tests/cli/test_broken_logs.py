@@ -1,8 +1,8 @@
-"""Logs that somebody meant to do harm with, or that a crash left behind, in every command that reads a log.
+"""Malicious and damaged logs in every command that reads a log.
 
 The logs are in ``seeds/hostile``, one idea each; what is too large for a file is made here. Whatever a log is: no
-traceback, an exit status of 0, 1 or 2, every line that cannot be read is named, the others are there, and no control
-character of a log is printed. `hostile.check` says it in full.
+traceback, an exit status of 0, 1 or 2, every unreadable line is named, the others are there, and no control
+character of a log is printed. `hostile.check` has the full list.
 
 ``PYDATATRACKER_EXAMPLES=N`` makes the test with random mutations try N logs instead of 60 (`just fuzz-logs`). What
 breaks something becomes a seed.
@@ -102,14 +102,14 @@ EXAMPLES = int(os.environ.get("PYDATATRACKER_EXAMPLES", "60"))
 
 @pytest.fixture(params=["us", "DuckDB"])
 def commands(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Names of the commands that the library runs by itself, and of those that need DuckDB."""
+    """Return the names of the commands, those that need DuckDB apart."""
     if request.param == "us":
         return BY_US
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     return BY_DUCKDB
 
 
-def words_of(name: str, log: Path, folder: Path) -> list[str]:
+def args_of(name: str, log: Path, folder: Path) -> list[str]:
     """Return the command with its log, and where it writes."""
     return [word.replace("LOG", str(log)).replace("OUT", str(folder / "out")) for word in COMMANDS[name]]
 
@@ -120,11 +120,11 @@ def run_all(log: Path, raw: bytes, names: Iterable[str]) -> dict[str, float]:
     took = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            words = words_of(name, log, Path(folder))
+            args = args_of(name, log, Path(folder))
             start = time.perf_counter()
-            said = say(*words)
+            said = say(*args)
             took[name] = time.perf_counter() - start
-            made = Path(words[-1]) if "-o" in words and words[-1] != "-" else None
+            made = Path(args[-1]) if "-o" in args and args[-1] != "-" else None
             try:
                 check(name, said, known, made)
             except AssertionError as error:
@@ -134,13 +134,13 @@ def run_all(log: Path, raw: bytes, names: Iterable[str]) -> dict[str, float]:
 
 
 def test_the_seeds_are_those_of_the_table() -> None:
-    """None is forgotten, none is missing."""
+    """The seeds in the folder are those of the table."""
     assert sorted([*SEEDS, *TORN]) == sorted(path.name for path in FOLDER.iterdir())
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_command_on_a_seed(seed: str, commands: tuple[str, ...]) -> None:
-    """All of them hold what `check` says; the lines that cannot be read are those of the table."""
+    """Every command on a seed passes `check`; the table has its bad lines."""
     path = FOLDER / seed
     raw = path.read_bytes()
     assert SEEDS[seed] == tuple(line for line, _ in expected(raw).bad)
@@ -149,7 +149,7 @@ def test_every_command_on_a_seed(seed: str, commands: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.keys() - STATELESS))
 def test_the_good_lines_still_make_the_state(seed: str) -> None:
-    """What is wrong beside them does not change what they say."""
+    """Bad lines do not change the state that the good ones give."""
     said = say("at", FOLDER / seed, "1000", "--root", "#1")
     assert 2 == json.loads(said.out)["good"]
     assert "/good" in say("blame", FOLDER / seed, "--all", "--root", "#1").out
@@ -158,10 +158,10 @@ def test_the_good_lines_still_make_the_state(seed: str) -> None:
 @pytest.mark.parametrize("seed", TORN)
 @pytest.mark.parametrize("name", [name for name in COMMANDS if not name.startswith("query")])
 def test_a_torn_archive_gives_what_is_whole(seed: str, name: str, tmp_path: Path) -> None:
-    """The lines in front of the tear are there, and where it is is said."""
+    """A torn archive gives the lines before the tear, which is reported."""
     if name in BY_DUCKDB:
         pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
-    said = say(*words_of(name, FOLDER / seed, tmp_path))
+    said = say(*args_of(name, FOLDER / seed, tmp_path))
     assert (1, True) == (said.status, "line 4, byte 826: reading stopped" in said.err)
     if name in ("show", "show --json", "show --tail", "show --tail --json"):
         assert 3 == said.out.count("\n")
@@ -171,7 +171,10 @@ def test_a_torn_archive_gives_what_is_whole(seed: str, name: str, tmp_path: Path
 
 @pytest.mark.parametrize("seed", TORN)
 def test_a_query_of_a_torn_archive_is_one_sentence(seed: str) -> None:
-    """DuckDB reads it itself; some of its versions do not look at checksums."""
+    """A query of a torn archive is one sentence.
+
+    DuckDB reads it itself; some of its versions do not check checksums.
+    """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     said = say("query", "select * from changes", FOLDER / seed)
     assert said.status in (0, 2)
@@ -179,10 +182,13 @@ def test_a_query_of_a_torn_archive_is_one_sentence(seed: str) -> None:
 
 
 def test_a_log_reaches_nothing_of_the_program() -> None:
-    """No path leads out of the data: not by a class, not by a method and its globals."""
+    """No path of a log leads out of the data.
+
+    Neither by a class, nor by a method and its globals.
+    """
     for seed in SEEDS:
-        for words in (("at", "LOG", "1000"), ("blame", "LOG", "--all"), ("verify", "LOG")):
-            say(*(word.replace("LOG", str(FOLDER / seed)) for word in words))
+        for args in (("at", "LOG", "1000"), ("blame", "LOG", "--all"), ("verify", "LOG")):
+            say(*(word.replace("LOG", str(FOLDER / seed)) for word in args))
     found = [name for name, module in list(sys.modules.items()) if "owned" in vars(module)]
     assert [] == found
     for kind in (builtins, mixin, _standins.Repr, _standins.Cut, set):
@@ -191,13 +197,13 @@ def test_a_log_reaches_nothing_of_the_program() -> None:
 
 @pytest.mark.parametrize("seed", ["class-of-a-value.jsonl", "globals-of-a-method.jsonl"])
 def test_replay_refuses_such_a_path(seed: str) -> None:
-    """As the command line does: the change does not fit."""
+    """replay() refuses such a path, as the command line does."""
     with pytest.raises(ReplicaError, match="there is nothing at"):
         replay(FOLDER / seed)
 
 
 def test_markup_of_a_log_is_no_markup_of_the_report() -> None:
-    """The page holds it as text."""
+    """Markup in a log is text in the report."""
     page = say("report", FOLDER / "markup.jsonl", "-o", "-").out
     assert "alert(1)" in page
     assert "<img" not in page
@@ -206,7 +212,7 @@ def test_markup_of_a_log_is_no_markup_of_the_report() -> None:
 
 @pytest.mark.parametrize("command", [("show",), ("stats",), ("at", "9"), ("convert", "--to", "cloudevents")])
 def test_in_a_process_of_its_own(command: tuple[str, ...], tmp_path: Path) -> None:
-    """The same without this test's help: what is named is on standard error, and nothing else."""
+    """In a process of its own a command writes nothing else to stderr."""
     name, *rest = command
     done = run(name, FOLDER / "other-jsonl.jsonl", *rest, cwd=tmp_path)
     assert (1, 8) == (done.returncode, done.stderr.count("\n"))
@@ -275,7 +281,7 @@ COMMON = (
 
 @pytest.mark.parametrize("kind", LARGE)
 def test_large_and_deep(kind: str, commands: tuple[str, ...], tmp_path: Path) -> None:
-    """A line of 10 MB and one of 100,000 levels are lines like any other: read, or named and passed over."""
+    """A line of 10 MB or 100,000 levels is read, or named and skipped."""
     path = tmp_path / "log.jsonl"
     raw = GOOD + LARGE[kind] + GOOD[-400:].split(b"\n", 1)[1]
     path.write_bytes(raw)
@@ -284,7 +290,10 @@ def test_large_and_deep(kind: str, commands: tuple[str, ...], tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_small_logs_take_no_time(kind: str, tmp_path: Path) -> None:
-    """No log of less than a megabyte keeps a command for seconds (2 s on an idle machine; this one may be busy)."""
+    """A log below a megabyte does not keep a command for seconds.
+
+    2 s on an idle machine; the one that runs this may be busy.
+    """
     path = tmp_path / "log.jsonl"
     raw = GOOD + SLOW[kind]
     assert len(raw) < 1_000_000
@@ -323,7 +332,10 @@ HAS_DUCKDB = importlib.util.find_spec("duckdb") is not None
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, len(bases()) + len(SEEDS) - 1), STEPS, st.integers(0, 9))
 def test_mutations(which: int, steps: list[tuple[int, int, int, int]], luck: int) -> None:
-    """Lines of the library's own, and seeds: dropped, doubled, swapped, cut, bits turned, fields of any kind."""
+    """Mutated logs break no command.
+
+    Lines of the library and seeds: dropped, doubled, swapped, cut, with bits turned or fields of any kind.
+    """
     names = list(SEEDS)
     of_seeds = which >= len(bases())
     lines = (

@@ -1,4 +1,4 @@
-"""Files and pickles that earlier versions wrote still load and keep their meaning.
+"""Files and pickles of earlier versions still load and mean the same.
 
 Each folder of ``tests/fixtures`` is named after the version that wrote it with ``tests/fixtures/make.py``, and after
 the format if that version was changed before its release: ``0.2.0-format-1`` has the first pickles with a version. The file
@@ -24,7 +24,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def stored(pattern: str) -> Any:
-    """Return a parametrization over the fixtures of all versions that match a pattern."""
+    """Return a parametrization over all fixtures that match a pattern."""
     paths = sorted(path for path in FIXTURES.glob(f"*/{pattern}"))
     assert paths, f"no fixture is {pattern}"
     return pytest.mark.parametrize("path", paths, ids=lambda path: path.relative_to(FIXTURES).as_posix())
@@ -46,7 +46,10 @@ def loads(path: Path) -> list[tuple[int, Any]]:
 
 @stored("[pc]*/*.pickle")
 def test_a_pickle_gives_the_same_value(path: Path) -> None:
-    """Class, contents, attributes, name and identity are kept, in each protocol, and when pickled again."""
+    """A pickle of any protocol gives the same value, also when pickled again.
+
+    Class, contents, attributes, name and identity.
+    """
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     values = loads(path)
     assert [2, 3, 4, 5] == [protocol for protocol, _ in values]
@@ -61,7 +64,7 @@ def test_a_pickle_gives_the_same_value(path: Path) -> None:
 
 @stored("[pc]*/*.pickle")
 def test_an_unpickled_container_keeps_its_options(path: Path) -> None:
-    """Its history begins when it is loaded, and each option has the effect that it had."""
+    """An unpickled container has its options, and a history that begins now."""
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     if "effects" not in told:
         return
@@ -91,7 +94,7 @@ def test_pickled_helpers_still_work(path: Path) -> None:
 
 @stored("logs/*.jsonl")
 def test_a_log_keeps_its_meaning(path: Path) -> None:
-    """Lines, the state after each change, and what show, stats, verify, blame and at answer are the same."""
+    """A log gives the same lines, states and answers of the commands."""
     assert expected(path) == meaning.log(path)
 
 
@@ -103,7 +106,7 @@ def test_a_compressed_log_keeps_its_meaning(path: Path) -> None:
 
 @stored("logs/whole.jsonl")
 def test_a_log_can_be_continued(path: Path, tmp_path: Path) -> None:
-    """New changes are appended to the old file, and both parts can be replayed."""
+    """New changes are appended to the old file, and both parts replay."""
     log = tmp_path / path.name
     shutil.copyfile(path, log)
     state = replay(log)
@@ -118,7 +121,7 @@ def test_a_log_can_be_continued(path: Path, tmp_path: Path) -> None:
 
 @stored("reports/*.html.gz")
 def test_a_report_can_be_read(path: Path, tmp_path: Path) -> None:
-    """The stored page holds the same changes, actors, paths and stacks as a new page of the same log."""
+    """The stored page has the data that a new page of the same log has."""
     assert expected(path) == meaning.page(path)
     log = path.parent.parent / "logs" / path.name.replace(".html.gz", ".jsonl")
     assert 0 == meaning.command("report", log, "-o", tmp_path / "page.html")[0]
@@ -143,7 +146,7 @@ def test_a_database_can_be_continued(path: Path, tmp_path: Path) -> None:
 
 @stored("exporters/spill.queue")
 def test_a_spill_file_is_sent(path: Path, tmp_path: Path) -> None:
-    """The next delivery with the same spill file sends what is in it, in its order."""
+    """The next delivery with the same spill file sends its items, in order."""
     spill, log = tmp_path / path.name, tmp_path / "log.jsonl"
     shutil.copyfile(path, spill)
     waiting = [json.loads(line.partition(b"\t")[2])["pointer"] for line in path.read_bytes().splitlines()]
@@ -162,7 +165,10 @@ def test_a_dead_letter_file_is_a_log(path: Path) -> None:
 
 @stored("configurations/*.*[nl]")
 def test_a_configuration_makes_the_same_observers(path: Path, tmp_path: Path) -> None:
-    """Every type that needs no network is made, is notified and writes as it did."""
+    """A configuration makes the same observers, which write the same.
+
+    Every type that needs no network.
+    """
     told = json.loads(path.with_name(f"{path.name}.meaning").read_text("utf-8"))
     assert told == meaning.configuration(path, tmp_path)
 

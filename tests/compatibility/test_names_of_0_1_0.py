@@ -1,4 +1,7 @@
-"""Names of 0.1.0: what its README, docs and tests import is here, does the same, or says once what replaces it."""
+"""Names of 0.1.0 exist, and work or say once what replaces them.
+
+Those that its README, docs and tests import.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +52,14 @@ MOVED = [
 
 @pytest.mark.parametrize(("module", "names"), IMPORTED)
 def test_names_that_were_imported_are_there(module: str, names: str) -> None:
-    """Importing them warns of nothing."""
+    """Importing the names of 0.1.0 that stayed warns of nothing."""
     found = importlib.import_module(module)
     assert [] == [name for name in names.split() if not hasattr(found, name)]
 
 
 @pytest.mark.parametrize("module", ["exporters", "observers", "config"])
 def test_modules_are_attributes_of_the_package(module: str) -> None:
-    """`import pydatatracker` is enough to write `pydatatracker.exporters`, as its README does."""
+    """`import pydatatracker` is enough for `pydatatracker.exporters`."""
     code = f"import pydatatracker; print(pydatatracker.{module}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"pydatatracker.{module}" == done.stdout.strip()
@@ -64,7 +67,10 @@ def test_modules_are_attributes_of_the_package(module: str) -> None:
 
 @pytest.mark.parametrize(("module", "name", "new"), MOVED)
 def test_a_name_that_moved_says_once_where_it_is(module: str, name: str, new: str) -> None:
-    """The first import warns, at the line that imports; the second is silent; the object is the new one."""
+    """The first import of a moved name warns, at the line that imports.
+
+    The second is silent; the object is the new one.
+    """
     code = f"from pydatatracker.{module} import {name}\n" * 2 + f"assert {name}.__name__ == {new!r}\n"
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
     assert 1 == done.stderr.count("DeprecationWarning")
@@ -139,7 +145,10 @@ def edit(d: TrackedDict) -> None:
 def test_actions_and_locations_have_to_fit(
     make: Callable[..., Any], options: dict[str, Any], expected: list[str]
 ) -> None:
-    """Both fit: the action, and `extra["location"]`, which for a change deeper down is one string."""
+    """A filter needs both the action and `extra["location"]` to match.
+
+    For a change deeper down the location is one string.
+    """
     d, found = TrackedDict(tracking_auto_convert=True), ChangeCollector()
     observer = make(found, **options)
     d.tracking_add_observer(observer)
@@ -151,7 +160,7 @@ def test_actions_and_locations_have_to_fit(
 
 
 def test_without_filters_everything_passes() -> None:
-    """As many changes as the container has, but its init."""
+    """Without filters every change passes, but for the init."""
     d, found = TrackedDict(tracking_auto_convert=True), ChangeCollector()
     d.tracking_add_observer(FilteredObserver(found))
     edit(d)
@@ -159,7 +168,7 @@ def test_without_filters_everything_passes() -> None:
 
 
 def test_locations_of_a_list_are_numbers() -> None:
-    """An index fits as a number, wherever the item was counted from."""
+    """A list index matches as a number, counted from either end."""
     items, found = TrackedList([1, 2, 3]), ChangeCollector()
     items.tracking_add_observer(FilteredObserver(found, locations={2}))
     items[1] = 5
@@ -168,14 +177,17 @@ def test_locations_of_a_list_are_numbers() -> None:
 
 
 def test_a_filtered_observer_keeps_what_it_was_made_of() -> None:
-    """Its attributes are those of 0.1.0."""
+    """A FilteredObserver has the attributes of 0.1.0."""
     found = ChangeCollector()
     observer = FilteredObserver(found, actions=["add"], locations=["a"])
     assert (found, ["add"], ["a"]) == (observer.observer, observer.actions, observer.locations)
 
 
 def test_a_filter_that_can_never_fit_is_an_error() -> None:
-    """An action that there is not, `copy` of 0.1.0 among them, and an observer that cannot be called."""
+    """An unknown action and an observer that is not callable are refused.
+
+    The action `copy` of 0.1.0 is unknown, too.
+    """
     with pytest.raises(ValueError, match="unknown action 'copy'; the actions are init, add"):
         FilteredObserver(print, actions={"copy"})
     with pytest.raises(TypeError, match="must be callable"):
@@ -186,14 +198,14 @@ def test_a_filter_that_can_never_fit_is_an_error() -> None:
 
 
 def load(data: Any, folder: pathlib.Path) -> Any:
-    """Load data from a file."""
+    """Load observers from a file with this data."""
     path = folder / "observers.json"
     path.write_text(json.dumps(data))
     return load_observers_from_json(path)
 
 
 def test_the_observer_of_a_filter_may_stand_beside_its_options(tmp_path: pathlib.Path) -> None:
-    """As 0.1.0 has it; `locations` are an option."""
+    """A filter's observer may be beside its options, as in 0.1.0."""
     log = tmp_path / "log.jsonl"
     entry = {
         "type": "filtered",
@@ -221,7 +233,7 @@ def test_the_observer_of_a_filter_may_stand_beside_its_options(tmp_path: pathlib
     ],
 )
 def test_mistakes_in_a_filter_are_named(entry: dict[str, Any], said: str, tmp_path: pathlib.Path) -> None:
-    """Wherever its observer stands."""
+    """Errors in a filter are named, wherever its observer is."""
     with pytest.raises(ConfigurationError) as caught:
         load([{"type": "filtered", **entry}], tmp_path)
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
@@ -231,7 +243,7 @@ def test_mistakes_in_a_filter_are_named(entry: dict[str, Any], said: str, tmp_pa
 
 
 class Kept:
-    """Something with a put() of its own."""
+    """An object with a put() of its own."""
 
     def __init__(self) -> None:
         self.items: list[Any] = []
@@ -242,7 +254,7 @@ class Kept:
 
 
 class Awaited(Kept):
-    """The same with a coroutine function."""
+    """An object whose put() is a coroutine function."""
 
     async def put(self, item: Any) -> None:  # type: ignore[override]
         """Keep item, a little later."""
@@ -251,7 +263,7 @@ class Awaited(Kept):
 
 
 def test_anything_with_put_is_a_queue() -> None:
-    """It is called with the change as a dict, when the change happens."""
+    """put() of any object is called with the change as a dict."""
     d, queue = TrackedDict(), Kept()
     d.tracking_add_observer(async_queue_observer(queue))
     d["a"] = 1
@@ -259,7 +271,10 @@ def test_anything_with_put_is_a_queue() -> None:
 
 
 def test_a_put_that_is_awaited_runs_in_the_loop_in_order() -> None:
-    """One call after the other; the values are those of the moment of the change."""
+    """An awaited put() runs for one change at a time, in order.
+
+    Values are those of the moment of the change.
+    """
 
     async def main() -> None:
         d, queue = TrackedDict(), Awaited()
@@ -284,7 +299,10 @@ def test_a_put_that_is_awaited_runs_in_the_loop_in_order() -> None:
 
 
 def test_who_changed_it() -> None:
-    """An actor without a stack, snapshots and stacks on demand, the last change, changes since a change or a time."""
+    """The answers to "who changed it" of 0.1.0 are there.
+
+    An actor without a stack, snapshots and stacks on demand, the last change, changes since a change or a time.
+    """
     d = TrackedDict(tracking_capture_snapshots=True, tracking_capture_stack=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -302,7 +320,10 @@ def test_who_changed_it() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("0f3c" * 8,)])
 def test_a_change_is_made_by_a_container(arguments: tuple[str, ...]) -> None:
-    """0.1.0 could be given one; here it would have no container to be read from, so the error says what to do."""
+    """A change cannot be made by hand, and the error says what to do.
+
+    0.1.0 could be given one; here it would have no container to be read from.
+    """
     with pytest.raises(TypeError, match=r"made by a container; to read one, use ChangeLogEntry.from_dict\(data\)"):
         ChangeLogEntry(*arguments, action="add")
 
@@ -311,7 +332,10 @@ def test_a_change_is_made_by_a_container(arguments: tuple[str, ...]) -> None:
 
 
 def recorded(code: str, **options: Any) -> list[str]:
-    """Return "action location" of what code does to `d`, a dict with the keys a, child and l."""
+    """Return "action location" of what code does to the dict `d`.
+
+    It has the keys a, child and l.
+    """
     d = TrackedDict({"a": 1, "child": {}, "l": [1]}, tracking_auto_convert=True, **options)
     exec(code, {"d": d})
     return [f"{change.action} {change.extra.get('location')}" for change in d.tracking_changes()[1:]]
@@ -336,7 +360,7 @@ def recorded(code: str, **options: Any) -> list[str]:
     ],
 )
 def test_what_is_recorded(code: str, expected: list[str]) -> None:
-    """One change for each statement that changes something, named for what it does."""
+    """Each statement that changes data is one change, named for its effect."""
     assert expected == recorded(code)
 
 
@@ -355,7 +379,7 @@ def test_what_is_recorded(code: str, expected: list[str]) -> None:
     ],
 )
 def test_what_is_refused(code: str, error: type[Exception]) -> None:
-    """As the builtin refuses it, or since it would go unnoticed."""
+    """What the builtin refuses is refused, and what would go unnoticed."""
     with pytest.raises(error):
         recorded(code)
 
@@ -414,7 +438,10 @@ File "/app/pydatatracker/utils/changelog.py", line 122, in __init__ update port 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))
 def test_logs_that_0_1_0_wrote_are_shown(name: str, tmp_path: pathlib.Path) -> None:
-    """What its exporters and its observer write: a location and values as text, the actor as it is in the log."""
+    """Logs of 0.1.0 are shown, with location and values as text.
+
+    Those of its exporters and of its observer; the actor is as it is in the log.
+    """
     done = run("show", LOGS / f"{name}.jsonl", cwd=tmp_path)
     lines = [" ".join(line.split()[2:]) for line in done.stdout.splitlines()]
     assert (SHOWN[name].splitlines(), "", 0) == (lines, done.stderr, done.returncode)

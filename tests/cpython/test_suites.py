@@ -19,15 +19,15 @@ from pydatatracker import TrackedDict, TrackedList, TrackedSet
 
 
 class D(dict):
-    """What any subclass can be: the judge of what is skipped."""
+    """A plain subclass of dict: what it fails is skipped."""
 
 
 class L(list):
-    """The same for list."""
+    """A plain subclass of list."""
 
 
 class S(set):
-    """The same for set."""
+    """A plain subclass of set."""
 
 
 TRACKED = {"dict": TrackedDict, "list": TrackedList, "set": TrackedSet}
@@ -36,7 +36,7 @@ MODULES = {"test_dict": "dict", "test_list": "list", "test_set": "set"}
 
 
 class Substitute(ast.NodeTransformer):
-    """Calls of the builtin, and displays of it, become calls of the type under test."""
+    """Replace calls and displays of the builtin by calls of the tested type."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -77,7 +77,7 @@ class Substitute(ast.NodeTransformer):
 
 
 def load(name: str, types_under_test: dict[str, type]) -> Any:
-    """CPython's test module, with the type under test in place of the builtin."""
+    """Return CPython's test module, with the tested type for the builtin."""
     kind = MODULES[name]
     spec = importlib.util.find_spec(f"test.{name}")
     if spec is None or spec.loader is None:
@@ -98,7 +98,7 @@ def load(name: str, types_under_test: dict[str, type]) -> Any:
 
 
 def cases(module: Any) -> dict[str, unittest.TestCase]:
-    """All tests of a module by id."""
+    """Return all tests of a module by id."""
     found = {}
     for group in unittest.defaultTestLoader.loadTestsFromModule(module):
         for case in group:  # type: ignore[union-attr]
@@ -107,7 +107,7 @@ def cases(module: Any) -> dict[str, unittest.TestCase]:
 
 
 def outcome(case: Any) -> str:
-    """ "" if a test passes or skips itself, else the end of its traceback."""
+    """Return "" if a test passes or skips itself, else its traceback's end."""
     result = unittest.TestResult()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -133,7 +133,7 @@ KNOWN = {
 
 @pytest.mark.parametrize(("name", "test"), IDS, ids=lambda value: value)
 def test_as_cpython_tests_it(name: str, test: str, request: pytest.FixtureRequest) -> None:
-    """What CPython asks of the builtin holds for the tracked type.
+    """What CPython tests of the builtin holds for the tracked type.
 
     A test that a plain subclass fails too (exact types, sizes, repr of the class name ...) is skipped: no subclass can
     pass it. It is run with the plain subclass each time, so the skip is never a guess.

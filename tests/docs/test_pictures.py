@@ -1,4 +1,4 @@
-"""The pictures of README and docs: all there and all shown, safe to show anywhere, and what the commands print today."""
+"""The pictures of README and docs: complete, safe, and up to date."""
 
 from __future__ import annotations
 

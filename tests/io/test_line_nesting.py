@@ -1,6 +1,7 @@
-"""How deep a line may nest: one bound, the same on every interpreter, for whoever writes, reads, replays or shows it.
+"""How deep a line may nest: one bound, the same on every interpreter.
 
-At the bound a line is a line like any other, also in a thread with a small stack; one level more, and it is named.
+Writers, readers, replay and commands share it. A line at the bound is a line like any other, also in a thread with a
+small stack; a line with one level more is named.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def levels(data: object) -> int:
 
 
 def in_small_thread(work: Callable[[], Any]) -> Any:
-    """Return work(), done in a thread with a small stack."""
+    """Return work(), called in a thread with a small stack."""
     found: list[Any] = []
 
     def run() -> None:
@@ -94,7 +95,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 @kinds
 @everywhere
 def test_a_line_at_the_bound_is_read(kind: str, within: Callable[..., Any]) -> None:
-    """One by one and in blocks, with its value, which is encoded as it was written."""
+    """A line at the bound is read, alone and in blocks, and encodes the same."""
     raw = nested(kind, NESTING)
     assert NESTING == levels(json.loads(raw))
 
@@ -116,7 +117,10 @@ def test_a_line_at_the_bound_is_read(kind: str, within: Callable[..., Any]) -> N
 @everywhere
 @pytest.mark.parametrize("more", [1, 2, 50, 1_000, 100_000])
 def test_a_line_beyond_it_is_named(kind: str, within: Callable[..., Any], more: int) -> None:
-    """With its line and its byte; what stands around it is read. Its own field or one nobody knows, it is the same."""
+    """A line beyond the bound is named, and the lines around it are read.
+
+    Whether a known field nests or an unknown one.
+    """
     raw = nested(kind, NESTING + more)
     for each in (raw, raw.replace(b'"after"', b'"unknown"'), raw[:-1], raw.replace(b'"after"', b'"v":1,"stack"')):
         log = b"".join([*GOOD, each.removesuffix(b"\n"), b"\n", LAST])
@@ -137,7 +141,7 @@ def test_a_line_beyond_it_is_named(kind: str, within: Callable[..., Any], more: 
 
 
 def test_brackets_in_text_do_not_nest() -> None:
-    """However many there are; nor does what is wide."""
+    """Brackets in text do not nest, and wide values do not either."""
     line = change(seq=1, action="add", path=["[" * 900], after="{[" * 5_000, before=[[[]]] * 5_000)
     assert ("{[" * 5_000, [[[]]] * 5_000) == (parse(line).after, parse(line).before)
     escaped = change(seq=1, action="add", path=["x"], after=['\\"[' * 1_000, "\\" * 999 + '"{' * 999])
@@ -147,7 +151,10 @@ def test_brackets_in_text_do_not_nest() -> None:
 @kinds
 @everywhere
 def test_replay(kind: str, within: Callable[..., Any], tmp_path: Path) -> None:
-    """A log is replayed up to the bound, from a file and line by line; beyond it is a ReplicaError."""
+    """A log replays up to the bound; beyond it is a ReplicaError.
+
+    From a file and line by line.
+    """
     raw = nested(kind, NESTING)
     (tmp_path / "log.jsonl").write_bytes(b"".join([*GOOD, raw, LAST]))
 
@@ -167,7 +174,7 @@ def test_replay(kind: str, within: Callable[..., Any], tmp_path: Path) -> None:
 @kinds
 @everywhere
 def test_every_command(kind: str, within: Callable[..., Any], tmp_path: Path) -> None:
-    """At the bound a log is a log; one level more, and the line is named, by every command in the same words."""
+    """Every command reads a line at the bound, and names one beyond it."""
     path = tmp_path / "log.jsonl"
     for beyond in (False, True):
         raw = b"".join([*GOOD, nested(kind, NESTING + beyond), LAST])
@@ -176,9 +183,9 @@ def test_every_command(kind: str, within: Callable[..., Any], tmp_path: Path) ->
         assert [(3, len(GOOD[0] + GOOD[1]))] * beyond == known.bad
         for name in BY_US:  # DuckDB has a reader of its own
             out = str(tmp_path / f"out{beyond:d}")
-            words = [word.replace("LOG", str(path)).replace("OUT", out) for word in COMMANDS[name]]
-            said: Said = within(lambda words=words: say(*words))
-            made = Path(words[-1]) if "-o" in words and words[-1] != "-" else None
+            args = [word.replace("LOG", str(path)).replace("OUT", out) for word in COMMANDS[name]]
+            said: Said = within(lambda args=args: say(*args))
+            made = Path(args[-1]) if "-o" in args and args[-1] != "-" else None
             try:
                 check(name, said, known, made)
                 assert beyond == said.status
@@ -212,7 +219,7 @@ WRAPS = [
 @everywhere
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_what_the_writer_makes_the_reader_takes(wrap: Callable[[Any], Any], within: Callable[..., Any]) -> None:
-    """Values without end, in every field that can hold one: cut, and never deeper than the bound."""
+    """Values without end are cut to what the reader accepts, in any field."""
 
     def work() -> None:
         value = deep(wrap)
@@ -242,7 +249,10 @@ def test_what_the_writer_makes_the_reader_takes(wrap: Callable[[Any], Any], with
 
 @everywhere
 def test_the_writer_refuses_what_the_reader_would(within: Callable[..., Any]) -> None:
-    """A dict of the caller's that nests too deep is a ValueError, and a gap in the log; at the bound it is a line."""
+    """A dict that nests too deep is a ValueError and a gap in the log.
+
+    At the bound it is a line.
+    """
     line: dict[str, Any] = {"v": 1, "seq": 5, "action": "add", "path": ["x"], "pid": 7, "thread": "t"}
 
     def lists(count: int, inner: Any = 0) -> Any:
@@ -273,7 +283,10 @@ def test_the_writer_refuses_what_the_reader_would(within: Callable[..., Any]) ->
 
 
 def test_near_the_end_of_the_stack_a_line_is_not_called_bad() -> None:
-    """Called with almost no stack left, a line is read or raises RecursionError: it is not the line that is wrong."""
+    """Near the end of the stack a line is read or raises RecursionError.
+
+    It is not reported as a bad line.
+    """
     raw = nested("lists", NESTING)
     value = json.loads(raw)["after"]
     seen: list[bool] = []
@@ -296,7 +309,7 @@ def test_near_the_end_of_the_stack_a_line_is_not_called_bad() -> None:
 
 
 def test_the_page_takes_a_line_at_the_bound(tmp_path: Path) -> None:
-    """Its value is in the page, all of it."""
+    """The page of a report has the whole value of a line at the bound."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"".join([*GOOD, nested("objects", NESTING)]))
     said = say("report", path, "-o", "-")

@@ -1,4 +1,7 @@
-"""A class that tracks attributes can die, with all its instances; the core remembers names by class."""
+"""A class that tracks attributes can be freed, with all its instances.
+
+The core remembers names by class.
+"""
 
 import gc
 import weakref

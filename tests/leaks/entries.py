@@ -1,4 +1,7 @@
-"""A change that is held keeps what it names, and no longer the ring; dropping it frees all."""
+"""A held change keeps what it names, but not the ring.
+
+Dropping it frees all.
+"""
 
 import gc
 import weakref

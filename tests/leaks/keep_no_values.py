@@ -1,4 +1,7 @@
-"""With tracking_keep_values=False history keeps nothing alive: a value dies when the container lets it go."""
+"""With tracking_keep_values=False history keeps no value alive.
+
+A value is freed when the container drops it.
+"""
 
 import gc
 import weakref

@@ -1,4 +1,7 @@
-"""Making and dropping containers of every kind leaves nothing behind; nor do copies, pickles and errors."""
+"""Creating and dropping containers of every kind leaves nothing behind.
+
+Nor do copies, pickles and errors.
+"""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""A million stores into a TrackedDict with a ring of 4096 do not grow memory after the first ten thousand."""
+"""A million stores into a TrackedDict with a ring of 4096 stay flat."""
 
 from leaking import grows
 

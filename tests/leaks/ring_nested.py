@@ -1,4 +1,4 @@
-"""Children that come, change, move and go do not grow the memory of their tree."""
+"""Children that come, change, move and go do not grow memory."""
 
 from leaking import MUTATIONS, grows
 

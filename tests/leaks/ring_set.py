@@ -1,4 +1,4 @@
-"""A million changes of a TrackedSet with a ring of 4096 do not grow memory."""
+"""A million changes of a TrackedSet with a ring of 4096 stay flat."""
 
 from leaking import grows
 

@@ -1,4 +1,7 @@
-"""Containers that contain themselves, directly or round a corner, are freed by the collector."""
+"""Containers that contain themselves are freed by the collector.
+
+Directly or through others.
+"""
 
 import gc
 import weakref

@@ -1,4 +1,7 @@
-"""Trees without cycles die by reference counting alone, whatever their logs hold; the collector is off."""
+"""Trees without cycles are freed by reference counting alone.
+
+Whatever their logs hold; the collector is off.
+"""
 
 import gc
 import sys

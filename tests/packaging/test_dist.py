@@ -1,4 +1,4 @@
-"""What the sdist and the wheels hold, by name. `just wheel` builds them and sets DIST_DIR."""
+"""The contents of sdist and wheels. `just wheel` sets DIST_DIR."""
 
 import os
 import tarfile
@@ -39,7 +39,10 @@ def metadata(wheel, name):
 
 
 def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
-    """A wheel has the package, the compiled core, its stub, the marker of a typed package, the schema and the page."""
+    """A wheel has all that a user and a type checker need.
+
+    The package, the compiled core, its stub, the marker of a typed package, the schema and the page.
+    """
     names = set(wheel.namelist())
     needed = {
         "__init__.py",
@@ -59,7 +62,10 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
 
 
 def test_wheel_holds_nothing_but_the_package(wheel):
-    """A wheel has no source of the core, no tests, no build leftovers, and nothing but the package at the top."""
+    """A wheel has the package alone.
+
+    No source of the core, no tests, no build leftovers.
+    """
     names = wheel.namelist()
     assert {"pydatatracker"} == {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert [] == [
@@ -76,7 +82,10 @@ def test_wheel_holds_every_python_file_of_the_sdist(wheel, sdist_names):
 
 
 def test_wheel_tag_and_metadata(wheel):
-    """A Linux wheel is manylinux2014; the one unconditional dependency is msgspec; the licence travels along."""
+    """A Linux wheel is manylinux2014, and depends on msgspec alone.
+
+    The licence is included.
+    """
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
     tags = metadata(wheel, "WHEEL").get_all("Tag")
     if not os.environ.get("DIST_OF_THIS_MACHINE"):  # `just wheel-newest` makes one that is not to be published
@@ -101,7 +110,7 @@ def test_wheel_has_the_console_script(wheel):
 
 
 def test_sdist_holds_every_source(sdist_names):
-    """What the build, the tests and the documentation need is in the sdist; nothing that a build made is."""
+    """The sdist has what build, tests and docs need, and no build results."""
     needed = {
         "pyproject.toml",
         "CMakeLists.txt",

@@ -1,4 +1,7 @@
-"""What importing the package does, and what it says where it was not compiled. Each in a process of its own."""
+"""Importing the package: what it costs, and without the compiled core.
+
+Each import in a process of its own.
+"""
 
 import os
 import shutil
@@ -32,7 +35,7 @@ def python(*arguments, **variables):
 
 
 def test_the_uncompiled_tree_says_what_to_do(tmp_path):
-    """Importing the package without its compiled core is an ImportError of one sentence that names the command."""
+    """Without the compiled core the import error names the command to run."""
     shutil.copytree(PACKAGE, tmp_path / "pydatatracker", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     # -S: without it the editable install's finder would find the compiled core after all.
     result = python("-S", "-c", "import pydatatracker", PYTHONPATH=str(tmp_path))
@@ -43,7 +46,7 @@ def test_the_uncompiled_tree_says_what_to_do(tmp_path):
 
 
 def test_a_plain_import_brings_the_usual_modules():
-    """After `import pydatatracker` alone they are there as attributes, and `dir()` names what there is."""
+    """`import pydatatracker` gives the usual modules, and `dir()` their names."""
     names = "[pydatatracker.observers.ChangeCollector, pydatatracker.containers, pydatatracker.actors, pydatatracker.history]"
     result = python(
         "-c", f"import pydatatracker; print(len({names}), sorted(set(pydatatracker.__all__) - set(dir(pydatatracker))))"
@@ -62,7 +65,7 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_can_be_the_first_one(module):
-    """None of them needs another one to have been imported before it."""
+    """Every module can be imported first."""
     result = python("-c", f"import {module}")
     said = result.stderr.splitlines()[-1:]
     if (
@@ -75,21 +78,27 @@ def test_every_module_can_be_the_first_one(module):
 
 
 def test_importing_costs_no_third_party_package_and_no_thread():
-    """`import pydatatracker` imports the standard library and itself, and starts no thread."""
+    """`import pydatatracker` imports only the standard library and itself.
+
+    It starts no thread.
+    """
     result = python("-c", AFTER_IMPORT)
     assert "" == result.stderr
     assert ["[]", "1"] == result.stdout.splitlines()
 
 
 def test_module_names_are_the_packages_own():
-    """Public classes say `pydatatracker...` as their module, or pickles made today cannot be read tomorrow."""
+    """Public classes have a module of the package.
+
+    Otherwise pickles made today could not be read tomorrow.
+    """
     for name in pydatatracker.__all__:
         module = getattr(getattr(pydatatracker, name), "__module__", "pydatatracker")
         assert module.split(".")[0] == "pydatatracker", name
 
 
 def test_all_is_true():
-    """`__all__` names only what is there, each name once (ruff sees to the order)."""
+    """`__all__` has only names that exist, each once (ruff sorts them)."""
     names = list(pydatatracker.__all__)
     assert len(set(names)) == len(names)
     assert [] == [name for name in names if not hasattr(pydatatracker, name)]

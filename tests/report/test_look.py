@@ -1,4 +1,7 @@
-"""How the page of `report` looks in a real browser: what lines up, what a colour means, what can be read."""
+"""How the page of `report` looks in a real browser.
+
+What lines up, what a colour means, what can be read.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ PAINTED = """(() => {  // the columns of pixels in which ticks are
 
 
 def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
-    """At every position the cursor is on the change's tick, and where it is pressed is that change again; none is cut."""
+    """The cursor is on the change's tick at every position of the slider.
+
+    A press there selects that change again; none is cut.
+    """
     painted = page.run(PAINTED)
     left, right = page.run(
         "(({ left, right }) => [left, right])(document.querySelector('#canvas').getBoundingClientRect())"
@@ -67,7 +73,10 @@ def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
 
 
 def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> None:
-    """The current change's tick stands out in the colour of its action, beside its actor's name; before all there is none."""
+    """The tick of the current change is in the lane of its actor.
+
+    It has the colour of its action; before all changes there is none.
+    """
     actors = [re.sub(r"\d+$", "", text) for text in page.texts("button.lane")]
     for n, actor, action in ((1, "(no actor)", "init"), (3, "deploy", "add"), (4, "cleaner", "remove")):
         slide(page, n)
@@ -83,7 +92,10 @@ def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> No
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """Ticks, the legend and the words of the list have the colours of the actions; nothing that names an actor has a hue."""
+    """A colour means an action in ticks, legend and list alike.
+
+    Nothing that names an actor has a hue.
+    """
     page.picture(tmp_path / "page.png", dark=dark)
     assert ["add", "update", "remove", "init"] == page.texts("#legend span")
     legend = page.run(
@@ -114,7 +126,10 @@ def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bo
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """It is told from one of its own by look, by what the pointer shows and in the help, and is no fainter than text."""
+    """A writer that a value has from its container looks different.
+
+    The pointer and the help explain it, and it is no fainter than text.
+    """
     page.picture(tmp_path / "page.png", dark=dark)
     slide(page, 1)
     page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")
@@ -146,7 +161,10 @@ def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser,
 def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
     browser: Browser, tmp_path: Path, width: int
 ) -> None:
-    """Pointers begin at one edge, cut or whole; what has no room is behind an ellipsis, and still there to be read."""
+    """A pointer without room shows its end, and its start can be read.
+
+    All begin at one edge; an ellipsis stands for what is cut.
+    """
     pointers = [f"/products/\U0001f375{'x' * n}/price" for n in range(40)]
     lines = [
         change(seq=n, action="add", path=pointer.split("/")[1:], pointer=pointer, after=n)
@@ -176,7 +194,10 @@ def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
 
 
 def test_the_heads_of_the_three_parts_are_in_one_line(page: Browser) -> None:
-    """The box in the middle one makes it no higher, and stands in the middle of its own label."""
+    """The headings of the three parts are on one line.
+
+    The box in the middle one makes it no higher, and is centred on its label.
+    """
     heads = page.run(
         "[...document.querySelectorAll('main h2')].map(e => e.getBoundingClientRect()).map(e => [e.top, e.height])"
     )
@@ -189,7 +210,10 @@ def test_the_heads_of_the_three_parts_are_in_one_line(page: Browser) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """Text and ground follow what the system prefers, and differ enough to be read (WCAG AA, 4.5)."""
+    """The page follows the system's theme, with enough contrast.
+
+    WCAG AA, 4.5.
+    """
     page.picture(tmp_path / "page.png", dark=dark)
     colours = page.run("['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])")
     dim = page.run("getComputedStyle(document.querySelector('#facts')).color")

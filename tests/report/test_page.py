@@ -1,4 +1,4 @@
-"""The page of `report`, opened from a disk in a real browser: what a person sees, clicks and types."""
+"""The page of `report` in a real browser: what a person sees and does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY = 30_000  # changes of the long log
 
 
 def test_it_opens_offline_without_a_word_of_complaint(page: Browser, shop: Path) -> None:
-    """The page asks for nothing but itself, says nothing on the console, and shows the last change."""
+    """The page opens offline, logs nothing, and shows the last change."""
     assert ([], [shop.resolve().as_uri()]) == (page.trouble, page.requests)
     assert "shop.jsonl" == page.text("#name")
     assert "6 changes by 3 actors" == page.text("#facts")
@@ -30,7 +30,10 @@ def test_it_opens_offline_without_a_word_of_complaint(page: Browser, shop: Path)
 
 
 def test_the_slider_shows_the_state_then(page: Browser) -> None:
-    """Each position of the slider has its own state, and marks what was changed; going back works too."""
+    """Each position of the slider shows its state, and marks what changed.
+
+    Also backwards.
+    """
     slide(page, 2)
     seq = page.text("#list .row.current .seq")
     assert page.text("#position").startswith(f"change 2 of 6 · seq {seq} · ")
@@ -48,7 +51,7 @@ def test_the_slider_shows_the_state_then(page: Browser) -> None:
 
 
 def test_each_place_names_its_last_writer(page: Browser) -> None:
-    """Beside a place stands who wrote it last; pressing it goes to that change."""
+    """Each value has its last writer beside it; a press selects that change."""
     page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")
     page.settle()
     writers = page.run(
@@ -64,7 +67,7 @@ def test_each_place_names_its_last_writer(page: Browser) -> None:
 
 
 def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
-    """The change that is pressed is the current one; its details have context, values and the calls that led to it."""
+    """A click on a change shows its context, values and stack."""
     page.click("#list .row:nth-child(2)")
     assert current(page).endswith("2 of 6")
     details = page.text("#details")
@@ -82,7 +85,10 @@ def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
     ],
 )  # fmt: skip
 def test_a_filter_narrows_the_list(page: Browser, field: str, value: str, left: int) -> None:
-    """Each filter lets through what it says, and Reset all of it; the state stays that of all changes."""
+    """Each filter narrows the list, and Reset clears all of them.
+
+    The state is that of all changes.
+    """
     before = data_rows(page)
     page.run(
         f"(() => {{ const e = document.getElementById('{field}'); e.value = {json.dumps(value)};"
@@ -97,7 +103,7 @@ def test_a_filter_narrows_the_list(page: Browser, field: str, value: str, left: 
 
 
 def test_a_path_that_is_none_is_said_so(page: Browser) -> None:
-    """What cannot be a path filters nothing and is marked."""
+    """An invalid path filters nothing and is marked."""
     page.run("document.getElementById('glob').focus()")
     page.press("x")
     assert ("true", 6) == (page.run("document.getElementById('glob').ariaInvalid"), len(page.texts("#list .row")))
@@ -105,7 +111,10 @@ def test_a_path_that_is_none_is_said_so(page: Browser) -> None:
 
 
 def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
-    """Arrows step, / goes to the filter and Escape leaves it, ? explains, and no key of a filter is taken for a step."""
+    """Every control works from the keyboard.
+
+    Arrows step, / goes to the filter and Escape leaves it, ? shows help, and a key in a filter is not a step.
+    """
     page.press("ArrowLeft")
     assert current(page).endswith("5 of 6")
     page.press("Home")
@@ -140,7 +149,7 @@ def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
 
 
 def test_filtered_steps_pass_over_what_is_not_listed(page: Browser) -> None:
-    """With a filter the arrows go from one change that is listed to the next."""
+    """With a filter the arrows step over listed changes only."""
     page.run(
         "document.getElementById('actor').value = '=deploy'; document.getElementById('filters').dispatchEvent(new Event('input'))"
     )
@@ -153,7 +162,7 @@ def test_filtered_steps_pass_over_what_is_not_listed(page: Browser) -> None:
 
 
 def test_the_tree_is_a_tree_for_the_keyboard(page: Browser) -> None:
-    """Within the data the arrows move, open and close; Enter goes to the last writer."""
+    """In the tree arrows move, open and close; Enter goes to the last writer."""
     page.run("document.getElementById('tree').focus()")
     page.press("Home", "ArrowLeft")
     assert ["the data {"] == [row[:10] for row in data_rows(page)]
@@ -167,7 +176,10 @@ def test_the_tree_is_a_tree_for_the_keyboard(page: Browser) -> None:
 
 
 def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
-    """What can be reached has a name and a role; the slider says in words what it shows."""
+    """Every control has a name and a role for a screen reader.
+
+    The slider says as text what it shows.
+    """
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     wanted = {"slider", "listbox", "option", "tree", "treeitem", "searchbox", "textbox", "combobox", "button", "image"}
     roles: dict[str, list[str]] = {}
@@ -185,7 +197,7 @@ def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
 
 
 def test_a_long_log_has_few_rows_in_the_page(browser: Browser, tmp_path: Path) -> None:
-    """Of tens of thousands of changes and of a list of thousands, only what is in sight is in the page."""
+    """Of a long log only the rows in sight are in the page."""
     lines = [change(seq=1, action="init", path=[], pointer="", after={"n": -1, "long": list(range(5000))})]
     for n in range(MANY - 1):
         lines.append(change(seq=n + 2, path=["n"], pointer="/n", before=n - 1, after=n, actor=f"worker-{n % 9}"))
@@ -245,7 +257,7 @@ def hostile() -> bytes:
 
 
 def test_a_hostile_log_is_text_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
-    """Markup, scripts and line separators in values, keys, actors, actions and stacks: shown, never run."""
+    """Markup and scripts anywhere in a log are shown, never run."""
     log = tmp_path / "a<img src=x onerror=globalThis.pwned=1>.jsonl"
     log.write_bytes(hostile())
     path = tmp_path / "page.html"
@@ -278,7 +290,7 @@ def test_a_hostile_log_is_text_and_nothing_else(browser: Browser, tmp_path: Path
 
 
 def test_the_policy_stops_what_would_get_through(browser: Browser, shop: Path) -> None:
-    """Even with markup in the page, a handler, a script, a style or a request of a foreign hand would not run."""
+    """The policy blocks injected markup, handlers, scripts and requests."""
     browser.open(shop)
     with pytest.raises(BrowserError, match="TrustedHTML"):
         browser.run("document.body.innerHTML = '<img src=x onerror=globalThis.pwned=1>'; 0")

@@ -1,4 +1,4 @@
-"""The page's own replay, run in a real browser, against Python's: the same state and the same last writers.
+"""The page's replay in a real browser, compared with Python's.
 
 The scripts are those of the page, fed with the text that the page gets.
 """
@@ -62,7 +62,10 @@ _ODD = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def scripts(browser: Browser) -> Browser:
-    """A browser that has the page's replay loaded, and no page; with a keyframe every other change."""
+    """Open a browser with the page's replay loaded, and no page.
+
+    It has a keyframe for every other change.
+    """
     browser.open("about:blank")
     text = script("values", "replay", "log")
     browser.run(re.sub(r"const SPACING = \d+;", "const SPACING = 2;", text) + SPELLED + "; 0")
@@ -78,7 +81,10 @@ def text_of(lines: list[LogLine]) -> str:
 
 
 def canonical(data: Any) -> str:
-    """Encoded data as text, equal for what Python takes for equal; written anew, not taken from the page."""
+    """Return encoded data as text, equal for what Python takes for equal.
+
+    Written anew, not taken from the page.
+    """
     if isinstance(data, (bool, int, float)):
         number = float(data)
         return str(int(number)) if number.is_integer() else repr(number)
@@ -92,7 +98,7 @@ def canonical(data: Any) -> str:
 
 
 def spelled(value: Any) -> list[Any]:
-    """The same for Python's state."""
+    """Return the same for Python's state."""
     if isinstance(value, list):
         return ["list", *map(spelled, value)]
     if isinstance(value, set):
@@ -107,7 +113,7 @@ def identity(key: Any) -> str:
 
 
 def states(browser: Browser, text: str, points: list[int], root: int = 0) -> list[Any]:
-    """The states that the page has after so many lines, gone to in that order."""
+    """Return the states that the page has after so many lines, in that order."""
     browser.run(f"globalThis.world = fed({json.dumps(text)}); 0")
     found: list[Any] = browser.run(
         f"{json.dumps(points)}.map(n => {{ world.seek(n); return world.roots[{root}] ? spelled(world.roots[{root}].value)"
@@ -141,7 +147,10 @@ def garden(steps: Any, odd_keys: bool = True) -> list[LogLine]:
 
 
 def loosely(value: Any) -> Any:
-    """Where a dict has a key that is a number in digits its order does not count: JavaScript puts those first."""
+    """Ignore the order of a dict whose keys are numbers in digits.
+
+    JavaScript puts those first.
+    """
     if not isinstance(value, list):
         return value
     found = [loosely(each) for each in value]
@@ -153,7 +162,7 @@ def loosely(value: Any) -> Any:
 @_ODD
 @given(steps=STEPS, data=st.data())
 def test_every_state_is_that_of_python(scripts: Browser, steps: Any, data: Any) -> None:
-    """Random sessions on nested data: after every line, to and fro, the page has what replay() has, in that order."""
+    """The page has the state of replay() after every line, in any order."""
     lines = garden(steps)
     points = data.draw(st.permutations(range(1, len(lines) + 1)))
     expected = [spelled(replay([line.raw for line in lines[:n]])) for n in points]
@@ -173,7 +182,7 @@ def places(value: Any, pointer: str = "") -> Iterator[str]:
 @_ODD
 @given(steps=STEPS)
 def test_the_last_writers_are_those_of_blame(scripts: Browser, steps: Any) -> None:
-    """Each place that a change put something in knows the change, through insertions and removals."""
+    """The last writers are those of blame, through insertions and removals."""
     lines = garden(steps, odd_keys=False)
     # the replica that blame is asked of sorts by writing every item anew: sorts have a test of their own
     lines = lines[: next((n for n, line in enumerate(lines) if line.order is not None), len(lines))]
@@ -204,7 +213,7 @@ def test_a_sort_moves_items_and_writes_none(scripts: Browser) -> None:
 
 @pytest.mark.parametrize("size", [300, 900])
 def test_far_steps_come_from_keyframes(scripts: Browser, size: int) -> None:
-    """In a long log every state is right from either side, and a step back does not begin at the beginning."""
+    """In a long log every state is right, and a step back uses a keyframe."""
     source: TrackedDict[str, Any] = TrackedDict(
         items=[], counts={}, tracking_auto_convert=True, tracking_max_changes=None
     )
@@ -255,7 +264,7 @@ def odd_lines() -> list[bytes]:
 
 
 def test_what_does_not_fit_is_passed_over_as_by_the_commands(scripts: Browser) -> None:
-    """Lines that contradict the log before them change nothing and are named; the others count, as in `at`."""
+    """Lines that contradict earlier ones are skipped and named, as in `at`."""
     lines = [parse(raw) for raw in odd_lines()]
     told: list[Any] = []
     points = [(line.seq, None) for line in lines]
@@ -269,7 +278,7 @@ def test_what_does_not_fit_is_passed_over_as_by_the_commands(scripts: Browser) -
 
 
 def test_processes_are_put_side_by_side(scripts: Browser) -> None:
-    """Lines of several roots and processes, in any order in the file, come to the state of each."""
+    """Roots of several processes each get their state, in any order of lines."""
     logs: list[tuple[Any, list[bytes]]] = []
     for pid, source in enumerate((TrackedList([]), TrackedSet(), TrackedDict()), 7):
         made: list[bytes] = []
@@ -297,7 +306,7 @@ def test_processes_are_put_side_by_side(scripts: Browser) -> None:
      "/$^", "/[]]", "/[\\]", "/a**", "/ü"],
 )  # fmt: skip
 def test_globs_mean_what_they_mean_to_the_commands(scripts: Browser, pattern: str) -> None:
-    """A path in the page lets through what --path lets through."""
+    """A path in the page selects what --path selects."""
     pointers = ["", "/", "/a", "/b", "/a/b", "/a/b/c", "/a/c/b", "/ab", "/a.b", "/axb", "/a~1b", "/z", "/[", "/]", "/(x)", "/$^",
                 "/\\", "/ü", "/\n", "/a/"]  # fmt: skip
     wanted = Filter(path=[pattern])
@@ -307,7 +316,7 @@ def test_globs_mean_what_they_mean_to_the_commands(scripts: Browser, pattern: st
 
 
 def test_filters_see_what_is_inside_a_change(scripts: Browser) -> None:
-    """Rows and splices touch their own places; several filters have to hold together."""
+    """Rows and splices match by their own paths; filters combine with AND."""
     source: TrackedDict[str, Any] = TrackedDict(items=[1, 2], tracking_auto_convert=True)
     with tracking_actor("ann"):
         source.update(x=1, y="needle")

@@ -1,4 +1,4 @@
-"""``report`` and ``view`` without a browser: the file, its policy, the server on this machine."""
+"""``report`` and ``view`` without a browser: file, policy and server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _JSON = st.recursive(
 
 
 class Parts(html.parser.HTMLParser):
-    """What a page is made of: elements in order, the texts of scripts and styles, the policy."""
+    """The parts of a page: its elements, scripts, styles and policy."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def changes_of(*raws: bytes) -> Changes:
 
 @given(_JSON)
 def test_what_is_embedded_is_the_same_data_and_no_markup(data: Any) -> None:
-    """Data comes back as it was, and its text has no sign that ends or begins anything in HTML or a script."""
+    """Embedded data is read back equal, and has no HTML or script delimiter."""
     text = script_safe(dumps(exact(data)))
     assert text.isascii()
     assert not set("<>&") & set(text)
@@ -88,7 +88,7 @@ def test_what_is_embedded_is_the_same_data_and_no_markup(data: Any) -> None:
 
 @given(_JSON)
 def test_a_browser_reads_each_number_as_python_does(data: Any) -> None:
-    """Every number that is left is one that a double holds exactly and prints as Python does."""
+    """A number in the page is one that a double holds and prints as Python."""
     todo = [exact(data)]
     while todo:
         value = todo.pop()
@@ -103,7 +103,7 @@ def test_a_browser_reads_each_number_as_python_does(data: Any) -> None:
 
 @given(st.lists(_JSON, min_size=10, max_size=10), st.text())
 def test_no_log_changes_what_the_page_is_made_of(values: list[Any], actor: str) -> None:
-    """Whatever the log says, the elements of the page are the same, and its policy is of its own scripts."""
+    """No log changes the elements of the page or its policy."""
     names = ("after", "before", "path", "paths", "splice", "order", "changes", "context", "stack", "pointer")
     fields = dict(zip(names, values, strict=True))
     raw = json.dumps({"v": 1, "seq": 1, "action": actor, "actor": actor, **fields}).encode()
@@ -113,7 +113,10 @@ def test_no_log_changes_what_the_page_is_made_of(values: list[Any], actor: str) 
 
 
 def test_the_policy_names_this_script_and_style() -> None:
-    """The hashes in the policy are those of what stands in the page; nothing else may run or be loaded."""
+    """The policy has the hashes of the page's own scripts and styles.
+
+    Nothing else may run or be loaded.
+    """
     found = Parts("".join(page(changes_of(*LOG))))
     for kind, name in (("script module", "script-src"), ("style", "style-src")):
         digest = base64.b64encode(hashlib.sha256(found.texts[kind].encode()).digest()).decode()
@@ -125,7 +128,10 @@ def test_the_policy_names_this_script_and_style() -> None:
 
 
 def test_the_modules_are_whole() -> None:
-    """Every script of the package is in the page, after what it imports, without words that would end it early."""
+    """Every script of the package is in the page, after what it imports.
+
+    None has text that would end it early.
+    """
     assets = importlib.resources.files("pydatatracker.report") / "assets"
     texts = {file.name: file.read_text("utf-8") for file in assets.iterdir()}
     assert {f"{name}.js" for name in MODULES} | {"report.html", "report.css"} == texts.keys()
@@ -139,7 +145,10 @@ def test_the_modules_are_whole() -> None:
 
 
 def test_the_file_is_written_and_said(tmp_path: Path) -> None:
-    """Several logs, compressed or not, become one page; bad lines are named, counted in it, and the status is 1."""
+    """Several logs become one page; bad lines are named and counted in it.
+
+    The status is 1 then.
+    """
     (tmp_path / "a.jsonl").write_bytes(b"".join(LOG[:3]) + b"?\n")
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"".join(LOG[3:])))
     done = run("report", "a.jsonl", "b.jsonl.gz", "-o", "out.html", cwd=tmp_path)
@@ -151,7 +160,7 @@ def test_the_file_is_written_and_said(tmp_path: Path) -> None:
 
 
 def test_filters_choose_what_is_listed_and_not_what_is_replayed(tmp_path: Path) -> None:
-    """What --actor leaves out is in the page, for the state, and marked as not listed."""
+    """Filters decide what is listed; every change is replayed."""
     done = run("report", "-", "-o", "-", "--actor", "a1", cwd=tmp_path, stdin=b"".join(LOG))
     assert (0, "") == (done.returncode, done.stderr)
     data = json.loads(Parts(done.stdout).texts["script application/json"])
@@ -159,7 +168,7 @@ def test_filters_choose_what_is_listed_and_not_what_is_replayed(tmp_path: Path) 
 
 
 def test_the_log_is_never_written_over(tmp_path: Path) -> None:
-    """A report into the log itself is refused; a file that cannot be written is named."""
+    """A report into the log itself is refused, an unwritable file is named."""
     log = tmp_path / "log.html"
     log.write_bytes(b"".join(LOG))
     done = run("report", "log.html", "-o", "./log.html", cwd=tmp_path)
@@ -173,7 +182,7 @@ def test_the_log_is_never_written_over(tmp_path: Path) -> None:
 
 
 def test_lines_out_of_order_come_in_order_and_say_so() -> None:
-    """A line that a slow thread wrote late goes where it belongs, under another generation, and all is sent anew."""
+    """A late line is put in order under a new generation; all is resent."""
     changes = changes_of(LOG[0], LOG[1], LOG[3])
     first = json.loads(changes.text())
     known = (3, *(len(first["tables"][name]) for name in TABLES))
@@ -211,7 +220,7 @@ class Viewed:
         return found
 
     def end(self) -> tuple[int, str]:
-        """Press Ctrl-C; return exit status and what was said on standard error."""
+        """Press Ctrl-C; return exit status and standard error."""
         self.process.send_signal(signal.SIGINT)
         said = self.process.communicate(timeout=30)[1]
         return self.process.returncode, said
@@ -232,7 +241,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-C t
 
 @posix
 def test_only_the_whole_address_answers(viewed: Viewed) -> None:
-    """Another path, another token or a Host that somebody else's name was pointed from get nothing of the log."""
+    """Another path, token or Host gets nothing of the log."""
     home = viewed.address.path
     assert "127.0.0.1" == viewed.address.hostname
     assert len(home) > 20
@@ -258,14 +267,14 @@ def test_only_the_whole_address_answers(viewed: Viewed) -> None:
 @posix
 @pytest.mark.parametrize("known", ["", "x", "1.2", "-1" + ".0" * 13, "1" + ".0" * 13 + ".0", "9" * 5000])
 def test_a_question_that_the_page_does_not_ask_is_refused(viewed: Viewed, known: str) -> None:
-    """Nonsense is answered with 400, and the server goes on."""
+    """An invalid request is answered with 400, and the server goes on."""
     assert 400 == viewed.get(f"{viewed.address.path}changes?known={known}")[0]
     assert 200 == viewed.get(viewed.address.path)[0]
 
 
 @posix
 def test_ctrl_c_ends_it_cleanly(viewed: Viewed) -> None:
-    """The status is that of Ctrl-C, nothing is said, and the port is free."""
+    """Ctrl-C ends the server silently, with its status, and frees the port."""
     assert 200 == viewed.get(viewed.address.path)[0]
     assert (130, "") == viewed.end()
     with pytest.raises(OSError, match="refused"):
@@ -273,7 +282,7 @@ def test_ctrl_c_ends_it_cleanly(viewed: Viewed) -> None:
 
 
 def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """Exit status 2 and one sentence."""
+    """A missing log is exit status 2 and one sentence."""
     done = run("view", "nowhere.jsonl", cwd=tmp_path)
     assert (2, "pydatatracker: cannot read nowhere.jsonl: No such file or directory\n") == (
         done.returncode,
@@ -283,7 +292,10 @@ def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @posix
 def test_the_page_follows_the_file(browser: Browser, viewed: Viewed) -> None:
-    """What is written later appears; who looks at the newest change goes along, who looks at another stays there."""
+    """The page shows what is written later.
+
+    Who looks at the newest change moves along, who looks at another stays there.
+    """
     browser.open(viewed.url)
     browser.until("document.querySelector('#position').textContent.includes('5 of 5')")
     with viewed.log.open("ab") as file:
@@ -312,7 +324,7 @@ def test_the_page_follows_the_file(browser: Browser, viewed: Viewed) -> None:
 
 @posix
 def test_an_empty_log_is_a_page_too(browser: Browser, viewed: Viewed, tmp_path: Path) -> None:
-    """Nothing to show is shown as nothing, and what comes is taken up."""
+    """An empty log is an empty page, to which later changes are added."""
     (tmp_path / "empty.jsonl").write_bytes(b"")
     assert 0 == run("report", "empty.jsonl", "-o", "empty.html", cwd=tmp_path).returncode
     browser.open(tmp_path / "empty.html")

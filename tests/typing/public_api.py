@@ -1,4 +1,7 @@
-"""What a type checker has to understand of the public API; `just types` reads this file, nothing runs it."""
+"""What a type checker has to understand of the public API.
+
+`just types` reads this file, nothing runs it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from pydatatracker import (
 
 
 def containers_keep_their_types() -> None:
-    """A tracked container has the builtin's type parameters, whatever way it is made."""
+    """Check that a container has the builtin's type parameters."""
     assert_type(TrackedDict(a=1), TrackedDict[str, int])
     assert_type(TrackedDict({1: "a"}), TrackedDict[int, str])
     assert_type(TrackedDict([(1, "a")]), TrackedDict[int, str])
@@ -33,7 +36,7 @@ def containers_keep_their_types() -> None:
 
 
 def options_are_not_items() -> None:
-    """A tracking option says nothing about what the container holds."""
+    """Check that options do not affect the type of the contents."""
     payload: TrackedDict[str, Any] = TrackedDict(tracking_capture_snapshots=True, tracking_capture_stack=25)
     payload["status"] = "ready"
     assert_type(TrackedDict({1: "a"}, tracking_name="n"), TrackedDict[int, str])
@@ -45,7 +48,7 @@ def options_are_not_items() -> None:
 
 
 def containers_are_the_builtin(users: TrackedDict[str, int], ports: TrackedList[int], tags: TrackedSet[int]) -> None:
-    """They go wherever the builtin goes."""
+    """Check that containers are accepted wherever the builtin is."""
     plain: tuple[dict[str, int], list[int], set[int]] = (users, ports, tags)
     sorted(plain[1])
     users |= {"b": 2}
@@ -54,7 +57,7 @@ def containers_are_the_builtin(users: TrackedDict[str, int], ports: TrackedList[
 
 
 def history_is_typed(d: TrackedDict[str, int]) -> None:
-    """Changes are ChangeLogEntry, and their attributes have types."""
+    """Check the types of changes and of their attributes."""
     assert_type(d.tracking_changes(), list[ChangeLogEntry])
     assert_type(d.changes_since(datetime.datetime.now()), list[ChangeLogEntry])
     change = d.last_change()
@@ -69,7 +72,7 @@ def history_is_typed(d: TrackedDict[str, int]) -> None:
 
 
 def observers_are_typed(d: TrackedDict[str, int]) -> None:
-    """An observer is any callable that takes the change."""
+    """Check that an observer is any callable that accepts a change."""
     collector = ChangeCollector(capacity=10)
     d.tracking_add_observer(collector, 10, path="/users/*", actions=["add"], weak=True)
     d.tracking_add_observer(lambda change: print(change.action))
@@ -78,7 +81,7 @@ def observers_are_typed(d: TrackedDict[str, int]) -> None:
 
 
 def decorators_keep_the_function() -> None:
-    """An actor on a function, and a propagated function, have the function's own type."""
+    """Check that a decorated or propagated function keeps its type."""
 
     @tracking_actor("importer", reason="nightly")
     def load(name: str) -> int:
@@ -107,7 +110,7 @@ class Point:
 
 
 def attributes_keep_their_types() -> None:
-    """Tracking changes no attribute's type, and a tracked class takes its own arguments."""
+    """Check that attributes keep their types, and __init__ its own."""
     account = Account("ann")
     assert_type(account.owner, str)
     account.lock("owner")
@@ -116,5 +119,5 @@ def attributes_keep_their_types() -> None:
 
 
 def track_returns_any() -> None:
-    """What track() returns is as nested as what it was given; nothing is promised beside that."""
+    """Check that track() returns Any, as its result is nested at will."""
     assert_type(track({"a": [1]}), Any)
