@@ -81,7 +81,10 @@ def test_toml_and_data_and_everything_at_once(tmp_path: pathlib.Path) -> None:
         ({"type": "http", "options": {"url": "http://x", "body": "arry"}}, "did you mean 'array'?"),
         ({"type": "json_lines", "options": {"path": "x", "keep": 0}}, "options.keep: "),
         ({"type": "json_lines", "options": {"path": "x", "rotate_sise": 1}}, "did you mean 'rotate_size'?"),
-        ({"type": "json_lines", "options": {"path": 7}}, "options.path: Expected `str`, got `int`; it must be a string"),
+        (
+            {"type": "json_lines", "options": {"path": 7}},
+            "options.path: Expected `str`, got `int`; it must be a string",
+        ),
         ({"type": "json_lines", "options": {"path": "x", "on_full": "spill"}}, "needs options.spill"),
         ({"type": "json_file"}, "options.path is missing"),
         ({"type": "filtered", "options": {}}, "options.observer is missing"),

@@ -1,4 +1,6 @@
-"""A real browser, driven through its own DevTools protocol over two pipes: nothing but Chromium is needed.
+"""A real browser, driven by its DevTools protocol over two pipes.
+
+Nothing but Chromium is needed.
 
 https://chromedevtools.github.io/devtools-protocol/ - messages are JSON and end with a zero byte; the browser reads
 file descriptor 3 and writes 4.
@@ -36,12 +38,12 @@ _KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 def find() -> str | None:
-    """Return the path of a browser: PYDATATRACKER_BROWSER, or one that is installed."""
+    """Return the path of PYDATATRACKER_BROWSER or an installed browser."""
     return os.environ.get("PYDATATRACKER_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class BrowserError(Exception):
-    """The browser said no, or what was waited for did not come; the message says what."""
+    """The browser failed, or what was waited for did not come."""
 
 
 class Browser:
@@ -87,7 +89,10 @@ class Browser:
     # ---- the protocol
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Call a method of the protocol and return its result. Raises BrowserError."""
+        """Call a method of the protocol and return its result.
+
+        Raises BrowserError.
+        """
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session is not None:
@@ -143,7 +148,10 @@ class Browser:
         self.until("document.readyState === 'complete'")
 
     def run(self, code: str) -> Any:
-        """Return the value of an expression, of a promise what it comes to. Raises BrowserError where it throws."""
+        """Return the value of an expression, awaited if it is a promise.
+
+        Raises BrowserError where it throws.
+        """
         found = self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             details = found["exceptionDetails"]
@@ -151,7 +159,10 @@ class Browser:
         return found["result"].get("value")
 
     def until(self, code: str, seconds: float = 30) -> Any:
-        """Return the value of an expression once it is true. Raises BrowserError where it never is."""
+        """Return the value of an expression once it is true.
+
+        Raises BrowserError where it never is.
+        """
         end = time.monotonic() + seconds
         while not (value := self.run(code)):
             if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Every mutator of the four kinds with valid and invalid arguments, as data, for tests that run it on two sides.
+"""Every mutator with valid and invalid arguments, to run on two sides.
 
 A call is (name, argument specs). A spec is a tuple whose first item says how `realise` makes the argument, anew for
 each side: what is consumed or kept must not be shared between the two.
@@ -17,7 +17,7 @@ class Boom(Exception):
 
 
 class Slow:
-    """A key whose ``__eq__`` and ``__hash__`` are Python code, and that collides."""
+    """A key whose ``__eq__`` and ``__hash__`` are Python, and that collides."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -62,7 +62,10 @@ class NoIndex:
 
 
 class Mapping:
-    """What `dict` takes besides a dict: keys() and __getitem__, which may fail."""
+    """What `dict` accepts besides a dict: keys() and __getitem__.
+
+    Both may fail.
+    """
 
     def __init__(self, items: dict[Any, Any], fails: bool) -> None:
         self.items_ = items
@@ -91,7 +94,10 @@ def failing(items: list[Any]) -> Any:
 
 
 def realise(spec: tuple[Any, ...], side: Any) -> Any:
-    """The argument of spec for a side: an object with ``container`` and ``value(plain)``."""
+    """Return the argument of a spec for a side.
+
+    A side has ``container`` and ``value(plain)``.
+    """
     kind = spec[0]
     if kind == "value":
         return side.value(spec[1])
@@ -121,7 +127,7 @@ def realise(spec: tuple[Any, ...], side: Any) -> Any:
 
 
 def perform(container: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """("returned", result) or ("raised", type, text)."""
+    """Call a method; return ("returned", result) or ("raised", type, text)."""
     try:
         if name.startswith("op:"):
             return "returned", getattr(operator, name[3:])(container, *args)
@@ -153,7 +159,7 @@ slices = st.tuples(st.just("slice"), bound, bound, step)
 
 
 def sequences(items: Any) -> Any:
-    """Whatever can be iterated over, and what cannot."""
+    """Return specs of iterables, and of what cannot be iterated."""
     listed = st.lists(items, max_size=5)
     kinds = st.sampled_from(["list", "tuple", "iter", "failing"])
     return st.one_of(

@@ -1,4 +1,4 @@
-"""The browser as a fixture: one for each module of tests, none where none is installed."""
+"""The browser as a fixture: one for each module of tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from browser import Browser, find
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; tests that need one are passed over without it."""
+    """Start a headless Chromium; without it the test is skipped."""
     program = find()
     if sys.platform == "win32" or program is None:
         pytest.skip("no Chromium here: apt-get install chromium, or name one in PYDATATRACKER_BROWSER")

@@ -13,7 +13,7 @@ from server import ScriptedServer, reply, reset
 
 
 def value_of(value: Any) -> Any:
-    """The Python value of an AnyValue."""
+    """Return the Python value of an AnyValue."""
     return getattr(value, value.WhichOneof("value"))
 
 
@@ -76,12 +76,12 @@ class Collector(ScriptedServer):
         self.batches.append(len(found))
 
     def afters(self) -> list[str]:
-        """What the changes stored, as JSON text, in the order of arrival."""
+        """Return what the changes stored, as JSON text, in order of arrival."""
         return [record["after"] for record in self.records]
 
 
 def partial(rejected: int, message: str) -> bytes:
-    """The body of an answer that took a part."""
+    """Return the body of an answer that accepted a part."""
     answer = ExportLogsServiceResponse()
     answer.partial_success.rejected_log_records = rejected
     answer.partial_success.error_message = message

@@ -1,4 +1,7 @@
-"""Random operations on a nested document: moves, detached changes, sharing, every mutator; and its plain copy."""
+"""Random operations on a nested document, and its plain copy.
+
+Moves, detached changes, sharing, every mutator.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def fresh(chance: random.Random, depth: int = 0) -> Any:
 
 
 class Gardener:
-    """Does one random thing to one random container of a document, and keeps what was taken out for later."""
+    """Does one random operation on a random container of a document.
+
+    It keeps what was removed for later.
+    """
 
     def __init__(self, root: Any, chance: random.Random) -> None:
         self.root = root
@@ -140,7 +146,10 @@ class Gardener:
 
 
 def plain_copy(value: Any, made: dict[int, Any] | None = None) -> Any:
-    """The naive plain copy of tracked data, of an object a dict of its attributes; what is shared stays shared."""
+    """Return a naive plain copy of tracked data.
+
+    An object is a dict of its attributes; what is shared stays shared.
+    """
     made = {} if made is None else made
     if id(value) in made:
         return made[id(value)]
@@ -164,7 +173,10 @@ def plain_copy(value: Any, made: dict[int, Any] | None = None) -> Any:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Equal plain data, types of containers included; it may contain itself."""
+    """Return whether plain data is equal, types of containers included.
+
+    It may contain itself.
+    """
     todo, seen = [(a, b)], set()
     while todo:
         one, other = todo.pop()

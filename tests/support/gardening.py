@@ -1,7 +1,8 @@
-"""Random sessions on a nested document, for hypothesis: the draws are small numbers, so that they shrink.
+"""Random sessions on a nested document, for hypothesis.
 
-Every step is four numbers: which container, which operation, two choices. Containers are moved, held twice, taken
-out, changed outside and put back. The plain state after every step is kept beside the seq that it belongs to.
+The draws are small numbers, so that they shrink. Every step is four numbers: which container, which operation, two
+choices. Containers are moved, held twice, removed, changed outside and put back. The plain state after every step is
+kept beside its seq.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ def size(value: Any) -> int:
 
 
 def reaches(value: Any, target: Any) -> bool:
-    """Tell whether target is value or below it."""
+    """Return whether target is value or below it."""
     return value is target or (
         _core.tracker(value) is not None and any(reaches(each, target) for each in _core.contents(value))
     )
 
 
 class Session:
-    """A document, what was taken out of it, and its plain states so far."""
+    """A document, what was removed from it, and its plain states so far."""
 
     def __init__(self, odd_keys: bool = True) -> None:
         self.keys = KEYS if odd_keys else KEYS[:7]
@@ -61,7 +62,7 @@ class Session:
         return self
 
     def known(self) -> list[Any]:
-        """All containers in sight, of the document and of what was taken out."""
+        """Return all containers, of the document and of what was removed."""
         found: list[Any] = []
         todo = [*reversed(self.loose[:4]), self.root]
         while todo:
@@ -72,7 +73,10 @@ class Session:
         return found
 
     def value(self, target: Any, one: int, other: int) -> Any:
-        """Something to store in target: a number, new data, something that is held elsewhere, something taken out."""
+        """Return something to store in target.
+
+        A number, new data, or something that is held elsewhere or was removed.
+        """
         if one < 4:
             return [other, None, True, "text"][one]
         if size(plain_copy(self.root)) < 60:

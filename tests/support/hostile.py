@@ -1,4 +1,7 @@
-"""Every command that reads a log, run in this process, and what has to hold whatever the log is."""
+"""Every command that reads a log, run in this process, and its checks.
+
+The checks hold whatever the log is.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ class Said(NamedTuple):
 
 
 def say(*args: object) -> Said:
-    """Run a command in this process. Nothing that it raises is caught."""
+    """Run a command in this process; catch nothing that it raises."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", newline="") for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(list(map(str, args)))
@@ -92,19 +95,19 @@ def say(*args: object) -> Said:
 
 
 class Expected(NamedTuple):
-    """What a log holds, found by the simplest way there is."""
+    """What a log holds, found in the simplest way."""
 
     good: list[bytes]
     bad: list[tuple[int, int]]  # (line, byte) of what cannot be read
     changes: int  # of the good lines; the others are gaps
 
     def told(self, said: Said) -> int:
-        """Return how many lines that can be read were named none the less."""
+        """Return how many readable lines were named none the less."""
         return len(re.findall(r"^pydatatracker: .*?: line \d+, byte ", said.err, re.MULTILINE)) - len(self.bad)
 
     @property
     def ids(self) -> set[Any]:
-        """What tells changes apart."""
+        """Return the identity of each change."""
         return {
             (line.root, line.seq, line.uuid or n) for n, line in enumerate(map(parse, self.good)) if not line.is_gap
         }
@@ -129,7 +132,10 @@ def expected(log: bytes) -> Expected:
 
 
 def check(name: str, said: Said, log: Expected, made: Path | None = None) -> None:
-    """Assert what holds for every command and every log. ``made``: the file that was written."""
+    """Assert what holds for every command and every log.
+
+    ``made`` is the file that was written.
+    """
     assert said.status in (0, 1, 2)
     assert "Traceback" not in said.err
     assert said.err.replace("\n", "").isprintable()

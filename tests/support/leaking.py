@@ -1,4 +1,4 @@
-"""What the leak scripts share: how much memory is in use, and the verdict."""
+"""What the leak scripts share: memory in use, and the verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ ALLOWED = 512 * 1024  # bytes of noise: arenas of the allocator, pages of the C 
 
 
 def resident() -> int:
-    """Bytes of memory the process has in use: RSS where the system tells it, else its peak."""
+    """Return the bytes of memory that the process has in use.
+
+    RSS where the system has it, else its peak.
+    """
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

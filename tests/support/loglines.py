@@ -1,4 +1,4 @@
-"""Lines of logs, of this version and of 0.1.0, and reading them with their errors; for the tests of logs."""
+"""Lines of logs, of this version and of 0.1.0, and reading with errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def line_of(**changes: Any) -> bytes:
 
 
 class Errors(list[LogFormatError]):
-    """A callback that keeps what it is told."""
+    """A callback that keeps what it is called with."""
 
     __call__ = list.append
 
@@ -72,7 +72,7 @@ def read(data: bytes, **options: Any) -> tuple[list[LogLine], Errors]:
 
 @contextlib.contextmanager
 def roots_of(raws: Iterable[bytes], told: Callable[[LogFormatError], object]) -> Iterator[Roots]:
-    """The roots of a log that is a file of these lines."""
+    """Return the roots of a log that is a file of these lines."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "log.jsonl"
         path.write_bytes(b"".join(raw.rstrip(b"\n") + b"\n" for raw in raws))

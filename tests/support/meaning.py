@@ -50,7 +50,7 @@ _WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?:#(\d+) )?(\d+) ") 
 
 
 def describe(value: Any, met: dict[int, int] | None = None) -> Any:
-    """Return class, contents, attributes and identity of a value and of all that is in it."""
+    """Return class, contents, attributes and identity of all in a value."""
     met = {} if met is None else met
     if value is None or isinstance(value, bool | str) or type(value) in (int, float):
         return {"float": repr(value)} if isinstance(value, float) else value
@@ -96,7 +96,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def settle(value: Any) -> Any:
-    """Return what JSON makes of it, which is what a stored answer is compared with."""
+    """Return what JSON makes of a value, for comparing with a stored answer."""
     return json.loads(json.dumps(value))
 
 
@@ -123,7 +123,10 @@ def _deep(container: Any, value: Any, depth: int = 60) -> None:
 
 
 def _heard(container: Any, do: Callable[[], object]) -> Any:
-    """Return the change that an observer hears of, as a container need not keep it."""
+    """Return the change that an observer is called with.
+
+    A container need not keep it.
+    """
     collector = ChangeCollector()
     container.tracking_add_observer(collector)
     do()
@@ -146,7 +149,10 @@ def _name(container: Any) -> str:
 
 
 def effects(container: Any) -> dict[str, Any]:
-    """Return what each option of a container does, found by changing it: give it one that may be changed."""
+    """Return the effect of each option of a container.
+
+    Found by changing it: pass one that may be changed.
+    """
     found: dict[str, Any] = {"name": container.tracking_name, "locked": container.tracking_locked}
     thing = object()
     change = _heard(container, lambda: _deep(container, thing))
@@ -196,7 +202,7 @@ def _blamed(container: Any) -> list[str]:
 
 
 def _fields(line: LogLine) -> dict[str, Any]:
-    """Return what a line says, but for what is empty."""
+    """Return the fields of a line that are not empty."""
     told: dict[str, Any] = {"action": line.action, "seq": line.seq, "root": line.root}
     if line.is_gap:
         return {**told, "gap": list(line.gap), "reason": line.reason}
@@ -215,12 +221,12 @@ def _fields(line: LogLine) -> dict[str, Any]:
 
 
 def digest(told: Any) -> str:
-    """Return what stands for an answer that is too long to be stored."""
+    """Return a short stand-in for an answer that is too long to be stored."""
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def command(*args: object) -> tuple[int, str]:
-    """Run a command of the command line here; return its exit status and what it wrote to standard output."""
+    """Run a command here; return its exit status and standard output."""
     out, said = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n"), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         try:
@@ -232,7 +238,7 @@ def command(*args: object) -> tuple[int, str]:
 
 
 def _counts(text: str) -> dict[str, int]:
-    """Return label -> count of the rows of ``stats``, but for those of times."""
+    """Return {label: count} of the rows of ``stats``, without times."""
     rows = re.findall(r"^  (\S+) +([\d,]+)(?: |$)", text, re.MULTILINE)
     return {label: int(count.replace(",", "")) for label, count in rows if not re.match(r"\d\d:|\d{4}-", label)}
 
@@ -255,7 +261,7 @@ def _state(path: Path, seq: int | None, root: str) -> Any:
 
 
 def log(path: Path) -> dict[str, Any]:
-    """Return what a log means: its lines, the data at several points, and what the command line answers."""
+    """Return what a log means: lines, states, and answers of the commands."""
     with read_changes(path, strict=True) as reader:
         lines = list(reader)
     roots = list(dict.fromkeys(line.root for line in lines if not line.is_gap))
@@ -321,7 +327,7 @@ def database(path: Path) -> list[dict[str, Any]]:
 
 
 def pointers(path: Path) -> list[str]:
-    """Return the pointer of each line of a log that is one of a delivery."""
+    """Return the pointer of each line of a delivery's log."""
     with read_changes(path, strict=True) as reader:
         return [line.pointer for line in reader]
 
@@ -335,7 +341,7 @@ def _files(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def configuration(path: Path, folder: Path) -> dict[str, Any]:
-    """Return what the observers of a configuration are and what they do with some changes."""
+    """Return the observers of a configuration, and what they do."""
     data = TrackedDict(tracking_auto_convert=True)
     public = types.SimpleNamespace(**{name: getattr(exporters, name) for name in exporters.__all__})
     public.ChangeCollector = ChangeCollector

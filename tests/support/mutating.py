@@ -1,4 +1,7 @@
-"""Logs made by the library, and what may happen to a log: for hypothesis, by small numbers, so that they shrink."""
+"""Logs made by the library, and ways to damage them, for hypothesis.
+
+By small numbers, so that they shrink.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ OLD = {"action": "update", "location": "profile:score", "value": "17", "method":
 
 @functools.cache
 def bases() -> list[list[bytes]]:
-    """Return logs, each with its lines: of sessions, of one small container, of 0.1.0 and with a gap."""
+    """Return logs as lists of lines.
+
+    Of sessions, of one small container, of 0.1.0 and with a gap.
+    """
     steps = [(n * 7 % 31, n % 14, n * 5 % 12, n * 11 % 12) for n in range(40)]
     session = Session().run(steps).root
     plain = Session(odd_keys=False).run(steps[::-1]).root
@@ -106,7 +112,10 @@ def to_bytes(container: Any, compact: bool) -> list[bytes]:
 
 
 def mutated(lines: list[bytes], steps: list[tuple[int, int, int, int]]) -> bytes:
-    """Return the log after all steps. A step: which line, what is done, two choices."""
+    """Return the log after all steps.
+
+    A step says which line, what is done, and two choices.
+    """
     lines = list(lines)
     for which, what, one, other in steps:
         if not lines:

@@ -1,9 +1,9 @@
-"""The naive judge of the log: it replays change records on plain data and believes nothing that it can look up.
+"""The naive judge of the log, which replays records on plain data.
 
-`Oracle` follows a live container, record by record, as soon as the records are there. It keeps a plain twin of
-every tracked container, changes only those twins, and checks what a record says of the past against them.
-`replay` needs nothing but the records: paths and values as they stand in a log that was read from disk.
-Only the public attributes of a change are used.
+It believes nothing that it can look up. `Oracle` follows a live container, record by record, as soon as the records are
+there. It keeps a plain twin of every tracked container, changes only those twins, and checks what a record says of the
+past against them. `replay` needs nothing but the records: paths and values as they are in a log that was read from
+disk. Only the public attributes of a change are used.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ TRACKED = (TrackedDict, TrackedList, TrackedSet, TrackedAttr)
 
 
 class Attributes:
-    """The plain twin of an object with tracked attributes; hashable, as the object is."""
+    """The plain twin of an object with tracked attributes.
+
+    Hashable, as the object is.
+    """
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
 
 
 def public(thing: Any) -> dict[str, Any]:
-    """The public attributes of an object, from its dict and its slots."""
+    """Return the public attributes of an object, from its dict and slots."""
     found = {}
     for cls in reversed(type(thing).__mro__):
         for name in getattr(cls, "__slots__", ()) if cls.__module__ != "pydatatracker.containers" else ():
@@ -36,18 +39,18 @@ def public(thing: Any) -> dict[str, Any]:
 
 
 def is_slot(change: Any) -> bool:
-    """True if change is about one place of its container."""
+    """Return whether a change is about one item of its container."""
     return change.before is not MISSING or (change.after is not MISSING and change.action != "init")
 
 
 def base_of(change: Any, path: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The path of the container that changed, from a path of the change."""
+    """Return the path of the container that changed."""
     named = is_slot(change) or (change.action in ("lock", "unlock") and change.location is not None)
     return path[:-1] if named else path
 
 
 class Oracle:
-    """A plain twin of a tracked container that is kept up to date by records alone."""
+    """A plain twin of a tracked container, kept up to date by its records."""
 
     def __init__(self, root: Any) -> None:
         self.twins: dict[str, Any] = {}  # uuid -> plain twin
@@ -55,7 +58,10 @@ class Oracle:
         self.root = self.twin(root)
 
     def twin(self, value: Any) -> Any:
-        """The twin of a tracked container, made from its present state when it is first met; others as they are."""
+        """Return the twin of a tracked container, other values as they are.
+
+        It is made from the present state when the container is first met.
+        """
         if not isinstance(value, TRACKED):
             return value
         uuid = value.tracking_uuid
@@ -88,14 +94,17 @@ class Oracle:
         return container[key]
 
     def walk(self, path: tuple[Any, ...]) -> Any:
-        """What the twin of the root holds at path."""
+        """Return what the twin of the root has at a path."""
         container = self.root
         for key in path:
             container = self.step(container, key)
         return container
 
     def apply(self, change: Any, placed: bool = True) -> None:
-        """Replay one record, and check its past against the twins; placed: it is in the log of the root."""
+        """Replay one record, and check its past against the twins.
+
+        ``placed``: it is in the log of the root.
+        """
         container = self.twins[change.tracked_item_uuid]
         assert len(set(map(repr, change.paths))) == len(change.paths), f"a place is told twice: {change.paths}"
         assert change.path == change.paths[0]
@@ -106,14 +115,14 @@ class Oracle:
         apply(target, change, self.twin, check=True)
 
     def catch_up(self, changes: list[Any], elsewhere: list[Any] = []) -> None:  # noqa: B006
-        """Replay changes of the root's log, and those of containers that were outside the tree then."""
+        """Replay changes of the root's log, and of containers that were outside."""
         placed = {change.seq for change in changes}
         others = {change.seq: change for change in elsewhere if change.seq not in placed}
         for change in sorted([*changes, *others.values()]):
             self.apply(change, change.seq in placed)
 
     def agrees(self, root: Any) -> None:
-        """Raise AssertionError unless the twin of root is as root is now, everything below included."""
+        """Raise AssertionError unless the twin equals the root, all levels down."""
         assert self.root is self.twins[root.tracking_uuid]
         self._compare(root, set())
 
@@ -140,7 +149,10 @@ def same(a: Any, b: Any) -> bool:
 
 
 def apply(target: Any, change: Any, twin: Any, check: bool = False) -> None:
-    """Do to plain data what the record says; check: the data is as the record says it was."""
+    """Apply a record to plain data.
+
+    ``check``: the data is as the record says it was.
+    """
     if change.action in ("lock", "unlock", "init"):
         return
     if change.splice is not None:
@@ -195,7 +207,10 @@ def apply_row(target: Any, key: Any, before: Any, after: Any, twin: Any, check: 
 
 
 def replay(start: Any, changes: list[Any], check: bool = False) -> Any:
-    """The state after changes, from plain data that was the state before them, by paths and values alone."""
+    """Return the state after changes, by paths and values alone.
+
+    It starts from plain data, the state before them.
+    """
     root = copy.deepcopy(start)
     for change in changes:
         for path in change.paths:

@@ -1,4 +1,7 @@
-"""Real peers on the loopback interface: an HTTP server, S3 (moto), Kafka (librdkafka's mock cluster)."""
+"""Real peers on the loopback interface: HTTP, S3 (moto), Kafka.
+
+Kafka is librdkafka's mock cluster.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def free_port() -> int:
 
 
 class Bucket:
-    """A moto server with one bucket; down and up again as a test says."""
+    """A moto server with one bucket, which a test stops and starts."""
 
     def __init__(self) -> None:
         self.port = free_port()

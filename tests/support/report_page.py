@@ -1,4 +1,4 @@
-"""Pages of `report` in a browser, for the tests of what they do and of how they look."""
+"""Pages of `report` in a browser, for tests of behaviour and looks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(folder: Path, log: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a small log with stacks."""
+    """Open the page of a small log with stacks."""
     folder = tmp_path_factory.mktemp("shop")
     data: TrackedDict[str, Any] = TrackedDict(
         cfg={"ports": [80, 443]}, users=[{"name": "ann"}, {"name": "bob"}], tracking_auto_convert=True,
@@ -55,7 +55,7 @@ def current(page: Browser) -> str:
 
 
 def slide(page: Browser, n: int) -> None:
-    """Move the slider, as a hand does: the browser tells the page."""
+    """Move the slider as a hand does."""
     page.run(
         f"(() => {{ const s = document.querySelector('#slider'); s.value = {n}; s.dispatchEvent(new Event('input')); }})()"
     )
@@ -63,7 +63,7 @@ def slide(page: Browser, n: int) -> None:
 
 
 def data_rows(page: Browser) -> list[str]:
-    """The tree as it is seen: key and value of each row, in order from above."""
+    """Return key and value of each visible row of the tree, from the top."""
     found: list[str] = page.run(
         "[...document.querySelectorAll('#tree .row')].filter(e => !e.hidden)"
         ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)"

@@ -1,4 +1,7 @@
-"""Threads that take turns within statements, and a collector that runs Python code wherever memory is taken."""
+"""Threads that switch within statements, and a busy collector.
+
+The collector runs Python code wherever memory is allocated.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def _slow(phase: str, info: dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def restless(interval: float = 1e-6) -> Iterator[None]:
-    """Switch threads as often as possible, for the length of a with block."""
+    """Switch threads as often as possible inside the with block."""
     before = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(interval)
     gc.set_threshold(150, 20, 50)

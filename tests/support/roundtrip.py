@@ -1,4 +1,4 @@
-"""Values through JSON and back, and a comparison that is strict about types."""
+"""Values through JSON and back, compared with their types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydatatracker.values.encode import decode, encode
 
 
 def through_json(value: object, **options: int) -> object:
-    """Encode, write with json and with msgspec, read both: they must agree."""
+    """Encode, write with json and msgspec, and read both, which must agree."""
     data = encode(value, **options)
     text = json.dumps(data, allow_nan=False)
     line = msgspec.json.encode(data)
@@ -20,12 +20,12 @@ def through_json(value: object, **options: int) -> object:
 
 
 def same(a: object, b: object) -> bool:
-    """Whether a and b are equal, of the same types all through, nan and -0.0 included."""
+    """Return whether a and b are equal with all types, nan and -0.0 too."""
     return form(a) == form(b)
 
 
 def form(value: object) -> object:
-    """A value as nested tuples and text that are equal where type and content are."""
+    """Return a value as nested tuples that show type and content."""
     name = type(value).__name__
     if isinstance(value, dict):
         return name, [(form(key), form(item)) for key, item in value.items()]

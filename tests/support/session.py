@@ -1,4 +1,7 @@
-"""A real editing session, where the machine has one; the project does not need it."""
+"""A real editing session, where the machine has one.
+
+The project does not need it.
+"""
 
 import gzip
 import json
@@ -17,7 +20,7 @@ class Session:
 
 
 def document() -> Session | None:
-    """The session, or None if there is no file."""
+    """Return the session, or None if there is no file."""
     here = pathlib.Path(__file__).resolve().parents[2]
     folder = pathlib.Path(os.environ.get("PYDATATRACKER_DATA", here.parent / "shared" / "data"))
     path = folder / "sveltecomponent.json.gz"

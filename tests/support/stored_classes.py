@@ -1,4 +1,4 @@
-"""The classes that the stored pickles of ``tests/fixtures`` name; they stay as they are.
+"""The classes of the pickles in ``tests/fixtures``; they stay unchanged.
 
 A pickle names a class by its module and name, so neither may change here, nor may what `make.py` stored of them.
 """
@@ -98,5 +98,5 @@ class Color(enum.Enum):
 
 
 def is_secret(path: tuple[Any, ...]) -> bool:
-    """Tell which paths are redacted."""
+    """Return whether a path is redacted."""
     return path[-1:] == ("password",)

@@ -1,4 +1,7 @@
-"""The story that the pictures of the documentation tell: the shop of `pydatatracker demo`, and commands on its log."""
+"""The story of the pictures in the documentation.
+
+The shop of `pydatatracker demo`, and commands on its log.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ TIME = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?")  # all that diff
 
 
 def play(folder: Path) -> None:
-    """Write shop.py into folder and run it, with every change in changes.jsonl, the folder's name in no line."""
+    """Write shop.py into a folder and run it, with its log beside it.
+
+    Every change is in changes.jsonl, the folder's name in no line.
+    """
     source = importlib.resources.files("pydatatracker.cli").joinpath("programs/shop.py").read_text("utf-8")
     (folder / "shop.py").write_text(source, "utf-8")
     log = folder / "changes.jsonl"
@@ -28,7 +34,10 @@ def play(folder: Path) -> None:
 
 
 def typed(command: str, folder: Path) -> str:
-    """Return what a terminal shows for ``pydatatracker ARGS``, colours and all. Raises RuntimeError where it fails."""
+    """Return what a terminal shows for ``pydatatracker ARGS``, in colour.
+
+    Raises RuntimeError where it fails.
+    """
     program, *args = command.split()
     assert program == "pydatatracker"
     status, shown = run_in_terminal(*args, cwd=folder, columns=COLUMNS)

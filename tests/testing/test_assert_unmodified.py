@@ -1,4 +1,4 @@
-"""assert_unmodified: it fails when data changed and only then, and shows who did it."""
+"""assert_unmodified: it fails exactly when data changed, and shows who."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def offending_function(x: Any) -> None:
 
 
 def test_what_only_reads_passes() -> None:
-    """Reading, copying, comparing; and afterwards nothing watches any more."""
+    """Reading, copying and comparing pass, and nothing is watched afterwards."""
     x = track({"ports": [80]})
     with assert_unmodified(x) as block:
         sorted(x["ports"]), dict(x), x == {"ports": [80]}, copy.deepcopy(x), list(x.items())
@@ -40,7 +40,10 @@ def test_what_only_reads_passes() -> None:
 
 
 def test_the_message_shows_the_change_and_its_stack() -> None:
-    """Who, where, what, and the calls from the block on, with file, line and source; innermost last."""
+    """The message has actor, path, values, and the stack from the block on.
+
+    With file, line and source; innermost last.
+    """
     x = track({"ports": [80]}, tracking_name="config")
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x), tracking_actor("eve"):
         offending_function(x)
@@ -70,7 +73,7 @@ SHAPES: list[tuple[str, Any, Any, list[str]]] = [
 
 @pytest.mark.parametrize(("data", "act", "told"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES])
 def test_every_kind_of_change_is_told_with_its_values(data: Any, act: Any, told: list[str]) -> None:
-    """As they were at that moment, though they changed later in the block."""
+    """Every kind of change is shown with its values of that moment."""
     x = track(data)
     text = message_of(assert_unmodified(x), lambda: act(x))
     assert [] == [words for words in told if words not in text]
@@ -78,7 +81,7 @@ def test_every_kind_of_change_is_told_with_its_values(data: Any, act: Any, told:
 
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_a_small_ring_hides_nothing(size: int) -> None:
-    """Nor does setting back."""
+    """A small ring hides nothing, and setting a value back does not either."""
     x = TrackedDict(tracking_max_changes=size)
     with pytest.raises(ModifiedError, match="3 times, first") as caught, assert_unmodified(x):
         x["a"] = 1
@@ -89,7 +92,7 @@ def test_a_small_ring_hides_nothing(size: int) -> None:
 
 
 def test_a_cleared_log_hides_nothing() -> None:
-    """tracking_clear_changes forgets the records, not what happened."""
+    """tracking_clear_changes removes records, but does not hide changes."""
     x = TrackedDict()
     with pytest.raises(ModifiedError, match="once"), assert_unmodified(x):
         x["a"] = 1
@@ -97,7 +100,10 @@ def test_a_cleared_log_hides_nothing() -> None:
 
 
 def test_a_rollback_is_two_changes() -> None:
-    """What a transaction did and took back was done; in a transaction a block fails at once, before the commit."""
+    """A rollback does not hide the changes that it undid.
+
+    In a transaction a block fails at once, before the commit.
+    """
     x = TrackedList()
 
     def fail() -> None:
@@ -113,7 +119,7 @@ def test_a_rollback_is_two_changes() -> None:
 
 
 def test_changes_of_other_threads_are_counted_and_told_once() -> None:
-    """With the name of the thread and its own stack."""
+    """Changes of other threads are counted, with name and stack of the thread."""
     x = TrackedDict()
 
     def work(n: int) -> None:
@@ -134,7 +140,7 @@ def test_changes_of_other_threads_are_counted_and_told_once() -> None:
 
 
 def test_more_changes_than_are_kept_are_counted() -> None:
-    """The first thousand are kept."""
+    """The first thousand changes are kept, the others counted."""
     x, y = TrackedList(), TrackedDict()
     y["x"] = x
     with pytest.raises(ModifiedError, match="modified 2500 times") as caught, assert_unmodified(x, y):
@@ -144,7 +150,10 @@ def test_more_changes_than_are_kept_are_counted() -> None:
 
 
 def test_the_blocks_own_exception_goes_on_with_a_note() -> None:
-    """It is not replaced; the note names the change. Without a change there is no note."""
+    """The block's own exception is raised, with a note that names the change.
+
+    Without a change there is no note.
+    """
     x = TrackedDict()
     with pytest.raises(KeyError) as caught, assert_unmodified(x):
         x["a"] = 1
@@ -157,7 +166,7 @@ def test_the_blocks_own_exception_goes_on_with_a_note() -> None:
 
 
 def test_an_exception_that_takes_no_note_goes_on_all_the_same() -> None:
-    """A class that lets nothing be set."""
+    """An exception whose class accepts no note is raised as it is."""
 
     class Frozen(Exception):
         def __setattr__(self, name: str, value: Any) -> None:
@@ -172,7 +181,7 @@ def test_an_exception_that_takes_no_note_goes_on_all_the_same() -> None:
 
 
 def test_blocks_in_blocks() -> None:
-    """The inner one fails; the outer one repeats nothing, but notes what else was changed."""
+    """The inner block fails; the outer one notes only what else changed."""
     x, y = TrackedDict(), TrackedDict()
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x), assert_unmodified(x):
         x["a"] = 1
@@ -185,7 +194,7 @@ def test_blocks_in_blocks() -> None:
 
 
 def test_a_block_is_entered_once_at_a_time() -> None:
-    """Entering it twice is an error; after its end it may watch anew, with a clean slate."""
+    """Entering a block twice is an error; after its end it can be reused."""
     x = TrackedDict()
     block = assert_unmodified(x)
     with block, pytest.raises(RuntimeError, match="entered already"):
@@ -196,7 +205,7 @@ def test_a_block_is_entered_once_at_a_time() -> None:
 
 
 def test_locks_and_refused_changes_are_none() -> None:
-    """No data changes."""
+    """Locks and refused changes pass, as no data changes."""
     x = track({"a": [1]})
     with assert_unmodified(x):
         x.lock()
@@ -211,7 +220,10 @@ def test_locks_and_refused_changes_are_none() -> None:
 
 
 def test_only_what_changed_is_named() -> None:
-    """Of several containers; one in several places, or below another that is watched, changes once."""
+    """Of several containers only those that changed are named, each once.
+
+    Also one at several paths, or below another that is watched.
+    """
     shared = TrackedList(tracking_name="shared")
     x = TrackedDict(one=shared, two=shared)
     other = TrackedSet(tracking_name="other")
@@ -223,7 +235,10 @@ def test_only_what_changed_is_named() -> None:
 
 
 def test_what_comes_in_is_watched_and_what_is_taken_out_is_not() -> None:
-    """Taking out is the change; what happens to it later is not x's."""
+    """Containers that are added are watched, removed ones are not.
+
+    The removal itself is a change.
+    """
     x = track({"a": [1]})
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x):
         gone = x.pop("a")
@@ -234,7 +249,10 @@ def test_what_comes_in_is_watched_and_what_is_taken_out_is_not() -> None:
 
 
 def test_other_observers_hide_nothing() -> None:
-    """One that raises what is no Exception, or that changes the data itself; a block within an observer."""
+    """Other observers hide nothing, also if they raise or change data.
+
+    Or if a block is inside an observer.
+    """
     x = track({"a": [1]})
 
     def stop(change: Any) -> None:
@@ -267,7 +285,10 @@ def test_other_observers_hide_nothing() -> None:
 
 
 def test_the_stack_of_a_change_that_an_observer_made() -> None:
-    """Is its own where the container captures stacks; otherwise that of the statement it was told of."""
+    """A change made by an observer has its own stack, if stacks are captured.
+
+    Otherwise it has that of the statement it was notified of.
+    """
     for capture, name in ((True, "react"), (False, "test_the_stack_of_a_change_that_an_observer_made")):
         x = TrackedDict(tracking_capture_stack=capture)
 
@@ -282,7 +303,7 @@ def test_the_stack_of_a_change_that_an_observer_made() -> None:
 
 
 def test_a_deep_recursion_shows_its_innermost_calls() -> None:
-    """Bounded; the outer ones are left out."""
+    """A deep stack is cut to its innermost calls."""
     x = TrackedDict()
 
     def down(n: int) -> None:
@@ -295,7 +316,7 @@ def test_a_deep_recursion_shows_its_innermost_calls() -> None:
 
 
 def test_it_works_in_async_code() -> None:
-    """As async with; what another task does meanwhile counts."""
+    """The block works as async with, and covers other tasks meanwhile."""
     x = TrackedDict()
 
     async def other() -> None:
@@ -316,7 +337,10 @@ def test_it_works_in_async_code() -> None:
 
 
 def test_hostile_values_do_not_hide_the_change() -> None:
-    """A __repr__ that raises, a key that is no line of text, a value without end."""
+    """Hostile values do not hide the change.
+
+    A __repr__ that raises, a key of several lines, a value without end.
+    """
 
     class Bad:
         def __repr__(self) -> str:
@@ -341,7 +365,7 @@ def test_hostile_values_do_not_hide_the_change() -> None:
 
 @pytest.mark.parametrize("block", [lambda x: assert_unmodified(x), lambda x: expect_changes(x, {"/pin": (..., 1)})])
 def test_no_message_has_what_is_redacted(block: Any) -> None:
-    """Neither the values nor the states are shown; that it changed is."""
+    """A message has no redacted values or states, but names the change."""
     x = track({"pin": "s3cr3t-old", "card": {"pin": "s3cr3t-older"}}, tracking_redact="/**/pin")
 
     def act() -> None:
@@ -354,7 +378,7 @@ def test_no_message_has_what_is_redacted(block: Any) -> None:
 
 
 def test_the_error_can_be_pickled_and_copied() -> None:
-    """As a pool of processes does with what a worker raises."""
+    """The error can be pickled and copied, as process pools do."""
     x = TrackedDict()
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x):
         x["a"] = 1
@@ -370,7 +394,7 @@ def test_the_error_can_be_pickled_and_copied() -> None:
     "make", [lambda: assert_unmodified({}), lambda: expect_changes([], {}), lambda: assert_unmodified()]
 )
 def test_what_is_not_tracked_is_refused(make: Any) -> None:
-    """The sentence says how to track it."""
+    """Data that is not tracked is refused with how to track it."""
     with pytest.raises(TypeError, match=r"track\(\)|needs a tracked container"):
         make()
 
@@ -378,7 +402,7 @@ def test_what_is_not_tracked_is_refused(make: Any) -> None:
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(["read", "lock", "store", "same", "append", "nothing", "pop"]), max_size=5))
 def test_it_fails_exactly_if_the_records_say_that_data_changed(steps: list[str]) -> None:
-    """The judge is the log."""
+    """The block fails exactly if the log has changes of data."""
     x = track({"a": [1], "b": 1})
     since = x.last_change().seq if x.tracking_changes() else 0
     failed = False

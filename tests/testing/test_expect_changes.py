@@ -1,4 +1,4 @@
-"""expect_changes: it fails unless exactly what is expected changed, and shows what did."""
+"""expect_changes: it fails unless exactly what is expected changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Point(TrackedAttr):
 
 
 def test_expected_changes_pass() -> None:
-    """Values, anything, a function, nothing; a place that ends as it began is no change."""
+    """Expected changes pass: values, anything, a function, nothing.
+
+    A path that ends as it began is not a change.
+    """
     x = track({"a": 1, "b": {"c": [1, 2]}, "gone": 5, "same": 1})
     expected = {"/a": (1, 2), "/b/c/1": (2, ...), "/new": (MISSING, lambda v: v > 5), "/gone": (5, MISSING)}
     with expect_changes(x, expected) as seen:
@@ -46,7 +49,10 @@ def test_expected_changes_pass() -> None:
 
 
 def test_every_difference_is_told_with_its_culprit() -> None:
-    """What did not change, what is otherwise, what was not expected; who did the latter two, and from where."""
+    """Every difference is shown: missing, different and unexpected.
+
+    The latter two with actor and stack.
+    """
     x = track({"a": 1, "b": 1, "ports": [1]})
 
     def act() -> None:
@@ -81,9 +87,9 @@ CULPRITS: list[tuple[Any, str, list[Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "place", "acts", "guilty"), CULPRITS)
-def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str, acts: Any, guilty: int) -> None:
-    """In lists also those that moved it."""
+@pytest.mark.parametrize(("data", "place", "acts", "offending"), CULPRITS)
+def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str, acts: Any, offending: int) -> None:
+    """The newest change of the path is named, in lists also a move."""
     x = track(data)
     seqs = []
 
@@ -93,13 +99,13 @@ def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str
             seqs.append(x.last_change().seq)
 
     text = message_of(expect_changes(x, {}), act).split(f"\n  {place}: ")[1]
-    named = x.tracking_changes()[1:][guilty]
-    assert seqs[guilty] == named.seq
+    named = x.tracking_changes()[1:][offending]
+    assert seqs[offending] == named.seq
     assert f"{named.pointer or 'the whole'}: {named.action} by {named.method}()" in text.splitlines()[1]
 
 
 def test_other_places_may_be_allowed_to_change() -> None:
-    """What is named must change all the same."""
+    """Other paths may be allowed to change; named ones still must change."""
     x = track({"a": 1, "l": [1]})
     with expect_changes(x, {"/a": (1, 2)}, others="allow"):
         x["a"] = 2
@@ -108,7 +114,7 @@ def test_other_places_may_be_allowed_to_change() -> None:
 
 
 def test_nothing_expected_is_the_net_twin_of_assert_unmodified() -> None:
-    """What is set back passes."""
+    """With nothing expected, data that is set back passes."""
     x = TrackedDict(a=1)
     with expect_changes(x, {}) as seen:
         x["a"] = 2
@@ -129,7 +135,10 @@ FITTING = [
 
 @pytest.mark.parametrize(("value", "wanted", "fits"), FITTING)
 def test_what_fits(value: Any, wanted: Any, fits: bool) -> None:
-    """Types count, in depth too; objects that compare in their own way do; a function that raises does not fit."""
+    """Values must match in type and value, also nested ones.
+
+    Objects that compare in their own way do; a function that raises does not match.
+    """
     x = TrackedDict()
     block = expect_changes(x, {"/a": (MISSING, wanted)})
     if fits:
@@ -140,7 +149,7 @@ def test_what_fits(value: Any, wanted: Any, fits: bool) -> None:
 
 
 def test_a_function_that_raises_is_told() -> None:
-    """With what it raised."""
+    """A function that raises is reported with its exception."""
     x = TrackedDict()
     text = message_of(expect_changes(x, {"/a": (MISSING, lambda v: v["deep"])}), lambda: x.update(a={}))
     assert "KeyError('deep')" in text
@@ -155,7 +164,10 @@ class Key:
 
 
 def test_places_are_pointers() -> None:
-    """Escaped, of keys that are no str, of lists, sets, tuples and attributes; a star is a key like others."""
+    """Paths are pointers, escaped, for every kind of key.
+
+    Keys that are not str, lists, sets, tuples and attributes; a star is a key like others.
+    """
     x = track({"a/b": 1, "~": 1, 3: 1, (1, 2): 1, "": 1, "*": 1, Key("k"): 1, "s": {"e"}, "l": [0], "t": (1,)})
     x["p"] = Point()
     expected = {
@@ -174,7 +186,10 @@ def test_places_are_pointers() -> None:
 
 
 def test_a_container_that_comes_or_goes_is_one_place_unless_its_inside_is_named() -> None:
-    """Then each place in it stands for itself."""
+    """An added or removed container is one path, unless paths in it are named.
+
+    Then each path in it counts by itself.
+    """
     x = TrackedDict(old=track({"a": 1}))
 
     def act() -> None:
@@ -194,7 +209,7 @@ def test_a_container_that_comes_or_goes_is_one_place_unless_its_inside_is_named(
 
 
 def test_data_that_is_not_tracked_is_compared_too() -> None:
-    """A plain list inside; the message says that nobody was seen."""
+    """A plain list inside is compared; the message says that no one was seen."""
     x = TrackedDict(tracking_auto_convert=False)
     x["plain"] = [1]
     text = message_of(expect_changes(x, {}), lambda: x["plain"].append(2))
@@ -203,7 +218,7 @@ def test_data_that_is_not_tracked_is_compared_too() -> None:
 
 
 def test_the_message_is_bounded() -> None:
-    """However many places changed; of as many as are shown the rest is counted."""
+    """The message is bounded, and counts the paths that it does not show."""
     x = track({str(n): list(range(20)) for n in range(200)})
 
     def act() -> None:
@@ -217,7 +232,7 @@ def test_the_message_is_bounded() -> None:
 
 
 def test_what_holds_itself_is_compared() -> None:
-    """Without end, but in finite time."""
+    """Data that holds itself is compared in finite time."""
     x = TrackedDict(a=1)
     x["me"] = x
     with expect_changes(x, {"/a": (1, 2), "/me": (..., ...)}):
@@ -227,7 +242,7 @@ def test_what_holds_itself_is_compared() -> None:
 
 
 def test_the_blocks_own_exception_is_not_replaced() -> None:
-    """Nothing is checked."""
+    """After an exception in the block nothing is checked."""
     x = TrackedDict()
     with pytest.raises(KeyError), expect_changes(x, {"/a": (1, 2)}):
         x["b"]
@@ -245,7 +260,7 @@ def test_the_blocks_own_exception_is_not_replaced() -> None:
     ],
 )
 def test_bad_expectations_are_refused(error: type[Exception], expected: Any, kwargs: Any) -> None:
-    """Before the block runs."""
+    """Wrong expectations are refused before the block runs."""
     with pytest.raises(error):
         expect_changes(TrackedDict(), expected, **kwargs)
 
@@ -266,7 +281,10 @@ documents = st.dictionaries(st.sampled_from(["a", "b", "c/d", "~", ""]), trees, 
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal with types: what Python shows of both is the same, but for the order of dicts and sets."""
+    """Return whether Python shows the same of both, types included.
+
+    The order of dicts and sets does not count.
+    """
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
@@ -275,7 +293,10 @@ def same(a: Any, b: Any) -> bool:
 
 
 def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
-    """State with value at place, or without anything there: how a person would apply one difference."""
+    """Return the state with value at a path, or with nothing there.
+
+    As a person would apply one difference.
+    """
     if not place:
         return value
     part = place[0][1:].replace("~1", "/").replace("~0", "~")
@@ -294,7 +315,10 @@ def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
 @settings(max_examples=100)
 @given(documents, documents)
 def test_the_differences_lead_from_one_state_to_the_other(old: Any, new: Any) -> None:
-    """Applied one by one by hand; and none is there where nothing differs."""
+    """The differences, applied by hand, lead from one state to the other.
+
+    Equal states have none.
+    """
     found = list(differences(old, new, set()))
     state = copy.deepcopy(old)
     for place, was, now in found:
@@ -308,7 +332,7 @@ def test_the_differences_lead_from_one_state_to_the_other(old: Any, new: Any) ->
 @settings(max_examples=60)
 @given(documents, documents, st.data())
 def test_exactly_the_changed_keys_must_be_expected(old: Any, new: Any, data: Any) -> None:
-    """All of them named pass; one left out, one too many or one wrong value fails and is named."""
+    """All changed keys named pass; one missing, extra or wrong fails."""
     x = track(old)
     pointer = {key: "/" + key.replace("~", "~0").replace("/", "~1") for key in {*old, *new}}
     changed = [key for key in pointer if not same(old.get(key, MISSING), new.get(key, MISSING))]

@@ -1,4 +1,7 @@
-"""The pytest plugin, in real runs of pytest, each in a process of its own with warnings as errors."""
+"""The pytest plugin, in runs of pytest in processes of their own.
+
+With warnings as errors.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def spoil(config):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run pytest on a file of tests; returns its result."""
+    """Run pytest on a file of tests; return its result."""
     for name in list(os.environ):
         if name.startswith(("PYTEST_", "COV_")) or name == "PYDATATRACKER_LOG":
             monkeypatch.delenv(name)
@@ -55,7 +58,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def sections(result: pytest.RunResult) -> list[list[str]]:
-    """The lines of each section "tracked changes", up to the next headline."""
+    """Return the lines of each section "tracked changes"."""
     found: list[list[str]] = []
     inside = False
     for line in result.outlines:
@@ -117,7 +120,10 @@ FAILING = {
 
 
 def test_a_failure_shows_the_guilty_change(run: Any) -> None:
-    """However the error comes: once, in full, with the calls that led to it if they are known."""
+    """A failure shows its changes once, in full, with their stacks if known.
+
+    However the error is raised.
+    """
     tests = [
         f"def test_{n}():\n" + textwrap.indent(textwrap.dedent(body), "    ") for n, body in enumerate(FAILING.values())
     ]
@@ -134,7 +140,10 @@ def test_a_failure_shows_the_guilty_change(run: Any) -> None:
 
 
 def test_what_carries_no_changes_shows_nothing(run: Any) -> None:
-    """Passed, skipped, failed otherwise; exceptions whose `changes` are no changes, raise, or go round in circles."""
+    """Without changes there is no section.
+
+    Passed, skipped, failed otherwise; exceptions whose `changes` are no changes, raise, or refer to each other.
+    """
     result = run(
         """
         def test_passes():
@@ -167,7 +176,10 @@ def test_what_carries_no_changes_shows_nothing(run: Any) -> None:
 
 
 def test_the_number_that_is_shown(run: Any) -> None:
-    """Ten, or as many as --tracked-changes says; the rest is counted, 0 shows none."""
+    """Ten changes are shown, or as many as --tracked-changes says.
+
+    The rest is counted; 0 shows none.
+    """
     tests = """
         def test_many():
             d = TrackedDict()
@@ -183,7 +195,7 @@ def test_the_number_that_is_shown(run: Any) -> None:
 
 @pytest.mark.parametrize("number", ["-1", "x", "1.5", "²", ""])
 def test_a_bad_number_is_a_usage_error(number: str) -> None:
-    """That says what is wanted; pytest makes it a usage error."""
+    """A wrong number is a usage error that says what is accepted."""
     parser = pytest.Parser(_ispytest=True)
     pytest_addoption(parser)
     assert 7 == parser.parse(["--tracked-changes=7"]).tracked_changes
@@ -192,7 +204,7 @@ def test_a_bad_number_is_a_usage_error(number: str) -> None:
 
 
 def test_a_section_is_bounded(run: Any) -> None:
-    """A value without end and a bulk change of many rows."""
+    """A section is bounded, for endless values and long bulk changes."""
     result = run(
         """
         def test_long():
@@ -212,7 +224,10 @@ def test_a_section_is_bounded(run: Any) -> None:
 
 
 def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
-    """The test fails, not its teardown; its own failure goes first and has a note; what teardown does is not its own."""
+    """The fixture fails the test that modifies, not its teardown.
+
+    The test's own failure comes first and has a note; changes of the teardown do not count.
+    """
     result = run(
         """
         @pytest.fixture
@@ -256,7 +271,10 @@ def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
 
 
 def test_the_fixture_used_by_another_fixture(run: Any) -> None:
-    """It watches from then on; a test that never ran fails in its teardown all the same."""
+    """Used by another fixture, it watches from then on.
+
+    A test that never ran fails in its teardown.
+    """
     result = run(
         """
         @pytest.fixture
@@ -289,7 +307,7 @@ def test_the_fixture_used_by_another_fixture(run: Any) -> None:
 
 
 def test_an_expected_failure_is_one(run: Any) -> None:
-    """xfail and pytest.raises go on working."""
+    """`xfail` and pytest.raises work as usual."""
     result = run(
         """
         @pytest.mark.xfail(raises=ModifiedError, strict=True)
@@ -307,7 +325,10 @@ def test_an_expected_failure_is_one(run: Any) -> None:
 
 
 def test_without_the_plugin(run: Any) -> None:
-    """-p no:pydatatracker: no section, no option; the error says enough by itself."""
+    """With -p no:pydatatracker there is no section and no option.
+
+    The error says enough by itself.
+    """
     tests = """
         def test_it():
             with assert_unmodified(CONFIG):
@@ -321,7 +342,7 @@ def test_without_the_plugin(run: Any) -> None:
 
 
 def test_it_can_be_asked_for_by_name(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where plugins are not loaded by themselves."""
+    """The plugin can be loaded by name where plugins are not autoloaded."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     tests = "def test_it(unmodified):\n    unmodified(CONFIG)\n    spoil(CONFIG)"
     run(tests).assert_outcomes(errors=1)
@@ -344,7 +365,7 @@ HOSTILE = """
 
 
 def test_a_report_can_be_sent(run: Any, pytester: pytest.Pytester) -> None:
-    """As xdist and others do: as JSON in UTF-8, whatever the keys are; and JUnit files can be written."""
+    """A report is JSON in UTF-8 for any keys, and can be written as JUnit."""
     pytester.makeconftest(
         """
         import json
@@ -364,21 +385,24 @@ def test_a_report_can_be_sent(run: Any, pytester: pytest.Pytester) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed")
 def test_with_xdist(run: Any) -> None:
-    """Workers send the section like the rest."""
+    """Workers of xdist send the section."""
     result = run(HOSTILE + "\n    def test_fine(): pass\n", "-n", "2")
     result.assert_outcomes(failed=1, passed=1)
     assert 1 == len(sections(result))
 
 
 def test_loading_it_imports_nothing_of_the_package() -> None:
-    """A run that has nothing to do with tracked data does not pay for it."""
+    """Loading the plugin does not import the package."""
     code = "import sys, pydatatracker.testing.pytest_plugin; print(sorted(m for m in sys.modules if m.startswith('pydatatracker')))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert str(LOADED) == done.stdout.strip()
 
 
 def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pytester: pytest.Pytester) -> None:
-    """Also where tests fail."""
+    """A run that does not use the plugin does not import the package.
+
+    Also where tests fail.
+    """
     pytester.makeconftest(
         """
         import sys
@@ -393,7 +417,7 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pyt
 
 
 def test_an_uncompiled_tree_says_what_to_do(pytester: pytest.Pytester) -> None:
-    """Where the source tree hides the installed package, pytest ends at once with the sentence of the import."""
+    """Where the source tree hides the package, pytest ends with what to do."""
     package = pytester.mkpydir("pydatatracker")
     source = pathlib.Path(pydatatracker.__file__)
     for name in ("__init__.py", "_lazy.py"):
