@@ -1,4 +1,7 @@
-"""Instruction counts of one store, by callgrind: they do not depend on the machine's mood. Prints a table."""
+"""Print the instruction counts of one store, measured by callgrind.
+
+Unlike times they do not depend on the load of the machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import tempfile
 PROGRAM = """
 import sys
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core
-_core.use_system_clock(True)   # a clock that counts on reads the system's now and then: counts would not repeat
+_core.use_system_clock(True)   # the other clock reads the system's only now and then: counts would vary
 class D(dict):
     def __setitem__(self, k, v): dict.__setitem__(self, k, v)
 class L(list):
@@ -45,7 +48,7 @@ NAMES = {"store": "d[k] = v", "append": "l.append(v)", "add": "s.add(v)", "attri
 
 
 def instructions(script: str, what: str, which: int, loops: int) -> int:
-    """Total of one run."""
+    """Return the instructions of one run."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
         command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, script]
@@ -58,7 +61,10 @@ def instructions(script: str, what: str, which: int, loops: int) -> int:
 
 
 def slope(script: str, what: str, which: int) -> float:
-    """Instructions of one more loop: the median of three, as what a process does at its start varies a little."""
+    """Return the instructions of one more loop.
+
+    It is the median of three, since the start of a process varies a little.
+    """
     found = []
     for _ in range(3):
         more = instructions(script, what, which, 2 * LOOPS)
@@ -71,8 +77,8 @@ def main() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(PROGRAM)
         script.flush()
-        instructions(script.name, "store", 0, 1)  # whatever is done once, such as writing .pyc files
-        print(f"CPython {sys.version.split()[0]}, instructions a call, loop included\n")
+        instructions(script.name, "store", 0, 1)  # for what is done only once, such as writing .pyc files
+        print(f"CPython {sys.version.split()[0]}, instructions per call, loop included\n")
         print("| operation | builtin | do-nothing Python subclass | tracked |\n|---|---|---|---|")
         for what, name in NAMES.items():
             counts = []

@@ -1,9 +1,9 @@
-"""What the command line costs on a long log: `just benchmark-cli`, optionally with a number of lines.
+"""Measure the command line on a long log: `just benchmark-cli [LINES]`.
 
-Every row is a process of its own, and stands beside one that does as little as can be done: a Python that starts, or
-one that decodes the same file into a struct with msgspec. They take turns; the fastest of the turns counts. The log
-is made here, by the library, 1,000,000 lines (a minute, then kept in build/): whole ones as a plain observer writes
-them, or with ``--compact`` those of the exporters.
+Each row is a process of its own, compared with one that does as little as possible: a Python that starts, or one that
+decodes the same file into a struct with msgspec. They take turns, and the fastest turn counts. The log is written here,
+by the library: 1,000,000 lines (a minute, then kept in build/), whole ones as an observer writes them, or with
+``--compact`` those of the exporters.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ print(count)
 
 
 def make(path: Path, lines: int, compact: bool) -> None:
-    """Write the log: prices, stocks and tags of a thousand products, by seven actors."""
+    """Write the log: seven actors change a thousand products."""
     from pydatatracker import track, tracking_actor
     from pydatatracker.exporters import JsonLinesExporter
     from pydatatracker.observers import json_file_observer
@@ -67,7 +67,7 @@ def make(path: Path, lines: int, compact: bool) -> None:
 
 
 def run(*command: object) -> tuple[float, float]:
-    """(seconds, peak memory in MB) of a process whose output goes nowhere."""
+    """Run a process without output; return (seconds, peak memory in MB)."""
     with open(os.devnull, "wb") as nowhere:
         start = time.perf_counter()
         process = subprocess.Popen(list(map(str, command)), stdout=nowhere)
@@ -80,7 +80,7 @@ def run(*command: object) -> tuple[float, float]:
 
 
 def table(title: str, turns: int, rows: list[tuple[str, list[object], float | None]]) -> None:
-    """Print rows (name, command, goal), the first of which is what the others stand beside."""
+    """Print rows (name, command, goal), compared with the first of them."""
     best: dict[str, tuple[float, float]] = {}
     for _ in range(turns):
         for name, command, _ in rows:
@@ -95,11 +95,11 @@ def table(title: str, turns: int, rows: list[tuple[str, list[object], float | No
 
 
 def main() -> None:
-    """Make the log if it is not there, and print the tables."""
+    """Write the log if it is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lines", nargs="?", type=int, default=1_000_000)
     parser.add_argument("--compact", action="store_true")
-    parser.add_argument("--all", action="store_true", help="also what replays the log: a minute or two")
+    parser.add_argument("--all", action="store_true", help="also commands that replay the log: a minute or two")
     given = parser.parse_args()
     log = ROOT / "build" / f"benchmark-{given.lines}{'-compact' if given.compact else ''}.jsonl"
     if not log.exists():

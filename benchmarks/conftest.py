@@ -1,4 +1,4 @@
-"""Prints the table of costs at the end of a run: every ratio beside its goal."""
+"""Print the table of costs at the end of a run, with the goals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rows import RESULTS
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One table for the whole run."""
+    """Print one table for the whole run."""
     if not RESULTS:
         return
     rows = [("operation", "builtin", "tracked", "measured", "goal"), *RESULTS]

@@ -1,8 +1,8 @@
-"""What delivery costs a change, beside msgspec: `just benchmark-delivery`, optionally with a number of changes.
+"""Measure the delivery of a change: `just benchmark-delivery [CHANGES]`.
 
-Both sides take turns in one process, and the fastest of five turns counts. The baseline is msgspec's encoding of an
-equal dict, that exists already, and a buffered write of it; CPU time of the process for the total, of the thread for
-the mutating thread.
+It is compared with msgspec: encoding an equal dict that exists already, and a buffered write of it. Both take turns in
+one process, and the fastest of five turns counts. The total is CPU time of the process; that of the mutating thread is
+measured on its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TURNS = 5
 
 
 def baseline(folder: str, line: dict[str, Any], count: int) -> float:
-    """Seconds of CPU to encode an equal dict and write it to a buffered file."""
+    """Return the CPU seconds to encode an equal dict and write it, buffered."""
     encode = msgspec.json.Encoder().encode
     path = os.path.join(folder, "baseline.jsonl")
     start = time.process_time()
@@ -38,7 +38,10 @@ def baseline(folder: str, line: dict[str, Any], count: int) -> float:
 
 
 def exported(folder: str, count: int) -> tuple[float, float]:
-    """(seconds of CPU until all is in the file, of the mutating thread alone)."""
+    """Return the CPU seconds until all is in the file.
+
+    The second number is the part of the mutating thread.
+    """
     path = os.path.join(folder, "exported.jsonl")
     if os.path.exists(path):
         os.unlink(path)
@@ -56,7 +59,10 @@ def exported(folder: str, count: int) -> tuple[float, float]:
 
 
 def down(name: str, make: Callable[[], Any]) -> None:
-    """`d[k] = v` while the sink is down, beside the encoding of the change; the fastest of the turns."""
+    """Measure `d[k] = v` while the sink is down, the fastest of the turns.
+
+    It is compared with encoding the change.
+    """
     d = TrackedDict()
     d["key"] = 0
     change = d.last_change()
@@ -65,7 +71,7 @@ def down(name: str, make: Callable[[], Any]) -> None:
         d.tracking_add_observer(exporter)
         for n in range(3000 if full == "with a full queue" else 1):
             d["key"] = n
-        while exporter.stats().retried == 0:  # now it is known to be down
+        while exporter.stats().retried == 0:  # now the exporter knows that it is down
             time.sleep(0.05)
         encoding = cost = 1.0
         for _ in range(TURNS):
@@ -91,9 +97,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         turns = [(baseline(folder, line, count), *exported(folder, count)) for _ in range(TURNS)]
         first = [each.after for each in read_changes(os.path.join(folder, "exported.jsonl"))]
-        assert first == list(range(count)), "they are not all there, in order"
+        assert first == list(range(count)), "changes are missing, or not in order"
     base, total, own = (min(column) / count * 1e6 for column in zip(*turns, strict=True))
-    print(f"CPython {sys.version.split()[0]}, {count:,} changes, CPU microseconds a change; goal at the right\n")
+    print(
+        f"CPython {sys.version.split()[0]}, {count:,} changes, CPU microseconds per change; goal in the last column\n"
+    )
     print(f"{'msgspec and a buffered write':<44} {base:8.2f} us")
     print(f"{'JsonLinesExporter(buffered, compact), total':<44} {total:8.2f} us {total / base:6.2f} x   1.5")
     print(f"{'  of which the mutating thread':<44} {own:8.2f} us {own / base:6.2f} x   1.2")

@@ -1,7 +1,8 @@
-"""How the page of `report` bears 100,000 changes, in a real Chromium: `python benchmarks/page.py [CHANGES]`.
+"""Measure the page of `report`, with 100,000 changes, in Chromium.
 
-Goals: it is there within two seconds, and a step of the slider takes a frame of a 60 Hz screen (16.7 ms). A step is
-timed from the input event to what the next frame draws; half of them are far jumps, which start at a keyframe.
+Run `python benchmarks/page.py [CHANGES]`. Goals: the page is drawn within two seconds, and a step of the slider takes
+one frame of a 60 Hz screen (16.7 ms). A step is timed from the input event until the next frame is drawn; half of the
+steps are far jumps, which start at a keyframe.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def main(changes: int) -> None:
     """Measure and print."""
     program = find()
     if program is None:
-        sys.exit("there is no Chromium; install one, or name it in PYDATATRACKER_BROWSER")
+        sys.exit("Chromium is missing: install it, or set PYDATATRACKER_BROWSER to its path")
     with tempfile.TemporaryDirectory() as folder:
         log, page = Path(folder, "log.jsonl"), Path(folder, "page.html")
         session(log, changes)

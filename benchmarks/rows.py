@@ -1,4 +1,4 @@
-"""The table of costs: a row is an operation on the builtin and on the tracked type, and its goal."""
+"""The rows of the table of costs: an operation on both types, its goal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Row:
 
 
 def same(statement: str, plain: str, tracked: str) -> dict[str, tuple[str, str]]:
-    """The same statement on both."""
+    """Return the same statement for the builtin and the tracked type."""
     return {"plain": (plain, statement), "tracked": (tracked, statement)}
 
 

@@ -1,4 +1,7 @@
-"""Every promise of the table of costs, beside its builtin in one run. No time decides a test."""
+"""Measure every row of the table of costs, and its builtin, in one run.
+
+No test fails because of a time.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ exec(PREPARE, NAMES)
 
 
 def fastest(row: Row, repeats: int = 7) -> tuple[float, float]:
-    """Nanoseconds of one statement, builtin and tracked, the samples interleaved; the least of each."""
+    """Return the least nanoseconds of the statement, builtin and tracked.
+
+    The samples are interleaved.
+    """
     timers = [timeit.Timer(statement, setup, globals=NAMES) for setup, statement in (row.plain, row.tracked)]
     least = [float("inf"), float("inf")]
     for _ in range(repeats):
@@ -29,13 +35,13 @@ def fastest(row: Row, repeats: int = 7) -> tuple[float, float]:
 
 @pytest.fixture(scope="session")
 def u() -> float:
-    """What d[k] = v on a plain dict costs in this run, in nanoseconds."""
+    """Return the nanoseconds of d[k] = v on a plain dict in this run."""
     return min(timeit.repeat("d['a'] = 1", "d = {'a': 0}", number=20_000, repeat=40)) / 20_000 * 1e9
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.strip())
 def test_cost(row: Row, u: float, benchmark: Any) -> None:
-    """The tracked statement is benchmarked and saved; its ratio to the builtin goes into the table."""
+    """A tracked statement is saved, and its ratio goes into the table."""
     plain, tracked = fastest(row)
     if row.unit == "u":
         measured, said = (tracked - plain) / u, "u over"
@@ -53,7 +59,10 @@ def test_cost(row: Row, u: float, benchmark: Any) -> None:
 
 
 def test_memory(benchmark: Any) -> None:
-    """Bytes of a record beside what it refers to, and of an empty TrackedDict beside a dict."""
+    """Measure the bytes of a record, and of an empty TrackedDict.
+
+    A record is counted without the values that it refers to, a TrackedDict without the size of a dict.
+    """
     d = TrackedDict(a=0)
     d["a"] = 1
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""A real editing session, replayed into a list of characters: tracked beside plain."""
+"""Replay a real editing session into a tracked and a plain list."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def replay(into: Any, patches: list[Any]) -> Any:
 
 
 def test_editing_session(benchmark: Any) -> None:
-    """19,749 splices of one character mostly; the ratio goes into the table."""
+    """The ratio for 19,749 splices, mostly of one character, is measured."""
     found = document()
     if found is None:
-        pytest.skip("no editing session here: PYDATATRACKER_DATA or ../shared/data has it")
+        pytest.skip("the editing session is missing: set PYDATATRACKER_DATA to its folder")
     patches = [(at, gone, list(new)) for at, gone, new in found.patches]
     least = [float("inf")] * 2
     for _ in range(3):

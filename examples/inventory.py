@@ -1,11 +1,10 @@
-"""Put a JSON document in order, and let it tell afterwards who did what to it.
+"""Clean up a JSON document, then see who changed what in it.
 
     pydatatracker run --log changes.jsonl examples/inventory.py [FILE.json]
     pydatatracker show changes.jsonl
 
-Without FILE the document is an inventory of this Python installation, half a megabyte and more: every distribution
-and every file of it with size and hash, as their RECORD files have them. It is written to a file and loaded from there
-as any other.
+Without FILE the document is an inventory of this Python installation, half a megabyte and more: every distribution,
+and each of its files with size and hash from RECORD. It is written to a file and loaded from there like any other.
 """
 
 import datetime
@@ -20,11 +19,11 @@ from typing import Any
 
 from pydatatracker import TrackedDict, TrackedList, track, tracking_actor
 
-MOST = 10  # corrections by one actor: enough to see, few enough to read
+MOST = 10  # changes by one actor: enough to see, few enough to read
 
 
 def inventory() -> dict[str, Any]:
-    """Describe what is installed here."""
+    """Return a description of the installed distributions."""
     distributions = []
     for found in importlib.metadata.distributions():
         distributions.append(
@@ -54,7 +53,7 @@ def walk(value: Any) -> Iterator[Any]:
 
 
 def remove_empty(document: Any) -> None:
-    """Take out keys whose value says nothing."""
+    """Remove keys with empty values."""
     left = MOST
     for item in walk(document):
         if isinstance(item, dict):
@@ -64,7 +63,7 @@ def remove_empty(document: Any) -> None:
 
 
 def sort_words(document: Any) -> None:
-    """Put lists of words in order."""
+    """Sort lists of strings."""
     left = MOST
     for item in walk(document):
         if left and isinstance(item, list) and all(isinstance(word, str) for word in item) and item != sorted(item):
@@ -73,7 +72,7 @@ def sort_words(document: Any) -> None:
 
 
 def add_review(document: Any) -> None:
-    """Note in the largest objects that somebody looked at them, and what they hold."""
+    """Add a review to each of the largest objects."""
     objects = sorted((item for item in walk(document) if isinstance(item, dict)), key=len, reverse=True)[:MOST]
     for item in objects:
         item["review"] = {"keys": len(item), "by": []}
@@ -89,13 +88,13 @@ def load(path: str) -> Any:
     except (OSError, ValueError) as error:
         sys.exit(f"{path} cannot be read as JSON: {error}")
     if not isinstance(loaded, (dict, list)):
-        sys.exit(f"{path} holds one {type(loaded).__name__}; there is nothing in it to change")
+        sys.exit(f"{path} has a single {type(loaded).__name__}: pass a JSON file with an object or an array")
     print(f"{path}: {os.path.getsize(path):,} bytes, {sum(1 for _ in walk(loaded)):,} objects and arrays")
     return loaded
 
 
 def main() -> None:
-    """Load the document named on the command line, or make one; change it; say what it remembers."""
+    """Load a document or make one, change it, and print what was recorded."""
     if len(sys.argv) > 1:
         loaded = load(sys.argv[1])
     else:

@@ -1,4 +1,6 @@
-"""Where the project is found on the web: one table of pyproject.toml, read by the build, the README and the site.
+"""The addresses of the project on the web, from pyproject.toml.
+
+The build, the README and the site read them here.
 
 There is no public address yet. When there is, ``[tool.pydatatracker]`` gets it, and nothing else has to change:
 ``[project.urls]`` of the wheel, the links of the README on PyPI, and the address of the site come from here.
@@ -25,13 +27,16 @@ _LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^]]*)\]\((?!https?://|#)(?P<targ
 
 
 def addresses(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, str]:
-    """Return the addresses that are known: ``repository`` and ``documentation``."""
+    """Return the known addresses: ``repository`` and ``documentation``."""
     table = tomllib.loads(pyproject.read_text("utf-8"))["tool"].get("pydatatracker", {})
     return {name: address.rstrip("/") for name, address in table.items() if address}
 
 
 def readme(text: str, repository: str | None) -> str:
-    """Return the README as PyPI shows it: relative links made absolute, or plain text where there is no address."""
+    """Return the README for PyPI, with relative links made absolute.
+
+    Without an address they become plain text.
+    """
 
     def replace(link: re.Match[str]) -> str:
         if repository is not None:

@@ -1,4 +1,7 @@
-"""The command line from the source tree: ``python scripts/cli.py show changes.jsonl``. Same as ``pydatatracker``."""
+"""Run the command line from the source tree.
+
+``python scripts/cli.py show changes.jsonl`` is the same as ``pydatatracker show changes.jsonl``.
+"""
 
 import sys
 

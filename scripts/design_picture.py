@@ -1,7 +1,8 @@
-"""Draw docs/pictures/design.svg: the path of ``d["port"] = 80`` from the hook to a log line and to a blamed change.
+"""Draw docs/pictures/design.svg: the path of ``d["port"] = 80``.
 
-Every box names the file that does the step, so the picture can be checked against the tree; it follows the reader's
-light or dark theme. Run by ``just pictures``; takes no arguments.
+It leads from the hook to a log line and to a blamed change. Every box names the file that does the step, so the picture
+can be checked against the tree; it follows the reader's light or dark theme. Run by ``just pictures``; takes no
+arguments.
 """
 
 from html import escape
@@ -17,7 +18,7 @@ PACKAGE = "pydatatracker"
 ROWS = (
     ("Always: every store pays for this", CORE, (
         ("hooks/dict.pyx", "looks up the old value,\nlets dict store the new one"),
-        ("write/commit.pyx", "takes sequence number,\ntime, actor and place"),
+        ("write/commit.pyx", "adds sequence number,\ntime, actor and path"),
         ("record/ring.pyx", "writes one record\ninto the ring of the tree"),
     )),
     ("If an observer listens: before the statement returns", None, (
@@ -26,7 +27,7 @@ ROWS = (
         (f"{PACKAGE}/io/writer.py", "writes the line\nwith one write()"),
         (f"{PACKAGE}/exporters/delivery.py", "queues, batches, retries:\nHTTP, S3, Kafka, SQL ..."),
     )),
-    ("When somebody asks: who set /port?", None, (
+    ("On a query: who set /port?", None, (
         (f"{CORE}/read/query.pyx", "finds the records\nat or below a container"),
         (f"{PACKAGE}/change/entry.py", "shows a record as a change:\npath, before, after, stack"),
         (f"{PACKAGE}/history/blame.py", "follows the path back\nto its last writer"),

@@ -1,4 +1,6 @@
-"""Drive a small tracked document and its plain twin with the same bytes; stop where they differ.
+"""Fuzz a small tracked document and its plain twin with the same bytes.
+
+Stop where they differ.
 
 After every operation: same result or same exception, same state, ``_check()`` satisfied. At the end: the state as it
 was at points on the way, derived from the records, is what the twin was then. Under atheris (``just fuzz``) the
@@ -42,7 +44,10 @@ class Source:
 
 
 class Pair:
-    """A tracked container and its plain twin. Containers hold only younger ones, so that comparison ends."""
+    """A tracked container and its plain twin.
+
+    Containers hold only younger ones, so that a comparison ends.
+    """
 
     made: int = 0
 
@@ -134,16 +139,22 @@ class Document:
         return self.source.pick(SET), arguments, arguments
 
 
-def words(item: Any) -> str:
-    """Name an item so that a tracked container and its twin have the same name, and 1 and True have not."""
+def name_of(item: Any) -> str:
+    """Return the name of an item, the same for a container and its twin.
+
+    1 and True have different names.
+    """
     return next((kind.__name__ for kind in (dict, list, set) if isinstance(item, kind)), repr(item))
 
 
 def kinds(container: Any) -> list[str]:
-    """Name every item, of a dict both key and value; what ``==`` lets pass shows here."""
+    """Return the names of all items, of a dict keys and values.
+
+    They differ where ``==`` sees no difference.
+    """
     if isinstance(container, set):
         return []  # of equal elements `&=` of the builtin takes now the one set's, now the other's
-    return [*map(words, container), *map(words, container.values() if isinstance(container, dict) else ())]
+    return [*map(name_of, container), *map(name_of, container.values() if isinstance(container, dict) else ())]
 
 
 def outcome(act: Callable[..., Any], target: Any, arguments: Any) -> tuple[Any, ...]:
@@ -193,7 +204,7 @@ LIST: list[Callable[..., Any]] = [
     lambda c, i, s, v, m: c.remove(v),
     lambda c, i, s, v, m: c.reverse(),
     lambda c, i, s, v, m: c.sort(),
-    lambda c, i, s, v, m: c.sort(key=words, reverse=bool(i % 2)),
+    lambda c, i, s, v, m: c.sort(key=name_of, reverse=bool(i % 2)),
     lambda c, i, s, v, m: c.__iadd__(m),
     lambda c, i, s, v, m: c.__imul__(i),
     lambda c, i, s, v, m: c.__init__(m),

@@ -1,4 +1,7 @@
-"""Show the examples of docstrings on the site: griffe takes ``>>>`` in running text for a quotation."""
+"""Show the examples of docstrings on the site.
+
+By itself, griffe treats ``>>>`` in running text as a quotation.
+"""
 
 from __future__ import annotations
 

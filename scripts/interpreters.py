@@ -1,8 +1,8 @@
-"""Print every CPython from 3.11 on that this machine has, one a line: its wheel tag and its path.
+"""Print every CPython of this machine from 3.11 on: wheel tag and path.
 
-Looked at, in this order: the paths in PYTHONS (separated as PATH is), this interpreter, ``python3.*`` on
-PATH, pyenv's versions, uv's. Of the same tag (``cp313``, ``cp313t``) the newest is taken; one without
-``venv`` or the C headers is skipped, because nothing can be built for it.
+It looks, in this order, at the paths in PYTHONS (separated like PATH), this interpreter, ``python3.*`` on PATH, and the
+versions of pyenv and uv. Of several with the same tag (``cp313``, ``cp313t``) it prints the newest. Interpreters
+without ``venv`` or the C headers are skipped, because nothing can be built for them.
 """
 
 import os
@@ -21,7 +21,7 @@ print("cp%d%d%s" % (*sys.version_info[:2], threads), sys.hexversion, getattr(sys
 
 
 def candidates() -> list[Path]:
-    """Name the files that may be interpreters; those asked for by PYTHONS first."""
+    """Return the files that may be interpreters, those in PYTHONS first."""
     found = [Path(entry) for entry in os.environ.get("PYTHONS", "").split(os.pathsep) if entry]
     found.append(Path(sys.executable))
     for folder in os.environ.get("PATH", "").split(os.pathsep):

@@ -1,8 +1,8 @@
-"""Make the pictures of the documentation, all from programs that are run for it.
+"""Make the pictures of the documentation from programs that really run.
 
 docs/pictures/*.svg: commands on the log of the demonstration's shop, under a pseudo-terminal. docs/pictures/report.png:
-the page of that log in Chromium, the one that the tests use too: what is installed (Debian: apt-get install chromium),
-or what PYDATATRACKER_BROWSER names.
+the page of that log in Chromium, which is found as by the tests: the installed one (Debian: apt-get install chromium),
+or the one that PYDATATRACKER_BROWSER names.
 """
 
 import sys
@@ -31,7 +31,7 @@ TERMINALS = {
 
 
 def write(path: Path, picture: str) -> None:
-    """Write a picture; one in which only times are new stays as it is."""
+    """Write a picture, unless only times in it have changed."""
     if not path.exists() or TIME.sub("", path.read_text("utf-8")) != TIME.sub("", picture):
         path.write_text(picture, "utf-8")
     print(path.relative_to(ROOT))
@@ -45,10 +45,10 @@ def terminals() -> None:
 
 
 def report() -> None:
-    """Make the page of the log and let Chromium show the change that broke the shop."""
+    """Take the picture of the report, at the change that broke the shop."""
     program = find()
     if program is None:
-        sys.exit("there is no Chromium; install one, or name it in PYDATATRACKER_BROWSER")
+        sys.exit("Chromium is missing: install it, or set PYDATATRACKER_BROWSER to its path")
     page = WORK / "report.html"
     run("report", LOG, "-o", page.name, cwd=WORK).check_returncode()
     with Browser(program) as browser:

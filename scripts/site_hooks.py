@@ -1,4 +1,4 @@
-"""What `just docs` does beside mkdocs: the addresses of the site, and CHANGELOG.md as a page of it."""
+"""Hooks of mkdocs: the addresses of the site, and CHANGELOG.md as a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from addresses import ROOT, addresses
 
 
 def on_config(config: Any) -> Any:
-    """Give the site its public address, and its link to the repository, where there is one."""
+    """Set the public address of the site and its link to the repository.
+
+    Both are left out while they are unknown.
+    """
     known = addresses()
     config.site_url = known.get("documentation", "") + "/" if "documentation" in known else ""
     config.repo_url = known.get("repository")
@@ -21,7 +24,10 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Show CHANGELOG.md as the page changelog.md; its links are relative to the root of the repository."""
+    """Show CHANGELOG.md as the page changelog.md.
+
+    Its links are relative to the root of the repository.
+    """
     if page.file.src_uri != "changelog.md":
         return markdown
     return (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")

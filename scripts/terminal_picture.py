@@ -1,6 +1,7 @@
-"""What a terminal showed, as SVG: rich reads the colours and places the letters, the frame is ours.
+"""Draw the output of a terminal as SVG.
 
-rich's own frame fetches a font from another host. A picture in a README may not, so it names fonts that are there.
+rich parses the colours and positions the letters; the frame is ours. The frame of rich fetches a font from another
+host, which a picture in a README may not do, so ours names fonts that are installed.
 """
 
 import io
@@ -14,7 +15,7 @@ from rich.text import Text
 __all__ = ["draw"]
 
 # A dark page of its own, so that it reads the same on GitHub's white and on its dark pages. Every colour has at least
-# 6:1 against the ground, faint letters too (https://www.w3.org/TR/WCAG22/#contrast-minimum asks for 4.5:1).
+# 6:1 against the ground, faint letters too (https://www.w3.org/TR/WCAG22/#contrast-minimum requires 4.5:1).
 _GROUND = (22, 27, 34)
 _NORMAL = [
     *((146, 153, 159), (255, 123, 114), (86, 211, 100), (227, 179, 65)),
@@ -45,9 +46,10 @@ _FRAME = """\
 
 
 def draw(name: str, title: str, session: list[tuple[str, str]], columns: int) -> str:
-    """Return a terminal as SVG in which commands were typed one after the other and showed what they show.
+    """Return a terminal as SVG, after commands that were typed in turn.
 
-    Ids begin with name: the same session makes the same file.
+    :param name: ids begin with it, so the same session makes the same file.
+    :param session: each command, and its output with ANSI colours.
     """
     console = Console(
         file=io.StringIO(), record=True, width=columns, force_terminal=True, color_system="truecolor", highlight=False
@@ -59,8 +61,10 @@ def draw(name: str, title: str, session: list[tuple[str, str]], columns: int) ->
         console.print(Text.from_ansi(shown.rstrip("\n")), no_wrap=True, overflow="ignore", crop=False)
     frame = _FRAME.replace("@TITLE@", escape(title).replace("{", "{{").replace("}", "}}"))
     made = console.export_svg(title=title, theme=_THEME, code_format=frame, font_aspect_ratio=_ASPECT, unique_id=name)
-    made = re.sub(r' clip-path="[^"]*"', "", made)  # lines are cut already; rich cuts the last one's descenders too
+    made = re.sub(
+        r' clip-path="[^"]*"', "", made
+    )  # lines are cut already; rich also cuts the descenders of the last one
     made = re.sub(r"<text[^>]*>\s*</text>", "", made)  # the ends of lines
     made = re.sub(r"\d+\.\d{4,}", lambda number: f"{float(number[0]):g}", made)
-    made = made.replace("</text><text", "</text>\n<text")  # a change of a word is a change of a line
+    made = made.replace("</text><text", "</text>\n<text")  # so that a changed word is one changed line
     return "\n".join(line.strip() for line in made.splitlines() if line.strip()) + "\n"

@@ -1,4 +1,4 @@
-"""Build the core for every interpreter of ``interpreters.py`` and run the test-suite on each.
+"""Build and test on every interpreter of ``interpreters.py``.
 
 Each has a virtual environment and a build directory of its own under ``build/all``, so that nothing is built
 twice and ``.venv`` is left alone. Every interpreter is tried, also after a failure; the exit status is 1
@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test(tag: str, interpreter: str, arguments: list[str]) -> bool:
-    """Make the environment, install editable, run pytest; say whether all of it went well."""
+    """Make the environment, install editable, run pytest.
+
+    Return whether all of it succeeded.
+    """
     home = ROOT / "build" / "all" / tag
     python = home / "venv" / "bin" / "python"
     pip = [python, "-m", "pip", "install", "-q"]

@@ -1,12 +1,12 @@
-"""Build the sdist and, from it, a wheel for every interpreter at hand; check them and test each one away from here.
+"""Build the sdist and the wheels, check them, and test them elsewhere.
 
-On Linux the compiler is zig's, aimed at glibc 2.17, so that the wheels are manylinux2014 in truth and not by
-name; auditwheel looks at the symbols and says so. Elsewhere it is the system's compiler.
-The tests run from the unpacked sdist with ``src/`` and ``pydatatracker/`` taken away, in an environment that has
-the wheel and the test tools and nothing else: what they import can only be what ships. Arguments go to pytest.
+The wheels are built from the sdist, one for every interpreter at hand. On Linux the compiler is zig's with glibc 2.17
+as its target, so that the wheels are really manylinux2014; auditwheel checks their symbols. Elsewhere it is the
+system's compiler. The tests run from the unpacked sdist without ``src/`` and ``pydatatracker/``, in an environment with
+only the wheel and the test tools: they can import only what ships. Arguments go to pytest.
 
-``--newest`` as the first argument does it for the newest interpreter alone, with the system's compiler, in minutes: to
-see that nothing is missing, not to publish. ``dist`` is left alone then.
+With ``--newest`` as the first argument this is done for the newest interpreter only, with the system's compiler. It
+takes minutes, and shows that nothing is missing; it does not publish, and leaves ``dist`` alone.
 """
 
 import os
@@ -27,17 +27,20 @@ PLATFORM = f"manylinux2014_{platform.machine()}"
 
 
 def run(*command: object, **options: object) -> None:
-    """Run a command and show it; a failure ends the recipe, saying which command it was."""
+    """Run a command and show it; exit with its name if it fails."""
     print("+", *command, flush=True)
     status = subprocess.run([str(part) for part in command], **options).returncode
     if status and "pytest" in command:
-        sys.exit(status)  # its closing line says it all, and stays the last
+        sys.exit(status)  # the last line of pytest is to stay the last line
     if status:
         sys.exit(f"status {status} from: {' '.join(map(str, command))}")
 
 
 def environment(interpreter: str, home: Path, *groups: str) -> Path:
-    """Make a fresh virtual environment with the named dependency groups; return its python."""
+    """Make a fresh virtual environment with these dependency groups.
+
+    Return the path of its Python.
+    """
     shutil.rmtree(home, ignore_errors=True)
     run(interpreter, "-m", "venv", home)
     python = home / "bin" / "python"
@@ -49,7 +52,10 @@ def environment(interpreter: str, home: Path, *groups: str) -> Path:
 
 
 def zig_compiler(tools: Path) -> dict[str, str]:
-    """Write a compiler that builds for glibc 2.17; return the variables that make CMake use it."""
+    """Write a compiler script for glibc 2.17.
+
+    Return the environment variables that make CMake use it.
+    """
     if sys.platform != "linux":
         return {}
     compiler = WORK / "zigcc"
@@ -60,7 +66,7 @@ def zig_compiler(tools: Path) -> dict[str, str]:
 
 
 def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
-    """Build one wheel from the sdist, in a build directory that pip throws away."""
+    """Build one wheel from the sdist, in a temporary build directory."""
     python = environment(interpreter, WORK / tag / "build-venv")
     raw = WORK / tag / "raw"
     shutil.rmtree(raw, ignore_errors=True)
@@ -89,10 +95,10 @@ def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
 
 
 def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: list[str]) -> None:
-    """Install the wheel where nothing else is and run the sdist's tests, without the sdist's source."""
+    """Run the tests of the sdist, without its source, on an installed wheel."""
     python = environment(interpreter, WORK / tag / "test-venv")
     pip = (python, "-m", "pip", "install", "-q")
-    run(*pip, wheel)  # with its dependencies, as its users get it
+    run(*pip, wheel)  # with its dependencies, as users install it
     run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:test")
     with tempfile.TemporaryDirectory(prefix="pydatatracker-") as away:
         with tarfile.open(sdist) as archive:
@@ -107,7 +113,10 @@ def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: 
 
 
 def newest(arguments: list[str]) -> None:
-    """Build the sdist, the wheel of the newest interpreter from it, and test that; the last line is pytest's."""
+    """Build and test the wheel of the newest interpreter.
+
+    The last line of the output is that of pytest.
+    """
     dist = WORK / "newest"
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
@@ -122,7 +131,7 @@ def newest(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Build, check and test everything; ``dist`` is made anew."""
+    """Build, check and test everything; ``dist`` is created afresh."""
     if sys.argv[1:2] == ["--newest"]:
         newest(sys.argv[2:])
         return
