@@ -215,7 +215,7 @@ def test_the_reference_has_a_row_for_every_option() -> None:
 
 
 def test_options_come_back_by_name_as_they_were_given() -> None:
-    """What a pickle of options holds are the keyword arguments, and only those that were given."""
+    """A pickle of options has the keyword arguments that were given."""
     options = {
         "tracking_auto_convert": True,
         "tracking_capture_snapshots": True,

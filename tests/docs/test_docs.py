@@ -1,4 +1,4 @@
-"""README and docs: every Python and shell block runs; every doctest; every public name is in the reference.
+"""README and docs: blocks run, doctests pass, every public name is there.
 
 A page is played from top to bottom in one empty folder and one namespace:
 
@@ -93,7 +93,7 @@ class Player:
             assert doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS), f"{want}\n-- but printed:\n{got}"
 
     def run_line(self, line: str) -> None:
-        """Run one line of a shell block, or check it where running it would install something."""
+        """Run one line of a shell block, or check it if it installs something."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         if not line:
             return
@@ -108,7 +108,7 @@ class Player:
             assert status == 0, f"{line}: exit status {status}\n{shown}"
 
     def shell(self, command: str) -> tuple[int, str]:
-        """Run a command in the folder of the page; return exit status and all that it prints."""
+        """Run a command in the page's folder; return exit status and output."""
         path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             ["/bin/sh", "-c", command],
@@ -123,7 +123,10 @@ class Player:
         return done.returncode, done.stdout.decode()
 
     def plain(self, output: str) -> str:
-        """Leave out what differs from run to run: times, ids, the folder, and how wide their columns are."""
+        """Leave out what differs between runs.
+
+        Times, ids, the folder, and how wide their columns are.
+        """
         for folder in {str(self.folder), str(self.folder.resolve())}:
             output = output.replace(folder + os.sep, "")
         return re.sub(r" +$", "", ID.sub("<id>", TIME.sub("<time>", output)), flags=re.MULTILINE)
@@ -133,7 +136,7 @@ class Player:
 def test_the_blocks_of_a_page_run(
     page: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """Every block of a page runs, and prints what the page says that it prints."""
+    """Every block of a page runs, and prints what the page says."""
     player = Player(page, tmp_path)
     needs = PEERS.search(player.text)
     for peer in needs[1].split() if needs else []:
@@ -170,7 +173,10 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
 
 
 def test_every_public_name_is_in_the_reference() -> None:
-    """What is exported, and what every container can do, is in the reference and has a docstring."""
+    """Every public name is in the reference and has a docstring.
+
+    What is exported, and what every container can do.
+    """
     reference = (DOCS / "reference.md").read_text("utf-8")
     methods = [name for cls in TrackingMixin.__mro__ for name in vars(cls) if not name.startswith("_")]
     assert [name for name in [*pydatatracker.__all__, *methods] if name not in reference] == []

@@ -38,14 +38,14 @@ def lines(path: Path) -> list[str]:
 
 
 def test_every_picture_is_shown_and_every_picture_shown_is_there() -> None:
-    """No page has a picture that is missing, without words for those who do not see it, or from elsewhere."""
+    """Every picture exists, is shown, is local, and has a text alternative."""
     assert set(PICTURES) == {path.resolve() for _, _, path in SHOWN}
     assert [] == [page.name for page, alt, _ in SHOWN if len(alt.split()) < 5]
 
 
 @of_each
 def test_a_drawn_picture_needs_nothing_from_elsewhere(path: Path) -> None:
-    """An SVG is XML, and names no host, no script and no folder of the machine that made it."""
+    """An SVG is XML, and names no host, script or folder of a machine."""
     text = path.read_text("utf-8")
     assert f"{SVG}svg" == ElementTree.fromstring(text).tag
     assert {'"http://www.w3.org/2000/svg"'} == set(re.findall(r"[\"'][a-z]+://[^\s\"']*[\"']|[a-z]+://\S*", text))
@@ -55,9 +55,9 @@ def test_a_drawn_picture_needs_nothing_from_elsewhere(path: Path) -> None:
 
 @of_each
 def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Path) -> None:
-    """The commands in a picture, typed again, print what stands under them, other times of day aside.
+    """A picture shows what its commands print today, but for times of day.
 
-    Where they print something new, and shall: `just pictures`.
+    If they rightly print something new: `just pictures`.
     """
     play(tmp_path)
     shown = lines(path)
@@ -68,7 +68,10 @@ def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Pat
 
 
 def test_the_picture_of_the_design_is_what_its_script_draws() -> None:
-    """The file is up to date, and every file that a box names exists. Made anew by `just pictures`."""
+    """The picture of the design is up to date, and its files exist.
+
+    Made anew by `just pictures`.
+    """
     script = runpy.run_path(str(ROOT / "scripts" / "design_picture.py"))
     assert script["draw"]() == DESIGN.read_text("utf-8")
     missing = [name for name in script["files"]() if not (ROOT / name).exists()]

@@ -1,4 +1,4 @@
-"""The site of the documentation in a real browser: nothing comes from elsewhere, nothing is wider than a phone."""
+"""The site of the documentation in a real browser, also on a phone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(SITE).as_posix())
 def test_a_page_fits_and_needs_nothing_from_elsewhere(browser: Browser, page: Path, width: int) -> None:
-    """A page has no sideways scrolling, no error of the browser, and no request that leaves the folder."""
+    """A page fits, has no error, and requests nothing outside its folder."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.call("Emulation.setDeviceMetricsOverride", **size)
     browser.open(page)
@@ -42,7 +42,7 @@ def test_a_page_fits_and_needs_nothing_from_elsewhere(browser: Browser, page: Pa
 
 
 def test_the_search_works_without_a_server(browser: Browser) -> None:
-    """Typed into the search field, a word finds the guide about it, though the pages are opened from a folder."""
+    """The search finds a guide, though the pages are opened from a folder."""
     size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.call("Emulation.setDeviceMetricsOverride", **size)
     browser.open(SITE / "index.html")

@@ -24,7 +24,10 @@ from pydatatracker.io import read_changes, to_line
 
 
 def test_compact_has_one_definition() -> None:
-    """The core, a change, the dict of it and a change that was read leave out the same keys."""
+    """All compact forms leave out the same keys.
+
+    The core's, a change's, that of the dict of it, and of a change that was read.
+    """
     d = TrackedDict(a="")
     d["b"] = ""
     d["a"] = None

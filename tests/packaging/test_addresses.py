@@ -1,4 +1,7 @@
-"""The public addresses of the project: one table of pyproject.toml, from which README, wheel and site follow."""
+"""The public addresses of the project come from one table.
+
+README, wheel and site follow pyproject.toml.
+"""
 
 import importlib.util
 import pathlib
@@ -15,7 +18,10 @@ LINK = re.compile(r"!?\[[^]]*\]\(([^)]+)\)")
 
 
 def test_every_link_of_the_readme_is_absolute_once_there_is_an_address() -> None:
-    """On PyPI the links of the README lead to the repository, its pictures to the files themselves."""
+    """With an address every link of the README is absolute.
+
+    On PyPI links lead to the repository, pictures to the files themselves.
+    """
     text = addresses.readme((ROOT / "README.md").read_text("utf-8"), "https://code.example/us/pydatatracker")
     links = LINK.findall(text)
     assert [] == [link for link in links if not link.startswith("https://")]
@@ -32,19 +38,22 @@ def test_without_an_address_the_readme_has_no_dead_links() -> None:
 
 
 def test_the_readme_begins_with_the_installation() -> None:
-    """`pip install` is in the first screen of the README, before its first example."""
+    """`pip install` is in the first screen of the README.
+
+    Before its first example.
+    """
     text = (ROOT / "README.md").read_text("utf-8")
     assert "pip install pydatatracker" in "\n".join(text.splitlines()[:12])
 
 
 def test_addresses_that_are_empty_are_not_there(tmp_path: pathlib.Path) -> None:
-    """An address that is not known yet makes no URL, and a closing slash is left out."""
+    """An unknown address makes no URL, and a closing slash is left out."""
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[tool.pydatatracker]\nrepository = "https://code.example/x/"\ndocumentation = ""\n', "utf-8")
     assert {"repository": "https://code.example/x"} == addresses.addresses(pyproject)
 
 
 def test_no_other_file_holds_an_address_of_the_project() -> None:
-    """The pages and the settings of the site name no repository and no host of their own."""
+    """Pages and settings of the site name no repository and no host."""
     text = (ROOT / "mkdocs.yml").read_text("utf-8")
     assert [] == re.findall(r"^(?:site_url|repo_url):", text, re.MULTILINE)

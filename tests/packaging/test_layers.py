@@ -1,6 +1,6 @@
-"""The order of the packages: each imports only what stands above it, and no private names of another one.
+"""The order of the packages: imports go up, and use no private names.
 
-Every import of the package and of the command line is looked at, those in functions too. A name that a package imports
+Every import of the package and of the command line is checked, those in functions too. A name that a package imports
 lazily counts as an import of the module that defines it.
 """
 
@@ -42,7 +42,10 @@ def modules() -> Modules:
 
 
 def homes(modules: Modules, package: str) -> dict[str, str]:
-    """Return where a package's lazy names come from: {name: module}, from its table ``_HOMES``."""
+    """Return {name: module} of a package's lazy names.
+
+    From its table ``_HOMES``.
+    """
     found: dict[str, str] = {}
     for node in modules[package].body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and node.targets[0].id == "_HOMES":
@@ -57,7 +60,10 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imports(tree: ast.Module, at_import: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the import statements; at_import: only those that run when the module is imported."""
+    """Yield the import statements of a module.
+
+    ``at_import``: only those that run when the module is imported.
+    """
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop()
@@ -69,7 +75,10 @@ def imports(tree: ast.Module, at_import: bool) -> Iterator[ast.Import | ast.Impo
 
 
 def targets(modules: Modules, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
-    """Yield (module, name in it or "", name it is bound to) for each thing of the package that a statement imports."""
+    """Yield what a statement imports of the package.
+
+    As (module, name in it or "", name it is bound to).
+    """
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.name.split(".")[0] == "pydatatracker":
@@ -105,7 +114,7 @@ def upwards(modules: Modules) -> list[str]:
 
 
 def privates(modules: Modules) -> list[str]:
-    """Return the uses of a name with a leading underscore that belongs to another package."""
+    """Return the uses of a private name of another package."""
     found = []
     for module, tree in modules.items():
         others: set[str] = set()  # what modules of other packages are called here
@@ -126,7 +135,10 @@ def privates(modules: Modules) -> list[str]:
 
 
 def cycle(modules: Modules) -> list[str]:
-    """Return modules of which each imports the next when it is imported, the first again at the end; [] if none do."""
+    """Return modules that import each other in a cycle, or [].
+
+    The first one is there again at the end.
+    """
     edges: dict[str, set[str]] = {}
     for module, tree in modules.items():
         edges[module] = set()
@@ -164,12 +176,18 @@ def test_imports_point_upwards_in_the_order(modules: Modules) -> None:
 
 
 def test_no_module_imports_itself_by_way_of_others(modules: Modules) -> None:
-    """Imports that run at import make no cycle; those for type checkers do not count."""
+    """Imports that run at import make no cycle.
+
+    Those for type checkers do not count.
+    """
     assert [] == cycle(modules)
 
 
 def test_no_package_uses_a_private_name_of_another(modules: Modules) -> None:
-    """A name with a leading underscore is used in its own package only; the compiled core is the exception."""
+    """A private name is used in its own package only.
+
+    The compiled core is the exception.
+    """
     assert [] == privates(modules)
 
 

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP receiver of logs that decodes them and answers as a test says."""
+"""An OTLP/HTTP receiver of logs that answers as a test says."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Record:
 
 
 class Collector(ScriptedServer):
-    """A receiver that answers as ``answers`` says, one entry per request, then 200 for ever.
+    """A receiver that answers as ``answers`` says, one entry per request.
 
-    An entry is (status, headers, body); "reset": the connection is reset before an answer, nothing is kept; "lost": the
-    records are kept, then the connection is reset; an Event: it waits for that, then keeps them.
+    Then 200 for ever. An entry is (status, headers, body); "reset": the connection is reset before an answer, nothing is
+    kept; "lost": the records are kept, then the connection is reset; an Event: it waits for that, then keeps them.
     """
 
     def __init__(self, port: int = 0) -> None:

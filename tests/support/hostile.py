@@ -143,7 +143,7 @@ def check(name: str, said: Said, log: Expected, made: Path | None = None) -> Non
     assert [] == _CONTROL.findall(text.replace("\t", " ") if _MAY_HOLD_MORE.search(name) else text)
     if not _MAY_HOLD_MORE.search(name):
         assert said.out.replace("\n", "").isprintable()
-    if log.bad and not name.startswith("query"):  # which passes over them, as its help says
+    if log.bad and not name.startswith("query"):  # which skips them, as its help says
         assert 0 != said.status
         told = set(re.findall(r": (?:line (\d+), )?byte (\d+): ", said.err))
         assert set() == {("" if "--tail" in name else str(line), str(byte)) for line, byte in log.bad} - told

@@ -1,4 +1,4 @@
-"""Describe what stored data means, as JSON that can be compared across versions.
+"""Describe what stored data means, as JSON that versions can compare.
 
 The version that wrote a fixture stores these answers beside it, and the tests compare them with the answers of the
 version under test. Only public names of the package are used, so its modules may move. No text written for people is

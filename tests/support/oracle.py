@@ -106,7 +106,7 @@ class Oracle:
         ``placed``: it is in the log of the root.
         """
         container = self.twins[change.tracked_item_uuid]
-        assert len(set(map(repr, change.paths))) == len(change.paths), f"a place is told twice: {change.paths}"
+        assert len(set(map(repr, change.paths))) == len(change.paths), f"a path comes twice: {change.paths}"
         assert change.path == change.paths[0]
         for path in change.paths if placed else ():
             assert self.walk(base_of(change, path)) is container, f"{change!r} is not at {path}"
