@@ -51,7 +51,7 @@ def instructions(script: str, what: str, which: int, loops: int) -> int:
     """Return the instructions of one run."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, script]
+        command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, "-P", script]
         environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
         subprocess.run([*command, what, str(which), str(loops)], env=environment, check=True, stderr=subprocess.DEVNULL)
         with open(out) as file:

@@ -182,7 +182,7 @@ class TrackingOptions(TypedDict, total=False):  # what every constructor takes b
     tracking_remember_last: bool
     tracking_redact: _Redact | None
 
-# Its __init__ stands at TrackedDict: for `self: X[str, V]` mypy looks at the class that is called, not at a base.
+# Its __init__ is declared by TrackedDict: for `self: X[str, V]`, mypy looks at the class that is called, not at a base.
 class DictHook(dict[_K, _V]): ...
 
 class ListHook(list[_T]):

@@ -25,6 +25,9 @@ The folders, in the order of the way of a change: hooks/ notices it, tree/ knows
 is, write/ turns it into a record, record/ stores records, tell/ notifies observers and writes lines,
 read/ answers queries. native/ is the C below. Every part begins with what it owns, what it may touch
 and its invariants; _core.pxd lists every structure with the reason for each field.
+
+Owns: MISSING, TrackingLockedError and the counters of the process. May touch: nothing else.
+Invariant: a part is included once, and its module-level statements use only what is included above it.
 """
 
 cimport cython

@@ -4,9 +4,10 @@
 #  - observers are called when the record is complete, and no lock is held;
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
 #  - filters are tested on the record, before a change object is built;
-#  - an observer that fails keeps neither the others nor the change from happening.
+#  - an observer that raises stops neither the others nor the change. Its error is logged, or raised as a part of an
+#    ExceptionGroup when all were called (tracking_observer_errors="raise").
 
-cdef struct Notifier:                 # a thread that is notifying observers
+cdef struct Notifier:               # a thread that is notifying observers
     unsigned long thread
     PyObject *queue                 # owned list of (tracker, change) to notify of; NULL: none yet
 
