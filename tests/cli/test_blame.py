@@ -47,7 +47,7 @@ def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
                 assert [whole[place]] == [line.seq for _, line in both[1].blame(place)]
 
 
-def test_history_and_blame_of_one_place(two: pathlib.Path, say: Run) -> None:
+def test_history_and_blame_of_one_path(two: pathlib.Path, say: Run) -> None:
     """History of a path has all its changes, oldest first, as text or JSON.
 
     A path that nobody changed is not an error.

@@ -157,7 +157,7 @@ def test_the_good_lines_still_make_the_state(seed: str) -> None:
 
 @pytest.mark.parametrize("seed", TORN)
 @pytest.mark.parametrize("name", [name for name in COMMANDS if not name.startswith("query")])
-def test_a_torn_archive_gives_what_is_whole(seed: str, name: str, tmp_path: Path) -> None:
+def test_a_torn_archive_gives_its_whole_lines(seed: str, name: str, tmp_path: Path) -> None:
     """A torn archive gives the lines before the tear, which is reported."""
     if name in BY_DUCKDB:
         pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
@@ -202,7 +202,7 @@ def test_replay_refuses_such_a_path(seed: str) -> None:
         replay(FOLDER / seed)
 
 
-def test_markup_of_a_log_is_no_markup_of_the_report() -> None:
+def test_markup_in_a_log_is_text_in_the_report() -> None:
     """Markup in a log is text in the report."""
     page = say("report", FOLDER / "markup.jsonl", "-o", "-").out
     assert "alert(1)" in page
@@ -289,7 +289,7 @@ def test_large_and_deep(kind: str, commands: tuple[str, ...], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_small_logs_take_no_time(kind: str, tmp_path: Path) -> None:
+def test_small_logs_are_quick(kind: str, tmp_path: Path) -> None:
     """A log below a megabyte does not keep a command for seconds.
 
     2 s on an idle machine; the one that runs this may be busy.

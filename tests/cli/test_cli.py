@@ -242,7 +242,7 @@ def test_the_example_on_any_json_file(tmp_path: Path) -> None:
     assert done.stderr.startswith("my.json cannot be read as JSON: ")
 
 
-def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
+def test_show_ignores_the_log_of_its_environment(tmp_path: Path) -> None:
     """``show`` ignores PYDATATRACKER_LOG in its environment."""
     (tmp_path / "x.jsonl").write_bytes(change(pointer="/a", path=["a"], after=1))
     done = run("show", "x.jsonl", cwd=tmp_path, PYDATATRACKER_LOG="y.jsonl")
@@ -261,7 +261,7 @@ def test_the_log_of_a_command_is_not_its_own(tmp_path: Path) -> None:
     ],
     ids=lambda args: " ".join(args)[:40],
 )
-def test_what_cannot_be_is_a_sentence(log: pathlib.Path, args: tuple[str, ...]) -> None:
+def test_impossible_arguments_are_one_sentence(log: pathlib.Path, args: tuple[str, ...]) -> None:
     """Impossible arguments are exit status 2, without a traceback."""
     (log.parent / "log.gz").write_bytes(b"\x1f\x8b\x08\x00")
     done = run(*(log if each == "LOG" else each for each in args), cwd=log.parent)
@@ -270,7 +270,7 @@ def test_what_cannot_be_is_a_sentence(log: pathlib.Path, args: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("package", ["jsonpatch", "zstandard"])
-def test_a_missing_package_is_a_sentence(log: pathlib.Path, package: str) -> None:
+def test_a_missing_package_is_one_sentence(log: pathlib.Path, package: str) -> None:
     """A missing package is exit status 2, with what to install."""
     if package == "zstandard":
         if sys.version_info >= (3, 14):

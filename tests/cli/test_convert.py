@@ -47,7 +47,7 @@ LINES = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(LINES)
-def test_the_table_says_what_the_lines_say(fields: list[dict[str, Any]]) -> None:
+def test_the_table_has_the_values_of_the_lines(fields: list[dict[str, Any]]) -> None:
     """SQL over JSONL and over Parquet gives what the lines have."""
     path, lines = logged(fields)
     parquet = path + ".parquet"

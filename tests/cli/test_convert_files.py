@@ -33,7 +33,7 @@ def form_is_there(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_log_itself_is_not_written_over(tmp_path: pathlib.Path, form: str) -> None:
+def test_the_log_itself_is_not_overwritten(tmp_path: pathlib.Path, form: str) -> None:
     """The log itself is refused as the target, under any name or link."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
 
 
 @POSIX
-def test_what_cannot_be_replaced_is_written_to(tmp_path: pathlib.Path) -> None:
+def test_links_and_devices_are_written_to(tmp_path: pathlib.Path) -> None:
     """A link stays a link, and a device gets the text.
 
     A file without write permission is refused.
@@ -200,7 +200,7 @@ def test_rows_are_those_of_the_exporter(
 # ---- to a terminal
 
 
-def test_a_terminal_gets_nothing_but_letters(tmp_path: pathlib.Path) -> None:
+def test_control_characters_are_escaped_for_a_terminal(tmp_path: pathlib.Path) -> None:
     """Every format escapes control characters for a terminal."""
     from command import run_in_terminal
 

@@ -70,7 +70,7 @@ def fits(glob: list[str], path: list[str]) -> bool:
     st.none() | st.integers(0, 30),
     st.none() | st.sampled_from(["t1", "ann", '"x'])
 )  # fmt: skip
-def test_a_filter_lets_through_what_it_says(
+def test_a_filter_selects_matching_lines(
     raw: bytes, globs: list[str], actors: list[str], actions: list[str], first: Any, last: Any, grep: Any
 ) -> None:
     """Different filters are combined with AND, repeated ones with OR.

@@ -14,7 +14,7 @@ __all__ = ["log"]  # the fixtures
 
 
 @pytest.mark.parametrize("args", [("diff", "2..0"), ("patch", "2..1"), ("diff", "now..-3h"), ("show", "--seq", "5..2")])
-def test_a_span_that_runs_backwards_is_said_so(log: pathlib.Path, args: tuple[str, ...]) -> None:
+def test_a_span_that_runs_backwards_is_refused(log: pathlib.Path, args: tuple[str, ...]) -> None:
     """A span that runs backwards is refused with a message."""
     command, *rest = args
     done = run(command, log, *rest, cwd=log.parent)

@@ -349,7 +349,7 @@ def test_a_threaded_log_replays_from_its_file(tmp_path: pathlib.Path) -> None:
     assert {0: 99, 1: 99, 2: 99, 3: 99} == {k: v for k, v in found.items() if k != "l"}
 
 
-def test_a_root_that_comes_back_empty_says_so_in_the_log(tmp_path: pathlib.Path) -> None:
+def test_a_root_that_comes_back_empty_has_an_init_line(tmp_path: pathlib.Path) -> None:
     """A root that comes back empty from another tree has an init line.
 
     Otherwise its earlier lines would be replayed.

@@ -154,7 +154,7 @@ def test_no_bar_where_no_terminal_is(tmp_path: Path, command: str) -> None:
         assert b"reading" not in reader.shown
 
 
-def test_a_bar_gives_way_to_what_is_said(tmp_path: Path) -> None:
+def test_a_bar_gives_way_to_messages(tmp_path: Path) -> None:
     """An unreadable line is named on a line of its own beside the bar."""
     with reading(tmp_path, "stats", "LOG") as reader:
         until_seen(reader, b"reading")

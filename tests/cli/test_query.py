@@ -37,7 +37,7 @@ def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> 
 @pytest.mark.parametrize(
     ("sql", "name"), [("selec", "log.jsonl"), ("select 1", "none.jsonl"), ("select nothing from changes", "*.jsonl")]
 )
-def test_a_wrong_query_is_a_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
+def test_a_wrong_query_is_one_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
     """A wrong query is status 2 with DuckDB's message, without a traceback."""
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     done = run("query", sql, name, cwd=tmp_path)
@@ -58,7 +58,7 @@ def test_without_duckdb(tmp_path: pathlib.Path) -> None:
         )
 
 
-def test_query_takes_the_filters(tmp_path: pathlib.Path) -> None:
+def test_query_accepts_filters(tmp_path: pathlib.Path) -> None:
     """Filters select the rows of a query; unreadable lines are named.
 
     Files that are not JSON lines have no filters: use SQL.

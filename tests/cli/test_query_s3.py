@@ -100,7 +100,7 @@ def asked(env: dict[str, str], *sources: str, sql: str = SQL) -> list[Any]:
 
 
 @pytest.mark.parametrize("peer", ["moto", "rclone"])
-def test_what_the_exporter_put_there(peer: str, request: pytest.FixtureRequest) -> None:
+def test_objects_of_the_exporter(peer: str, request: pytest.FixtureRequest) -> None:
     """Names and globs find every change once, in both formats."""
     env = request.getfixturevalue(peer)
     assert [[250, 0, 249, 250]] == asked(env, "s3://audit/logs/ndjson/**/*.jsonl.gz")
@@ -160,7 +160,7 @@ def test_a_large_object_is_read_by_several_threads(bucket: Bucket, moto: dict[st
         ("s3://audit/x.jsonl", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "s3://audit/x.jsonl: no answer from http://127.0.0.1:9"),
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_a_sentence(
+def test_a_missing_object_is_one_sentence(
     peer: str, request: pytest.FixtureRequest, source: str, more: dict[str, str], said: str
 ) -> None:
     """A missing object is status 2 and one line, within seconds."""
@@ -182,7 +182,7 @@ def test_a_wrong_key(rclone: dict[str, str], source: str, name: str) -> None:
     assert "TEST" not in done.stderr
 
 
-def test_an_object_that_goes_while_it_is_asked(bucket: Bucket, moto: dict[str, str]) -> None:
+def test_an_object_that_vanishes_after_listing(bucket: Bucket, moto: dict[str, str]) -> None:
     """An object that vanishes after listing is an error that names it."""
     import duckdb
 

@@ -64,7 +64,7 @@ def test_roots_have_one_name(three: pathlib.Path) -> None:
     assert [f"#{n + 1}" for n in range(3)] == [line.split()[0] for line in told.splitlines()[1:]]
 
 
-def test_roots_are_told_apart(tmp_path: Path) -> None:
+def test_roots_are_numbered(tmp_path: Path) -> None:
     """Paths of the second root have the prefix #2, those of the first none."""
     path = tmp_path / "roots.jsonl"
     path.write_bytes(

@@ -40,7 +40,7 @@ print(json.dumps(facts))
 # ---- the program runs as without the command
 
 
-def test_the_program_cannot_tell(tmp_path: Path) -> None:
+def test_a_program_runs_as_without_the_command(tmp_path: Path) -> None:
     """The program sees the same arguments, path, modules, flags and input."""
     write(tmp_path, WHO_AM_I, "sub/who.py")
     args = ("sub/who.py", "--log", "x", "-m", "--", "a b", "")
@@ -50,7 +50,7 @@ def test_the_program_cannot_tell(tmp_path: Path) -> None:
     assert "hello" == json.loads(done.stdout)["stdin"]
 
 
-def test_a_module_cannot_tell(tmp_path: Path) -> None:
+def test_a_module_runs_as_without_the_command(tmp_path: Path) -> None:
     """``-m`` runs a module, and passes on everything after its name."""
     write(tmp_path, WHO_AM_I, "pack/__main__.py")
     write(tmp_path, "", "pack/__init__.py")
@@ -117,7 +117,7 @@ def test_a_log_that_cannot_be_opened_is_one_warning(tmp_path: Path) -> None:
     assert 1 == len(done.stderr.splitlines())
 
 
-def test_the_command_says_so_before_it_starts(tmp_path: Path) -> None:
+def test_run_refuses_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     """With ``run`` a log that cannot be opened is exit status 2 at once."""
     write(tmp_path, "print('started')")
     done = run("run", "--log", ".", "program.py", cwd=tmp_path)
@@ -135,14 +135,14 @@ def test_the_program_is_not_overwritten(tmp_path: Path) -> None:
     assert (2, "print('started')") == (done.returncode, script.read_text())
 
 
-def test_a_script_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_script(tmp_path: Path) -> None:
     """A missing script is one sentence and exit status 2, without a log."""
     done = run("run", "missing.py", cwd=tmp_path)
     assert (2, "pydatatracker: there is no script missing.py\n") == (done.returncode, done.stderr)
     assert [] == list(tmp_path.iterdir())
 
 
-def test_values_that_cannot_be_put_into_words(tmp_path: Path) -> None:
+def test_values_whose_repr_fails(tmp_path: Path) -> None:
     """A ``__repr__`` that raises or makes changes harms neither side."""
     write(
         tmp_path,
@@ -190,7 +190,7 @@ bottom["bottom"] = 2
     assert {"/top", "/x" * 1500 + "/bottom"} == pointers - {""}
 
 
-def test_nothing_is_said_or_made_without_changes(tmp_path: Path) -> None:
+def test_without_changes_there_is_no_output_and_no_file(tmp_path: Path) -> None:
     """Without a change there is no file and no output."""
     write(tmp_path, "import pydatatracker")
     done = plain("program.py", cwd=tmp_path, PYDATATRACKER_LOG="x.jsonl")

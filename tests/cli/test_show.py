@@ -87,7 +87,7 @@ def test_an_empty_no_color_means_nothing(log: Path) -> None:
     assert "\x1b[" in run_in_terminal("show", log, cwd=log.parent, NO_COLOR="")[1]
 
 
-def test_wide_letters_take_two_columns(tmp_path: Path) -> None:
+def test_wide_characters_have_two_columns(tmp_path: Path) -> None:
     """Wide characters are aligned and cut by columns."""
     path = tmp_path / "wide.jsonl"
     path.write_bytes(
@@ -201,7 +201,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_an_unreadable_line_is_named_and_passed_over(tmp_path: Path, kind: str) -> None:
+def test_an_unreadable_line_is_named_and_skipped(tmp_path: Path, kind: str) -> None:
     """An unreadable line is skipped and named with file, line and offset.
 
     The good lines are shown; the exit status is 1.

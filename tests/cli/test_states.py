@@ -116,7 +116,7 @@ def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
     assert encode(plain_copy(x)) == alone
 
 
-def test_diff_in_words(tmp_path: pathlib.Path, say: Run) -> None:
+def test_diff_as_text(tmp_path: pathlib.Path, say: Run) -> None:
     """``diff`` has one line per difference; a merge patch cannot say null."""
     path = tmp_path / "log.jsonl"
     x = track({"a": 1, "gone": 2, "n": 0})

@@ -24,7 +24,7 @@ __all__ = ["log", "say"]  # the fixtures
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
-def test_undo_script_is_what_revert_would_have_done(steps: Any) -> None:
+def test_undo_script_equals_revert(steps: Any) -> None:
     """``undo-script`` of an actor gives the data that tracking_revert gives."""
     path = fresh()
     x = by_three(path, steps)
@@ -60,7 +60,7 @@ def test_the_python_of_undo_script_runs(tmp_path: pathlib.Path, say: Run) -> Non
     assert {"a": 1, "l": [1, 2]} == json.loads(done.stdout)
 
 
-def test_what_cannot_be_taken_back_is_named(tmp_path: pathlib.Path, say: Run) -> None:
+def test_a_change_that_cannot_be_undone_is_named(tmp_path: pathlib.Path, say: Run) -> None:
     """A change that somebody overwrote stays, and is named on stderr."""
     path = tmp_path / "log.jsonl"
     x = track({"a": 1})
@@ -77,7 +77,7 @@ def test_what_cannot_be_taken_back_is_named(tmp_path: pathlib.Path, say: Run) ->
     assert "/a" in err
 
 
-def test_undo_script_leaves_what_the_log_begins_with(log: pathlib.Path) -> None:
+def test_undo_script_keeps_the_first_state(log: pathlib.Path) -> None:
     """The state with which the log begins is never undone."""
     for filters in ((), ("--seq", "..2"), ("--since", "2020-01-01"), ("--action", "init")):
         done = run("undo-script", log, *filters, cwd=log.parent)

@@ -142,7 +142,7 @@ def edit(d: TrackedDict) -> None:
     ],
 )
 @pytest.mark.parametrize("make", [FilteredObserver, filtered_observer])
-def test_actions_and_locations_have_to_fit(
+def test_actions_and_locations_have_to_match(
     make: Callable[..., Any], options: dict[str, Any], expected: list[str]
 ) -> None:
     """A filter needs both the action and `extra["location"]` to match.
@@ -176,14 +176,14 @@ def test_locations_of_a_list_are_numbers() -> None:
     assert [6] == [change.after for change in found]
 
 
-def test_a_filtered_observer_keeps_what_it_was_made_of() -> None:
+def test_a_filtered_observer_has_its_old_attributes() -> None:
     """A FilteredObserver has the attributes of 0.1.0."""
     found = ChangeCollector()
     observer = FilteredObserver(found, actions=["add"], locations=["a"])
     assert (found, ["add"], ["a"]) == (observer.observer, observer.actions, observer.locations)
 
 
-def test_a_filter_that_can_never_fit_is_an_error() -> None:
+def test_a_filter_that_can_never_match_is_an_error() -> None:
     """An unknown action and an observer that is not callable are refused.
 
     The action `copy` of 0.1.0 is unknown, too.
@@ -204,7 +204,7 @@ def load(data: Any, folder: pathlib.Path) -> Any:
     return load_observers_from_json(path)
 
 
-def test_the_observer_of_a_filter_may_stand_beside_its_options(tmp_path: pathlib.Path) -> None:
+def test_the_observer_of_a_filter_may_be_beside_its_options(tmp_path: pathlib.Path) -> None:
     """A filter's observer may be beside its options, as in 0.1.0."""
     log = tmp_path / "log.jsonl"
     entry = {

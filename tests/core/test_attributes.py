@@ -132,7 +132,7 @@ def test_every_kind_of_class_records(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [made_by_dataclass, functools.partial(made_by_attrs, attrs.define)])
-def test_what_the_decorators_make_still_works(make: Any) -> None:
+def test_methods_of_the_decorators_still_work(make: Any) -> None:
     """The repr, eq and replace of a decorator work as without tracking."""
     cls = make()
     assert cls(1, 2) == cls(1, 2)
@@ -220,7 +220,7 @@ def test_a_class_level_list_names_what_is_tracked() -> None:
     assert facts(thing)[-1] == ("update", "c", 1, 2)
 
 
-def test_properties_are_recorded_by_what_they_show() -> None:
+def test_properties_are_recorded_with_the_values_of_the_getter() -> None:
     """The before and after of a property are the values of its getter.
 
     A read-only property raises as usual; a class default is not a before.
@@ -253,7 +253,7 @@ def test_properties_are_recorded_by_what_they_show() -> None:
     ]  # fmt: skip
 
 
-def test_inheritance_super_and_a_setattr_of_ones_own() -> None:
+def test_inheritance_super_and_a_custom_setattr() -> None:
     """A __setattr__ of the class runs, and what it passes on is recorded."""
 
     class Upper(TrackedAttr):
@@ -268,7 +268,7 @@ def test_inheritance_super_and_a_setattr_of_ones_own() -> None:
     assert facts(sub) == [("add", "name", MISSING, "ANN")]
 
 
-def test_tracked_keeps_what_the_class_is() -> None:
+def test_tracked_keeps_the_properties_of_the_class() -> None:
     """@tracked keeps name, module, doc, methods, super() and class attributes.
 
     Instances are instances of the first class, too, where it has no slots.
@@ -300,7 +300,7 @@ def test_tracked_keeps_what_the_class_is() -> None:
         tracked(int)
 
 
-def test_a_setattr_of_ones_own_runs_whatever_the_class_says_its_module_is() -> None:
+def test_a_custom_setattr_runs_whatever_the_module_of_its_class() -> None:
     """The module of a class does not decide which of its methods are called."""
 
     class Upper(TrackedAttr):
@@ -338,7 +338,7 @@ def test_getattr_setattr_delattr_and_dunder_dict() -> None:
     thing._check()
 
 
-def test_names_that_are_no_plain_str_and_class_attributes() -> None:
+def test_invalid_names_and_class_attributes() -> None:
     """Invalid names raise as in object; a store on the class is not recorded."""
 
     class Name(str):
@@ -356,7 +356,7 @@ def test_names_that_are_no_plain_str_and_class_attributes() -> None:
     assert len(facts(thing)) == 1
 
 
-def test_two_objects_do_not_share_a_log_and_are_compared_as_ever() -> None:
+def test_objects_have_a_log_and_an_identity_of_their_own() -> None:
     """Identity, hash and weak references are those of a plain object."""
     import weakref
 
@@ -390,7 +390,7 @@ def test_a_class_whose_metaclass_allows_no_attribute() -> None:
     assert "/x" == a.last_change().pointer  # type: ignore[union-attr]
 
 
-def test_what_cannot_be_decorated_says_so() -> None:
+def test_enums_and_actor_classes_are_refused() -> None:
     """An Enum cannot be @tracked, and a class cannot be an actor's block.
 
     Both raise a TypeError that says what to do instead.

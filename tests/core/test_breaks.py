@@ -89,7 +89,7 @@ def test_a_refused_change_is_not_made(make: Any, change: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=30))
-def test_links_and_places_survive_refusals(script: list[tuple[int, int]]) -> None:
+def test_links_and_paths_survive_refusals(script: list[tuple[int, int]]) -> None:
     """Refused moves of tracked children leave the tree linked as it was."""
     x = track({"a": [[1], [2]], "b": {"k": [3]}})
     for do, n in script:

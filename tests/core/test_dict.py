@@ -19,7 +19,7 @@ def test_a_str_subclass_as_keyword() -> None:
     assert d.tracking_verify() is None
 
 
-def test_equal_keys_in_one_update_are_one_place() -> None:
+def test_equal_keys_in_one_update_are_one_item() -> None:
     """Equal keys in one update are one item for tracking_verify()."""
     d = TrackedDict(z=0)
     d.update([(1, 5), (True, 6), ((1, 2), 1), ((1, int("2")), 2)])

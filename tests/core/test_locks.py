@@ -96,7 +96,7 @@ def test_a_child_locked_by_itself_stays_locked() -> None:
     doc["a"]["b"].append(1)
 
 
-def test_a_locked_container_cannot_be_got_round_by_a_second_place() -> None:
+def test_a_second_path_does_not_bypass_a_lock() -> None:
     """A child below a locked and an unlocked parent is locked.
 
     Removing it from the locked one unlocks it.
@@ -113,7 +113,7 @@ def test_a_locked_container_cannot_be_got_round_by_a_second_place() -> None:
     child.append(1)
 
 
-def test_what_is_stored_below_a_lock_later_or_taken_out_before() -> None:
+def test_a_lock_applies_to_the_present_tree() -> None:
     """A lock applies to the tree as it is now.
 
     A child that left is unlocked; a parent above a locked child may change.

@@ -65,7 +65,7 @@ CASES = [
     CASES,
     ids=[f"{c[1].__base__.__name__}.{c[3]}{c[4]}{c[5] or ''}" for c in CASES],
 )
-def test_arguments_are_taken_and_refused_as_by_the_builtin(
+def test_arguments_are_accepted_and_refused_as_by_the_builtin(
     tracked: Any, plain: Any, items: Any, name: str, args: Any, kwargs: Any
 ) -> None:
     """Arguments are accepted and refused as by the builtin.

@@ -129,7 +129,7 @@ def test_a_sort_whose_key_adds_a_child_leaves_no_link() -> None:
     assert doc == [[1], [2]]
 
 
-def test_two_places_in_one_parent_are_both_reported() -> None:
+def test_two_paths_in_one_parent_are_both_reported() -> None:
     """A child under two keys has two paths; deleting one leaves the other."""
     child = TrackedDict()
     doc = TrackedDict(a=child, b=child)
@@ -147,7 +147,7 @@ def test_two_places_in_one_parent_are_both_reported() -> None:
     assert doc.tracking_changes() == before
 
 
-def test_two_places_of_an_attribute_and_of_a_list() -> None:
+def test_two_paths_of_an_attribute_and_of_a_list() -> None:
     """A child in several attributes or list items has a path for each."""
     child = TrackedList()
     node = Node()
@@ -337,7 +337,7 @@ def test_a_path_stays_as_it_was() -> None:
     assert doc.tracking_changes()[1].path == (0, "a", 1)
 
 
-def test_a_child_is_known_by_the_place_it_was_seen_in_first_of_equals() -> None:
+def test_equal_children_have_paths_of_their_own() -> None:
     """Equal children are different children: each reports its own index."""
     doc = track([[], [], []])
     middle = doc[1]

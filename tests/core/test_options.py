@@ -75,7 +75,7 @@ def test_name_and_uuid(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("limit", "kept", "dropped"), [(0, 0, 10), (1, 1, 9), (7, 7, 3), (10, 10, 0), (None, 10, 0)])
-def test_the_ring_keeps_so_many(kind: Any, limit: Any, kept: int, dropped: int) -> None:
+def test_the_ring_has_a_limit(kind: Any, limit: Any, kept: int, dropped: int) -> None:
     """tracking_max_changes limits the ring: 0 keeps none, None all.
 
     What was dropped is counted.
@@ -90,7 +90,7 @@ def test_the_ring_keeps_so_many(kind: Any, limit: Any, kept: int, dropped: int) 
     container._check()
 
 
-def test_the_default_ring_has_4096_places() -> None:
+def test_the_default_ring_holds_4096_changes() -> None:
     """The ring keeps 4096 changes by default; most_recent returns the newest."""
     items = TrackedList()
     for n in range(5000):
@@ -115,7 +115,7 @@ def test_children_inherit_options() -> None:
     assert list(doc.last_change().stack) == []
 
 
-def test_options_are_no_items_and_other_keywords_are() -> None:
+def test_options_are_not_items_and_other_keywords_are() -> None:
     """The constructor takes options; update stores any keyword as an item."""
     d = TrackedDict({"tracking_name": 1}, a=2, tracking_name="n")
     assert d == {"tracking_name": 1, "a": 2}
@@ -158,7 +158,7 @@ def test_class_keywords_of_attributes() -> None:
             pass
 
 
-def test_keep_values_false_keeps_words() -> None:
+def test_keep_values_false_keeps_text() -> None:
     """Without kept values, before and after are texts; small scalars stay.
 
     The container itself is unchanged.

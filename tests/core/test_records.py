@@ -66,7 +66,7 @@ SET = [
     + [(lambda: TrackedList([0, 1, 2]), *row) for row in LIST]
     + [(lambda: TrackedSet([0, 1, 2]), *row) for row in SET],
 )
-def test_a_change_of_one_place(made: Any, do: Any, expected: Any) -> None:
+def test_a_change_of_one_item(made: Any, do: Any, expected: Any) -> None:
     """A call of one item has one action, normalised path, before and after."""
     container = made()
     do(container)
@@ -158,7 +158,7 @@ def test_bulk_calls_have_rows() -> None:
         lambda d, x, s, t: d.unlock(),
     ],
 )
-def test_what_changes_nothing_records_nothing(do: Any) -> None:
+def test_calls_without_effect_record_nothing(do: Any) -> None:
     """A call that had nothing to do, or was refused, is not recorded."""
     made = TrackedDict(a=1), TrackedList([1, 2, 3]), TrackedSet([1, 2]), Thing()
     try:
@@ -390,7 +390,7 @@ def test_an_entry_that_is_held_while_it_leaves_the_ring_keeps_its_snapshot() -> 
     assert d.tracking_dropped == 52
 
 
-def test_what_was_dropped_is_counted() -> None:
+def test_dropped_changes_are_counted() -> None:
     """tracking_dropped counts what left the ring or was cleared.
 
     The init record is gone with the first one that is dropped.

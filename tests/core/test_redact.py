@@ -83,7 +83,7 @@ def act(x: Any, do: int, n: int) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 11), max_size=12), st.booleans(), st.booleans())
-def test_nothing_that_is_told_holds_a_secret(script: list[int], convert: bool, snapshots: bool) -> None:
+def test_no_output_holds_a_secret(script: list[int], convert: bool, snapshots: bool) -> None:
     """No record, observer, transaction, snapshot, text or file has a secret."""
     x = TrackedDict(
         users=TrackedList(), card=TrackedDict(), password=SECRET,
@@ -103,7 +103,7 @@ def test_nothing_that_is_told_holds_a_secret(script: list[int], convert: bool, s
     x._check()
 
 
-def test_the_file_never_has_it(tmp_path: pathlib.Path) -> None:
+def test_no_file_holds_a_secret(tmp_path: pathlib.Path) -> None:
     """No line of a log file has a secret, the first state included."""
     x = track({"user": {"name": "a", "password": SECRET}}, tracking_redact="/**/password")
     with json_file_observer(tmp_path / "log.jsonl") as observer:
@@ -117,7 +117,7 @@ def test_the_file_never_has_it(tmp_path: pathlib.Path) -> None:
     assert '"$redacted"' in text
 
 
-def test_that_it_changed_and_who_did_it_stays_visible() -> None:
+def test_change_and_actor_of_a_secret_stay_visible() -> None:
     """Action, pointer and actor of a redacted change stay visible."""
     x = TrackedDict(password="a", tracking_redact="/password")
     with tracking_actor("eve"):
@@ -127,7 +127,7 @@ def test_that_it_changed_and_who_did_it_stays_visible() -> None:
     assert "REDACTED" in repr(change)
 
 
-def test_undo_and_time_travel_refuse_that_place_and_say_why() -> None:
+def test_undo_and_time_travel_refuse_a_redacted_path() -> None:
     """Undo and time travel refuse a redacted path and say why.
 
     Other paths work; nothing is half undone.
@@ -178,7 +178,7 @@ def test_a_copy_and_a_pickle_keep_the_option() -> None:
 @pytest.mark.parametrize(
     ("error", "bad"), [(ValueError, "password"), (ValueError, ""), (TypeError, 5), (TypeError, [5])]
 )
-def test_what_is_no_glob_is_refused(error: type[Exception], bad: Any) -> None:
+def test_an_invalid_glob_is_refused(error: type[Exception], bad: Any) -> None:
     """An invalid glob is refused with an example of a valid one."""
     with pytest.raises(error):
         TrackedDict(tracking_redact=bad)

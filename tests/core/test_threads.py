@@ -368,7 +368,7 @@ def test_readers_beside_writers() -> None:
     doc._check()
 
 
-def test_observers_in_many_threads_hear_of_everything_once() -> None:
+def test_observers_in_many_threads_get_each_change_once() -> None:
     """Each change is reported once, in the thread that made it."""
     d = TrackedDict(tracking_max_changes=None)
     heard: list[tuple[int, int]] = []
@@ -386,7 +386,7 @@ def test_observers_in_many_threads_hear_of_everything_once() -> None:
     assert all(threads[int(by_seq[seq])] == thread for seq, thread in heard)
 
 
-def test_a_collection_in_the_middle_of_a_call_is_no_gap() -> None:
+def test_a_collection_in_the_middle_of_a_call_leaves_no_gap() -> None:
     """A garbage collection in the middle of a call leaves no gap in the log.
 
     A callback of the collector is Python code: other threads run wherever a call makes an object.

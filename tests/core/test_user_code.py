@@ -229,7 +229,7 @@ def test_remove_compares_with_code_that_changes_the_list() -> None:
     assert run(TrackedList) == run(PlainList)
 
 
-def test_values_that_raise_from_everything_are_stored_and_told() -> None:
+def test_values_that_raise_from_everything_are_recorded() -> None:
     """Recording runs no repr, bool, eq, len or iter of a value.
 
     Text that is made later is guarded.

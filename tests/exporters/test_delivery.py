@@ -101,7 +101,7 @@ def test_what_fails_is_sent_again_in_order(error: Exception) -> None:
     assert type(error).__name__ in str(delivery.stats().last_error)
 
 
-def test_what_is_rejected_goes_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
+def test_rejected_items_go_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
     """Rejected items go to the dead letters, the others count as sent.
 
     A sink rejects a whole batch, or the items that it names.
@@ -228,7 +228,7 @@ def test_a_client_that_logs_through_a_tracked_object_does_not_feed_itself() -> N
     assert 1 <= exporter.stats().ignored
 
 
-def test_a_forgotten_delivery_can_go() -> None:
+def test_a_delivery_without_references_is_freed() -> None:
     """A delivery without references is freed; its thread does not keep it."""
     import gc
     import weakref
@@ -302,7 +302,7 @@ def test_bad_options_are_refused(kwargs: Any) -> None:
     assert before == threading.active_count()
 
 
-def test_a_closed_exporter_takes_no_more_and_raises_nothing() -> None:
+def test_a_closed_exporter_counts_and_raises_nothing() -> None:
     """A closed exporter counts what it gets, and raises nothing."""
     exporter = Exporter(Delivery(Sink(), name="t"))
     d = TrackedDict()

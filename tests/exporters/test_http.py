@@ -38,7 +38,7 @@ def test_batches_arrive_in_order_over_one_connection(server: Server, options: An
 
 
 @pytest.mark.parametrize("answer", [(429, {"Retry-After": "0"}), (503, {}), (500, {}), (408, {}), "reset"])
-def test_what_may_pass_is_tried_again(server: Server, answer: Any) -> None:
+def test_temporary_errors_are_retried(server: Server, answer: Any) -> None:
     """Temporary errors are retried; counts match and order holds."""
     server.answers = [answer, answer]
     d = TrackedDict()
@@ -98,7 +98,7 @@ def test_a_server_that_is_down_and_comes_back() -> None:
     assert list(range(100)) == [change["after"] for change in second.changes()]
 
 
-def test_a_client_of_ones_own_is_called_then_and_there(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_custom_client_is_called_synchronously(caplog: pytest.LogCaptureFixture) -> None:
     """A client's post() is called synchronously, once per change.
 
     An error is counted and logged, never raised.
@@ -120,7 +120,7 @@ def test_a_client_of_ones_own_is_called_then_and_there(caplog: pytest.LogCapture
     assert (1, 1) == (exporter.stats().sent, exporter.stats().dropped)
 
 
-def test_the_runtime_under_a_client_of_ones_own() -> None:
+def test_the_runtime_with_a_custom_client() -> None:
     """background=True calls the client from a thread, with retries."""
     calls: list[int] = []
 

@@ -109,7 +109,7 @@ def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
     assert [2] == [line["after"] for line in lines_of(path)]
 
 
-def test_a_torn_tail_is_mended(tmp_path: pathlib.Path) -> None:
+def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
     """A torn last line is ended before the next one is written."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"v":1,"seq":1,"action":"add"}\n{"v":1,"seq"')

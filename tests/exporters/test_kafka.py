@@ -63,7 +63,7 @@ def test_kafka_down_does_not_stop_the_program() -> None:
     assert 20 == exporter.stats().dropped
 
 
-def test_kafka_client_of_ones_own() -> None:
+def test_kafka_custom_client() -> None:
     """A client's produce, else send, is called once per change."""
     calls: list[Any] = []
 

@@ -51,7 +51,7 @@ def memory_of() -> tuple[LoggerProvider, InMemoryLogRecordExporter]:
 # ---- what a record says
 
 
-def test_a_record_says_what_the_change_says(collector: Collector) -> None:
+def test_a_record_has_the_facts_of_the_change(collector: Collector) -> None:
     """A record has the change's time, id, values, actor, path and code.
 
     Names are those of the semantic conventions, values are JSON.
@@ -138,7 +138,7 @@ def test_strange_values_arrive(collector: Collector) -> None:
 # ---- a provider of one's own
 
 
-def test_a_provider_of_ones_own_is_told_then_and_there() -> None:
+def test_a_custom_provider_is_called_synchronously() -> None:
     """A user's provider is called synchronously, in the span of the change."""
     provider, memory = memory_of()
     x = TrackedList()
@@ -151,7 +151,7 @@ def test_a_provider_of_ones_own_is_told_then_and_there() -> None:
     assert (here.trace_id, here.span_id, here.trace_flags) == (record.trace_id, record.span_id, record.trace_flags)
 
 
-def test_the_runtime_under_a_provider_of_ones_own() -> None:
+def test_the_runtime_with_a_custom_provider() -> None:
     """background=True calls the provider from a thread, in the same span."""
     provider, memory = memory_of()
     d = TrackedDict()

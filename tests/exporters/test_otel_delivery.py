@@ -58,7 +58,7 @@ def test_batches_arrive_in_order_over_one_connection(collector: Collector) -> No
 
 
 @pytest.mark.parametrize("answer", [(429, {"Retry-After": "0"}, b""), (503, {}, b""), (500, {}, b"sorry"), "reset"])
-def test_what_may_pass_is_tried_again(collector: Collector, answer: Any) -> None:
+def test_temporary_errors_are_retried(collector: Collector, answer: Any) -> None:
     """Temporary errors are retried by our runtime alone.
 
     Two refusals are two repetitions.
@@ -86,7 +86,7 @@ def test_an_answer_that_is_lost_means_a_repetition_with_the_same_ids(collector: 
 
 
 @pytest.mark.parametrize("answer", [(400, {}, b"bad"), (302, {"Location": "/elsewhere"}, b""), "partial"])
-def test_what_is_refused_for_good_goes_to_the_dead_letters(
+def test_permanent_errors_go_to_the_dead_letters(
     collector: Collector, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
     """What is refused for good goes to the dead letters, once.
@@ -184,7 +184,7 @@ def test_what_a_process_could_not_send_the_next_one_does(tmp_path: pathlib.Path,
     assert {f"{span.get_span_context().span_id:016x}"} == {record.span_id for record in mine}
 
 
-def test_lines_that_are_no_changes_hold_nothing_up(tmp_path: pathlib.Path, collector: Collector) -> None:
+def test_lines_that_are_not_changes_hold_nothing_up(tmp_path: pathlib.Path, collector: Collector) -> None:
     """Torn lines of a spill file go to the dead letters, the rest is sent."""
     spill, dead = tmp_path / "spill.jsonl", tmp_path / "dead.jsonl"
     good = [f'[{n}, "r", {n}, "id{n}"]\t{{"v":1,"seq":{n},"action":"add","after":{n}}}\n' for n in range(3)]
@@ -196,7 +196,7 @@ def test_lines_that_are_no_changes_hold_nothing_up(tmp_path: pathlib.Path, colle
     assert (3, 2) == (exporter.stats().sent, exporter.stats().rejected)
 
 
-def test_what_was_dropped_is_a_record_too(collector: Collector) -> None:
+def test_dropped_changes_are_a_record(collector: Collector) -> None:
     """Dropped changes are a pydatatracker.gap record with their range."""
     gate = threading.Event()
     collector.answers = [gate]
@@ -273,7 +273,7 @@ def test_many_threads_and_each_keeps_its_span(collector: Collector) -> None:
     assert ("", "", 0) == (lambda last: (last.trace_id, last.span_id, last.flags))(collector.records[-1])
 
 
-def test_what_logs_through_a_tracked_object_while_sending_does_not_loop(collector: Collector) -> None:
+def test_changes_made_while_sending_do_not_loop(collector: Collector) -> None:
     """Changes that are made while sending are not sent in turn.
 
     Here by a logging handler on the messages of the HTTP client.

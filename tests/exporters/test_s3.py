@@ -83,7 +83,7 @@ def test_s3_down_and_back() -> None:
     bucket.down()
 
 
-def test_s3_client_of_ones_own() -> None:
+def test_s3_custom_client() -> None:
     """A client's put_object is called synchronously, once per change."""
     calls: list[Any] = []
 

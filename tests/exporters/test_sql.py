@@ -29,7 +29,7 @@ def rows(url: str, what: str = "seq, pointer, after") -> list[Any]:
     return found
 
 
-def test_changes_stand_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) -> None:
+def test_changes_are_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) -> None:
     """Values are jsonb that can be queried, in PostgreSQL and in SQLite.
 
     Also text with quotes and control characters.
@@ -109,7 +109,7 @@ def test_repeats_and_refused_rows(postgres: Postgres) -> None:
     assert [11, 12] == [row[0] for row in rows(postgres.url)][-2:]
 
 
-def test_an_engine_of_ones_own(tmp_path: pathlib.Path) -> None:
+def test_a_custom_engine(tmp_path: pathlib.Path) -> None:
     """A user's engine stays open, a wrong target is a TypeError.
 
     Passwords are not in names.

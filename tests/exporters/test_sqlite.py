@@ -16,7 +16,7 @@ from pydatatracker.exporters import SqliteExporter
 
 
 @pytest.mark.parametrize("background", [True, False])
-def test_sqlite_can_be_asked(tmp_path: pathlib.Path, background: bool) -> None:
+def test_sqlite_can_be_queried(tmp_path: pathlib.Path, background: bool) -> None:
     """Every change is a row; the lines replay to the value."""
     x = track({"cfg": {"port": 80}})
     with SqliteExporter(tmp_path / "db" / "changes.db", background=background) as exporter:

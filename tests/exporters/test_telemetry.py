@@ -38,7 +38,7 @@ def test_prometheus_counts_by_action() -> None:
     assert b'pydatatracker_changes_total{action="add"}' in prometheus_client.generate_latest()
 
 
-def test_a_registry_of_ones_own() -> None:
+def test_a_custom_registry() -> None:
     """A Counter can be passed, with the registry that it is in."""
     prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
     registry = prometheus_client.CollectorRegistry()

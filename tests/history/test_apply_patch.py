@@ -132,7 +132,7 @@ FAILS: list[tuple[Any, list[Any], int, str]] = [
 
 @pytest.mark.parametrize(("document", "operations", "expected"), WORKS)
 @pytest.mark.parametrize("deep", [True, False], ids=["tracked", "plain below"])
-def test_operations_do_what_the_rfc_says(document: Any, operations: Any, expected: Any, deep: bool) -> None:
+def test_operations_follow_the_rfc(document: Any, operations: Any, expected: Any, deep: bool) -> None:
     """Every operation has the result that RFC 6902 and jsonpatch give.
 
     On a document tracked to its leaves, and on one that is plain below the root.
@@ -154,7 +154,7 @@ def patch_back(live: Any, since: int) -> Any:
 
 @pytest.mark.parametrize(("document", "operations", "number", "said"), FAILS)
 @pytest.mark.parametrize("deep", [True, False], ids=["tracked", "plain below"])
-def test_what_is_wrong_is_said_and_nothing_is_done(
+def test_a_wrong_operation_is_named_and_changes_nothing(
     document: Any, operations: Any, number: int, said: str, deep: bool
 ) -> None:
     """A wrong operation changes nothing.
@@ -229,7 +229,7 @@ def test_a_move_keeps_the_container() -> None:
     assert live["c"] is not child
 
 
-def test_attributes_are_steps_and_internals_are_not() -> None:
+def test_attributes_can_be_patched_and_internals_cannot() -> None:
     """Attributes can be patched; methods, private and dunder names cannot."""
 
     class Point(TrackedAttr):
@@ -264,7 +264,7 @@ def test_attributes_are_steps_and_internals_are_not() -> None:
     assert {"z": 5} == _core.attributes(point)
 
 
-def test_what_a_container_refuses_comes_through() -> None:
+def test_the_error_of_a_container_is_raised() -> None:
     """A locked child or a validator stops the patch with its own error.
 
     The error has a note, and everything is rolled back.
@@ -289,7 +289,7 @@ def test_what_a_container_refuses_comes_through() -> None:
     assert small.n == 1
 
 
-def test_observers_hear_of_a_patch_when_it_stands() -> None:
+def test_observers_are_notified_after_the_patch() -> None:
     """Observers are notified after the whole patch, and not of a failed one."""
     doc = track({"a": 1, "l": [1, 2]})
     heard: list[Any] = []
@@ -302,7 +302,7 @@ def test_observers_hear_of_a_patch_when_it_stands() -> None:
 
 
 @pytest.mark.parametrize("options", [{"tracking_max_changes": 0}, {"tracking_max_changes": 2}])
-def test_a_small_ring_takes_everything_back_too(options: dict[str, Any]) -> None:
+def test_a_small_ring_is_rolled_back_too(options: dict[str, Any]) -> None:
     """A failed patch is rolled back however few changes the ring keeps."""
     doc = track({"l": [1, 2, 3], "d": {"a": 1}}, **options)
     operations = [op("remove", "/l/0"), op("add", "/d/b", 2), op("move", "/l/-", from_="/d"), op("remove", "/x")]

@@ -156,7 +156,7 @@ def test_a_hot_counter_does_not_make_it_forget() -> None:
         x._check()
 
 
-def test_a_place_that_came_with_its_container() -> None:
+def test_a_path_that_came_with_its_container() -> None:
     """A path is blamed on the change that brought its container.
 
     That holds until the path has a change of its own.
@@ -185,7 +185,7 @@ def test_history_goes_through_containers_that_held_the_path_before() -> None:
     assert ["/cfg", "/cfg/port", "/cfg", "/cfg", "/cfg"] == [change.pointer for change in history]
 
 
-def test_removed_places_and_unknown_ones() -> None:
+def test_removed_and_unknown_paths() -> None:
     """A removed key is blamed on its removal, an unknown one on nothing.
 
     What was there from the start is blamed on the init record.
@@ -218,13 +218,13 @@ def test_attributes_and_sets() -> None:
 
 
 @pytest.mark.parametrize(("error", "bad"), [(ValueError, "port"), (TypeError, 5), (TypeError, ("a",))])
-def test_what_is_no_pointer_is_refused(error: type[Exception], bad: Any) -> None:
+def test_an_invalid_pointer_is_refused(error: type[Exception], bad: Any) -> None:
     """An invalid pointer is refused with an example of a valid one."""
     with pytest.raises(error, match="/users/0/email"):
         TrackedDict().tracking_blame(bad)
 
 
-def test_hostile_keys_are_not_asked_while_recording() -> None:
+def test_no_code_of_keys_runs_while_recording() -> None:
     """Keys with an __eq__ of their own are remembered by identity.
 
     None of their code runs when records leave the ring.
@@ -257,7 +257,7 @@ def test_hostile_keys_are_not_asked_while_recording() -> None:
 
 
 @pytest.mark.parametrize("what", ["children", "tuples", "removed", "elements"])
-def test_remember_last_does_not_grow_for_ever(what: str) -> None:
+def test_remember_last_is_bounded(what: str) -> None:
     """The memory of remember_last is bounded by what is in the containers.
 
     Dead containers, equal keys that are new objects, and removed paths are forgotten.

@@ -39,7 +39,7 @@ def test_what_another_thread_did_stays() -> None:
     x._check()
 
 
-def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> None:
+def test_threads_on_one_list_roll_back_their_own_changes() -> None:
     """Threads that roll back on one list undo exactly their own appends."""
     x = track({"l": []})
     errors: list[BaseException] = []
@@ -69,7 +69,7 @@ def test_threads_that_roll_back_on_one_list_take_back_exactly_their_own() -> Non
     x._check()
 
 
-def test_a_later_change_of_the_same_place_is_a_conflict_and_stays() -> None:
+def test_a_later_change_of_the_same_path_is_a_conflict() -> None:
     """A later change of the same path is a conflict, and stays.
 
     The error names it and carries the changes; everything else is rolled back.
@@ -179,7 +179,7 @@ def test_a_task_started_in_the_block_is_part_of_it_while_it_lasts() -> None:
     assert last.transaction is None
 
 
-def test_propagate_takes_the_transaction_to_a_thread() -> None:
+def test_propagate_carries_the_transaction_to_a_thread() -> None:
     """propagate() carries the transaction to a thread, as it does the actor."""
     x = TrackedDict()
 

@@ -15,7 +15,7 @@ def session() -> Session:
     return found
 
 
-def test_the_session_gives_its_end_and_can_be_taken_back(session: Session) -> None:
+def test_the_log_of_the_session_replays(session: Session) -> None:
     """The log of the session replays, at its end and halfway."""
     text = TrackedList(session.start, tracking_max_changes=None)
     for position, deleted, inserted in session.patches:

@@ -71,7 +71,7 @@ def has_null(value: Any) -> bool:
 
 
 @given(STEPS, st.data())
-def test_net_changes_lead_from_then_to_now_once_a_place(steps: list[Any], data: st.DataObject) -> None:
+def test_net_changes_lead_to_the_present_once_per_path(steps: list[Any], data: st.DataObject) -> None:
     """Net changes lead from any past state to the present one.
 
     None has no effect, and no path comes twice.
@@ -109,7 +109,7 @@ def test_a_merge_patch_gives_the_present_or_says_why_not(steps: list[Any], data:
     assert alike(old, new) == (patch == {})
 
 
-def test_what_was_set_back_is_gone() -> None:
+def test_restored_data_is_not_a_net_change() -> None:
     """Data that is as it was before is not a net change, however it got there."""
     d = track({"a": 1, "l": [1, 2, 3], "s": {1}, "c": {"x": [1]}})
     d["a"] = 2
@@ -165,7 +165,7 @@ def test_a_reordered_list_is_one_update() -> None:
     assert d.last_change() == net_changes(d)[0].change
 
 
-def test_what_was_added_is_told_once_with_what_it_holds_now() -> None:
+def test_an_added_container_is_one_net_change() -> None:
     """Changes inside an added container are part of its addition.
 
     The last of them names who changed the path.
@@ -204,7 +204,7 @@ def test_who_and_when_are_those_of_the_last_touch() -> None:
     }
 
 
-def test_shared_containers_are_told_at_every_place() -> None:
+def test_shared_containers_are_reported_at_every_path() -> None:
     """One change of a container at two paths is two net changes."""
     shared = TrackedList()
     d = TrackedDict(a=shared, b=shared)
@@ -236,7 +236,7 @@ def test_values_are_copies() -> None:
         (lambda d: d["odd"][7].append(1), "7 at '/odd/7'"),
     ],
 )
-def test_what_a_merge_patch_cannot_say(act: Any, said: str) -> None:
+def test_data_that_a_merge_patch_cannot_express(act: Any, said: str) -> None:
     """None for a key, and keys that are not str, are refused with their path."""
     d = track({"a": {"b": 1}, "l": [], "odd": {7: []}})
     act(d)
@@ -244,7 +244,7 @@ def test_what_a_merge_patch_cannot_say(act: Any, said: str) -> None:
         merge_patch(d)
 
 
-def test_none_in_a_list_can_be_said_and_an_old_none_stays() -> None:
+def test_none_in_a_list_and_an_unchanged_none() -> None:
     """None in a list is a value, and an unchanged None is not mentioned.
 
     A merge patch replaces arrays whole.
@@ -277,7 +277,7 @@ def test_a_diamond_without_changes_costs_nothing() -> None:
     assert [("update", "/n", 0, 1)] == told(top)
 
 
-def test_history_that_is_gone_is_said() -> None:
+def test_lost_history_is_an_error() -> None:
     """HistoryLostError is raised for a point before what was dropped.
 
     A point that is not a seq is a TypeError.

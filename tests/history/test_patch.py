@@ -94,7 +94,7 @@ def test_every_change_of_an_item_is_one_operation() -> None:
     assert expected == patch(d)
 
 
-def test_a_bulk_call_is_one_operation_a_row() -> None:
+def test_a_bulk_call_is_one_operation_per_row() -> None:
     """A bulk call gives one operation per row that changed."""
     same = object()
     d = TrackedDict(a=1, b=same)
@@ -105,7 +105,7 @@ def test_a_bulk_call_is_one_operation_a_row() -> None:
     assert {"/a", "/b", "/c"} == {each["path"] for each in patch(d, before) if each["op"] == "remove"}
 
 
-def test_a_container_in_two_places_is_changed_in_both() -> None:
+def test_a_container_at_two_paths_is_changed_at_both() -> None:
     """A change of a list at two paths gives an operation for each."""
     shared = TrackedList()
     d = TrackedDict(a=shared, b=shared)
@@ -132,7 +132,7 @@ def test_a_value_is_given_as_it_was_then() -> None:
     assert expected == patch(d)
 
 
-def test_what_a_pointer_cannot_name_replaces_the_nearest_container_above() -> None:
+def test_unnameable_changes_replace_the_container_above() -> None:
     """A change that a pointer cannot name replaces the container above it.
 
     For an int key that is the dict, for an element the set; many changes of one are one operation.
@@ -149,7 +149,7 @@ def test_what_a_pointer_cannot_name_replaces_the_nearest_container_above() -> No
     assert {"ids": {1: [0]}, "tags": {0}, "n": 0} == applied(d, patch(d, inverse=True, test=True))
 
 
-def test_a_whole_replacement_ends_where_its_place_moves() -> None:
+def test_a_set_is_replaced_at_its_path_of_that_time() -> None:
     """A set is replaced at the path that it had at the time of the change."""
     items = track([{0}])
     items[0].add(1)
@@ -238,7 +238,7 @@ def test_attributes_are_members() -> None:
     assert [("add", "/x"), ("replace", "/x/n"), ("remove", "/x")] == [(e["op"], e["path"]) for e in patch(point)]
 
 
-def test_history_that_is_gone_is_said() -> None:
+def test_lost_history_is_an_error() -> None:
     """A patch from before dropped records raises, one from after them works."""
     d = TrackedDict(tracking_max_changes=4)
     for n in range(10):
@@ -304,7 +304,7 @@ def test_the_cost_follows_the_changes_and_not_the_document(monkeypatch: pytest.M
     assert counts[0] == counts[1]
 
 
-def test_the_methods_take_points() -> None:
+def test_the_methods_accept_points() -> None:
     """A seq, a change and nothing name the same state in all four methods."""
     d = track({"a": 1, "l": []})
     d["a"] = 2

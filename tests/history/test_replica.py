@@ -180,7 +180,7 @@ def test_every_kind_from_nothing(tmp_path: pathlib.Path) -> None:
         assert plain_copy(source) == replay(path)
 
 
-def test_a_missing_line_is_noticed_when_it_matters() -> None:
+def test_a_missing_line_is_noticed() -> None:
     """A change that does not fit the value is refused.
 
     Nothing is applied, and the message says what to do.
@@ -226,7 +226,7 @@ def test_nothing_is_half_applied() -> None:
     assert {"one": []} == half
 
 
-def test_gaps_and_things_that_are_no_changes() -> None:
+def test_gaps_and_data_that_is_not_a_change() -> None:
     """A gap line, other JSON, invalid JSON and no data are each refused."""
     with pytest.raises(GapError, match="100 to 131 are missing"):
         apply_change({}, {"v": 1, "action": "gap", "from": 100, "to": 131, "reason": "queue full"})
@@ -293,7 +293,7 @@ def test_one_container_twice_in_one_value_changes_once() -> None:
     assert [[6, 5], [6, 5]] == replay(x.tracking_changes())["m"]
 
 
-def test_lines_of_an_observer_that_is_told_after_the_commit() -> None:
+def test_lines_of_an_observer_called_after_the_commit() -> None:
     """A line has the value as it was just after its change.
 
     Also where the observer is called after the commit.

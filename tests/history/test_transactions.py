@@ -63,7 +63,7 @@ def test_a_rollback_gives_the_state_before(seed: int, operations: int, ring: int
     x._check()
 
 
-def test_the_exception_goes_on_and_any_will_do() -> None:
+def test_any_exception_rolls_back_and_is_raised() -> None:
     """Any exception rolls back, KeyboardInterrupt too, and is raised again."""
     x = TrackedList()
     for error in (KeyboardInterrupt, GeneratorExit, SystemExit, Stop):
@@ -88,7 +88,7 @@ def test_the_log_stays_true_and_says_rollback() -> None:
     assert 1 == len({change.transaction for change in done})
 
 
-def test_observers_are_told_after_the_commit_in_order() -> None:
+def test_observers_are_notified_after_the_commit_in_order() -> None:
     """Observers are notified after the commit, in order.
 
     One with when="immediate" is notified at once, of the same change.
@@ -106,7 +106,7 @@ def test_observers_are_told_after_the_commit_in_order() -> None:
     assert (["/a", "/l/0", "/a"], ["/0"]) == (late, at_once)
 
 
-def test_observers_hear_nothing_of_what_was_rolled_back() -> None:
+def test_observers_are_not_notified_of_a_rollback() -> None:
     """Observers are not notified of what was rolled back.
 
     Nor of the rollback, also of a savepoint; immediate ones are notified of both.
@@ -131,7 +131,7 @@ def test_observers_hear_nothing_of_what_was_rolled_back() -> None:
     assert 2 == len(late)
 
 
-def test_an_observer_may_say_itself_that_it_wants_all() -> None:
+def test_an_attribute_makes_an_observer_immediate() -> None:
     """An attribute of an observer makes it immediate, without an argument."""
 
     class Writer:
@@ -200,7 +200,7 @@ def test_roots_limit_what_is_part_of_it() -> None:
         tracking_transaction({})
 
 
-def test_lock_and_unlock_are_taken_back_too() -> None:
+def test_lock_and_unlock_are_rolled_back_too() -> None:
     """A rollback undoes lock and unlock."""
     x = TrackedDict(a=1)
 

@@ -97,7 +97,7 @@ def test_revert_to_gives_every_state_that_was(seed: int, operations: int, data: 
             x.tracking_redo()
 
 
-def test_what_comes_back_is_the_same_object() -> None:
+def test_undo_restores_the_same_object() -> None:
     """Undo restores the same object, not a copy."""
     a, b = object(), object()
     x = TrackedDict(one=a, many=TrackedList([a, b]))
@@ -112,7 +112,7 @@ def test_what_comes_back_is_the_same_object() -> None:
     assert [True, True] == [many[0] is a, many[1] is b]
 
 
-def test_undo_is_recorded_and_names_what_it_takes_back() -> None:
+def test_undo_is_recorded_and_names_the_undone_change() -> None:
     """Undo is recorded, with the seq of the change that it undid."""
     x = TrackedList([3, 1, 2])
     x.sort()
@@ -209,7 +209,7 @@ def test_lock_refuses_undo_and_nothing_is_lost() -> None:
     assert [] == x
 
 
-def test_a_write_round_the_container_is_found_not_overwritten() -> None:
+def test_undo_does_not_overwrite_untracked_changes() -> None:
     """Undo refuses to overwrite data that was changed without tracking."""
     x = TrackedDict(a=1)
     x["a"] = 2
@@ -219,7 +219,7 @@ def test_a_write_round_the_container_is_found_not_overwritten() -> None:
     assert {"a": 99} == x
 
 
-def test_beyond_the_ring_it_says_so() -> None:
+def test_undo_beyond_the_ring_is_an_error() -> None:
     """Undo beyond the ring is an error; with nothing done at all it is not."""
     x = TrackedDict(tracking_max_changes=2)
     assert [] == x.tracking_undo()
@@ -284,7 +284,7 @@ def test_attributes_and_properties_come_back() -> None:
 # ---- revert: only what matches
 
 
-def test_revert_takes_back_one_actor_and_follows_items_through_shifts() -> None:
+def test_revert_of_one_actor_follows_items_through_shifts() -> None:
     """A revert of one actor keeps the inserts and sorts of the other."""
     x = TrackedList(["a", "b", "c"])
     with tracking_actor("eve"):
@@ -338,7 +338,7 @@ def test_revert_by_transaction_and_since() -> None:
     assert [] == x.tracking_revert(actor="nobody")
 
 
-def test_a_change_below_a_place_that_was_replaced_is_a_conflict() -> None:
+def test_a_change_below_a_replaced_container_is_a_conflict() -> None:
     """A change below a container that was replaced since is a conflict."""
     x = track({"l": [1]})
     with tracking_actor("eve"):

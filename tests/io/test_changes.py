@@ -213,7 +213,7 @@ def test_attributes_to_lines_and_back(tmp_path: pathlib.Path, valid: Any) -> Non
     assert ["init", "update", "add", "add", "remove", "lock", "unlock"] == [line.action for line in lines]
 
 
-def test_words_instead_of_values(tmp_path: pathlib.Path, valid: Any) -> None:
+def test_text_instead_of_values(tmp_path: pathlib.Path, valid: Any) -> None:
     """With tracking_keep_values=False a line has text for unkept values."""
     path = tmp_path / "log.jsonl"
     data = TrackedDict(tracking_keep_values=False)
@@ -228,7 +228,7 @@ def test_words_instead_of_values(tmp_path: pathlib.Path, valid: Any) -> None:
     assert Repr("[1]", "list") == lines[0].after
 
 
-def test_the_schema_refuses_what_is_no_line(valid: Any) -> None:
+def test_the_schema_refuses_wrong_lines(valid: Any) -> None:
     """The schema refuses wrong lines, and accepts lines with more keys."""
     valid(LINE)
     valid({**LINE, "new_key": {"any": "thing"}})

@@ -123,7 +123,7 @@ def test_whole_sessions(steps: Any) -> None:
                 assert fast is None or same(fast, seen)
 
 
-def test_what_has_more_to_say_is_left_to_the_slow_way() -> None:
+def test_changes_with_more_fields_are_left_to_the_slow_way() -> None:
     """Changes with more fields are left to the slow way.
 
     Context, stacks, redaction, changes that were read, and stores of other values than scalars.

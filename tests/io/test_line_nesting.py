@@ -218,7 +218,7 @@ WRAPS = [
 
 @everywhere
 @pytest.mark.parametrize("wrap", WRAPS)
-def test_what_the_writer_makes_the_reader_takes(wrap: Callable[[Any], Any], within: Callable[..., Any]) -> None:
+def test_the_reader_accepts_what_the_writer_writes(wrap: Callable[[Any], Any], within: Callable[..., Any]) -> None:
     """Values without end are cut to what the reader accepts, in any field."""
 
     def work() -> None:
@@ -282,7 +282,7 @@ def test_the_writer_refuses_what_the_reader_would(within: Callable[..., Any]) ->
     within(work)
 
 
-def test_near_the_end_of_the_stack_a_line_is_not_called_bad() -> None:
+def test_near_the_end_of_the_stack_a_line_is_not_reported_as_bad() -> None:
     """Near the end of the stack a line is read or raises RecursionError.
 
     It is not reported as a bad line.
@@ -308,7 +308,7 @@ def test_near_the_end_of_the_stack_a_line_is_not_called_bad() -> None:
     assert True in seen
 
 
-def test_the_page_takes_a_line_at_the_bound(tmp_path: Path) -> None:
+def test_the_page_has_a_line_at_the_bound(tmp_path: Path) -> None:
     """The page of a report has the whole value of a line at the bound."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"".join([*GOOD, nested("objects", NESTING)]))

@@ -53,7 +53,7 @@ def test_shared_references_do_not_explode() -> None:
     assert len(json.dumps(encode(value, limit=10_000))) < 500_000
 
 
-def test_a_shared_value_that_is_no_cycle_is_written_twice() -> None:
+def test_a_shared_value_without_a_cycle_is_written_twice() -> None:
     """A shared value is written twice; only a cycle is a $ref."""
     shared = [1]
     assert [[1], [1]] == encode([shared, shared])

@@ -162,7 +162,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD[1:])
-def test_a_bad_line_is_passed_over_with_its_place(bad: bytes, reason: str) -> None:
+def test_a_bad_line_is_skipped_and_reported(bad: bytes, reason: str) -> None:
     """A bad line is skipped and reported with line, byte offset and reason."""
     good = line_of()
     lines, errors = read(good + bad + b"\n" + good)
@@ -190,7 +190,7 @@ def test_without_a_callback_bad_lines_are_warnings(caplog: pytest.LogCaptureFixt
     assert ["<BytesIO>: line 1, byte 0: not JSON (Expecting value: line 1 column 1 (char 0))"] == caplog.messages
 
 
-def test_empty_lines_are_no_lines() -> None:
+def test_empty_lines_are_skipped() -> None:
     """Empty lines, CRLF, a BOM and a missing last newline are not reported."""
     data = b"\xef\xbb\xbf" + line_of()[:-1] + b"\r\n" + b"\n  \n\r\n" + line_of()[:-1]
     lines, errors = read(data)
@@ -308,7 +308,7 @@ def test_a_torn_gzip(tmp_path: pathlib.Path) -> None:
         list(read_changes(io.BytesIO(packed[:-9]), strict=True))
 
 
-def test_a_file_that_is_not_there(tmp_path: pathlib.Path) -> None:
+def test_a_missing_file(tmp_path: pathlib.Path) -> None:
     """A file that cannot be opened is an OSError at once."""
     with pytest.raises(FileNotFoundError):
         read_changes(tmp_path / "none")
@@ -351,7 +351,7 @@ def test_large_lines_and_flat_memory(tmp_path: pathlib.Path) -> None:
     assert peak - start < 2_000_000
 
 
-def test_what_has_no_newline_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than MAX_LINE is skipped and reported, in flat memory."""
     monkeypatch.setattr("pydatatracker.io.reader.MAX_LINE", 1000)
     lines, errors = read(line_of() + b"x" * 5000 + b"\n" + line_of() + b"y" * 1000)
@@ -375,7 +375,7 @@ def test_lines_come_as_they_are_written() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python's own zstd")
 @pytest.mark.parametrize("frames", [1, 3])
-def test_a_torn_zstd_gives_its_whole_lines_and_says_so(tmp_path: pathlib.Path, frames: int) -> None:
+def test_a_torn_zstd_gives_its_whole_lines_and_is_reported(tmp_path: pathlib.Path, frames: int) -> None:
     """A torn zstd log gives its whole lines, and the tear is reported."""
     zstandard = pytest.importorskip("zstandard")
     lines = b"".join(line_of(seq=n, actor=hex(n * 7919)) for n in range(400))

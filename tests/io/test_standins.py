@@ -19,7 +19,7 @@ class Plain(enum.Enum):
     ONE = 1
 
 
-def test_words_of_the_core_are_a_repr() -> None:
+def test_text_of_the_core_is_a_repr() -> None:
     """A value that tracking_keep_values=False dropped is a $repr."""
     history = TrackedList(tracking_keep_values=False)
     history.append("x" * 1000)
@@ -83,7 +83,7 @@ class BadZone(datetime.tzinfo):
         ("", lambda: ...),
     ],
 )
-def test_what_cannot_be_brought_back_is_words(error: str, make: Callable[[], object]) -> None:
+def test_other_objects_are_text(error: str, make: Callable[[], object]) -> None:
     """Any other object is a $repr with its class.
 
     Where its __repr__ raises, the text has the error's name.
@@ -143,7 +143,7 @@ def test_no_limit() -> None:
     assert 11_000_000 == encode("x" * 11_000_000)["$cut"]
 
 
-def test_dataclasses_are_words() -> None:
+def test_dataclasses_are_text() -> None:
     """A dataclass is a $repr, as it needs its class to be rebuilt."""
 
     @dataclasses.dataclass

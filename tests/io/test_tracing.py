@@ -114,12 +114,12 @@ def test_a_traceparent_is_valid_or_none(trace_id: Any, span_id: Any, flags: Any)
 @pytest.mark.parametrize(
     "line", [b"", b'"trace_id":"', b'["trace_id":"', b'{"a":{"trace_id":"x"}}', b'["\\"trace_id\\":\\""]']
 )
-def test_lines_of_somebody_else_have_none(line: bytes) -> None:
+def test_other_lines_have_no_traceparent(line: bytes) -> None:
     """Torn lines, invalid JSON and invalid ids give no traceparent."""
     assert traceparent_of(line) is None
 
 
-def test_a_span_that_raises_costs_nobody_a_change() -> None:
+def test_a_span_that_raises_loses_no_change() -> None:
     """A span that raises leaves the change without ids, and exported."""
 
     class Rude(trace.NonRecordingSpan):
@@ -178,7 +178,7 @@ def test_a_file_keeps_the_ids(tmp_path: pathlib.Path, make: Any) -> None:
     assert ("", "") == (second.trace_id, second.span_id)
 
 
-def test_a_client_of_ones_own_gets_them() -> None:
+def test_a_custom_client_gets_the_ids() -> None:
     """The dict that HttpExporter posts has the ids."""
     posted: list[Any] = []
     d = TrackedDict()

@@ -112,7 +112,7 @@ json_data = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(json_data)
-def test_decode_takes_any_json(data: object) -> None:
+def test_decode_accepts_any_json(data: object) -> None:
     """JSON with wrong, unknown or malformed tags decodes, and stays unchanged."""
     before = json.dumps(data)
     decode(data)

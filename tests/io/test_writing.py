@@ -76,7 +76,7 @@ def test_a_whole_file_is_appended_to_as_it_is(tmp_path: pathlib.Path) -> None:
     assert to_line(LINE) == empty.read_bytes()
 
 
-def test_lone_surrogates_in_words_do_not_stop_a_line(tmp_path: pathlib.Path) -> None:
+def test_lone_surrogates_in_text_do_not_stop_a_line(tmp_path: pathlib.Path) -> None:
     """Lone surrogates in a text are escaped, and the line is UTF-8."""
     path = tmp_path / "log.jsonl"
     with ChangeWriter(path) as writer:
@@ -86,7 +86,7 @@ def test_lone_surrogates_in_words_do_not_stop_a_line(tmp_path: pathlib.Path) -> 
     assert {"action": "add", "\\udc80": ["\\udc80"]} == line.extra
 
 
-def test_objects_that_are_no_json_go_through_the_codec() -> None:
+def test_values_that_are_not_json_are_encoded() -> None:
     """A dict with values that are not JSON is encoded."""
     line = parse(to_line({"v": 1, "action": "add", "before": {1, 2}, "after": Repr("<x>", "X")}))
     assert Repr("<x>", "X") == line.after
@@ -233,7 +233,7 @@ class Unreliable(io.BytesIO):
 
 
 @pytest.mark.parametrize("buffered", [False, True])
-def test_what_was_lost_leaves_a_gap(buffered: bool) -> None:
+def test_lost_lines_leave_a_gap(buffered: bool) -> None:
     """After a failure a gap says what is missing, and a new line begins."""
     file = Unreliable()
     writer = ChangeWriter(file, buffered=buffered)

@@ -185,7 +185,7 @@ def test_a_plain_queue(on_full: Any, left: list[int]) -> None:
     assert 3 == observer.dropped
 
 
-def test_what_is_no_queue() -> None:
+def test_a_wrong_queue_is_refused() -> None:
     """A wrong queue or on_full is refused, with what is allowed."""
     with pytest.raises(TypeError, match=r"an asyncio.Queue or a queue.Queue, not list"):
         async_queue_observer([])

@@ -105,12 +105,12 @@ def test_toml_and_data_and_everything_at_once(tmp_path: pathlib.Path) -> None:
         ("http", "an entry must be a table with 'type' and 'options', not a string"),
     ],
 )
-def test_what_is_wrong_is_named(entry: Any, said: str) -> None:
+def test_errors_are_named(entry: Any, said: str) -> None:
     """An error names entry, field, what it accepts and the nearest name."""
     assert any(said in problem for problem in problems([entry], environ={})), problems([entry], environ={})
 
 
-def test_everything_that_is_wrong_is_told_and_nothing_opened(tmp_path: pathlib.Path) -> None:
+def test_all_errors_are_reported_and_nothing_is_opened(tmp_path: pathlib.Path) -> None:
     """All errors are reported together, and nothing is opened."""
     path = tmp_path / "observers.json"
     path.write_text(

@@ -17,7 +17,7 @@ def recorder(heard: list[Any], name: str) -> Any:
     return lambda change: heard.append((name, change.path, change.after))
 
 
-def test_low_priorities_are_told_first_and_equal_ones_in_order() -> None:
+def test_low_priorities_are_notified_first_and_equal_ones_in_order() -> None:
     """Observers are called by priority, equal ones in order of addition.
 
     The default is 50.
@@ -31,7 +31,7 @@ def test_low_priorities_are_told_first_and_equal_ones_in_order() -> None:
     assert [name for name, _, _ in heard] == ["a", "b", "c", "z"]
 
 
-def test_children_are_told_before_ancestors_with_paths_of_their_own() -> None:
+def test_children_notify_before_ancestors_with_paths_of_their_own() -> None:
     """Observers of children are called before those of ancestors.
 
     Each gets the path from the container it observes.
@@ -128,7 +128,7 @@ def test_a_weak_observer_may_die() -> None:
     d["a"] = 3
 
 
-def test_an_error_is_logged_and_reaches_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
     """An error of an observer is logged; the others are called.
 
     The statement succeeds.
@@ -166,7 +166,7 @@ def test_errors_can_be_raised_for_tests() -> None:
     d._check()
 
 
-def test_what_an_observer_changes_is_told_after_the_present_change() -> None:
+def test_changes_of_an_observer_are_reported_after_the_present_one() -> None:
     """A change made by an observer is reported after the present one."""
     d, heard = TrackedDict(), []
 
@@ -202,7 +202,7 @@ def test_observers_that_change_each_others_containers_do_not_recurse() -> None:
     assert len(heard) == 2000
 
 
-def test_an_observer_added_or_removed_while_telling_counts_from_the_next_change() -> None:
+def test_an_observer_added_or_removed_by_another_counts_from_the_next_change() -> None:
     """An observer added or removed by another counts from the next change."""
     d, heard = TrackedDict(), []
     late, gone = recorder(heard, "late"), recorder(heard, "gone")
@@ -234,7 +234,7 @@ def test_removing_an_observer() -> None:
         d.tracking_add_observer(5)  # type: ignore[arg-type]
 
 
-def test_an_observer_of_a_removed_child_hears_only_of_the_child() -> None:
+def test_a_removed_child_notifies_only_its_own_observers() -> None:
     """A removed child is reported to its own observers only."""
     doc, heard = track({"a": []}), []
     child = doc["a"]
@@ -245,7 +245,7 @@ def test_an_observer_of_a_removed_child_hears_only_of_the_child() -> None:
     assert heard == [("doc", ("a",), heard[0][2]), ("child", (0,), 1)]
 
 
-def test_a_container_in_two_places_tells_an_ancestor_once() -> None:
+def test_a_container_at_two_paths_notifies_an_ancestor_once() -> None:
     """A container at two paths is one call, with both in paths."""
     child, collector = TrackedList(), ChangeCollector()
     doc = TrackedDict(a=child, b=child)
@@ -294,7 +294,7 @@ def test_filtered_and_logging_observer(caplog: pytest.LogCaptureFixture) -> None
     assert [record.tracked_change.after for record in caplog.records] == [2]
 
 
-def test_tracking_attached_is_told_of_the_container() -> None:
+def test_tracking_attached_is_called_with_the_container() -> None:
     """tracking_attached of an observer is called with the container."""
     places: list[Any] = []
 

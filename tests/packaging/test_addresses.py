@@ -46,7 +46,7 @@ def test_the_readme_begins_with_the_installation() -> None:
     assert "pip install pydatatracker" in "\n".join(text.splitlines()[:12])
 
 
-def test_addresses_that_are_empty_are_not_there(tmp_path: pathlib.Path) -> None:
+def test_empty_addresses_are_left_out(tmp_path: pathlib.Path) -> None:
     """An unknown address makes no URL, and a closing slash is left out."""
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[tool.pydatatracker]\nrepository = "https://code.example/x/"\ndocumentation = ""\n', "utf-8")

@@ -125,7 +125,7 @@ def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bo
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_writer_that_a_place_has_from_what_holds_it_can_be_read(page: Browser, dark: bool, tmp_path: Path) -> None:
+def test_an_inherited_writer_can_be_read(page: Browser, dark: bool, tmp_path: Path) -> None:
     """A writer that a value has from its container looks different.
 
     The pointer and the help explain it, and it is no fainter than text.

@@ -19,7 +19,7 @@ __all__ = ["browser", "page", "shop"]  # the fixtures
 MANY = 30_000  # changes of the long log
 
 
-def test_it_opens_offline_without_a_word_of_complaint(page: Browser, shop: Path) -> None:
+def test_it_opens_offline_without_messages(page: Browser, shop: Path) -> None:
     """The page opens offline, logs nothing, and shows the last change."""
     assert ([], [shop.resolve().as_uri()]) == (page.trouble, page.requests)
     assert "shop.jsonl" == page.text("#name")
@@ -50,7 +50,7 @@ def test_the_slider_shows_the_state_then(page: Browser) -> None:
     assert [] == page.trouble
 
 
-def test_each_place_names_its_last_writer(page: Browser) -> None:
+def test_each_value_names_its_last_writer(page: Browser) -> None:
     """Each value has its last writer beside it; a press selects that change."""
     page.run("[...document.querySelectorAll('#tree .key')].find(e => e.textContent === 'cfg').click()")
     page.settle()
@@ -102,7 +102,7 @@ def test_a_filter_narrows_the_list(page: Browser, field: str, value: str, left: 
     assert (6, "") == (len(page.texts("#list .row")), page.text("#count"))
 
 
-def test_a_path_that_is_none_is_said_so(page: Browser) -> None:
+def test_an_invalid_path_is_marked(page: Browser) -> None:
     """An invalid path filters nothing and is marked."""
     page.run("document.getElementById('glob').focus()")
     page.press("x")
@@ -148,7 +148,7 @@ def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
     assert [] == page.trouble
 
 
-def test_filtered_steps_pass_over_what_is_not_listed(page: Browser) -> None:
+def test_filtered_steps_skip_what_is_not_listed(page: Browser) -> None:
     """With a filter the arrows step over listed changes only."""
     page.run(
         "document.getElementById('actor').value = '=deploy'; document.getElementById('filters').dispatchEvent(new Event('input'))"

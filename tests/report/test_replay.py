@@ -263,7 +263,7 @@ def odd_lines() -> list[bytes]:
     ]  # fmt: skip
 
 
-def test_what_does_not_fit_is_passed_over_as_by_the_commands(scripts: Browser) -> None:
+def test_contradicting_lines_are_skipped_as_by_the_commands(scripts: Browser) -> None:
     """Lines that contradict earlier ones are skipped and named, as in `at`."""
     lines = [parse(raw) for raw in odd_lines()]
     told: list[Any] = []
@@ -305,7 +305,7 @@ def test_processes_are_put_side_by_side(scripts: Browser) -> None:
     ["", "/", "/a", "/**", "/a/*", "/a/**", "/*/b", "/**/b", "/a?", "/[ab]", "/[!a]", "/[", "/a.b", "/a~1b", "/*/*/**", "/(x)", "/[z-a]",
      "/$^", "/[]]", "/[\\]", "/a**", "/ü"],
 )  # fmt: skip
-def test_globs_mean_what_they_mean_to_the_commands(scripts: Browser, pattern: str) -> None:
+def test_globs_match_as_in_the_commands(scripts: Browser, pattern: str) -> None:
     """A path in the page selects what --path selects."""
     pointers = ["", "/", "/a", "/b", "/a/b", "/a/b/c", "/a/c/b", "/ab", "/a.b", "/axb", "/a~1b", "/z", "/[", "/]", "/(x)", "/$^",
                 "/\\", "/ü", "/\n", "/a/"]  # fmt: skip

@@ -78,7 +78,7 @@ def changes_of(*raws: bytes) -> Changes:
 
 
 @given(_JSON)
-def test_what_is_embedded_is_the_same_data_and_no_markup(data: Any) -> None:
+def test_embedded_data_is_equal_and_has_no_markup(data: Any) -> None:
     """Embedded data is read back equal, and has no HTML or script delimiter."""
     text = script_safe(dumps(exact(data)))
     assert text.isascii()
@@ -144,7 +144,7 @@ def test_the_modules_are_whole() -> None:
     )
 
 
-def test_the_file_is_written_and_said(tmp_path: Path) -> None:
+def test_the_file_is_written_and_named(tmp_path: Path) -> None:
     """Several logs become one page; bad lines are named and counted in it.
 
     The status is 1 then.
@@ -167,7 +167,7 @@ def test_filters_choose_what_is_listed_and_not_what_is_replayed(tmp_path: Path) 
     assert ([0, 2, 4], 5) == (data["unlisted"], len(data["columns"]["body"]))
 
 
-def test_the_log_is_never_written_over(tmp_path: Path) -> None:
+def test_the_log_is_never_overwritten(tmp_path: Path) -> None:
     """A report into the log itself is refused, an unwritable file is named."""
     log = tmp_path / "log.html"
     log.write_bytes(b"".join(LOG))
@@ -181,7 +181,7 @@ def test_the_log_is_never_written_over(tmp_path: Path) -> None:
     )
 
 
-def test_lines_out_of_order_come_in_order_and_say_so() -> None:
+def test_lines_out_of_order_are_put_in_order() -> None:
     """A late line is put in order under a new generation; all is resent."""
     changes = changes_of(LOG[0], LOG[1], LOG[3])
     first = json.loads(changes.text())
@@ -266,7 +266,7 @@ def test_only_the_whole_address_answers(viewed: Viewed) -> None:
 
 @posix
 @pytest.mark.parametrize("known", ["", "x", "1.2", "-1" + ".0" * 13, "1" + ".0" * 13 + ".0", "9" * 5000])
-def test_a_question_that_the_page_does_not_ask_is_refused(viewed: Viewed, known: str) -> None:
+def test_an_invalid_request_is_refused(viewed: Viewed, known: str) -> None:
     """An invalid request is answered with 400, and the server goes on."""
     assert 400 == viewed.get(f"{viewed.address.path}changes?known={known}")[0]
     assert 200 == viewed.get(viewed.address.path)[0]
@@ -281,7 +281,7 @@ def test_ctrl_c_ends_it_cleanly(viewed: Viewed) -> None:
         viewed.get(viewed.address.path)
 
 
-def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_log_is_named(tmp_path: Path) -> None:
     """A missing log is exit status 2 and one sentence."""
     done = run("view", "nowhere.jsonl", cwd=tmp_path)
     assert (2, "pydatatracker: cannot read nowhere.jsonl: No such file or directory\n") == (

@@ -30,7 +30,7 @@ def offending_function(x: Any) -> None:
     x["ports"].append(443)
 
 
-def test_what_only_reads_passes() -> None:
+def test_reading_passes() -> None:
     """Reading, copying and comparing pass, and nothing is watched afterwards."""
     x = track({"ports": [80]})
     with assert_unmodified(x) as block:
@@ -72,7 +72,7 @@ SHAPES: list[tuple[str, Any, Any, list[str]]] = [
 
 
 @pytest.mark.parametrize(("data", "act", "told"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES])
-def test_every_kind_of_change_is_told_with_its_values(data: Any, act: Any, told: list[str]) -> None:
+def test_every_kind_of_change_is_shown_with_its_values(data: Any, act: Any, told: list[str]) -> None:
     """Every kind of change is shown with its values of that moment."""
     x = track(data)
     text = message_of(assert_unmodified(x), lambda: act(x))
@@ -118,7 +118,7 @@ def test_a_rollback_is_two_changes() -> None:
     assert [] == x
 
 
-def test_changes_of_other_threads_are_counted_and_told_once() -> None:
+def test_changes_of_other_threads_are_counted_and_shown_once() -> None:
     """Changes of other threads are counted, with name and stack of the thread."""
     x = TrackedDict()
 
@@ -165,7 +165,7 @@ def test_the_blocks_own_exception_goes_on_with_a_note() -> None:
     assert not hasattr(caught.value, "__notes__")
 
 
-def test_an_exception_that_takes_no_note_goes_on_all_the_same() -> None:
+def test_an_exception_that_accepts_no_note_is_raised() -> None:
     """An exception whose class accepts no note is raised as it is."""
 
     class Frozen(Exception):
@@ -204,7 +204,7 @@ def test_a_block_is_entered_once_at_a_time() -> None:
         pass
 
 
-def test_locks_and_refused_changes_are_none() -> None:
+def test_locks_and_refused_changes_do_not_count() -> None:
     """Locks and refused changes pass, as no data changes."""
     x = track({"a": [1]})
     with assert_unmodified(x):
@@ -234,7 +234,7 @@ def test_only_what_changed_is_named() -> None:
         shared.append(2)
 
 
-def test_what_comes_in_is_watched_and_what_is_taken_out_is_not() -> None:
+def test_added_containers_are_watched_and_removed_ones_are_not() -> None:
     """Containers that are added are watched, removed ones are not.
 
     The removal itself is a change.
@@ -364,7 +364,7 @@ def test_hostile_values_do_not_hide_the_change() -> None:
 
 
 @pytest.mark.parametrize("block", [lambda x: assert_unmodified(x), lambda x: expect_changes(x, {"/pin": (..., 1)})])
-def test_no_message_has_what_is_redacted(block: Any) -> None:
+def test_no_message_has_redacted_values(block: Any) -> None:
     """A message has no redacted values or states, but names the change."""
     x = track({"pin": "s3cr3t-old", "card": {"pin": "s3cr3t-older"}}, tracking_redact="/**/pin")
 
@@ -393,7 +393,7 @@ def test_the_error_can_be_pickled_and_copied() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: assert_unmodified({}), lambda: expect_changes([], {}), lambda: assert_unmodified()]
 )
-def test_what_is_not_tracked_is_refused(make: Any) -> None:
+def test_untracked_data_is_refused(make: Any) -> None:
     """Data that is not tracked is refused with how to track it."""
     with pytest.raises(TypeError, match=r"track\(\)|needs a tracked container"):
         make()
@@ -401,7 +401,7 @@ def test_what_is_not_tracked_is_refused(make: Any) -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(["read", "lock", "store", "same", "append", "nothing", "pop"]), max_size=5))
-def test_it_fails_exactly_if_the_records_say_that_data_changed(steps: list[str]) -> None:
+def test_it_fails_exactly_if_the_log_has_changes(steps: list[str]) -> None:
     """The block fails exactly if the log has changes of data."""
     x = track({"a": [1], "b": 1})
     since = x.last_change().seq if x.tracking_changes() else 0

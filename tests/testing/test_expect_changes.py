@@ -48,7 +48,7 @@ def test_expected_changes_pass() -> None:
     assert 6 == len(seen.changes)
 
 
-def test_every_difference_is_told_with_its_culprit() -> None:
+def test_every_difference_is_shown_with_its_actor() -> None:
     """Every difference is shown: missing, different and unexpected.
 
     The latter two with actor and stack.
@@ -88,7 +88,7 @@ CULPRITS: list[tuple[Any, str, list[Any], int]] = [
 
 
 @pytest.mark.parametrize(("data", "place", "acts", "offending"), CULPRITS)
-def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str, acts: Any, offending: int) -> None:
+def test_the_newest_change_of_the_path_is_named(data: Any, place: str, acts: Any, offending: int) -> None:
     """The newest change of the path is named, in lists also a move."""
     x = track(data)
     seqs = []
@@ -104,7 +104,7 @@ def test_the_newest_change_that_touched_the_place_is_named(data: Any, place: str
     assert f"{named.pointer or 'the whole'}: {named.action} by {named.method}()" in text.splitlines()[1]
 
 
-def test_other_places_may_be_allowed_to_change() -> None:
+def test_other_paths_may_be_allowed_to_change() -> None:
     """Other paths may be allowed to change; named ones still must change."""
     x = track({"a": 1, "l": [1]})
     with expect_changes(x, {"/a": (1, 2)}, others="allow"):
@@ -134,7 +134,7 @@ FITTING = [
 
 
 @pytest.mark.parametrize(("value", "wanted", "fits"), FITTING)
-def test_what_fits(value: Any, wanted: Any, fits: bool) -> None:
+def test_what_matches(value: Any, wanted: Any, fits: bool) -> None:
     """Values must match in type and value, also nested ones.
 
     Objects that compare in their own way do; a function that raises does not match.
@@ -148,7 +148,7 @@ def test_what_fits(value: Any, wanted: Any, fits: bool) -> None:
         assert "/a: nothing -> " in message_of(block, lambda: x.__setitem__("a", value))
 
 
-def test_a_function_that_raises_is_told() -> None:
+def test_a_function_that_raises_is_reported() -> None:
     """A function that raises is reported with its exception."""
     x = TrackedDict()
     text = message_of(expect_changes(x, {"/a": (MISSING, lambda v: v["deep"])}), lambda: x.update(a={}))
@@ -163,7 +163,7 @@ class Key:
         return self.words
 
 
-def test_places_are_pointers() -> None:
+def test_paths_are_pointers() -> None:
     """Paths are pointers, escaped, for every kind of key.
 
     Keys that are not str, lists, sets, tuples and attributes; a star is a key like others.
@@ -185,7 +185,7 @@ def test_places_are_pointers() -> None:
     assert "/a~1b: 2 -> 3" in message_of(expect_changes(x, {}), lambda: x.update({"a/b": 3}))
 
 
-def test_a_container_that_comes_or_goes_is_one_place_unless_its_inside_is_named() -> None:
+def test_an_added_or_removed_container_is_one_path_by_default() -> None:
     """An added or removed container is one path, unless paths in it are named.
 
     Then each path in it counts by itself.
@@ -208,7 +208,7 @@ def test_a_container_that_comes_or_goes_is_one_place_unless_its_inside_is_named(
     assert "\n  /old: {'a': 1} -> nothing\n" in text
 
 
-def test_data_that_is_not_tracked_is_compared_too() -> None:
+def test_untracked_data_is_compared_too() -> None:
     """A plain list inside is compared; the message says that no one was seen."""
     x = TrackedDict(tracking_auto_convert=False)
     x["plain"] = [1]
@@ -231,7 +231,7 @@ def test_the_message_is_bounded() -> None:
     assert len(text) < 30_000
 
 
-def test_what_holds_itself_is_compared() -> None:
+def test_data_that_holds_itself_is_compared() -> None:
     """Data that holds itself is compared in finite time."""
     x = TrackedDict(a=1)
     x["me"] = x

@@ -119,7 +119,7 @@ FAILING = {
 }
 
 
-def test_a_failure_shows_the_guilty_change(run: Any) -> None:
+def test_a_failure_shows_the_offending_change(run: Any) -> None:
     """A failure shows its changes once, in full, with their stacks if known.
 
     However the error is raised.
@@ -139,7 +139,7 @@ def test_a_failure_shows_the_guilty_change(run: Any) -> None:
             assert not any("_pytest" in line or "pluggy" in line for line in shown), name
 
 
-def test_what_carries_no_changes_shows_nothing(run: Any) -> None:
+def test_failures_without_changes_show_nothing(run: Any) -> None:
     """Without changes there is no section.
 
     Passed, skipped, failed otherwise; exceptions whose `changes` are no changes, raise, or refer to each other.
@@ -341,7 +341,7 @@ def test_without_the_plugin(run: Any) -> None:
     assert pytest.ExitCode.USAGE_ERROR == run(tests, "-p", "no:pydatatracker", "--tracked-changes=1").ret
 
 
-def test_it_can_be_asked_for_by_name(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_can_be_loaded_by_name(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin can be loaded by name where plugins are not autoloaded."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     tests = "def test_it(unmodified):\n    unmodified(CONFIG)\n    spoil(CONFIG)"
