@@ -74,7 +74,7 @@ class tracking_transaction(_core.Transaction):
 
     @property
     def changes(self) -> list[ChangeLogEntry]:
-        """What the block did and did not undo again, oldest first.
+        """The changes that the block made and did not undo, oldest first.
 
         O(changes since it began).
         """

@@ -1,4 +1,4 @@
-"""For tests: fail if tracked data changes, or changes in another way.
+"""Test helpers: fail when tracked data changes unexpectedly.
 
 The message shows the offending change.
 

@@ -1,4 +1,4 @@
-"""The assertions: a block that must not, or must, change tracked data.
+"""Assertions: a block that must not, or must, change tracked data.
 
 The stack of each change is captured for the duration of the block, whatever the container's own options say. pytest is
 not required; with it, the plugin adds the changes to the report.

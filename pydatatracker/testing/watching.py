@@ -83,9 +83,9 @@ class Watch:
         self._last = threading.local()
 
     def start(self) -> None:
-        """Begin anew.
+        """Start watching, with nothing collected yet.
 
-        O(depth of the stack). Raises RuntimeError if it has begun.
+        O(depth of the stack). Raises RuntimeError if it watches already.
         """
         if self.is_on:
             raise RuntimeError(f"this {self.name} is entered already; use another one for a nested block")
@@ -99,7 +99,7 @@ class Watch:
             _core.add_observer(container, Observer(self._note, _FIRST, None, 0, False, True))
 
     def stop(self) -> None:
-        """End. O(changes)."""
+        """Stop watching. O(changes)."""
         end = _core.newest_seq()
         for container in self.containers:
             _core.remove_observer(container, self._note)
@@ -134,7 +134,7 @@ class Watch:
 
     @property
     def count(self) -> int:
-        """How many changes there were, once it has ended."""
+        """Number of changes, once it has stopped."""
         return len(self._kept) + self._uncounted
 
     @property

@@ -7,3 +7,5 @@
 
 The modules are internal: the package has no public names of its own.
 """
+
+__all__: list[str] = []
