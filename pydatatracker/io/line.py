@@ -200,7 +200,7 @@ class LogLine:
         In lines of 0.1.0 it is text, such as ``profile:score``.
         """
         value = decode(read_json(self.head.location)) if self.head.location else MISSING
-        if value is MISSING and self.head.v == 0:  # a lock of one attribute has nothing else
+        if value is MISSING and self.head.v == 0:  # the lock of an attribute has no other field
             return self.extra.get("attribute_name")
         if value is MISSING:
             path = self.path
@@ -216,7 +216,7 @@ class LogLine:
         if self.head.v == 0:
             if self._was_taken_out():
                 return self._text("value", "removed_items")
-            of_attribute = "attribute_locked" in self.extra  # of anything else it is the whole container
+            of_attribute = "attribute_locked" in self.extra  # of other locks it is the whole container
             return self._text("data_pre_change" if of_attribute else "removed_items")
         return decode(read_json(self.head.before)) if self.head.before else MISSING
 
@@ -325,7 +325,10 @@ def read_json(raw: Any) -> Any:
 
 
 def nanoseconds_of(line: LogLine) -> int | None:
-    """Return when a change was made: ``time_ns``, or else ``created_time`` in ns. O(1)."""
+    """Return when a change was made, in ns. O(1).
+
+    From ``time_ns``, or else from ``created_time``.
+    """
     when = line.time_ns
     if when is None and (moment := line.created_time) is not None:
         return int(moment.timestamp() * 1_000_000) * 1000

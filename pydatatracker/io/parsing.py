@@ -46,7 +46,7 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
         raise NotAChange(TOO_DEEP)
     try:
         head = _head_decoder()(raw)
-    except Exception:  # of several classes; the slow way finds the reason
+    except Exception:  # of several classes; _unusual_head finds the reason
         head = _unusual_head(raw)
     if head.v > VERSION:
         raise NotAChange(f"format {head.v} is newer than this version of pydatatracker reads ({VERSION})")

@@ -19,7 +19,7 @@ from pydatatracker.io.parsing import Block, NotAChange, SlowBlock, parse, parse_
 
 __all__ = ["ChangeReader", "LogFormatError", "read_changes"]
 
-MAX_LINE: Final = 1 << 28  # bytes; what has no newline for longer is not a log
+MAX_LINE: Final = 1 << 28  # bytes; a file with a longer line is not a log
 _BLOCK: Final = 1 << 18  # bytes read at a time
 _BOM: Final = b"\xef\xbb\xbf"
 

@@ -59,7 +59,7 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
         line = compacted(change) if compact else change.copy()
     else:
         line = change.to_dict(compact=compact)
-    own = isinstance(change, _core.Change) and change.place is not None  # made here: the codec has cut its values
+    own = isinstance(change, _core.Change) and change.place is not None  # made here: encode has cut its values
     if not own and _is_deeper(line, NESTING):  # before anything recurses
         raise ValueError(TOO_DEEP)
     line.setdefault("pid", os.getpid())
@@ -107,7 +107,7 @@ def _span_of(change: Any) -> bytes:
 def _thread_name() -> str:
     try:
         return threading.current_thread().name
-    except Exception:  # a thread that is being taken down
+    except Exception:  # the thread is ending
         return ""
 
 
