@@ -1,4 +1,4 @@
-"""``blame`` and ``history`` of a log give what its container would give."""
+"""``blame`` and ``history`` of a log agree with its live container."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> No
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
-    """``blame --all`` from the last changes alone equals blame from all.
+    """``blame --all`` gives the same with and without older changes.
 
-    Also with containers that move, and keys that are tuples.
+    The quick way keeps only the last changes. Containers may move, and keys may be tuples.
     """
     path = fresh()
     logged(steps, path)
@@ -50,7 +50,7 @@ def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
 def test_history_and_blame_of_one_path(two: pathlib.Path, say: Run) -> None:
     """History of a path has all its changes, oldest first, as text or JSON.
 
-    A path that nobody changed is not an error.
+    A path that was never changed is reported, and is not an error.
     """
     status, out, _ = say("history", two, "/x", "--root", "#1", "--json")
     assert (0, ["ann", None]) == (status, [json.loads(line).get("actor") or None for line in out.splitlines()])

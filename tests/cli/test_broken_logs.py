@@ -1,11 +1,11 @@
 """Malicious and damaged logs in every command that reads a log.
 
-The logs are in ``seeds/hostile``, one idea each; what is too large for a file is made here. Whatever a log is: no
-traceback, an exit status of 0, 1 or 2, every unreadable line is named, the others are there, and no control
+The logs are in ``seeds/hostile``, one idea each; what is too large for a file is made here. For every log: no
+traceback, an exit status of 0, 1 or 2, every unreadable line is reported, the other lines are read, and no control
 character of a log is printed. `hostile.check` has the full list.
 
-``PYDATATRACKER_EXAMPLES=N`` makes the test with random mutations try N logs instead of 60 (`just fuzz-logs`). What
-breaks something becomes a seed.
+``PYDATATRACKER_EXAMPLES=N`` makes the test with random mutations try N logs instead of 60 (`just fuzz-logs`). A log
+that breaks a command becomes a seed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pydatatracker.history.replica import ReplicaError, replay
 from pydatatracker.values import standins as _standins
 
 FOLDER = Path(__file__).parents[1] / "seeds" / "hostile"
-SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read
+SEEDS: dict[str, tuple[int, ...]] = {  # the numbers of its unreadable lines
     "all-binary.bin": tuple(range(1, 13)),
     "attributes-of-everything.jsonl": (),
     "binary.jsonl": (3,),
@@ -92,8 +92,8 @@ SEEDS: dict[str, tuple[int, ...]] = {  # lines that cannot be read
     "wrong-types.jsonl": (4,),
     "zero-bytes.jsonl": (3,),
 }
-TORN = ("torn.jsonl.gz", "wrong-checksum.jsonl.gz")  # three lines, and then what cannot be unpacked
-STATELESS = frozenset((  # there is no state in them in which /good is 2
+TORN = ("torn.jsonl.gz", "wrong-checksum.jsonl.gz")  # three lines, then data that cannot be unpacked
+STATELESS = frozenset((  # seeds without a state in which /good is 2
     "all-binary.bin", "byte-order-mark-only.jsonl", "empty.jsonl", "long-integer-as-a-place.jsonl", "not-json-lines.jsonl",
     "only-carriage-returns.jsonl", "patch-cannot-say.jsonl", "utf-16.jsonl", "version-0-1-0.jsonl",
 ))  # fmt: skip
@@ -102,7 +102,7 @@ EXAMPLES = int(os.environ.get("PYDATATRACKER_EXAMPLES", "60"))
 
 @pytest.fixture(params=["us", "DuckDB"])
 def commands(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Return the names of the commands, those that need DuckDB apart."""
+    """Return the names of commands: those that use DuckDB, or the others."""
     if request.param == "us":
         return BY_US
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
@@ -110,12 +110,12 @@ def commands(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 def args_of(name: str, log: Path, folder: Path) -> list[str]:
-    """Return the command with its log, and where it writes."""
+    """Return the arguments of a command, with paths of its log and output."""
     return [word.replace("LOG", str(log)).replace("OUT", str(folder / "out")) for word in COMMANDS[name]]
 
 
 def run_all(log: Path, raw: bytes, names: Iterable[str]) -> dict[str, float]:
-    """Run the commands, check each, and return how long each took."""
+    """Run the commands, check each, and return the seconds each needed."""
     known = expected(raw)
     took = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -140,7 +140,10 @@ def test_the_seeds_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_command_on_a_seed(seed: str, commands: tuple[str, ...]) -> None:
-    """Every command on a seed passes `check`; the table has its bad lines."""
+    """Every command on a seed passes `check`.
+
+    The unreadable lines of the seed are those of the table.
+    """
     path = FOLDER / seed
     raw = path.read_bytes()
     assert SEEDS[seed] == tuple(line for line, _ in expected(raw).bad)
@@ -171,9 +174,9 @@ def test_a_torn_archive_gives_its_whole_lines(seed: str, name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("seed", TORN)
 def test_a_query_of_a_torn_archive_is_one_sentence(seed: str) -> None:
-    """A query of a torn archive is one sentence.
+    """A query of a torn archive succeeds, or fails with one sentence.
 
-    DuckDB reads it itself; some of its versions do not check checksums.
+    DuckDB unpacks the archive; some of its versions do not check checksums.
     """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     said = say("query", "select * from changes", FOLDER / seed)
@@ -182,9 +185,9 @@ def test_a_query_of_a_torn_archive_is_one_sentence(seed: str) -> None:
 
 
 def test_a_log_reaches_nothing_of_the_program() -> None:
-    """No path of a log leads out of the data.
+    """No path in a log reaches anything outside the data.
 
-    Neither by a class, nor by a method and its globals.
+    Neither a class, nor a method and its globals.
     """
     for seed in SEEDS:
         for args in (("at", "LOG", "1000"), ("blame", "LOG", "--all"), ("verify", "LOG")):
@@ -197,13 +200,13 @@ def test_a_log_reaches_nothing_of_the_program() -> None:
 
 @pytest.mark.parametrize("seed", ["class-of-a-value.jsonl", "globals-of-a-method.jsonl"])
 def test_replay_refuses_such_a_path(seed: str) -> None:
-    """replay() refuses such a path, as the command line does."""
+    """replay() refuses a path that leaves the data."""
     with pytest.raises(ReplicaError, match="there is nothing at"):
         replay(FOLDER / seed)
 
 
 def test_markup_in_a_log_is_text_in_the_report() -> None:
-    """Markup in a log is text in the report."""
+    """Markup in a log is shown as text in the report."""
     page = say("report", FOLDER / "markup.jsonl", "-o", "-").out
     assert "alert(1)" in page
     assert "<img" not in page
@@ -212,7 +215,7 @@ def test_markup_in_a_log_is_text_in_the_report() -> None:
 
 @pytest.mark.parametrize("command", [("show",), ("stats",), ("at", "9"), ("convert", "--to", "cloudevents")])
 def test_in_a_process_of_its_own(command: tuple[str, ...], tmp_path: Path) -> None:
-    """In a process of its own a command writes nothing else to stderr."""
+    """In its own process a command prints only its reports to stderr."""
     name, *rest = command
     done = run(name, FOLDER / "other-jsonl.jsonl", *rest, cwd=tmp_path)
     assert (1, 8) == (done.returncode, done.stderr.count("\n"))
@@ -231,12 +234,12 @@ GOOD = b"".join(
 
 
 def good(**fields: object) -> bytes:
-    """Return a short line."""
+    """Return a valid line with these fields."""
     return json.dumps({"v": 1, "root": "a3f9", "time_ns": 1795437930422044123, **fields}).encode() + b"\n"
 
 
 def nested(opening: bytes, closing: bytes, levels: int) -> bytes:
-    """Return a line with a value that nests."""
+    """Return a line with a value of many levels."""
     line = change(seq=4, action="add", pointer="/x", path=["x"], after=0)
     return line.replace(b'"after": 0', b'"after": ' + opening * levels + b"0" + closing * levels)
 
@@ -290,9 +293,9 @@ def test_large_and_deep(kind: str, commands: tuple[str, ...], tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_small_logs_are_quick(kind: str, tmp_path: Path) -> None:
-    """A log below a megabyte does not keep a command for seconds.
+    """Every command handles a log below a megabyte within seconds.
 
-    2 s on an idle machine; the one that runs this may be busy.
+    The target is 2 s on an idle machine. The limit is 10 s, because the machine may be busy.
     """
     path = tmp_path / "log.jsonl"
     raw = GOOD + SLOW[kind]
@@ -314,7 +317,7 @@ def test_small_logs_are_quick(kind: str, tmp_path: Path) -> None:
     assert {} == {name: seconds for name, seconds in took.items() if seconds > 10}
 
 
-# ---- what nobody thought of
+# ---- random mutations
 
 STEPS = st.lists(
     st.tuples(
@@ -334,7 +337,7 @@ HAS_DUCKDB = importlib.util.find_spec("duckdb") is not None
 def test_mutations(which: int, steps: list[tuple[int, int, int, int]], luck: int) -> None:
     """Mutated logs break no command.
 
-    Lines of the library and seeds: dropped, doubled, swapped, cut, with bits turned or fields of any kind.
+    Lines of library logs and seeds are dropped, doubled, swapped or cut, or have bits flipped or fields replaced.
     """
     names = list(SEEDS)
     of_seeds = which >= len(bases())
@@ -347,5 +350,5 @@ def test_mutations(which: int, steps: list[tuple[int, int, int, int]], luck: int
         path.write_bytes(raw)
         if raw[:2] == b"\x1f\x8b" or raw[:4] == b"\x28\xb5\x2f\xfd":
             return  # an archive
-        # DuckDB takes longer than all others together: seldom
+        # DuckDB needs longer than all others together, so it runs seldom
         run_all(path, raw, COMMANDS if luck == 9 and HAS_DUCKDB else BY_US)

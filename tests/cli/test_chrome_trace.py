@@ -1,4 +1,4 @@
-"""``convert --to chrome-trace``: its structure, and in Perfetto."""
+"""``convert --to chrome-trace``: its structure, and what Perfetto reads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pydatatracker.cli import main
 
 __all__ = ["browser"]
 
-QUARTER = 256  # nanoseconds: Perfetto reads the time as a float, of which this is the last bit in our days
+QUARTER = 256  # nanoseconds: Perfetto reads the time as a float, which is this exact for present times
 START = 1_795_437_930_422_044_123
-# (nanoseconds, pid, actor, transaction): pids equal to what tracks were numbered, two processes, an actor in both
+# (nanoseconds, pid, actor, transaction): pids that equal numbers of tracks, several processes, one actor in two
 ROWS: list[tuple[int, int, str, str]] = [
     (0, 1, "ann", ""),
     (1_000, 1, "ann", "t1"),
@@ -45,7 +45,7 @@ def traced(folder: pathlib.Path) -> bytes:
 
 
 def test_the_structure_is_that_of_the_trace_event_format(tmp_path: pathlib.Path) -> None:
-    """Every event has what its phase needs.
+    """Every event has the fields that its phase requires.
 
     Each process and track is named once, before it is used.
     """
@@ -66,9 +66,9 @@ def test_the_structure_is_that_of_the_trace_event_format(tmp_path: pathlib.Path)
 
 
 def test_perfetto_reads_it(tmp_path: pathlib.Path, browser: Browser) -> None:
-    """Perfetto reads every change in its process, track and time.
+    """Perfetto finds every change in its process and track, at its time.
 
-    It counts no error.
+    It reports no errors.
     """
     with Perfetto(browser, traced(tmp_path)) as perfetto:
         wrong = perfetto.ask("select name, value from stats where severity in ('error', 'data_loss') and value > 0")
@@ -95,7 +95,7 @@ def test_perfetto_reads_it(tmp_path: pathlib.Path, browser: Browser) -> None:
         inside = perfetto.ask(
             "select inner.name, outer.name from slice as inner join slice as outer on inner.parent_id = outer.id"
         )
-        assert ("update /x3", "transaction") in inside  # the first and the last stand at its ends
+        assert ("update /x3", "transaction") in inside  # the first and last change are at its edges
         assert [("7",)] == [
             (str(value),) for (value,) in perfetto.ask(
                 "select extract_arg(arg_set_id, 'args.after.n') from slice where name = 'update /x7'")
@@ -104,7 +104,7 @@ def test_perfetto_reads_it(tmp_path: pathlib.Path, browser: Browser) -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_small_traces(tmp_path: pathlib.Path, count: int) -> None:
-    """A log without a change makes a valid trace, too."""
+    """A log of no change or one change makes a valid trace."""
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], pid=None) * count)
     assert 0 == main(["convert", str(tmp_path / "log.jsonl"), "--to", "chrome-trace", "-o", str(tmp_path / "t.json")])
     assert 3 * count == len(json.loads((tmp_path / "t.json").read_bytes())["traceEvents"])

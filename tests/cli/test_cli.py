@@ -22,7 +22,7 @@ __all__ = ["log"]  # the fixtures
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(catalog.COMMANDS)
 
-# What a missing package looks like to the import system: a finder that comes first and finds nothing.
+# A finder that comes first and raises for click, as if click were not installed.
 BLOCKER = """
 import sys
 class Blocker:
@@ -46,7 +46,7 @@ def test_help_has_an_example(tmp_path: Path, command: str, option: str) -> None:
 
 
 def test_the_help_names_every_command(tmp_path: Path) -> None:
-    """The written help has exactly the commands and options that exist."""
+    """The help lists exactly the commands that the package defines."""
     text = run("--help", cwd=tmp_path).stdout
     assert COMMANDS == sorted(re.findall(r"^  ([a-z][a-z-]+)  ", text, re.MULTILINE))
     folder = Path(pydatatracker.cli.__file__).parent
@@ -57,7 +57,10 @@ def test_the_help_names_every_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
-    """No line of help but the example is wider than the terminal, from 60."""
+    """Help fits terminals of 60 columns and more.
+
+    Only the example may be wider.
+    """
     for command in ("", *COMMANDS):
         status, shown = run_in_terminal(*command.split(), "--help", cwd=tmp_path, columns=columns)
         assert status == 0
@@ -78,7 +81,10 @@ def test_help_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     ],
 )
 def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
-    """Wrong usage is exit status 2, with the error and a hint on stderr."""
+    """Wrong usage exits with status 2, and explains the error on stderr.
+
+    No file is written.
+    """
     done = run(*args, cwd=tmp_path)
     assert (2, "") == (done.returncode, done.stdout)
     assert done.stderr.startswith("Usage: pydatatracker")
@@ -88,7 +94,7 @@ def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("args", [(), ("show", "--help"), ("demo",), ("show", "x.jsonl"), ("run", "x.py")])
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, args: tuple[str, ...]) -> None:
-    """Without click the command says what to install, with exit status 2."""
+    """Without click the command exits with 2 and says what to install."""
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = run(*args, cwd=tmp_path, PYTHONPATH=path)
@@ -130,9 +136,9 @@ def test_schema(tmp_path: Path) -> None:
 
 
 def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
-    """All three ways to start the command line have the same commands.
+    """The three ways to start the command line print the same help.
 
-    ``python -m pydatatracker``, ``scripts/cli.py`` and the console script.
+    They are ``python -m pydatatracker``, ``scripts/cli.py`` and the console script.
     """
     expected = run("--help", cwd=tmp_path).stdout
     assert expected == run(ROOT / "scripts" / "cli.py", "--help", cwd=tmp_path, python=()).stdout
@@ -143,14 +149,17 @@ def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
 
 
 def test_the_shell_completes(tmp_path: Path) -> None:
-    """The completion of click knows the commands."""
+    """Completion suggests the commands that begin with what was typed."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
     assert ["plain,schema", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) -> None:
-    """The shell accepts its completion script, where it is installed."""
+    """Each shell accepts its completion script.
+
+    The syntax is checked where the shell is installed.
+    """
     script = tmp_path / "script"
     script.write_text(run("completion", shell, cwd=tmp_path).stdout)
     assert "_PYDATATRACKER_COMPLETE" in script.read_text()
@@ -185,7 +194,7 @@ def test_bash_completes(tmp_path: Path) -> None:
 def test_the_demonstration_traces_an_error_to_its_line(tmp_path: Path) -> None:
     """The demo shows three actors, an error, and the line that caused it.
 
-    The next command that it names works.
+    The command that it suggests next works.
     """
     done = run("demo", cwd=tmp_path, TMPDIR=str(tmp_path))
     assert (0, "") == (done.returncode, done.stderr)
@@ -262,7 +271,7 @@ def test_show_ignores_the_log_of_its_environment(tmp_path: Path) -> None:
     ids=lambda args: " ".join(args)[:40],
 )
 def test_impossible_arguments_are_one_sentence(log: pathlib.Path, args: tuple[str, ...]) -> None:
-    """Impossible arguments are exit status 2, without a traceback."""
+    """Impossible arguments exit with status 2, without a traceback."""
     (log.parent / "log.gz").write_bytes(b"\x1f\x8b\x08\x00")
     done = run(*(log if each == "LOG" else each for each in args), cwd=log.parent)
     assert (2, "") == (done.returncode, done.stdout)
@@ -271,7 +280,7 @@ def test_impossible_arguments_are_one_sentence(log: pathlib.Path, args: tuple[st
 
 @pytest.mark.parametrize("package", ["jsonpatch", "zstandard"])
 def test_a_missing_package_is_one_sentence(log: pathlib.Path, package: str) -> None:
-    """A missing package is exit status 2, with what to install."""
+    """A missing package exits with status 2 and says what to install."""
     if package == "zstandard":
         if sys.version_info >= (3, 14):
             pytest.skip("Python's own zstd")

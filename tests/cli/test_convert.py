@@ -1,4 +1,4 @@
-"""``convert``: the same changes in other formats, read by their readers."""
+"""``convert``: other formats hold the same changes for their readers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LINES = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(LINES)
 def test_the_table_has_the_values_of_the_lines(fields: list[dict[str, Any]]) -> None:
-    """SQL over JSONL and over Parquet gives what the lines have."""
+    """SQL over JSONL and over Parquet gives the values of the lines."""
     path, lines = logged(fields)
     parquet = path + ".parquet"
     with open(path, "rb") as file:
@@ -81,7 +81,7 @@ def test_csv_is_read_back(fields: list[dict[str, Any]]) -> None:
 
 
 def test_sqlite_parquet_and_formats(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each format has every change that the filter selects, without gaps."""
+    """Each format has every selected change, and no gap lines."""
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(
@@ -138,7 +138,7 @@ def test_cloudevents_are_read_by_their_sdk(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_chrome_trace(tmp_path: pathlib.Path) -> None:
-    """A Chrome trace has instant events in microseconds, a track per actor."""
+    """A Chrome trace has one track per actor, and times in microseconds."""
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(

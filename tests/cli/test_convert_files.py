@@ -1,6 +1,6 @@
-"""The files that ``convert`` writes: whole or not at all.
+"""``convert`` writes a whole file or none, in bounded memory.
 
-With flat memory, and with Ctrl-C.
+Also when it is interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def form_is_there(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_log_itself_is_not_overwritten(tmp_path: pathlib.Path, form: str) -> None:
-    """The log itself is refused as the target, under any name or link."""
+    """The log is refused as the target, under any name or link of it."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(3))
@@ -51,9 +51,10 @@ def test_the_log_itself_is_not_overwritten(tmp_path: pathlib.Path, form: str) ->
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: str) -> None:
-    """A file is replaced only when all is written.
+    """A file is replaced only when the new one is complete.
 
-    Nothing else is left in the folder; a missing folder is named, not made; the old file's permissions stay.
+    No other file is left in the folder, and the old file's permissions stay. A missing folder is an error; it is
+    not made.
     """
     form_is_there(form)
     log = tmp_path / "log.jsonl"
@@ -78,7 +79,7 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path: pathlib.Path, form: st
 @POSIX
 @pytest.mark.parametrize("form", FORMS)
 def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
-    """Ctrl-C leaves the old file as it was, with status 130."""
+    """Ctrl-C leaves the old file unchanged and exits with status 130."""
     form_is_there(form)
     log = tmp_path / "log.jsonl"
     log.write_bytes(lines(20_000) * 20)
@@ -94,7 +95,7 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
 
 @POSIX
 def test_links_and_devices_are_written_to(tmp_path: pathlib.Path) -> None:
-    """A link stays a link, and a device gets the text.
+    """A link stays a link, and a device receives the text.
 
     A file without write permission is refused.
     """
@@ -121,7 +122,7 @@ def test_links_and_devices_are_written_to(tmp_path: pathlib.Path) -> None:
 def test_a_database_gets_the_changes_added(tmp_path: pathlib.Path) -> None:
     """Changes are added to a database, once each.
 
-    Other tables stay; a database with another table of that name is refused.
+    Other tables stay. A database with another table named changes is refused and left unchanged.
     """
     (tmp_path / "log.jsonl").write_bytes(lines(3))
     (tmp_path / "more.jsonl").write_bytes(lines(5))
@@ -155,7 +156,7 @@ JSON = st.recursive(
 @given(st.lists(st.fixed_dictionaries({}, optional={"actor": JSON, "before": JSON, "after": JSON, "seq": JSON,
     "transaction": JSON, "changes": JSON, "path": JSON, "pid": JSON, "time_ns": JSON, "stack": JSON}), max_size=4))  # fmt: skip
 def test_no_line_stops_a_conversion(tmp_path_factory: pytest.TempPathFactory, fields: list[dict[str, object]]) -> None:
-    """Any line is converted to any format: status 0, or 1 where it cannot be."""
+    """Any line can be converted; one that a format cannot hold is status 1."""
     folder = tmp_path_factory.mktemp("any")
     (folder / "log.jsonl").write_bytes(b"".join(change(**{"uuid": f"u{n}", **each}) for n, each in enumerate(fields)))
     for form in FORMS:
@@ -222,7 +223,7 @@ def test_control_characters_are_escaped_for_a_terminal(tmp_path: pathlib.Path) -
 def test_memory_does_not_grow_with_the_log(tmp_path: pathlib.Path, form: str) -> None:
     """Memory is bounded for a log of 120 MB.
 
-    By 60 MB for text formats, by 300 MB where DuckDB works.
+    The bound is 60 MB for text formats and 300 MB where DuckDB is used.
     """
     if form == "query":
         pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
@@ -235,7 +236,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: pathlib.Path, form: str) ->
     args = ["convert", str(log), "--to", form, "-o", str(tmp_path / "out")]
     if form == "query":
         args = ["query", "--format", "csv", "select * from changes", str(log)]
-    # a process' figure begins with that of the process that made it: here a small one
+    # the peak memory of a process starts at that of its parent, so the parent is a small one
     program = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"

@@ -75,7 +75,7 @@ def test_a_filter_selects_matching_lines(
 ) -> None:
     """Different filters are combined with AND, repeated ones with OR.
 
-    Compared with a plain reading of the line.
+    Compared with a plain implementation on the fields of the line.
     """
     data = json.loads(raw)
     places = [data["path"], *([*data["path"], key] for key, _, _ in data.get("changes", ()))]
@@ -210,7 +210,7 @@ class Following:
         )
 
     def next(self) -> int:
-        """Return the number of the next line that is shown."""
+        """Return the seq of the next line that is shown."""
         assert self.process.stdout is not None
         return int(json.loads(self.process.stdout.readline())["seq"])
 
@@ -235,7 +235,7 @@ def add(path: pathlib.Path, *seqs: int) -> None:
 def test_follow_goes_on_through_rotation_and_truncation(tmp_path: pathlib.Path) -> None:
     """``--follow`` shows whole lines, through rotation and truncation.
 
-    The rest of a renamed file comes before the lines of the new one.
+    The rest of a renamed file is shown before the lines of the new one.
     """
     path = tmp_path / "log.jsonl"
     add(path, 1, 2)
@@ -268,7 +268,7 @@ def test_follow_from_the_tail_and_with_a_filter(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_pager_only_where_it_is_needed(tmp_path: pathlib.Path) -> None:
-    """PAGER is used only for what does not fit the terminal."""
+    """PAGER is used only for output that does not fit the terminal."""
     path = tmp_path / "log.jsonl"
     add(path, *range(1, 100))
     pager = tmp_path / "pager.py"
@@ -282,7 +282,7 @@ def test_a_pager_only_where_it_is_needed(tmp_path: pathlib.Path) -> None:
 
 
 def test_details(tmp_path: pathlib.Path) -> None:
-    """``-v`` adds caller, context, and the data before and after, escaped."""
+    """``-v`` adds stack, context, transaction and snapshots, escaped."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(
         change(

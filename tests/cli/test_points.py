@@ -31,9 +31,9 @@ def test_times_with_a_minus_are_arguments(log: pathlib.Path) -> None:
 
 
 def test_times() -> None:
-    """A time may be relative, a day by name, or ISO 8601.
+    """A time may be relative, the name of a day, or ISO 8601.
 
-    An invalid time is refused with how to write one.
+    The error for an invalid time shows how to write one.
     """
     assert abs(moment("-3h") - moment("now") + 3 * 3600 * 10**9) < 10**9
     assert 24 * 3600 - 7200 <= (moment("today") - moment("yesterday")) // 10**9 <= 24 * 3600 + 7200

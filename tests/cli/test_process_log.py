@@ -78,7 +78,7 @@ def _put(target: Any, key: Any, after: Any) -> None:
 
 
 def test_multiprocessing_works(tmp_path: Path) -> None:
-    """A pool that spawns works, and the log has all of its processes."""
+    """A spawning pool works, and the log has the changes of all processes."""
     write(
         tmp_path,
         """
@@ -154,7 +154,7 @@ FINAL = [
 def test_the_log_replays_to_the_state_of_every_root(tmp_path: Path, how: str) -> None:
     """The log replays to the state of every root.
 
-    By the command and by PYDATATRACKER_LOG.
+    It may be written by ``run`` or by PYDATATRACKER_LOG.
     """
     write(tmp_path, CHANGES)
     if how == "run":
@@ -175,7 +175,7 @@ def test_the_log_replays_to_the_state_of_every_root(tmp_path: Path, how: str) ->
 
 
 def test_an_empty_root_needs_no_init_line(tmp_path: Path) -> None:
-    """A root that was filled has an init line, an empty one has none."""
+    """A root that starts with data has an init line, an empty one has none."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1\nTrackedDict(b=2)['a'] = 1\nTrackedList([0])")
     run("run", "program.py", cwd=tmp_path)
     lines = [(line.action, line.pointer, line.after) for line in read_changes(tmp_path / "changes.jsonl")]
@@ -200,7 +200,7 @@ def test_roots_without_records_are_in_the_log(tmp_path: Path) -> None:
 def test_the_log_is_whole_however_the_program_ends(tmp_path: Path, end: str) -> None:
     """The log has every change, however the program ends.
 
-    By an exception, by exit, or killed.
+    It may end by an exception, by an exit, or be killed.
     """
     write(
         tmp_path,
@@ -213,7 +213,10 @@ def test_the_log_is_whole_however_the_program_ends(tmp_path: Path, end: str) -> 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX")
 def test_forked_children_write_to_the_same_log(tmp_path: Path) -> None:
-    """After a fork parent and child are complete under their process ids."""
+    """After a fork, parent and child write complete logs to the same file.
+
+    Each is found by its process id.
+    """
     write(
         tmp_path,
         """
@@ -235,7 +238,7 @@ d["parent"] = 4
 
 
 def test_eight_threads(tmp_path: Path) -> None:
-    """Threads that share a list and make roots of their own lose nothing."""
+    """No change is lost when threads share a list and make their own roots."""
     write(
         tmp_path,
         """
@@ -267,7 +270,7 @@ print(json.dumps(shared))
 
 
 def test_stack_and_snapshots_are_defaults(tmp_path: Path) -> None:
-    """--stack and --snapshots are defaults for containers without options.
+    """--stack and --snapshots are defaults; options of a container win.
 
     Stacks have the program's own frames only.
     """
@@ -299,7 +302,7 @@ def test_the_log_is_appended_to(tmp_path: Path) -> None:
 
 
 def test_a_program_that_changes_its_folder(tmp_path: Path) -> None:
-    """A relative path of the log is relative to the folder at the start."""
+    """A relative path of the log refers to the folder at the start."""
     (tmp_path / "else").mkdir()
     write(tmp_path, "import os\nos.chdir('else')\nfrom pydatatracker import *\nTrackedDict()['a'] = 1")
     run("run", "program.py", cwd=tmp_path)
@@ -308,9 +311,9 @@ def test_a_program_that_changes_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="file numbers")
 def test_a_program_that_closes_all_files(tmp_path: Path) -> None:
-    """The log goes on after the program closed all file descriptors.
+    """The log continues after the program closed all file descriptors.
 
-    It does not write into the program's own file.
+    It does not write into the program's own files.
     """
     write(
         tmp_path,
@@ -333,7 +336,7 @@ d["c"] = 3
 
 
 def test_a_threaded_log_replays_from_its_file(tmp_path: pathlib.Path) -> None:
-    """Lines of several threads replay, as replay() sorts them."""
+    """The log of several threads replays, because replay() sorts its lines."""
     program = (
         "import threading; from pydatatracker import TrackedDict, TrackedList\n"
         "d = TrackedDict(l=TrackedList())\n"
@@ -350,7 +353,7 @@ def test_a_threaded_log_replays_from_its_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_root_that_comes_back_empty_has_an_init_line(tmp_path: pathlib.Path) -> None:
-    """A root that comes back empty from another tree has an init line.
+    """A root that leaves another tree while empty gets an init line.
 
     Otherwise its earlier lines would be replayed.
     """

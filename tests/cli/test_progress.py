@@ -1,6 +1,6 @@
-"""Long commands: a progress bar in a terminal only, and Ctrl-C.
+"""Long commands: a progress bar in terminals only, and Ctrl-C.
 
-The log is a pipe that never ends. Nothing here waits for a time: the test goes on writing lines until the bar is there.
+The log is a pipe that never ends. No test waits for a fixed time; each writes more lines until the bar appears.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Reader:
             command, cwd=folder, env=environment(COLUMNS="80"), start_new_session=True, **streams
         )
         os.close(theirs)
-        self.pipe = os.open(self.log, os.O_WRONLY)  # opens when the command does
+        self.pipe = os.open(self.log, os.O_WRONLY)  # blocks until the command opens it
         os.set_blocking(self.pipe, False)
 
     def write(self) -> None:
@@ -69,8 +69,8 @@ class Reader:
             self.look(0.01 if rest else 0)
 
     def look(self, patience: float) -> bytes:
-        """Read what is there; return all that was shown so far."""
-        with contextlib.suppress(OSError):  # a terminal whose other end is closed
+        """Read what was printed; return all that was printed so far."""
+        with contextlib.suppress(OSError):  # the other end of the terminal is closed
             while select.select([self._ours], [], [], patience)[0]:
                 data = os.read(self._ours, 65536)
                 self.shown += data
@@ -105,7 +105,7 @@ def reading(folder: Path, *args: str, terminal: bool = True) -> Iterator[Reader]
 
 
 def until_seen(reader: Reader, text: bytes) -> None:
-    """Go on writing until the text is on the screen."""
+    """Write more lines until the text is on the screen."""
     deadline = time.monotonic() + LONGEST
     while text not in reader.shown:
         assert time.monotonic() < deadline, reader.shown
@@ -129,9 +129,9 @@ def left_over(shown: bytes) -> list[str]:
 
 @pytest.mark.parametrize("command", ["stats", "verify", "at"])
 def test_a_bar_that_vanishes(tmp_path: Path, command: str) -> None:
-    """After a second there is a bar, and in the end nothing of it is left.
+    """A bar appears after a second and is erased at the end.
 
-    The cursor is back, and the result is there.
+    The cursor is shown again, and the result is printed.
     """
     with reading(tmp_path, command, "LOG", *(["now"] if command == "at" else [])) as reader:
         until_seen(reader, b"reading")
@@ -144,10 +144,10 @@ def test_a_bar_that_vanishes(tmp_path: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["stats", "verify"])
 def test_no_bar_where_no_terminal_is(tmp_path: Path, command: str) -> None:
-    """Without a terminal there is no bar, however long it takes."""
+    """Without a terminal there is no bar, however long the command runs."""
     with reading(tmp_path, command, "LOG", terminal=False) as reader:
         began = time.monotonic()
-        while time.monotonic() < began + 1.5:  # longer than the bar's patience
+        while time.monotonic() < began + 1.5:  # longer than the delay before a bar appears
             reader.write()
         assert 0 == reader.end()
         assert b"\x1b" not in reader.shown
@@ -155,7 +155,7 @@ def test_no_bar_where_no_terminal_is(tmp_path: Path, command: str) -> None:
 
 
 def test_a_bar_gives_way_to_messages(tmp_path: Path) -> None:
-    """An unreadable line is named on a line of its own beside the bar."""
+    """The report of an unreadable line does not mix with the bar."""
     with reading(tmp_path, "stats", "LOG") as reader:
         until_seen(reader, b"reading")
         os.set_blocking(reader.pipe, True)
@@ -190,7 +190,7 @@ def test_a_bar_gives_way_to_messages(tmp_path: Path) -> None:
 def test_ctrl_c_ends_cleanly(tmp_path: Path, args: tuple[str, ...], terminal: bool) -> None:
     """Ctrl-C ends every command that reads a log with status 130.
 
-    No traceback, no partial file, and the cursor is back.
+    There is no traceback and no partial file, and the cursor is shown again.
     """
     before = set(os.listdir(tmp_path))
     with reading(tmp_path, *args, terminal=terminal) as reader:

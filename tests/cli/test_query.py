@@ -19,7 +19,10 @@ duckdb = pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> None:
-    """In a terminal the table fits and is escaped; pipes get CSV or JSON."""
+    """In a terminal the table fits and is escaped; pipes get CSV or JSON.
+
+    --format chooses between the two.
+    """
     log = tmp_path / "log.jsonl"
     log.write_bytes(
         b"".join(change(seq=n, actor="\x1b[31mred", pointer="/x" * 60, path=["x"], after=n) for n in range(3))
@@ -38,7 +41,7 @@ def test_query_in_a_terminal_and_piped(tmp_path: pathlib.Path, columns: int) -> 
     ("sql", "name"), [("selec", "log.jsonl"), ("select 1", "none.jsonl"), ("select nothing from changes", "*.jsonl")]
 )
 def test_a_wrong_query_is_one_sentence(tmp_path: pathlib.Path, sql: str, name: str) -> None:
-    """A wrong query is status 2 with DuckDB's message, without a traceback."""
+    """A wrong query exits with status 2 and a message, without a traceback."""
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     done = run("query", sql, name, cwd=tmp_path)
     assert (2, "") == (done.returncode, done.stdout)
@@ -47,7 +50,7 @@ def test_a_wrong_query_is_one_sentence(tmp_path: pathlib.Path, sql: str, name: s
 
 
 def test_without_duckdb(tmp_path: pathlib.Path) -> None:
-    """Without DuckDB the error names the extra, with status 2."""
+    """Without DuckDB commands exit with 2 and name the extra to install."""
     (tmp_path / "duckdb.py").write_text("raise ImportError('no duckdb')\n")
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))
     for args in (("query", "select 1", "log.jsonl"), ("convert", "log.jsonl", "--to", "parquet", "-o", "x")):
@@ -59,9 +62,9 @@ def test_without_duckdb(tmp_path: pathlib.Path) -> None:
 
 
 def test_query_accepts_filters(tmp_path: pathlib.Path) -> None:
-    """Filters select the rows of a query; unreadable lines are named.
+    """Filters select the rows of a query; unreadable lines are reported.
 
-    Files that are not JSON lines have no filters: use SQL.
+    For files that are not JSON lines the error says to filter in SQL.
     """
     lines = [change(seq=n, actor="ab"[n % 2], pointer=f"/k/{n}", path=["k", n], after=n) for n in range(10)]
     (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + b"nonsense\n")
@@ -87,9 +90,9 @@ def test_query_accepts_filters(tmp_path: pathlib.Path) -> None:
 )
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> None:
-    """Ctrl-C ends a query with status 130, soon and silently.
+    """Ctrl-C ends a query within seconds, silently, with status 130.
 
-    Whether it computes, sorts or prints.
+    It does so while the query computes, sorts or prints.
     """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(200))
@@ -99,7 +102,7 @@ def test_ctrl_c_ends_a_query(tmp_path: pathlib.Path, sql: str, form: str) -> Non
 
 
 def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
-    """A closed pipe, as of ``| head``, ends a query."""
+    """A query ends when its pipe is closed, as by ``| head``."""
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(2))
     process = subprocess.Popen(
@@ -119,7 +122,7 @@ def test_a_pipe_that_is_closed_ends_a_query(tmp_path: pathlib.Path) -> None:
 def test_rows_of_many_batches_are_all_there(tmp_path: pathlib.Path) -> None:
     """All rows of many batches are printed once, in order, in every format.
 
-    The columns of a table become wider where they have to.
+    The columns of a table become wider where a later batch needs it.
     """
     pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
     (tmp_path / "log.jsonl").write_bytes(lines(2))
@@ -148,7 +151,7 @@ def test_a_line_of_any_length(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_empty_query_and_standard_input(log: pathlib.Path) -> None:
-    """An empty query prints nothing; - is standard input."""
+    """An empty query is not an error, and ``-`` reads standard input."""
     pytest.importorskip("duckdb")
     assert 0 == run("query", "", log, cwd=log.parent).returncode
     done = run(

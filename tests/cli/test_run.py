@@ -1,4 +1,4 @@
-"""``pydatatracker run``: the program runs as it would without it."""
+"""``pydatatracker run`` runs a program as Python alone would run it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_module_runs_as_without_the_command(tmp_path: Path) -> None:
 
 
 def test_options_of_the_interpreter_are_kept(tmp_path: Path) -> None:
-    """Options of the interpreter, as -W error and -X dev, are kept."""
+    """Options of the interpreter, such as -W error and -X dev, are kept."""
     write(tmp_path, "import sys; print(sys.warnoptions, sys.flags, sorted(sys._xoptions.items()))")
     python = ("-W", "error", "-X", "dev", "-X", "int_max_str_digits=0", "-O", "-B")
     expected = plain(*python, "program.py", cwd=tmp_path)
@@ -109,7 +109,10 @@ def test_a_full_disk_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_opened_is_one_warning(tmp_path: Path) -> None:
-    """With PYDATATRACKER_LOG a log that cannot be opened is one warning."""
+    """If PYDATATRACKER_LOG cannot be opened, the program runs with a warning.
+
+    The warning is printed once.
+    """
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nd[1] = 1\nd[2] = 2\nprint(d)")
     done = plain("program.py", cwd=tmp_path, PYDATATRACKER_LOG=str(tmp_path))
     assert (0, "{1: 1, 2: 2}\n") == (done.returncode, done.stdout)
@@ -118,7 +121,7 @@ def test_a_log_that_cannot_be_opened_is_one_warning(tmp_path: Path) -> None:
 
 
 def test_run_refuses_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
-    """With ``run`` a log that cannot be opened is exit status 2 at once."""
+    """``run`` exits with 2, without starting, if it cannot open the log."""
     write(tmp_path, "print('started')")
     done = run("run", "--log", ".", "program.py", cwd=tmp_path)
     assert (2, "", "pydatatracker: cannot write the log .: Is a directory\n") == (
@@ -136,14 +139,14 @@ def test_the_program_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_missing_script(tmp_path: Path) -> None:
-    """A missing script is one sentence and exit status 2, without a log."""
+    """A missing script exits with status 2 and one sentence, without a log."""
     done = run("run", "missing.py", cwd=tmp_path)
     assert (2, "pydatatracker: there is no script missing.py\n") == (done.returncode, done.stderr)
     assert [] == list(tmp_path.iterdir())
 
 
 def test_values_whose_repr_fails(tmp_path: Path) -> None:
-    """A ``__repr__`` that raises or makes changes harms neither side."""
+    """A ``__repr__`` that raises or makes changes harms no program and no log."""
     write(
         tmp_path,
         """
@@ -172,7 +175,7 @@ print(sorted(d))
 
 
 def test_data_nested_deeper_than_python_goes(tmp_path: Path) -> None:
-    """Changes of data with 1,500 levels are logged, and the program goes on."""
+    """Changes of data with 1,500 levels are logged; the program goes on."""
     write(
         tmp_path,
         """
@@ -198,7 +201,7 @@ def test_without_changes_there_is_no_output_and_no_file(tmp_path: Path) -> None:
 
 
 def test_run_ends_by_naming_the_next_command(tmp_path: Path) -> None:
-    """The next command that ``run`` names works as printed."""
+    """The next command that ``run`` suggests works as printed."""
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nd['a'] = 1\nd['b'] = 2")
     done = run("run", "--log", "my log.jsonl", "program.py", cwd=tmp_path)
     assert "pydatatracker: 2 changes in my log.jsonl; next: pydatatracker show 'my log.jsonl'\n" == done.stderr

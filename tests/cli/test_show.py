@@ -44,7 +44,10 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_piped_output_is_plain_and_whole(log: Path) -> None:
-    """Piped, a change is one plain line with all its fields."""
+    """In a pipe each change is one plain line with all its fields.
+
+    A long value is cut, a gap has a line of its own.
+    """
     done = run("show", log, cwd=log.parent)
     long = repr("x" * 300)[:59] + "…"
     expected = [
@@ -61,7 +64,7 @@ def test_piped_output_is_plain_and_whole(log: Path) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_a_terminal_gets_aligned_coloured_lines_that_fit(log: Path, columns: int) -> None:
-    """In a terminal a change is one aligned line that fits the width."""
+    """In a terminal each change is one aligned line that fits the width."""
     status, shown = run_in_terminal("show", log, cwd=log.parent, columns=columns)
     assert status == 0
     assert "\x1b[32madd\x1b[0m" in shown
@@ -77,18 +80,18 @@ def test_a_terminal_gets_aligned_coloured_lines_that_fit(log: Path, columns: int
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_color_is_heeded(log: Path, env: dict[str, str]) -> None:
-    """With NO_COLOR or a dumb terminal there is no escape sequence."""
+    """With NO_COLOR or a dumb terminal no escape sequence is printed."""
     status, shown = run_in_terminal("show", log, cwd=log.parent, **env)
     assert (0, False) == (status, "\x1b" in shown)
 
 
 def test_an_empty_no_color_means_nothing(log: Path) -> None:
-    """An empty NO_COLOR does not count (https://no-color.org)."""
+    """An empty NO_COLOR leaves colours on (https://no-color.org)."""
     assert "\x1b[" in run_in_terminal("show", log, cwd=log.parent, NO_COLOR="")[1]
 
 
 def test_wide_characters_have_two_columns(tmp_path: Path) -> None:
-    """Wide characters are aligned and cut by columns."""
+    """Wide characters count as two columns when lines are aligned and cut."""
     path = tmp_path / "wide.jsonl"
     path.write_bytes(
         change(seq=1, pointer="/茶", path=["茶"], before="茶" * 100, after="🍵" * 100, actor="店")
@@ -102,7 +105,7 @@ def test_wide_characters_have_two_columns(tmp_path: Path) -> None:
 
 
 def test_the_log_may_come_from_standard_input(log: Path) -> None:
-    """``-`` is standard input, from a file and from a pipe."""
+    """``-`` reads the log from standard input."""
     from_file = run("show", log, cwd=log.parent).stdout
     piped = run("show", "-", cwd=log.parent, stdin=LOG)
     assert 0 == piped.returncode
@@ -164,7 +167,10 @@ def test_a_real_log_is_shown(tmp_path: Path) -> None:
 
 
 def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
-    """Lines of 0.1.0 and bare ``extra`` lines have action, location and value."""
+    """Lines of 0.1.0 and bare ``extra`` lines are shown with what they have.
+
+    That is their action, location and value.
+    """
     path = tmp_path / "old.jsonl"
     path.write_text(
         '{"actor":"job","created_time":"2020-01-02T03:04:05+00:00","extra":'
@@ -179,7 +185,7 @@ def test_lines_of_0_1_0_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
 
 
 def test_gzip_is_read(tmp_path: Path) -> None:
-    """A compressed log is read as it is."""
+    """A gzip log is read without being unpacked first."""
     path = tmp_path / "changes.jsonl.gz"
     path.write_bytes(gzip.compress(LOG))
     done = run("show", path, cwd=tmp_path)
@@ -202,7 +208,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_an_unreadable_line_is_named_and_skipped(tmp_path: Path, kind: str) -> None:
-    """An unreadable line is skipped and named with file, line and offset.
+    """An unreadable line is skipped, and its file, line and offset reported.
 
     The good lines are shown; the exit status is 1.
     """
@@ -216,7 +222,7 @@ def test_an_unreadable_line_is_named_and_skipped(tmp_path: Path, kind: str) -> N
 
 
 def test_every_bad_line_is_named(tmp_path: Path) -> None:
-    """Every bad line is named, with its own offset."""
+    """Every unreadable line is reported under its own number."""
     path = tmp_path / "bad.jsonl"
     path.write_bytes(b"".join(HOSTILE.values()))
     done = run("show", path, cwd=tmp_path)
@@ -251,7 +257,7 @@ def test_no_escape_sequence_of_a_log_reaches_the_terminal(
     """Control characters in any field are escaped, in terminals and pipes."""
     path = tmp_path / "evil.jsonl"
     raw = change(**fields)
-    # the control characters that JSON lets stand as they are, as they are
+    # once more with the control characters that JSON allows unescaped
     path.write_bytes(raw + raw.replace(b"\\u009b", "\x9b".encode()).replace(b"\\u007f", b"\x7f"))
     _, shown = run_in_terminal("show", *option, path, cwd=tmp_path, columns=200, NO_COLOR="1")
     piped = run("show", *option, path, cwd=tmp_path)
@@ -304,7 +310,7 @@ def test_strange_fields_do_no_harm(tmp_path: Path, fields: dict[str, object]) ->
 
 
 def test_values_are_cut_however_large_and_deep(tmp_path: Path) -> None:
-    """A value of megabytes or of many levels is one short line."""
+    """A value of megabytes or of many levels is cut to one short line."""
     path = tmp_path / "large.jsonl"
     deep: list[object] = []
     for _ in range(NESTING - 2):
@@ -316,7 +322,7 @@ def test_values_are_cut_however_large_and_deep(tmp_path: Path) -> None:
 
 
 def test_an_8_bit_terminal_is_served(log: Path) -> None:
-    """Characters that the terminal's encoding lacks are replaced."""
+    """Characters that the output encoding lacks are escaped."""
     log.write_bytes(change(pointer="/é", path=["é"], after="茶" * 100))
     done = run("show", log, cwd=log.parent, PYTHONIOENCODING="ascii")
     assert (0, True) == (done.returncode, "\\u8336" in done.stdout)
@@ -324,14 +330,14 @@ def test_an_8_bit_terminal_is_served(log: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path, name: str) -> None:
-    """A file that cannot be read is one sentence and exit status 2."""
+    """An unreadable file exits with status 2 and one line on stderr."""
     done = run("show", name, cwd=tmp_path)
     assert (2, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
     assert done.stderr.startswith(f"pydatatracker: cannot read {name}: ")
 
 
 def test_an_empty_log_is_fine(tmp_path: Path) -> None:
-    """An empty log shows nothing, with exit status 0."""
+    """An empty log prints nothing and exits with status 0."""
     path = tmp_path / "empty.jsonl"
     path.touch()
     done = run("show", path, cwd=tmp_path)
@@ -339,7 +345,7 @@ def test_an_empty_log_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
-    """``show FILE | head -1`` ends without a message, with exit status 0."""
+    """``show FILE | head -1`` ends without a message and with status 0."""
     path = tmp_path / "long.jsonl"
     path.write_bytes(GOOD * 20_000)
     with subprocess.Popen(
@@ -362,7 +368,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     ("target", "expected"), [(">/dev/full", (2, "pydatatracker: No space left on device\n")), (">&-", (0, ""))]
 )
 def test_output_that_goes_nowhere(log: Path, target: str, expected: tuple[int, str]) -> None:
-    """A full disk is one sentence, a closed standard output is not an error."""
+    """A full disk is an error of one line; a closed stdout is not an error."""
     command = f"exec {shlex.quote(sys.executable)} -m pydatatracker show changes.jsonl {target}"
     done = subprocess.run(["sh", "-c", command], cwd=log.parent, env=environment(), stderr=subprocess.PIPE, check=False)
     assert expected == (done.returncode, done.stderr.decode())
@@ -370,7 +376,7 @@ def test_output_that_goes_nowhere(log: Path, target: str, expected: tuple[int, s
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
-    """Ctrl-C while waiting for input is status 130, without a traceback."""
+    """Ctrl-C while waiting for input exits with 130, without a traceback."""
     with subprocess.Popen(
         [sys.executable, "-m", "pydatatracker", "show", "-"],
         cwd=tmp_path,
@@ -384,14 +390,14 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdin.write(GOOD)
         process.stdin.flush()
-        assert b"/good" in process.stdout.readline()  # it is there, and waits
+        assert b"/good" in process.stdout.readline()  # the command is running, and waits for input
         process.send_signal(signal.SIGINT)
         assert b"" == process.stderr.read().strip()
     assert 130 == process.returncode
 
 
 def test_a_list_of_characters_is_shown(tmp_path: Path) -> None:
-    """Changes of one list item have its index in the pointer."""
+    """Insertions into a list of characters are shown like any others."""
     path = tmp_path / "list.jsonl"
     text: TrackedList = TrackedList("ab")
     with json_file_observer(path) as observer:
@@ -403,7 +409,7 @@ def test_a_list_of_characters_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_json_are_json(tmp_path: Path) -> None:
-    """What --json escapes is the same JSON."""
+    """Escapes that --json adds leave the JSON value unchanged."""
     path = tmp_path / "c1.jsonl"
     line = json.dumps({"v": 1, "action": "add", "after": "a\x9bb\x7f"}, ensure_ascii=False)
     path.write_text(line + "\n", "utf-8")
@@ -418,7 +424,7 @@ _VALUES = st.recursive(
 )
 
 
-# The first text that hypothesis makes on a machine takes seconds: it tabulates Unicode.
+# The first text that hypothesis makes on a machine takes seconds, as it tabulates Unicode.
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     columns=st.integers(40, 240),
@@ -442,7 +448,10 @@ def test_no_line_is_wider_than_the_terminal(columns: int, fields: dict[str, obje
 
 
 def test_no_action_is_cut_that_came_late(tmp_path: Path) -> None:
-    """Columns are fitted to the first lines; later actions are not cut."""
+    """An action longer than those of the first lines is not cut.
+
+    Columns are fitted to the first lines only.
+    """
     lines = [change(seq=n, action="add", pointer=f"/{n}", after=n) for n in range(1, 500)]
     (tmp_path / "log").write_bytes(b"".join(lines) + change(seq=500, pointer="/1", before=1, after=2))
     status, shown = run_in_terminal("show", "--no-pager", "log", cwd=tmp_path, NO_COLOR="1")

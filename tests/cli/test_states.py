@@ -30,7 +30,7 @@ __all__ = ["say", "two"]  # the fixtures
 def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) -> None:
     """The quick way to apply a line makes the same step as the slow way.
 
-    Or none, also for a field of a wrong type.
+    For a line that it does not handle, as one with a field of a wrong type, it makes no step.
     """
     path = fresh()
     logged(steps, path)
@@ -46,7 +46,7 @@ def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) ->
             step = quick_step(line)
             if step is not None:
                 slow = step_of(line)
-                step.top = slow.top  # what the root is, which only the first line of a log is asked
+                step.top = slow.top  # the type of the root, which is read from the first line of a log only
                 assert repr(slow) == repr(step)
                 quick += each is raw
     one_place = [line for line in map(parse, raws) if line.action in ("add", "update", "remove")]
@@ -56,7 +56,7 @@ def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) ->
 @settings(max_examples=40, deadline=None)
 @given(STEPS, st.data())
 def test_states_and_patches_of_a_log(steps: Any, data: Any) -> None:
-    """``at`` gives the states, ``diff`` and ``patch`` lead between them."""
+    """``at`` gives the states; ``diff`` and ``patch`` lead between them."""
     path = fresh()
     session = logged(steps, path)
     first, last = sorted(
@@ -80,9 +80,9 @@ def test_states_and_patches_of_a_log(steps: Any, data: Any) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=20))
 def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
-    """With filters the commands give what the live container gives.
+    """Filtered by actor, commands give what the live container gives.
 
-    ``blame``, ``history``, ``at``, ``diff`` and ``patch`` of one actor.
+    The commands are ``blame``, ``history``, ``at``, ``diff`` and ``patch``.
     """
     path = fresh()
     x = by_three(path, steps)
@@ -117,7 +117,10 @@ def test_the_filters_choose_whose_changes_count(steps: Any) -> None:
 
 
 def test_diff_as_text(tmp_path: pathlib.Path, say: Run) -> None:
-    """``diff`` has one line per difference; a merge patch cannot say null."""
+    """``diff`` has one line per difference.
+
+    A merge patch cannot store null, so such a difference is an error that names its path.
+    """
     path = tmp_path / "log.jsonl"
     x = track({"a": 1, "gone": 2, "n": 0})
     with json_file_observer(path) as observer:
@@ -142,7 +145,7 @@ def test_diff_as_text(tmp_path: pathlib.Path, say: Run) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_in_a_terminal(two: pathlib.Path, columns: int) -> None:
-    """Output fits the terminal, and every colour is ended."""
+    """Output fits the terminal, and every colour is reset."""
     for args in (("blame", two, "--all", "-v"), ("stats", two), ("diff", two, "0..", "--root", "#2")):
         status, shown = run_in_terminal(*args, cwd=two.parent, columns=columns)
         assert status == 0
@@ -157,7 +160,7 @@ def test_in_a_terminal(two: pathlib.Path, columns: int) -> None:
     [("stats",), ("verify",), ("blame", "--all"), ("history", "/x"), ("at", "3"), ("diff", "1..3"), ("patch", "1..3"), ("undo-script",)]
 ))  # fmt: skip
 def test_a_hostile_log_is_never_a_traceback(kinds: list[str], command: tuple[str, ...]) -> None:
-    """Any log gives a status of 0, 1 or 2, and no traceback."""
+    """Any log gives an exit status of 0, 1 or 2, and no traceback."""
     bad = {
         "torn": b'{"v":1,"action":"add","po\n',
         "binary": b"\x00\xff\xfe\x80\n",
@@ -177,7 +180,7 @@ def test_a_hostile_log_is_never_a_traceback(kinds: list[str], command: tuple[str
 
 
 def test_a_closed_pipe_and_a_missing_file(two: pathlib.Path) -> None:
-    """A missing file is a sentence and status 2."""
+    """A missing file is an error of one sentence, with status 2."""
     done = run("blame", "nothing.jsonl", "--all", cwd=two.parent)
     assert (2, "pydatatracker: cannot read nothing.jsonl: No such file or directory\n") == (
         done.returncode,

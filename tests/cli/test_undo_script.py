@@ -36,7 +36,10 @@ def test_undo_script_equals_revert(steps: Any) -> None:
 
 
 def test_the_python_of_undo_script_runs(tmp_path: pathlib.Path, say: Run) -> None:
-    """The Python program runs on the state in JSON, for any name of the log."""
+    """The generated Python program runs, whatever the log is called.
+
+    It reads a state as JSON, and prints the state with the changes undone.
+    """
     path = tmp_path / 'evil"""\n name.jsonl'
     x = track({"a": 1, "l": [1, 2]})
     with json_file_observer(path) as observer:
@@ -61,7 +64,7 @@ def test_the_python_of_undo_script_runs(tmp_path: pathlib.Path, say: Run) -> Non
 
 
 def test_a_change_that_cannot_be_undone_is_named(tmp_path: pathlib.Path, say: Run) -> None:
-    """A change that somebody overwrote stays, and is named on stderr."""
+    """A change that was overwritten later is kept, and named on stderr."""
     path = tmp_path / "log.jsonl"
     x = track({"a": 1})
     with json_file_observer(path) as observer:
@@ -78,7 +81,7 @@ def test_a_change_that_cannot_be_undone_is_named(tmp_path: pathlib.Path, say: Ru
 
 
 def test_undo_script_keeps_the_first_state(log: pathlib.Path) -> None:
-    """The state with which the log begins is never undone."""
+    """The initial state of a log is never undone."""
     for filters in ((), ("--seq", "..2"), ("--since", "2020-01-01"), ("--action", "init")):
         done = run("undo-script", log, *filters, cwd=log.parent)
         assert (0, "") == (done.returncode, done.stderr)

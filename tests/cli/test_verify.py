@@ -1,4 +1,4 @@
-"""``verify``: what is wrong with a log is named."""
+"""``verify`` names what is wrong with a log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["say"]  # the fixtures
 
 
 def test_verify(tmp_path: pathlib.Path, say: Run) -> None:
-    """A whole log passes; missing, torn and foreign lines and gaps are named.
+    """A complete log passes; damage is reported by line, with status 1.
 
-    The exit status is 1 then.
+    Damage is a missing, torn or foreign line, or a gap. A change that occurs twice is counted, and is not damage.
     """
     path = tmp_path / "log.jsonl"
     x = track({"a": [0]})
