@@ -1,6 +1,6 @@
-"""How the page of `report` looks in a real browser.
+"""The looks of the `report` page in a real browser.
 
-What lines up, what a colour means, what can be read.
+Alignment, the meaning of colours, and legibility.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def middle(page: Browser, selector: str) -> float:
 
 
 def press_at(page: Browser, x: float, selector: str) -> None:
-    """Press the mouse at x, in the middle of the height of an element."""
+    """Press the mouse at x, at half the height of an element."""
     y = page.run(
         f"(({{ top, height }}) => top + height / 2)(document.querySelector('{selector}').getBoundingClientRect())"
     )
@@ -47,7 +47,7 @@ PAINTED = """(() => {  // the columns of pixels in which ticks are
 def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
     """The cursor is on the change's tick at every position of the slider.
 
-    A press there selects that change again; none is cut.
+    A press at that position selects the change again. No tick is cut off at the edges.
     """
     painted = page.run(PAINTED)
     left, right = page.run(
@@ -75,7 +75,7 @@ def test_cursor_tick_and_slider_line_up(page: Browser) -> None:
 def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> None:
     """The tick of the current change is in the lane of its actor.
 
-    It has the colour of its action; before all changes there is none.
+    It has the colour of its action. Before the first change no tick is shown.
     """
     actors = [re.sub(r"\d+$", "", text) for text in page.texts("button.lane")]
     for n, actor, action in ((1, "(no actor)", "init"), (3, "deploy", "add"), (4, "cleaner", "remove")):
@@ -92,9 +92,9 @@ def test_the_tick_of_the_change_is_in_the_lane_of_its_actor(page: Browser) -> No
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """A colour means an action in ticks, legend and list alike.
+    """Each action has one colour in ticks, legend and list.
 
-    Nothing that names an actor has a hue.
+    Names of actors never have one of these colours.
     """
     page.picture(tmp_path / "page.png", dark=dark)
     assert ["add", "update", "remove", "init"] == page.texts("#legend span")
@@ -126,9 +126,9 @@ def test_a_colour_is_an_action_and_the_legend_says_which(page: Browser, dark: bo
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_inherited_writer_can_be_read(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """A writer that a value has from its container looks different.
+    """A writer inherited from the container is marked, and can be read.
 
-    The pointer and the help explain it, and it is no fainter than text.
+    Its tooltip and the help explain it. Its text has full contrast.
     """
     page.picture(tmp_path / "page.png", dark=dark)
     slide(page, 1)
@@ -161,9 +161,9 @@ def test_an_inherited_writer_can_be_read(page: Browser, dark: bool, tmp_path: Pa
 def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
     browser: Browser, tmp_path: Path, width: int
 ) -> None:
-    """A pointer without room shows its end, and its start can be read.
+    """A long pointer shows its end; screen readers get all of it.
 
-    All begin at one edge; an ellipsis stands for what is cut.
+    All pointers begin at one edge, with an ellipsis for the part that is cut.
     """
     pointers = [f"/products/\U0001f375{'x' * n}/price" for n in range(40)]
     lines = [
@@ -183,7 +183,7 @@ def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
     assert all(room >= -0.5 for _, _, room in seen)
     cut = [(off, room) for off, _, room in seen if off]
     assert cut
-    assert all(room < 25 for _, room in cut)  # as much is seen as has room, but for one sign
+    assert all(room < 25 for _, room in cut)  # the room is used, but for less than one more character
     assert not any("\ud800" <= off[-1] <= "\udfff" for off, _ in cut)
     names = [
         node["name"]["value"]
@@ -196,7 +196,7 @@ def test_a_pointer_without_room_shows_its_end_and_keeps_its_beginning(
 def test_the_heads_of_the_three_parts_are_in_one_line(page: Browser) -> None:
     """The headings of the three parts are on one line.
 
-    The box in the middle one makes it no higher, and is centred on its label.
+    The checkbox in the middle heading does not make it higher, and is centred on its label.
     """
     heads = page.run(
         "[...document.querySelectorAll('main h2')].map(e => e.getBoundingClientRect()).map(e => [e.top, e.height])"
@@ -210,9 +210,9 @@ def test_the_heads_of_the_three_parts_are_in_one_line(page: Browser) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """The page follows the system's theme, with enough contrast.
+    """The page follows the theme of the system, with enough contrast.
 
-    WCAG AA, 4.5.
+    At least 4.5, as WCAG AA requires.
     """
     page.picture(tmp_path / "page.png", dark=dark)
     colours = page.run("['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])")
@@ -221,7 +221,7 @@ def test_it_has_a_light_and_a_dark_look(page: Browser, dark: bool, tmp_path: Pat
     assert dark == (_luminance(ink) > _luminance(paper))
     for each in (ink, dim):
         assert _contrast(each, paper) >= 4.5
-    for name in ("paper", "panel", "mark"):  # under the actions of the list: as it is, pointed at, the current one
+    for name in ("paper", "panel", "mark"):  # backgrounds of actions in the list: usual, under the mouse, current
         page.run(f"document.body.style.background = 'var(--{name})'; 0")
         ground = page.run("getComputedStyle(document.body).backgroundColor")
         for action in ("add", "update", "remove", "init", "other"):

@@ -1,4 +1,4 @@
-"""The page of `report` in a real browser: what a person sees and does."""
+"""The behaviour of the `report` page in a real browser."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_it_opens_offline_without_messages(page: Browser, shop: Path) -> None:
 
 
 def test_the_slider_shows_the_state_then(page: Browser) -> None:
-    """Each position of the slider shows its state, and marks what changed.
+    """Each position of the slider shows its state, and marks the change.
 
-    Also backwards.
+    The slider is moved in both directions.
     """
     slide(page, 2)
     seq = page.text("#list .row.current .seq")
@@ -41,7 +41,7 @@ def test_the_slider_shows_the_state_then(page: Browser) -> None:
     assert ["0"] == page.texts("#tree .changed .key")
     slide(page, 1)
     assert [] == [row for row in data_rows(page) if "8080" in row]
-    slide(page, 4)  # removed: still there, struck out
+    slide(page, 4)  # a removed item is still shown, struck out
     assert ["0"] == page.texts("#tree .changed.is-remove .key")
     assert "users list of 1" in data_rows(page)
     slide(page, 0)
@@ -74,7 +74,7 @@ def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
     assert all(word in details for word in ("deploy", "rotate", "/cfg/ports/0", "__setitem__"))
     assert ["80", "8080"] == page.texts("#details pre")
     assert any(re.fullmatch(r".*report_page\.py:\d+ in shop.*", frame) for frame in page.texts(".stack li"))
-    assert page.texts(".stack li")[-1:] == page.texts(".stack .made")  # the innermost call stands out
+    assert page.texts(".stack li")[-1:] == page.texts(".stack .made")  # the innermost call is emphasised
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
 def test_a_filter_narrows_the_list(page: Browser, field: str, value: str, left: int) -> None:
     """Each filter narrows the list, and Reset clears all of them.
 
-    The state is that of all changes.
+    The state that is shown does not depend on filters.
     """
     before = data_rows(page)
     page.run(
@@ -113,7 +113,7 @@ def test_an_invalid_path_is_marked(page: Browser) -> None:
 def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
     """Every control works from the keyboard.
 
-    Arrows step, / goes to the filter and Escape leaves it, ? shows help, and a key in a filter is not a step.
+    Arrows step, / goes to the filter, Escape leaves it, and ? shows help. Keys typed into a filter do not step.
     """
     page.press("ArrowLeft")
     assert current(page).endswith("5 of 6")
@@ -149,7 +149,7 @@ def test_all_of_it_works_from_the_keyboard(page: Browser) -> None:
 
 
 def test_filtered_steps_skip_what_is_not_listed(page: Browser) -> None:
-    """With a filter the arrows step over listed changes only."""
+    """With a filter the arrows step through listed changes only."""
     page.run(
         "document.getElementById('actor').value = '=deploy'; document.getElementById('filters').dispatchEvent(new Event('input'))"
     )
@@ -178,7 +178,7 @@ def test_the_tree_is_a_tree_for_the_keyboard(page: Browser) -> None:
 def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
     """Every control has a name and a role for a screen reader.
 
-    The slider says as text what it shows.
+    The text of the slider describes the current change.
     """
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     wanted = {"slider", "listbox", "option", "tree", "treeitem", "searchbox", "textbox", "combobox", "button", "image"}
@@ -193,11 +193,11 @@ def test_names_and_roles_are_there_for_a_screen_reader(page: Browser) -> None:
     assert "/note" in said
 
 
-# ---- many
+# ---- a long log
 
 
 def test_a_long_log_has_few_rows_in_the_page(browser: Browser, tmp_path: Path) -> None:
-    """Of a long log only the rows in sight are in the page."""
+    """The page of a long log contains only the rows in sight."""
     lines = [change(seq=1, action="init", path=[], pointer="", after={"n": -1, "long": list(range(5000))})]
     for n in range(MANY - 1):
         lines.append(change(seq=n + 2, path=["n"], pointer="/n", before=n - 1, after=n, actor=f"worker-{n % 9}"))
@@ -218,7 +218,7 @@ def test_a_long_log_has_few_rows_in_the_page(browser: Browser, tmp_path: Path) -
     assert [] == browser.trouble
 
 
-# ---- a log that somebody meant to do harm with
+# ---- a malicious log
 
 EVIL = [
     "<img src=x onerror='globalThis.pwned=1'>", "</script><script>globalThis.pwned=1</script>", "<!--<script>", "-->", "]]>",
@@ -284,7 +284,7 @@ def test_a_hostile_log_is_text_and_nothing_else(browser: Browser, tmp_path: Path
             f"document.getElementById('actor').value = {json.dumps(actor)}; document.getElementById('filters').dispatchEvent(new Event('input'))"
         )
     assert [None, None] == browser.run("[globalThis.pwned ?? null, Object.prototype.pwned ?? null]")
-    assert 1 == browser.run("document.scripts.length")  # the data's own element is taken away once it is read
+    assert 1 == browser.run("document.scripts.length")  # the element that holds the data is removed once it is read
     assert [] == browser.run("[...document.querySelectorAll('img, svg, iframe, b i')].map(e => e.tagName)")
     assert ([], [path.resolve().as_uri()]) == (browser.trouble, browser.requests)
 

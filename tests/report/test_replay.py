@@ -1,6 +1,6 @@
 """The page's replay in a real browser, compared with Python's.
 
-The scripts are those of the page, fed with the text that the page gets.
+The scripts are those of the page, and get the same text as the page.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["browser"]  # the fixture
 
-# Containers as lists of pairs, so that the order of a dict counts and JSON cannot hide the kind of a key.
+# Containers as lists of pairs: the order of a dict counts, and JSON does not hide the type of a key.
 SPELLED = """
 function spelled(value) {
   if (value instanceof List) return ["list", ...value.items.map(spelled)];
@@ -62,9 +62,9 @@ _ODD = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def scripts(browser: Browser) -> Browser:
-    """Open a browser with the page's replay loaded, and no page.
+    """Load the page's replay into a browser, without the page.
 
-    It has a keyframe for every other change.
+    It stores a keyframe for every second change.
     """
     browser.open("about:blank")
     text = script("values", "replay", "log")
@@ -81,9 +81,9 @@ def text_of(lines: list[LogLine]) -> str:
 
 
 def canonical(data: Any) -> str:
-    """Return encoded data as text, equal for what Python takes for equal.
+    """Return encoded data as text that is equal if Python finds it equal.
 
-    Written anew, not taken from the page.
+    It is written independently of the page.
     """
     if isinstance(data, (bool, int, float)):
         number = float(data)
@@ -98,7 +98,7 @@ def canonical(data: Any) -> str:
 
 
 def spelled(value: Any) -> list[Any]:
-    """Return the same for Python's state."""
+    """Return Python's state as the page's script spells its own."""
     if isinstance(value, list):
         return ["list", *map(spelled, value)]
     if isinstance(value, set):
@@ -113,7 +113,7 @@ def identity(key: Any) -> str:
 
 
 def states(browser: Browser, text: str, points: list[int], root: int = 0) -> list[Any]:
-    """Return the states that the page has after so many lines, in that order."""
+    """Return the states of the page after the given numbers of lines."""
     browser.run(f"globalThis.world = fed({json.dumps(text)}); 0")
     found: list[Any] = browser.run(
         f"{json.dumps(points)}.map(n => {{ world.seek(n); return world.roots[{root}] ? spelled(world.roots[{root}].value)"
@@ -147,9 +147,9 @@ def garden(steps: Any, odd_keys: bool = True) -> list[LogLine]:
 
 
 def loosely(value: Any) -> Any:
-    """Ignore the order of a dict whose keys are numbers in digits.
+    """Sort the items of a dict whose keys are digits.
 
-    JavaScript puts those first.
+    JavaScript orders such keys by number.
     """
     if not isinstance(value, list):
         return value
@@ -182,22 +182,22 @@ def places(value: Any, pointer: str = "") -> Iterator[str]:
 @_ODD
 @given(steps=STEPS)
 def test_the_last_writers_are_those_of_blame(scripts: Browser, steps: Any) -> None:
-    """The last writers are those of blame, through insertions and removals."""
+    """Last writers agree with blame, through insertions and removals."""
     lines = garden(steps, odd_keys=False)
-    # the replica that blame is asked of sorts by writing every item anew: sorts have a test of their own
+    # the replica that blame uses sorts by writing every item again, so sorts have their own test
     lines = lines[: next((n for n, line in enumerate(lines) if line.order is not None), len(lines))]
     with roots_of((line.raw for line in lines), lambda error: pytest.fail(str(error))) as roots:
         (key,) = roots.by_root
         rebuilt = Rebuilt(roots, key)
         blamed = {pointer: rebuilt.number_of(by) for pointer, by in rebuilt.value.tracking_blame().items()}
-    there = set(places(plain_copy(rebuilt.value)))  # blame also knows who took something away
+    there = set(places(plain_copy(rebuilt.value)))  # blame also has the writers of removals
     blamed = {pointer: by for pointer, by in blamed.items() if pointer in there}
     scripts.run(f"globalThis.world = fed({json.dumps(text_of(lines))}); world.seek({len(lines)}); 0")
     assert blamed == scripts.run("writers(world.roots[0].value)")
 
 
 def test_a_sort_moves_items_and_writes_none(scripts: Browser) -> None:
-    """After sort and reverse each item still has its own last writer."""
+    """After sort and reverse each item keeps its own last writer."""
     source: TrackedList[Any] = TrackedList()
     for item in (5, 3, 9, 1, 7):
         source.append(item)
@@ -213,7 +213,7 @@ def test_a_sort_moves_items_and_writes_none(scripts: Browser) -> None:
 
 @pytest.mark.parametrize("size", [300, 900])
 def test_far_steps_come_from_keyframes(scripts: Browser, size: int) -> None:
-    """In a long log every state is right, and a step back uses a keyframe."""
+    """Every state of a long log is right; a step back uses a keyframe."""
     source: TrackedDict[str, Any] = TrackedDict(
         items=[], counts={}, tracking_auto_convert=True, tracking_max_changes=None
     )
@@ -236,22 +236,22 @@ def odd_lines() -> list[bytes]:
     init = change(seq=1, action="init", pointer="", path=[], after={"a": [1, 2, 3], "s": {"$set": [1, "x"]}, "n": 1})
     return [
         init,
-        change(seq=2, pointer="/nowhere/x", path=["nowhere", "x"], before=1, after=2),  # no such place
-        change(seq=3, pointer="/n", path=["n"], before=7, after=8),  # another value is there
+        change(seq=2, pointer="/nowhere/x", path=["nowhere", "x"], before=1, after=2),  # no such path
+        change(seq=3, pointer="/n", path=["n"], before=7, after=8),  # another value is stored
         change(seq=4, pointer="/n", path=["n"], before=1, after=2),  # fits
-        change(seq=4, pointer="/n", path=["n"], before=1, after=2),  # came twice
+        change(seq=4, pointer="/n", path=["n"], before=1, after=2),  # a duplicate
         change(seq=5, pointer="/a", path=["a"], splice=[9, [], [1]]),  # beyond the end
-        change(seq=6, pointer="/a", path=["a"], order=[0, 0, 1]),  # no order
+        change(seq=6, pointer="/a", path=["a"], order=[0, 0, 1]),  # not a permutation
         change(seq=7, pointer="/a", path=["a"], order=[2, 0, 1]),
-        change(seq=8, pointer="/a", path=["a"], splice=[1, [5], []]),  # 1 is there
+        change(seq=8, pointer="/a", path=["a"], splice=[1, [5], []]),  # 1 is stored
         change(seq=9, pointer="", path=[], after=3, action="add"),  # it has no path
         change(seq=10, pointer="", path=[], action="init", after=[1]),  # another type
         change(seq=11, action="lock", pointer="", path=[]),
         change(seq=12, action="add", pointer="/s/2", path=["s", 2], after=2),
-        change(seq=13, action="remove", pointer="/s/1", path=["s", 1], before=True),  # True is 1
+        change(seq=13, action="remove", pointer="/s/1", path=["s", 1], before=True),  # True equals 1
         change(seq=14, pointer="/n", path=["n"], before={"$cut": 9, "type": "str", "start": ""}, after=None),
         change(seq=15, pointer="/big", path=["big"], action="add", after=2**70),
-        change(seq=16, pointer="/big", path=["big"], before=2**70 + 1, after=0),  # one too many
+        change(seq=16, pointer="/big", path=["big"], before=2**70 + 1, after=0),  # off by one
         change(seq=17, pointer="/f", path=["f"], action="add", after=1.0),
         change(seq=18, pointer="/f", path=["f"], before=1, after=float("nan")),
         change(seq=19, pointer="/__proto__", path=["__proto__"], action="add", after={"__proto__": {"x": 1}}),
@@ -264,7 +264,7 @@ def odd_lines() -> list[bytes]:
 
 
 def test_contradicting_lines_are_skipped_as_by_the_commands(scripts: Browser) -> None:
-    """Lines that contradict earlier ones are skipped and named, as in `at`."""
+    """Lines that contradict earlier ones are skipped and named, as by `at`."""
     lines = [parse(raw) for raw in odd_lines()]
     told: list[Any] = []
     points = [(line.seq, None) for line in lines]
@@ -306,7 +306,7 @@ def test_processes_are_put_side_by_side(scripts: Browser) -> None:
      "/$^", "/[]]", "/[\\]", "/a**", "/ü"],
 )  # fmt: skip
 def test_globs_match_as_in_the_commands(scripts: Browser, pattern: str) -> None:
-    """A path in the page selects what --path selects."""
+    """A path glob in the page selects the changes that --path selects."""
     pointers = ["", "/", "/a", "/b", "/a/b", "/a/b/c", "/a/c/b", "/ab", "/a.b", "/axb", "/a~1b", "/z", "/[", "/]", "/(x)", "/$^",
                 "/\\", "/ü", "/\n", "/a/"]  # fmt: skip
     wanted = Filter(path=[pattern])
@@ -316,7 +316,10 @@ def test_globs_match_as_in_the_commands(scripts: Browser, pattern: str) -> None:
 
 
 def test_filters_see_what_is_inside_a_change(scripts: Browser) -> None:
-    """Rows and splices match by their own paths; filters combine with AND."""
+    """Filters match the paths inside bulk changes and splices.
+
+    Different filters are combined with AND.
+    """
     source: TrackedDict[str, Any] = TrackedDict(items=[1, 2], tracking_auto_convert=True)
     with tracking_actor("ann"):
         source.update(x=1, y="needle")

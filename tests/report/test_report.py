@@ -88,7 +88,10 @@ def test_embedded_data_is_equal_and_has_no_markup(data: Any) -> None:
 
 @given(_JSON)
 def test_a_browser_reads_each_number_as_python_does(data: Any) -> None:
-    """A number in the page is one that a double holds and prints as Python."""
+    """A browser reads every number of the page as Python does.
+
+    Numbers that a double cannot hold, or prints in another way, are encoded.
+    """
     todo = [exact(data)]
     while todo:
         value = todo.pop()
@@ -128,9 +131,9 @@ def test_the_policy_names_this_script_and_style() -> None:
 
 
 def test_the_modules_are_whole() -> None:
-    """Every script of the package is in the page, after what it imports.
+    """The page has every script of the package, after those it imports.
 
-    None has text that would end it early.
+    No script contains text that would end the script element early.
     """
     assets = importlib.resources.files("pydatatracker.report") / "assets"
     texts = {file.name: file.read_text("utf-8") for file in assets.iterdir()}
@@ -145,9 +148,9 @@ def test_the_modules_are_whole() -> None:
 
 
 def test_the_file_is_written_and_named(tmp_path: Path) -> None:
-    """Several logs become one page; bad lines are named and counted in it.
+    """Several logs become one page; bad lines are reported and counted.
 
-    The status is 1 then.
+    The exit status is 1 then.
     """
     (tmp_path / "a.jsonl").write_bytes(b"".join(LOG[:3]) + b"?\n")
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"".join(LOG[3:])))
@@ -168,7 +171,7 @@ def test_filters_choose_what_is_listed_and_not_what_is_replayed(tmp_path: Path) 
 
 
 def test_the_log_is_never_overwritten(tmp_path: Path) -> None:
-    """A report into the log itself is refused, an unwritable file is named."""
+    """A report into the log itself, or an unwritable file, is an error."""
     log = tmp_path / "log.html"
     log.write_bytes(b"".join(LOG))
     done = run("report", "log.html", "-o", "./log.html", cwd=tmp_path)
@@ -182,7 +185,10 @@ def test_the_log_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_lines_out_of_order_are_put_in_order() -> None:
-    """A late line is put in order under a new generation; all is resent."""
+    """A late line is sorted in, and all data is sent again.
+
+    The data has a higher generation then.
+    """
     changes = changes_of(LOG[0], LOG[1], LOG[3])
     first = json.loads(changes.text())
     known = (3, *(len(first["tables"][name]) for name in TABLES))
@@ -241,7 +247,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-C t
 
 @posix
 def test_only_the_whole_address_answers(viewed: Viewed) -> None:
-    """Another path, token or Host gets nothing of the log."""
+    """A request with another path, token or Host gets nothing of the log."""
     home = viewed.address.path
     assert "127.0.0.1" == viewed.address.hostname
     assert len(home) > 20
@@ -274,7 +280,7 @@ def test_an_invalid_request_is_refused(viewed: Viewed, known: str) -> None:
 
 @posix
 def test_ctrl_c_ends_it_cleanly(viewed: Viewed) -> None:
-    """Ctrl-C ends the server silently, with its status, and frees the port."""
+    """Ctrl-C ends the server silently, and frees the port."""
     assert 200 == viewed.get(viewed.address.path)[0]
     assert (130, "") == viewed.end()
     with pytest.raises(OSError, match="refused"):
@@ -282,7 +288,7 @@ def test_ctrl_c_ends_it_cleanly(viewed: Viewed) -> None:
 
 
 def test_a_missing_log_is_named(tmp_path: Path) -> None:
-    """A missing log is exit status 2 and one sentence."""
+    """A missing log is an error of one sentence, with status 2."""
     done = run("view", "nowhere.jsonl", cwd=tmp_path)
     assert (2, "pydatatracker: cannot read nowhere.jsonl: No such file or directory\n") == (
         done.returncode,
@@ -292,9 +298,9 @@ def test_a_missing_log_is_named(tmp_path: Path) -> None:
 
 @posix
 def test_the_page_follows_the_file(browser: Browser, viewed: Viewed) -> None:
-    """The page shows what is written later.
+    """The page shows changes that are written later.
 
-    Who looks at the newest change moves along, who looks at another stays there.
+    A page at the newest change moves along; a page at another change stays there.
     """
     browser.open(viewed.url)
     browser.until("document.querySelector('#position').textContent.includes('5 of 5')")
@@ -308,7 +314,7 @@ def test_the_page_follows_the_file(browser: Browser, viewed: Viewed) -> None:
         file.write(change(seq=8, pointer="/n", path=["n"], before=6, after=7, actor="late"))
         file.flush()
         browser.until("document.querySelector('#position').textContent.includes('1 of 7')")
-        file.write(change(seq=7, pointer="/n", path=["n"], before=5, after=6, actor="later")[:-9])  # half a line
+        file.write(change(seq=7, pointer="/n", path=["n"], before=5, after=6, actor="later")[:-9])  # an incomplete line
         file.flush()
         file.write(change(seq=7, pointer="/n", path=["n"], before=5, after=6, actor="later")[-9:])
         file.flush()
@@ -324,7 +330,7 @@ def test_the_page_follows_the_file(browser: Browser, viewed: Viewed) -> None:
 
 @posix
 def test_an_empty_log_is_a_page_too(browser: Browser, viewed: Viewed, tmp_path: Path) -> None:
-    """An empty log is an empty page, to which later changes are added."""
+    """An empty log gives an empty page, to which later changes are added."""
     (tmp_path / "empty.jsonl").write_bytes(b"")
     assert 0 == run("report", "empty.jsonl", "-o", "empty.html", cwd=tmp_path).returncode
     browser.open(tmp_path / "empty.html")
