@@ -1,7 +1,7 @@
 """Every exporter with a real peer that is down, slow, or cuts connections.
 
-A proxy stands between them. All that was accepted arrives, in order once repeats are dropped, the counts add up, and a
-change never waits while there is room in the queue.
+A proxy stands between them. Every accepted change arrives, in order once repeats are dropped, the counts add up,
+and a change never waits while there is room in the queue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAST: dict[str, Any] = {
 class Peer:
     """A real peer behind a proxy: how to export to it, and what arrived.
 
-    What arrived includes repeats.
+    Repeats are included in what arrived.
     """
 
     def __init__(self, port: int, make: Callable[[int], Any], received: Callable[[], list[tuple[str, Any]]]) -> None:
@@ -41,7 +41,7 @@ class Peer:
         self.received = received
 
     def first_seen(self) -> list[Any]:
-        """Return what arrived, in the order of its first arrival."""
+        """Return the values that arrived, in order of first arrival."""
         seen: dict[str, Any] = {}
         for uuid, value in self.received():
             seen.setdefault(uuid, value)
@@ -118,7 +118,7 @@ def all_there(peer: Peer, exporter: Any, count: int) -> None:
 
 
 def test_down_from_the_start(peer: Peer) -> None:
-    """What waits is sent when the peer comes up."""
+    """Queued changes are sent when the peer comes up."""
     d = TrackedDict()
     exporter = peer.make(peer.proxy.port)
     d.tracking_add_observer(exporter)
@@ -130,7 +130,7 @@ def test_down_from_the_start(peer: Peer) -> None:
 
 
 def test_down_in_the_middle_and_back(peer: Peer) -> None:
-    """What was being sent when the peer went down is sent again."""
+    """A batch that was in flight when the peer went down is sent again."""
     d = TrackedDict()
     peer.proxy.up()
     exporter = peer.make(peer.proxy.port)
@@ -150,9 +150,9 @@ def test_down_in_the_middle_and_back(peer: Peer) -> None:
 
 
 def test_connections_that_are_cut(peer: Peer) -> None:
-    """After a connection was cut the batch is sent again.
+    """A batch is sent again after its connection was cut.
 
-    In the request, before the answer, or in the answer; a repeat is known by its id.
+    It is cut in the request, before the answer, or in the answer. A repeat has the same ids.
     """
     d = TrackedDict()
     peer.proxy.cuts = [1, 20, 300, -1, -10, 900, -40, 2000]
@@ -165,7 +165,7 @@ def test_connections_that_are_cut(peer: Peer) -> None:
 
 
 def test_slow(peer: Peer) -> None:
-    """While a peer is slow changes wait in the queue, and batches get larger."""
+    """While a peer is slow, changes wait in the queue."""
     d = TrackedDict()
     peer.proxy.delay = 0.05
     peer.proxy.up()

@@ -1,6 +1,6 @@
 """The delivery runtime: nothing accepted is lost, and order holds.
 
-The program never waits longer than it was configured to.
+The program never waits longer than configured.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_everything_arrives_in_order_and_in_batches() -> None:
 
 
 def test_age_sends_a_small_batch() -> None:
-    """A small batch is sent after its age, without a flush."""
+    """A small batch is sent once it is batch_age old, without a flush."""
     sink = Sink()
     delivery = Delivery(sink, name="t", batch_age=0.01)
     delivery.put(item(1))
@@ -102,10 +102,7 @@ def test_what_fails_is_sent_again_in_order(error: Exception) -> None:
 
 
 def test_rejected_items_go_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
-    """Rejected items go to the dead letters, the others count as sent.
-
-    A sink rejects a whole batch, or the items that it names.
-    """
+    """Only the items that a sink rejects go to the dead letters."""
     sink = Sink()
     sink.fail, sink.error = 1, SinkRejected("no", [item(2)])
     dead = tmp_path / "dead.jsonl"
@@ -122,9 +119,9 @@ def test_rejected_items_go_to_the_dead_letters(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("on_full", ["block", "drop_oldest", "drop_newest"])
 def test_a_full_queue_drops_counts_and_leaves_a_gap(on_full: Any) -> None:
-    """A full queue drops items, counts them, and leaves a gap line.
+    """A full queue drops items, counts them, and sends a gap line.
 
-    The line names the first and the last dropped item, where they are missing.
+    The line has the first and the last dropped seq, and stands where the items would be.
     """
     sink = Sink()
     sink.gate.clear()
@@ -149,22 +146,22 @@ def test_a_full_queue_drops_counts_and_leaves_a_gap(on_full: Any) -> None:
 
 
 def test_the_program_waits_no_longer_than_block_timeout() -> None:
-    """When a sink hangs, put returns after block_timeout and says it dropped."""
+    """When a sink hangs, put returns False after block_timeout."""
     sink = Sink()
     sink.gate.clear()
     delivery = Delivery(sink, name="t", max_items=1, batch_items=1, batch_age=0, block_timeout=0.05)
     started = time.monotonic()
     results = [delivery.put(item(n)) for n in range(4)]
     assert False in results
-    assert time.monotonic() - started < 20  # a generous bound: it does not hang
+    assert time.monotonic() - started < 20  # generous, for a busy machine
     sink.gate.set()
     delivery.close()
 
 
 def test_spill_keeps_everything_in_order_also_over_a_restart(tmp_path: pathlib.Path) -> None:
-    """A spill file takes what the queue cannot while the sink is down.
+    """A spill file keeps items that the queue has no room for.
 
-    The next process sends it first.
+    The next process sends them first.
     """
     spill = tmp_path / "spill.jsonl"
     down = Sink()
@@ -181,7 +178,7 @@ def test_spill_keeps_everything_in_order_also_over_a_restart(tmp_path: pathlib.P
         second.put(item(n))
     assert second.flush(30)
     assert second.close()
-    seen = list(dict.fromkeys(up.seqs))  # at least once
+    seen = list(dict.fromkeys(up.seqs))  # items arrive at least once
     assert sorted(range(60)) == sorted(seen)
     assert sorted(seen[-10:]) == list(range(50, 60))
     assert 0 == spill.stat().st_size
@@ -207,9 +204,9 @@ def test_eight_threads() -> None:
 
 
 def test_a_client_that_logs_through_a_tracked_object_does_not_feed_itself() -> None:
-    """Changes made by the client itself are ignored and counted.
+    """Changes that the client makes itself are ignored and counted.
 
-    Nothing hangs or loops.
+    Sending neither hangs nor loops.
     """
     log = TrackedList()
 
@@ -275,13 +272,13 @@ def run_program(tmp_path: pathlib.Path, *args: str) -> list[dict[str, Any]]:
 
 
 def test_a_normal_exit_sends_what_waits(tmp_path: pathlib.Path) -> None:
-    """A normal exit sends a batch that was neither full nor old."""
+    """A normal exit sends a batch that was neither full nor old enough."""
     assert [1, 2] == [line["after"] for line in run_program(tmp_path)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
-    """After a fork the parent alone sends what was queued before."""
+    """After a fork only the parent sends what was queued before."""
     lines = run_program(tmp_path, "fork")
     assert sorted([("parent", 1), ("child", 1), ("parent", 2)]) == sorted(
         (line["path"][0], line["after"]) for line in lines
@@ -303,7 +300,7 @@ def test_bad_options_are_refused(kwargs: Any) -> None:
 
 
 def test_a_closed_exporter_counts_and_raises_nothing() -> None:
-    """A closed exporter counts what it gets, and raises nothing."""
+    """A closed exporter counts changes as dropped, and raises nothing."""
     exporter = Exporter(Delivery(Sink(), name="t"))
     d = TrackedDict()
     d.tracking_add_observer(exporter)

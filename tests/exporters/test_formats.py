@@ -37,7 +37,7 @@ CLOUDEVENT = {
 def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
     """Every change is a valid CloudEvent and Debezium envelope.
 
-    The event has an id of its own; the envelope has op, source and times.
+    Each event has its own id; the envelope has op, source and times.
     """
     session = Session()
     items = []
@@ -59,9 +59,9 @@ def test_cloudevents_and_debezium_of_any_change(steps: Any) -> None:
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
-    """`jsonpatch` applies the patch of a change to the state before it.
+    """The JSON Patch of a change turns the state before it into the next.
 
-    For sets the format has nothing.
+    A change of a set has an empty patch, because JSON has no sets.
     """
     session = Session(odd_keys=False)
     state = [encode(plain_copy(session.root))]
@@ -93,7 +93,7 @@ def test_who_and_why_are_in_the_envelope() -> None:
 
 
 def test_an_unknown_format_names_the_nearest() -> None:
-    """An unknown format is refused, with the nearest name and all names."""
+    """The error for an unknown format suggests the nearest name."""
     x = track([1])
     x.append(2)
     change = x.last_change()

@@ -1,4 +1,4 @@
-"""HttpExporter to a real server: up, down, slow, refusing, resetting."""
+"""HttpExporter with a real server: up, down, slow, refusing, resetting."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def test_retry_after_is_honoured_as_a_date_too(server: Server) -> None:
 
 
 def test_other_4xx_go_to_the_dead_letters(server: Server, tmp_path: pathlib.Path, caplog: Any) -> None:
-    """Another 4xx goes to the dead letters at once; later batches are sent."""
+    """Other 4xx answers send the batch to the dead letters at once.
+
+    Later batches are sent.
+    """
     server.answers = [(400, {})]
     dead = tmp_path / "dead.jsonl"
     d = TrackedDict()
@@ -101,7 +104,7 @@ def test_a_server_that_is_down_and_comes_back() -> None:
 def test_a_custom_client_is_called_synchronously(caplog: pytest.LogCaptureFixture) -> None:
     """A client's post() is called synchronously, once per change.
 
-    An error is counted and logged, never raised.
+    Its errors are counted and logged, never raised.
     """
     calls: list[Any] = []
 

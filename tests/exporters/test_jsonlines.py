@@ -1,6 +1,6 @@
 """The JSON lines file: no written line is lost.
 
-Whoever else writes to it, and if it is rotated or its process killed.
+Other processes may write to the file, it may be rotated, and its process may be killed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def test_every_change_is_a_line_and_the_log_is_complete_in_itself(tmp_path: path
 
 
 def test_a_line_is_there_when_the_statement_returns(tmp_path: pathlib.Path) -> None:
-    """Another reader sees a line as soon as its statement returned."""
+    """Other readers see a line as soon as its statement has returned."""
     d = TrackedDict()
     with JsonLinesExporter(tmp_path / "a.jsonl") as exporter:
         d.tracking_add_observer(exporter)
@@ -110,7 +110,7 @@ def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
-    """A torn last line is ended before the next one is written."""
+    """A torn last line gets a newline before the next line is written."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"v":1,"seq":1,"action":"add"}\n{"v":1,"seq"')
     d = TrackedDict()
@@ -143,7 +143,7 @@ exporter.close()
 def test_several_processes_on_one_file(tmp_path: pathlib.Path, buffered: str, size: int) -> None:
     """Several processes write to one file without mixing or losing lines.
 
-    Also while they rotate it; each process's lines are in order.
+    They may also rotate it. The lines of each process are in order.
     """
     path = tmp_path / "a.jsonl"
     count = 300
@@ -166,7 +166,7 @@ KILLS = int(os.environ.get("PYDATATRACKER_KILLS", "20"))
 def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.Path) -> None:
     """After kill -9 the file has every change whose statement returned.
 
-    PYDATATRACKER_KILLS=200 for more.
+    Set PYDATATRACKER_KILLS=200 to kill more often.
     """
     chance = random.Random(5)
     for turn in range(KILLS):
@@ -190,7 +190,7 @@ def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.P
 
 
 def test_an_error_of_the_file_does_not_reach_the_program(tmp_path: pathlib.Path, caplog: Any) -> None:
-    """An error of the file, as on a full disk, is counted and logged."""
+    """A file error, such as a full disk, is counted and logged, not raised."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here")
     d = TrackedDict()

@@ -16,9 +16,9 @@ __all__ = ["brokers"]  # the fixtures
 
 
 def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
-    """The key is the root, so that all of it is in one partition, in order.
+    """All changes of a root go to one partition, in order.
 
-    Headers carry the id and the trace.
+    The key of a message is the root. Headers have the id and the trace.
     """
     one, two = TrackedDict(), TrackedList()
     with KafkaExporter(
@@ -43,7 +43,10 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
 
 
 def test_kafka_down_does_not_stop_the_program() -> None:
-    """Without a broker put returns, the error is logged, close ends in time."""
+    """Without a broker the program goes on, and close returns in time.
+
+    The last error is kept, and unsent changes count as dropped.
+    """
     pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
     d = TrackedDict()
     exporter = KafkaExporter(
@@ -54,7 +57,7 @@ def test_kafka_down_does_not_stop_the_program() -> None:
         max_items=1000,
     )
     fill(d, exporter, 20)
-    for _ in range(40):  # librdkafka looks for messages that timed out once a second
+    for _ in range(40):  # librdkafka checks for timed-out messages every second
         assert not exporter.flush(0.5)
         if exporter.stats().last_error is not None:
             break
@@ -64,7 +67,7 @@ def test_kafka_down_does_not_stop_the_program() -> None:
 
 
 def test_kafka_custom_client() -> None:
-    """A client's produce, else send, is called once per change."""
+    """A client's produce(), or else its send(), is called once per change."""
     calls: list[Any] = []
 
     class Sender:

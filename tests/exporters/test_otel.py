@@ -42,19 +42,19 @@ def collector() -> Iterator[Collector]:
 
 
 def memory_of() -> tuple[LoggerProvider, InMemoryLogRecordExporter]:
-    """Return a provider that keeps what it gets."""
+    """Return a provider, and the exporter that keeps its records."""
     provider, memory = LoggerProvider(shutdown_on_exit=False), InMemoryLogRecordExporter()
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
     return provider, memory
 
 
-# ---- what a record says
+# ---- the contents of a record
 
 
 def test_a_record_has_the_facts_of_the_change(collector: Collector) -> None:
     """A record has the change's time, id, values, actor, path and code.
 
-    Names are those of the semantic conventions, values are JSON.
+    Names follow the semantic conventions; values are JSON.
     """
     x = track({"cfg": {"port": 80}}, tracking_capture_stack=True)
     resource = {"service.name": "billing"}
@@ -98,7 +98,7 @@ def test_any_change_becomes_a_record_with_its_values(steps: Any) -> None:
     lines: list[Any] = []
     session.root.tracking_add_observer(lambda change: lines.append(json.loads(json.dumps(change.to_dict()))))
     session.run(steps)
-    records = [each.log_record for each in memory.get_finished_logs()][1:]  # the first is the state that was found
+    records = [each.log_record for each in memory.get_finished_logs()][1:]  # without the initial state
     assert [line["seq"] for line in lines] == [record.attributes["pydatatracker.seq"] for record in records]
     for line, record in zip(lines, records, strict=True):
         for name in ("path", "paths", "before", "after", "splice", "order", "changes"):
@@ -111,9 +111,9 @@ def test_any_change_becomes_a_record_with_its_values(steps: Any) -> None:
 
 
 def test_strange_values_arrive(collector: Collector) -> None:
-    """Values that OTLP or JSON do not have are sent as text.
+    """Values that OTLP or JSON cannot hold are sent as text.
 
-    Lone surrogates, large numbers, objects whose repr raises.
+    Such as lone surrogates, large numbers, and objects whose repr raises.
     """
 
     class Rude:
@@ -135,7 +135,7 @@ def test_strange_values_arrive(collector: Collector) -> None:
     assert str(2**70) in collector.records[0]["context.big"]
 
 
-# ---- a provider of one's own
+# ---- a user's own provider
 
 
 def test_a_custom_provider_is_called_synchronously() -> None:
@@ -168,9 +168,9 @@ def test_the_runtime_with_a_custom_provider() -> None:
 
 
 def test_a_provider_that_raises_never_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
-    """A provider that raises is counted and logged, never raised.
+    """An error of a provider is counted and logged, never raised.
 
-    Also where errors of observers are raised.
+    Also if errors of observers are configured to be raised.
     """
 
     class Broken:
@@ -221,7 +221,7 @@ def test_without_an_argument_the_global_provider_is_meant() -> None:
 def test_changes_are_counted_by_action() -> None:
     """The counter pydatatracker.changes counts by action.
 
-    Two exporters add to the same one; actors are an attribute only on request.
+    Two exporters add to the same counter. The actor is an attribute only if requested.
     """
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader], shutdown_on_exit=False)
@@ -259,7 +259,7 @@ def counted(reader: InMemoryMetricReader) -> dict[tuple[Any, Any], int]:
 
 
 def test_a_meter_that_raises_never_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
-    """A meter that raises is logged, and the record is emitted."""
+    """An error of a meter is logged, and the record is emitted."""
 
     class Meters:
         def get_meter(self, *args: Any) -> Any:

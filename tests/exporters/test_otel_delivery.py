@@ -1,6 +1,6 @@
 """OTLP to a receiver that is up, down, slow, refusing or resetting.
 
-Counts match, order holds, nothing accepted is lost.
+Counts match, order holds, and nothing accepted is lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def counting(d: Any, numbers: Any) -> list[str]:
 
 
 def test_batches_arrive_in_order_over_one_connection(collector: Collector) -> None:
-    """A request has many records, each once, over one connection."""
+    """Requests have many records each, and share one connection.
+
+    Every record arrives once, in order.
+    """
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url + "/", batch_items=10) as exporter:
         d.tracking_add_observer(exporter)
@@ -61,7 +64,7 @@ def test_batches_arrive_in_order_over_one_connection(collector: Collector) -> No
 def test_temporary_errors_are_retried(collector: Collector, answer: Any) -> None:
     """Temporary errors are retried by our runtime alone.
 
-    Two refusals are two repetitions.
+    After two refusals there are exactly two retries.
     """
     collector.answers = [answer, answer]
     d = TrackedDict()
@@ -89,9 +92,9 @@ def test_an_answer_that_is_lost_means_a_repetition_with_the_same_ids(collector: 
 def test_permanent_errors_go_to_the_dead_letters(
     collector: Collector, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
-    """What is refused for good goes to the dead letters, once.
+    """A permanently refused batch goes to the dead letters, once.
 
-    4xx, a redirect (which would lose the POST), or a receiver that accepted a part. What follows arrives.
+    The answer is a 4xx, a redirect (which would lose the POST), or a partial success. Later batches arrive.
     """
     collector.answers = [(200, {}, partial(2, "no such tenant")) if answer == "partial" else answer]
     dead = tmp_path / "dead.jsonl"
@@ -110,7 +113,7 @@ def test_permanent_errors_go_to_the_dead_letters(
 def test_a_warning_of_the_receiver_is_logged(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     """A warning of the receiver is logged, and is not a failure.
 
-    Nor is a body that is not protobuf.
+    A body that is not protobuf is not a failure either.
     """
     collector.answers = [(200, {}, partial(0, "deprecated field")), (200, {}, b'{"ok":true}')]
     d = TrackedDict()
@@ -143,11 +146,11 @@ def test_a_receiver_that_is_down_and_comes_back() -> None:
 def test_a_receiver_that_is_slow_does_not_hold_the_program(collector: Collector) -> None:
     """A batch that times out is sent again until it is answered in time."""
     gate = threading.Event()
-    collector.answers = [gate] * 300  # all of them wait
+    collector.answers = [gate] * 300  # every answer waits for the gate
     d = TrackedDict()
     with OpenTelemetryExporter(collector.url, timeout=0.1, **FAST) as exporter:
         d.tracking_add_observer(exporter)
-        expected = counting(d, range(50))  # returns although nobody was answered
+        expected = counting(d, range(50))  # returns although no request was answered
         assert not collector.records
         while exporter.stats().retried < 2:
             exporter.flush(0.05)
@@ -161,7 +164,7 @@ def test_a_receiver_that_is_slow_does_not_hold_the_program(collector: Collector)
 
 
 def test_what_a_process_could_not_send_the_next_one_does(tmp_path: pathlib.Path, collector: Collector) -> None:
-    """on_full="spill" keeps what a process could not send for the next one."""
+    """A spill file keeps unsent changes for the next process."""
     spill = tmp_path / "spill.jsonl"
     options: dict[str, Any] = {"on_full": "spill", "spill": spill, "max_items": 5, **FAST}
     d = TrackedDict()
@@ -185,7 +188,7 @@ def test_what_a_process_could_not_send_the_next_one_does(tmp_path: pathlib.Path,
 
 
 def test_lines_that_are_not_changes_hold_nothing_up(tmp_path: pathlib.Path, collector: Collector) -> None:
-    """Torn lines of a spill file go to the dead letters, the rest is sent."""
+    """Torn lines of a spill file go to the dead letters; the rest is sent."""
     spill, dead = tmp_path / "spill.jsonl", tmp_path / "dead.jsonl"
     good = [f'[{n}, "r", {n}, "id{n}"]\t{{"v":1,"seq":{n},"action":"add","after":{n}}}\n' for n in range(3)]
     spill.write_text(good[0] + '[8, "r", 8, "id8"]\t{"v":1,"seq\n' + good[1] + '[9, "r", 9, "id9"]\t[]\n' + good[2])
@@ -197,7 +200,10 @@ def test_lines_that_are_not_changes_hold_nothing_up(tmp_path: pathlib.Path, coll
 
 
 def test_dropped_changes_are_a_record(collector: Collector) -> None:
-    """Dropped changes are a pydatatracker.gap record with their range."""
+    """Dropped changes are reported as a pydatatracker.gap record.
+
+    The record has their range.
+    """
     gate = threading.Event()
     collector.answers = [gate]
     d = TrackedDict()
@@ -226,7 +232,7 @@ def test_nothing_is_lost_at_a_normal_exit(collector: Collector) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_a_connection_of_its_own(collector: Collector) -> None:
-    """After a fork parent and child have a connection each."""
+    """After a fork, parent and child each have their own connection."""
     program = (
         "import os, sys\n"
         "from pydatatracker import TrackedDict\n"
@@ -274,9 +280,9 @@ def test_many_threads_and_each_keeps_its_span(collector: Collector) -> None:
 
 
 def test_changes_made_while_sending_do_not_loop(collector: Collector) -> None:
-    """Changes that are made while sending are not sent in turn.
+    """Changes made while sending are not sent in turn.
 
-    Here by a logging handler on the messages of the HTTP client.
+    Here a logging handler changes data for each message of the HTTP client.
     """
     d = TrackedDict()
     collector.answers = [(503, {}, b""), (400, {}, b"")]

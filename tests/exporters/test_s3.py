@@ -16,9 +16,9 @@ __all__ = ["bucket"]  # the fixtures
 
 
 def test_s3_listing_gives_the_order_and_a_repetition_makes_no_object(bucket: Bucket) -> None:
-    """Each batch is one object, also if it is sent twice.
+    """Each batch is one object, even if it is sent twice.
 
-    The names of the objects sort in the order of the changes.
+    Sorted by name, the objects are in the order of the changes.
     """
     from pydatatracker.exporters.base import item_of
     from pydatatracker.exporters.s3 import S3Sink
@@ -76,7 +76,7 @@ def test_s3_down_and_back() -> None:
     bucket.up()
     import urllib3
 
-    urllib3.PoolManager(retries=False).request("PUT", f"{bucket.endpoint}/audit")  # moto forgets
+    urllib3.PoolManager(retries=False).request("PUT", f"{bucket.endpoint}/audit")  # a restarted moto is empty
     assert exporter.flush(60), exporter.stats()
     exporter.close()
     assert list(range(20)) == [line["after"] for line in bucket.lines()]

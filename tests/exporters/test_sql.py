@@ -30,7 +30,7 @@ def rows(url: str, what: str = "seq, pointer, after") -> list[Any]:
 
 
 def test_changes_are_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) -> None:
-    """Values are jsonb that can be queried, in PostgreSQL and in SQLite.
+    """Values can be queried as JSON, in PostgreSQL and in SQLite.
 
     Also text with quotes and control characters.
     """
@@ -77,7 +77,7 @@ def test_down_in_the_middle_and_back(postgres: Postgres) -> None:
 
 
 def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The table is made when the database comes up."""
+    """The table is created when the database comes up."""
     server = Postgres(tmp_path_factory.mktemp("late"))
     d = TrackedDict()
     exporter = SqlExporter(server.url, retry_first=0.01, retry_most=0.1)
@@ -93,7 +93,7 @@ def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_repeats_and_refused_rows(postgres: Postgres) -> None:
-    """A repeated batch is stored once, and only refused rows are rejected."""
+    """A repeated batch is stored once; only refused rows are rejected."""
     sink = SqlSink(postgres.url, "changes")
     line = b'{"v":1,"seq":%d,"action":"add","pointer":"/a","after":1}'
     items = [Item(line % n, n, "r", n, f"id{n}") for n in range(5)]
@@ -110,9 +110,9 @@ def test_repeats_and_refused_rows(postgres: Postgres) -> None:
 
 
 def test_a_custom_engine(tmp_path: pathlib.Path) -> None:
-    """A user's engine stays open, a wrong target is a TypeError.
+    """A user's engine stays open, and a wrong target is a TypeError.
 
-    Passwords are not in names.
+    Names of exporters contain no passwords.
     """
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/x.db")
     d = TrackedDict()

@@ -1,4 +1,4 @@
-"""``SqliteExporter``: one row per change, in a file that others use too."""
+"""``SqliteExporter``: one row per change, in a file shared with others."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pydatatracker.observers import telemetry_observer
 def test_prometheus_counts_by_action() -> None:
     """A scrape of the registry shows the counts by action.
 
-    A second observer uses the same metric.
+    Two observers share the same metric.
     """
     prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
 
@@ -39,7 +39,7 @@ def test_prometheus_counts_by_action() -> None:
 
 
 def test_a_custom_registry() -> None:
-    """A Counter can be passed, with the registry that it is in."""
+    """A Counter of another registry can be passed."""
     prometheus_client = pytest.importorskip("prometheus_client", reason="the extra prometheus is not installed")
     registry = prometheus_client.CollectorRegistry()
     counter = prometheus_client.Counter("mine", "Changes", ["action"], registry=registry)
@@ -50,7 +50,7 @@ def test_a_custom_registry() -> None:
 
 
 def test_counters_like_it() -> None:
-    """A counter has labels, or inc alone; anything else is a TypeError."""
+    """A counter needs labels() or inc(); without both it is a TypeError."""
 
     class Labelled:
         def __init__(self) -> None:
@@ -78,7 +78,7 @@ def test_counters_like_it() -> None:
 def test_without_prometheus_it_says_what_to_install(tmp_path: pathlib.Path) -> None:
     """Without prometheus-client the error says what to install.
 
-    With a user's own counter nothing is missing.
+    A user's own counter works without it.
     """
     (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')\n")
     program = (
