@@ -20,7 +20,7 @@ LINK = re.compile(r"!?\[[^]]*\]\(([^)]+)\)")
 def test_every_link_of_the_readme_is_absolute_once_there_is_an_address() -> None:
     """With an address every link of the README is absolute.
 
-    On PyPI links lead to the repository, pictures to the files themselves.
+    On PyPI links lead to pages of the repository, and pictures to the raw files.
     """
     text = addresses.readme((ROOT / "README.md").read_text("utf-8"), "https://code.example/us/pydatatracker")
     links = LINK.findall(text)
@@ -30,7 +30,10 @@ def test_every_link_of_the_readme_is_absolute_once_there_is_an_address() -> None
 
 
 def test_without_an_address_the_readme_has_no_dead_links() -> None:
-    """On PyPI a link to nowhere is its text, and a picture what it shows."""
+    """Without an address the README on PyPI has no dead links.
+
+    A link becomes its text, and a picture its alternative text.
+    """
     text = addresses.readme((ROOT / "README.md").read_text("utf-8"), None)
     assert [] == [link for link in LINK.findall(text) if not link.startswith("https://")]
     assert "| Tutorial | step by step |" in text
@@ -38,22 +41,19 @@ def test_without_an_address_the_readme_has_no_dead_links() -> None:
 
 
 def test_the_readme_begins_with_the_installation() -> None:
-    """`pip install` is in the first screen of the README.
-
-    Before its first example.
-    """
+    """The first lines of the README show `pip install`."""
     text = (ROOT / "README.md").read_text("utf-8")
     assert "pip install pydatatracker" in "\n".join(text.splitlines()[:12])
 
 
 def test_empty_addresses_are_left_out(tmp_path: pathlib.Path) -> None:
-    """An unknown address makes no URL, and a closing slash is left out."""
+    """An empty address is left out, and a trailing slash is removed."""
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[tool.pydatatracker]\nrepository = "https://code.example/x/"\ndocumentation = ""\n', "utf-8")
     assert {"repository": "https://code.example/x"} == addresses.addresses(pyproject)
 
 
 def test_no_other_file_holds_an_address_of_the_project() -> None:
-    """Pages and settings of the site name no repository and no host."""
+    """Settings of the site contain no address of repository or site."""
     text = (ROOT / "mkdocs.yml").read_text("utf-8")
     assert [] == re.findall(r"^(?:site_url|repo_url):", text, re.MULTILINE)

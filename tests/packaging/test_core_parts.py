@@ -1,4 +1,7 @@
-"""The parts of the compiled core: each is included once and says what it owns, may touch and keeps true."""
+"""The parts of the compiled core: included once, with a contract.
+
+A contract says what a part owns, what it may touch and what it keeps true.
+"""
 
 import pathlib
 import re
@@ -13,12 +16,15 @@ pytestmark = pytest.mark.skipif(not CORE.is_dir(), reason="the source of the cor
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_begins_with_its_contract(part: str) -> None:
-    """`Owns`, `May touch` and `Invariant` stand before the first declaration."""
+    """Each part begins with `Owns`, `May touch` and `Invariant`."""
     head = "\n".join((CORE / part).read_text("utf-8").split("\n")[:50])
     assert [] == [word for word in ("Owns:", "May touch:", "Invariant") if word not in head]
 
 
 def test_every_part_is_included_once() -> None:
-    """A part that nothing includes would look alive and be dead."""
+    """Each part is included once.
+
+    A part that no file includes would look like live code.
+    """
     included = re.findall(r'^include "(.+)"$', (CORE / "_core.pyx").read_text("utf-8"), re.MULTILINE)
     assert sorted(included) == [part for part in PARTS if part.endswith(".pyx") and part != "_core.pyx"]

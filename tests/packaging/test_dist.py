@@ -1,4 +1,7 @@
-"""The contents of sdist and wheels. `just wheel` sets DIST_DIR."""
+"""The contents of the sdist and the wheels.
+
+`just wheel` builds them, and sets DIST_DIR for these tests.
+"""
 
 import os
 import tarfile
@@ -25,7 +28,7 @@ def wheel(request):
 
 @pytest.fixture
 def sdist_names():
-    """Name every file of the sdist, without the leading folder."""
+    """Return every file of the sdist, without the leading folder."""
     (path,) = Path(DIST).glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = [PurePosixPath(member.name) for member in archive if member.isfile()]
@@ -41,7 +44,7 @@ def metadata(wheel, name):
 def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
     """A wheel has all that a user and a type checker need.
 
-    The package, the compiled core, its stub, the marker of a typed package, the schema and the page.
+    That is the package, the compiled core, its stub, py.typed, the schema and the report page.
     """
     names = set(wheel.namelist())
     needed = {
@@ -62,9 +65,9 @@ def test_wheel_holds_what_a_user_and_a_type_checker_need(wheel):
 
 
 def test_wheel_holds_nothing_but_the_package(wheel):
-    """A wheel has the package alone.
+    """A wheel contains only the package.
 
-    No source of the core, no tests, no build leftovers.
+    No source of the core, no tests, and no build leftovers.
     """
     names = wheel.namelist()
     assert {"pydatatracker"} == {name.split("/")[0] for name in names if ".dist-info/" not in name}
@@ -76,19 +79,19 @@ def test_wheel_holds_nothing_but_the_package(wheel):
 
 
 def test_wheel_holds_every_python_file_of_the_sdist(wheel, sdist_names):
-    """No module of the package is lost between sdist and wheel."""
+    """A wheel has every module of the package that the sdist has."""
     package = {name for name in sdist_names if name.startswith("pydatatracker/")}
     assert set() == package - set(wheel.namelist())
 
 
 def test_wheel_tag_and_metadata(wheel):
-    """A Linux wheel is manylinux2014, and depends on msgspec alone.
+    """A Linux wheel is manylinux2014 and needs msgspec only.
 
-    The licence is included.
+    It contains the licence.
     """
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
     tags = metadata(wheel, "WHEEL").get_all("Tag")
-    if not os.environ.get("DIST_OF_THIS_MACHINE"):  # `just wheel-newest` makes one that is not to be published
+    if not os.environ.get("DIST_OF_THIS_MACHINE"):  # `just wheel-newest` builds a wheel that is not published
         assert all("manylinux" in tag or "linux" not in tag for tag in tags)
         assert any("manylinux2014" in tag or "linux" not in tag for tag in tags)
     needs = metadata(wheel, "METADATA").get_all("Requires-Dist")
@@ -96,13 +99,13 @@ def test_wheel_tag_and_metadata(wheel):
 
 
 def test_extras_are_the_promised_ones(wheel):
-    """The extras are those that error messages and the documentation name."""
+    """The extras are those that messages and documentation name."""
     extras = metadata(wheel, "METADATA").get_all("Provides-Extra")
     assert {"all", "cli", "http", "kafka", "otel", "prometheus", "query", "s3", "sql"} == set(extras)
 
 
 def test_wheel_has_the_console_script(wheel):
-    """`pydatatracker` on the command line is the package's main."""
+    """The wheel installs a `pydatatracker` command."""
     (entry_points,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     assert b"pydatatracker = pydatatracker.cli:main" in wheel.read(entry_points).replace(b"=", b" = ").replace(
         b"  ", b" "

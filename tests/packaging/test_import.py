@@ -1,6 +1,6 @@
-"""Importing the package: what it costs, and without the compiled core.
+"""What importing the package costs, with and without the compiled core.
 
-Each import in a process of its own.
+Each import runs in a process of its own.
 """
 
 import os
@@ -37,7 +37,7 @@ def python(*arguments, **variables):
 def test_the_uncompiled_tree_says_what_to_do(tmp_path):
     """Without the compiled core the import error names the command to run."""
     shutil.copytree(PACKAGE, tmp_path / "pydatatracker", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    # -S: without it the editable install's finder would find the compiled core after all.
+    # -S, because the finder of an editable install would find the compiled core.
     result = python("-S", "-c", "import pydatatracker", PYTHONPATH=str(tmp_path))
     assert 1 == result.returncode
     said = result.stderr.splitlines()[-1]
@@ -65,7 +65,7 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_can_be_the_first_one(module):
-    """Every module can be imported first."""
+    """Every module can be imported before any other."""
     result = python("-c", f"import {module}")
     said = result.stderr.splitlines()[-1:]
     if (
@@ -73,7 +73,7 @@ def test_every_module_can_be_the_first_one(module):
         and said[0].startswith(("ModuleNotFoundError", "ImportError"))
         and "pydatatracker" not in said[0].split(";")[0].split("pip")[0]
     ):
-        pytest.skip(said[0])  # an extra that is not installed
+        pytest.skip(said[0])  # the module needs an extra that is not installed
     assert [] == said
 
 
@@ -88,9 +88,9 @@ def test_importing_costs_no_third_party_package_and_no_thread():
 
 
 def test_module_names_are_the_packages_own():
-    """Public classes have a module of the package.
+    """The `__module__` of public classes lies in the package.
 
-    Otherwise pickles made today could not be read tomorrow.
+    Pickles store this name, so it has to stay importable.
     """
     for name in pydatatracker.__all__:
         module = getattr(getattr(pydatatracker, name), "__module__", "pydatatracker")

@@ -1,7 +1,7 @@
-"""The order of the packages: imports go up, and use no private names.
+"""Packages import only what stands above them, and no private names.
 
-Every import of the package and of the command line is checked, those in functions too. A name that a package imports
-lazily counts as an import of the module that defines it.
+Every import of the package and of the command line is checked, also those inside functions. A name that a package
+imports lazily counts as an import of the module that defines it.
 """
 
 import ast
@@ -41,10 +41,7 @@ def modules() -> Modules:
 
 
 def homes(modules: Modules, package: str) -> dict[str, str]:
-    """Return {name: module} of a package's lazy names.
-
-    From its table ``_HOMES``.
-    """
+    """Return {name: module} of a package's lazy names, from its ``_HOMES``."""
     found: dict[str, str] = {}
     for node in modules[package].body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and node.targets[0].id == "_HOMES":
@@ -61,7 +58,7 @@ def is_type_checking(node: ast.AST) -> bool:
 def imports(tree: ast.Module, at_import: bool) -> Iterator[ast.Import | ast.ImportFrom]:
     """Yield the import statements of a module.
 
-    ``at_import``: only those that run when the module is imported.
+    With ``at_import`` only those that run when the module is imported.
     """
     todo: list[ast.AST] = [tree]
     while todo:
@@ -74,9 +71,9 @@ def imports(tree: ast.Module, at_import: bool) -> Iterator[ast.Import | ast.Impo
 
 
 def targets(modules: Modules, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str, str]]:
-    """Yield what a statement imports of the package.
+    """Yield what an import statement imports from the package.
 
-    As (module, name in it or "", name it is bound to).
+    Each item is (module, name in it or "", name it is bound to).
     """
     if isinstance(node, ast.Import):
         for alias in node.names:
@@ -101,14 +98,14 @@ def is_private(name: str) -> bool:
 
 
 def upwards(modules: Modules) -> list[str]:
-    """Return the imports of something that stands below in ORDER."""
+    """Return the imports of packages that stand later in ORDER."""
     return sorted(
         f"{module} imports {target} (line {node.lineno})"
         for module, tree in modules.items()
         for node in imports(tree, False)
         for target, name, _ in targets(modules, node)
         if ORDER.index(package_of(target)) > ORDER.index(package_of(module))
-        and not (target == "pydatatracker" and name.startswith("__"))  # __version__, __path__: set by the root itself
+        and not (target == "pydatatracker" and name.startswith("__"))  # __version__, __path__: the root sets them
     )
 
 
@@ -116,7 +113,7 @@ def privates(modules: Modules) -> list[str]:
     """Return the uses of a private name of another package."""
     found = []
     for module, tree in modules.items():
-        others: set[str] = set()  # what modules of other packages are called here
+        others: set[str] = set()  # the names in this module of modules of other packages
         for node in imports(tree, False):
             for target, name, bound in targets(modules, node):
                 if package_of(target) in (package_of(module), "_core", "_lazy"):
@@ -136,7 +133,7 @@ def privates(modules: Modules) -> list[str]:
 def cycle(modules: Modules) -> list[str]:
     """Return modules that import each other in a cycle, or [].
 
-    The first one is there again at the end.
+    The first one is repeated at the end.
     """
     edges: dict[str, set[str]] = {}
     for module, tree in modules.items():
@@ -144,7 +141,7 @@ def cycle(modules: Modules) -> list[str]:
         for node in imports(tree, True):
             for target, name, _ in targets(modules, node):
                 if target == "pydatatracker" and (name or target != module):
-                    continue  # the root is there before anything else
+                    continue  # the root is imported before any other module
                 edges[module].add(target)
                 parts = target.split(".")
                 parents = [".".join(parts[:n]) for n in range(2, len(parts))]  # these are imported first
@@ -165,25 +162,31 @@ def cycle(modules: Modules) -> list[str]:
 
 
 def test_every_package_has_its_rank(modules: Modules) -> None:
-    """A package or module at the root that is new has to be put into ORDER."""
+    """Every package and root module is in ORDER.
+
+    Add a new one to ORDER.
+    """
     assert sorted(ORDER) == sorted({package_of(module) for module in modules})
 
 
 def test_imports_point_upwards_in_the_order(modules: Modules) -> None:
-    """A package imports only what stands before it in ORDER, in functions too."""
+    """A package imports only what stands before it in ORDER.
+
+    Imports inside functions count, too.
+    """
     assert [] == upwards(modules)
 
 
 def test_no_module_imports_itself_by_way_of_others(modules: Modules) -> None:
-    """Imports that run at import make no cycle.
+    """Imports at import time contain no cycle.
 
-    Those for type checkers do not count.
+    Imports for type checkers do not count.
     """
     assert [] == cycle(modules)
 
 
 def test_no_package_uses_a_private_name_of_another(modules: Modules) -> None:
-    """A private name is used in its own package only.
+    """Private names are used only in their own package.
 
     The compiled core is the exception.
     """
@@ -235,6 +238,6 @@ BROKEN = {
 def test_the_checks_find_what_they_look_for(
     sources: dict[str, str], expected: tuple[list[str], list[str], list[str]]
 ) -> None:
-    """Small packages with one fault each."""
+    """Each check finds the one fault of a small package."""
     modules = {name: ast.parse(source) for name, source in sources.items()}
     assert expected == (upwards(modules), privates(modules), cycle(modules))
