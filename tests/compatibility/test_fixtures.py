@@ -1,8 +1,8 @@
 """Files and pickles of earlier versions still load and mean the same.
 
-Each folder of ``tests/fixtures`` is named after the version that wrote it with ``tests/fixtures/make.py``, and after
-the format if that version was changed before its release: ``0.2.0-format-1`` has the first pickles with a version. The file
-``NAME.json`` beside the fixture ``NAME`` says what the fixture means.
+Each folder of ``tests/fixtures`` is named after the version that wrote it with ``tests/fixtures/make.py``, and
+after the format if that version changed before its release: ``0.2.0-format-1`` has the first pickles with a
+version. The file ``NAME.json`` beside the fixture ``NAME`` says what the fixture means.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ def loads(path: Path) -> list[tuple[int, Any]]:
     """Return (protocol, value) of each pickle in a file."""
     found = []
     with open(path, "rb") as file:
-        while start := file.peek(2)[:2]:  # the opcode PROTO, and its argument
+        while start := file.peek(2)[:2]:  # the opcode PROTO and the protocol
             found.append((start[1], pickle.load(file)))
     return found
 
 
 @stored("[pc]*/*.pickle")
 def test_a_pickle_gives_the_same_value(path: Path) -> None:
-    """A pickle of any protocol gives the same value, also when pickled again.
+    """A pickle of any protocol gives the same value, also pickled again.
 
-    Class, contents, attributes, name and identity.
+    Class, contents, attributes, name and identity are compared.
     """
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     values = loads(path)
     assert [2, 3, 4, 5] == [protocol for protocol, _ in values]
-    if "value" not in told:  # test_pickled_helpers_still_work covers it
+    if "value" not in told:  # see test_pickled_helpers_still_work
         return
     for protocol, value in values:
         assert told["value"] == meaning.settle(meaning.describe(value))
@@ -64,7 +64,7 @@ def test_a_pickle_gives_the_same_value(path: Path) -> None:
 
 @stored("[pc]*/*.pickle")
 def test_an_unpickled_container_keeps_its_options(path: Path) -> None:
-    """An unpickled container has its options, and a history that begins now."""
+    """An unpickled container keeps its options and starts a new history."""
     told = json.loads(path.with_suffix(".json").read_text("utf-8"))
     if "effects" not in told:
         return
@@ -78,7 +78,7 @@ def test_an_unpickled_container_keeps_its_options(path: Path) -> None:
 
 @stored("pickles")
 def test_pickled_helpers_still_work(path: Path) -> None:
-    """A collector, a replica and an actor work after they were unpickled."""
+    """An unpickled collector, replica or actor still works."""
     for _, collector in loads(path / "collector.pickle"):
         assert [("/a", 1)] == [(change.pointer, change.after) for change in collector]
         d = TrackedDict()
@@ -94,7 +94,7 @@ def test_pickled_helpers_still_work(path: Path) -> None:
 
 @stored("logs/*.jsonl")
 def test_a_log_keeps_its_meaning(path: Path) -> None:
-    """A log gives the same lines, states and answers of the commands."""
+    """A log gives the same lines, states and output of the commands."""
     assert expected(path) == meaning.log(path)
 
 
@@ -106,7 +106,7 @@ def test_a_compressed_log_keeps_its_meaning(path: Path) -> None:
 
 @stored("logs/whole.jsonl")
 def test_a_log_can_be_continued(path: Path, tmp_path: Path) -> None:
-    """New changes are appended to the old file, and both parts replay."""
+    """New changes are appended to an old file, and both parts replay."""
     log = tmp_path / path.name
     shutil.copyfile(path, log)
     state = replay(log)
@@ -121,7 +121,7 @@ def test_a_log_can_be_continued(path: Path, tmp_path: Path) -> None:
 
 @stored("reports/*.html.gz")
 def test_a_report_can_be_read(path: Path, tmp_path: Path) -> None:
-    """The stored page has the data that a new page of the same log has."""
+    """A stored page has the same data as a new page of the same log."""
     assert expected(path) == meaning.page(path)
     log = path.parent.parent / "logs" / path.name.replace(".html.gz", ".jsonl")
     assert 0 == meaning.command("report", log, "-o", tmp_path / "page.html")[0]
@@ -130,7 +130,7 @@ def test_a_report_can_be_read(path: Path, tmp_path: Path) -> None:
 
 @stored("exporters/*.sqlite")
 def test_a_database_can_be_continued(path: Path, tmp_path: Path) -> None:
-    """The rows are still there, and new changes are added to them."""
+    """An old database keeps its rows, and new changes are added."""
     database = tmp_path / path.name
     shutil.copyfile(path, database)
     rows = meaning.database(database)
@@ -146,7 +146,7 @@ def test_a_database_can_be_continued(path: Path, tmp_path: Path) -> None:
 
 @stored("exporters/spill.queue")
 def test_a_spill_file_is_sent(path: Path, tmp_path: Path) -> None:
-    """The next delivery with the same spill file sends its items, in order."""
+    """A delivery sends the items of an old spill file, in order."""
     spill, log = tmp_path / path.name, tmp_path / "log.jsonl"
     shutil.copyfile(path, spill)
     waiting = [json.loads(line.partition(b"\t")[2])["pointer"] for line in path.read_bytes().splitlines()]
@@ -159,22 +159,22 @@ def test_a_spill_file_is_sent(path: Path, tmp_path: Path) -> None:
 
 @stored("exporters/dead-letter.jsonl")
 def test_a_dead_letter_file_is_a_log(path: Path) -> None:
-    """The changes that a sink rejected can be replayed."""
+    """An old dead-letter file can be replayed like a log."""
     assert {f"key{n}": {"n": n, "tab": "\t"} for n in range(4)} == replay(path)
 
 
 @stored("configurations/*.*[nl]")
 def test_a_configuration_makes_the_same_observers(path: Path, tmp_path: Path) -> None:
-    """A configuration makes the same observers, which write the same.
+    """A configuration makes the same observers, with the same output.
 
-    Every type that needs no network.
+    Every type that needs no network is covered.
     """
     told = json.loads(path.with_name(f"{path.name}.meaning").read_text("utf-8"))
     assert told == meaning.configuration(path, tmp_path)
 
 
 def test_the_fixtures_cover_every_kind_and_option() -> None:
-    """Removing a fixture of a class or of an option fails."""
+    """There is a fixture for each class and for each option."""
     names = {path.stem for path in FIXTURES.glob("0.2.0/pickles/option-*.pickle")}
     kinds = [
         loads(FIXTURES / "0.2.0" / "pickles" / f"{name}.pickle")[0][1] for name in ("dict", "list", "set", "slots")

@@ -1,6 +1,6 @@
-"""Names of 0.1.0 exist, and work or say once what replaces them.
+"""Names of 0.1.0 exist, and work or name their replacement once.
 
-Those that its README, docs and tests import.
+They are the names that its README, docs and tests import.
 """
 
 from __future__ import annotations
@@ -52,14 +52,17 @@ MOVED = [
 
 @pytest.mark.parametrize(("module", "names"), IMPORTED)
 def test_names_that_were_imported_are_there(module: str, names: str) -> None:
-    """Importing the names of 0.1.0 that stayed warns of nothing."""
+    """Names of 0.1.0 that stayed can be imported without a warning."""
     found = importlib.import_module(module)
     assert [] == [name for name in names.split() if not hasattr(found, name)]
 
 
 @pytest.mark.parametrize("module", ["exporters", "observers", "config"])
 def test_modules_are_attributes_of_the_package(module: str) -> None:
-    """`import pydatatracker` is enough for `pydatatracker.exporters`."""
+    """`import pydatatracker` is enough to use `pydatatracker.exporters`.
+
+    The same holds for observers and config.
+    """
     code = f"import pydatatracker; print(pydatatracker.{module}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"pydatatracker.{module}" == done.stdout.strip()
@@ -67,9 +70,9 @@ def test_modules_are_attributes_of_the_package(module: str) -> None:
 
 @pytest.mark.parametrize(("module", "name", "new"), MOVED)
 def test_a_name_that_moved_says_once_where_it_is(module: str, name: str, new: str) -> None:
-    """The first import of a moved name warns, at the line that imports.
+    """The first import of a moved name warns, at the line that imports it.
 
-    The second is silent; the object is the new one.
+    The second import is silent. The object is the new one.
     """
     code = f"from pydatatracker.{module} import {name}\n" * 2 + f"assert {name}.__name__ == {new!r}\n"
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
@@ -90,7 +93,7 @@ def test_a_name_that_never_was_is_an_import_error() -> None:
 
 
 def test_old_modules_cost_nothing_until_they_are_used() -> None:
-    """Importing the package imports no stand-in."""
+    """Importing the package does not import a stand-in."""
     code = "import sys, pydatatracker; print([name for name in sys.modules if name.startswith('pydatatracker.types')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
@@ -114,7 +117,7 @@ def test_the_private_flag_of_locks_says_what_to_use() -> None:
 
 
 def edit(d: TrackedDict) -> None:
-    """Add, update and remove things, one of them deeper down."""
+    """Add, update and remove items, some of them in nested containers."""
     d["port"] = 80
     d["host"] = "a"
     d["port"] = 8080
@@ -147,7 +150,7 @@ def test_actions_and_locations_have_to_match(
 ) -> None:
     """A filter needs both the action and `extra["location"]` to match.
 
-    For a change deeper down the location is one string.
+    The location of a nested change is one string, as `profile:score`.
     """
     d, found = TrackedDict(tracking_auto_convert=True), ChangeCollector()
     observer = make(found, **options)
@@ -160,7 +163,7 @@ def test_actions_and_locations_have_to_match(
 
 
 def test_without_filters_everything_passes() -> None:
-    """Without filters every change passes, but for the init."""
+    """A filter without options passes every change."""
     d, found = TrackedDict(tracking_auto_convert=True), ChangeCollector()
     d.tracking_add_observer(FilteredObserver(found))
     edit(d)
@@ -168,7 +171,7 @@ def test_without_filters_everything_passes() -> None:
 
 
 def test_locations_of_a_list_are_numbers() -> None:
-    """A list index matches as a number, counted from either end."""
+    """An index of a list matches as a number, also for a negative index."""
     items, found = TrackedList([1, 2, 3]), ChangeCollector()
     items.tracking_add_observer(FilteredObserver(found, locations={2}))
     items[1] = 5
@@ -205,7 +208,7 @@ def load(data: Any, folder: pathlib.Path) -> Any:
 
 
 def test_the_observer_of_a_filter_may_be_beside_its_options(tmp_path: pathlib.Path) -> None:
-    """A filter's observer may be beside its options, as in 0.1.0."""
+    """The observer of a filter may stand beside its options, as in 0.1.0."""
     log = tmp_path / "log.jsonl"
     entry = {
         "type": "filtered",
@@ -233,7 +236,7 @@ def test_the_observer_of_a_filter_may_be_beside_its_options(tmp_path: pathlib.Pa
     ],
 )
 def test_mistakes_in_a_filter_are_named(entry: dict[str, Any], said: str, tmp_path: pathlib.Path) -> None:
-    """Errors in a filter are named, wherever its observer is."""
+    """Errors in a filter are reported, wherever its observer stands."""
     with pytest.raises(ConfigurationError) as caught:
         load([{"type": "filtered", **entry}], tmp_path)
     assert any(said in problem for problem in caught.value.problems), caught.value.problems
@@ -243,7 +246,7 @@ def test_mistakes_in_a_filter_are_named(entry: dict[str, Any], said: str, tmp_pa
 
 
 class Kept:
-    """An object with a put() of its own."""
+    """An object with its own put()."""
 
     def __init__(self) -> None:
         self.items: list[Any] = []
@@ -257,13 +260,13 @@ class Awaited(Kept):
     """An object whose put() is a coroutine function."""
 
     async def put(self, item: Any) -> None:  # type: ignore[override]
-        """Keep item, a little later."""
+        """Keep item after one turn of the loop."""
         await asyncio.sleep(0)
         self.items.append(item)
 
 
 def test_anything_with_put_is_a_queue() -> None:
-    """put() of any object is called with the change as a dict."""
+    """Any object with put() can be a queue, and gets each change as a dict."""
     d, queue = TrackedDict(), Kept()
     d.tracking_add_observer(async_queue_observer(queue))
     d["a"] = 1
@@ -273,7 +276,7 @@ def test_anything_with_put_is_a_queue() -> None:
 def test_a_put_that_is_awaited_runs_in_the_loop_in_order() -> None:
     """An awaited put() runs for one change at a time, in order.
 
-    Values are those of the moment of the change.
+    Values are those at the moment of the change.
     """
 
     async def main() -> None:
@@ -299,9 +302,9 @@ def test_a_put_that_is_awaited_runs_in_the_loop_in_order() -> None:
 
 
 def test_who_changed_it() -> None:
-    """The answers to "who changed it" of 0.1.0 are there.
+    """Actor, snapshots, stacks and changes_since work as in 0.1.0.
 
-    An actor without a stack, snapshots and stacks on demand, the last change, changes since a change or a time.
+    An actor needs no stack; snapshots and stacks are optional; changes_since accepts a change or a time.
     """
     d = TrackedDict(tracking_capture_snapshots=True, tracking_capture_stack=True)
     with warnings.catch_warnings():
@@ -320,21 +323,21 @@ def test_who_changed_it() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("0f3c" * 8,)])
 def test_a_change_is_made_by_a_container(arguments: tuple[str, ...]) -> None:
-    """A change cannot be made by hand, and the error says what to do.
+    """Making a change by hand is an error that says what to do instead.
 
-    0.1.0 could be given one; here it would have no container to be read from.
+    It was possible in 0.1.0. Now a change is read from the container that recorded it.
     """
     with pytest.raises(TypeError, match=r"made by a container; to read one, use ChangeLogEntry.from_dict\(data\)"):
         ChangeLogEntry(*arguments, action="add")
 
 
-# ---- what docs/migrating.md says of this version
+# ---- the statements of docs/migrating.md
 
 
 def recorded(code: str, **options: Any) -> list[str]:
-    """Return "action location" of what code does to the dict `d`.
+    """Return "action location" of each change that code makes to `d`.
 
-    It has the keys a, child and l.
+    The dict `d` has the keys a, child and l.
     """
     d = TrackedDict({"a": 1, "child": {}, "l": [1]}, tracking_auto_convert=True, **options)
     exec(code, {"d": d})
@@ -379,7 +382,7 @@ def test_what_is_recorded(code: str, expected: list[str]) -> None:
     ],
 )
 def test_what_is_refused(code: str, error: type[Exception]) -> None:
-    """What the builtin refuses is refused, and what would go unnoticed."""
+    """Calls that the builtin refuses, or that can no longer work, raise."""
     with pytest.raises(error):
         recorded(code)
 
@@ -440,7 +443,7 @@ File "/app/pydatatracker/utils/changelog.py", line 122, in __init__ update port 
 def test_logs_that_0_1_0_wrote_are_shown(name: str, tmp_path: pathlib.Path) -> None:
     """Logs of 0.1.0 are shown, with location and values as text.
 
-    Those of its exporters and of its observer; the actor is as it is in the log.
+    They were written by its exporters and its observer. The actor is shown as the log has it.
     """
     done = run("show", LOGS / f"{name}.jsonl", cwd=tmp_path)
     lines = [" ".join(line.split()[2:]) for line in done.stdout.splitlines()]
@@ -448,5 +451,5 @@ def test_logs_that_0_1_0_wrote_are_shown(name: str, tmp_path: pathlib.Path) -> N
 
 
 def test_every_log_of_0_1_0_is_tried() -> None:
-    """The folder and the table have the same names."""
+    """Every log in the folder is in the table."""
     assert sorted(SHOWN) == sorted(path.stem for path in LOGS.glob("*.jsonl"))
