@@ -1,4 +1,4 @@
-"""assert_unmodified: it fails exactly when data changed, and shows who."""
+"""assert_unmodified fails exactly when data changed, and shows who did it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def offending_function(x: Any) -> None:
 
 
 def test_reading_passes() -> None:
-    """Reading, copying and comparing pass, and nothing is watched afterwards."""
+    """Reading, copying and comparing pass.
+
+    After the block changes are no longer recorded.
+    """
     x = track({"ports": [80]})
     with assert_unmodified(x) as block:
         sorted(x["ports"]), dict(x), x == {"ports": [80]}, copy.deepcopy(x), list(x.items())
@@ -42,7 +45,7 @@ def test_reading_passes() -> None:
 def test_the_message_shows_the_change_and_its_stack() -> None:
     """The message has actor, path, values, and the stack from the block on.
 
-    With file, line and source; innermost last.
+    Each frame has file, line and source; the innermost is last.
     """
     x = track({"ports": [80]}, tracking_name="config")
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x), tracking_actor("eve"):
@@ -73,7 +76,7 @@ SHAPES: list[tuple[str, Any, Any, list[str]]] = [
 
 @pytest.mark.parametrize(("data", "act", "told"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES])
 def test_every_kind_of_change_is_shown_with_its_values(data: Any, act: Any, told: list[str]) -> None:
-    """Every kind of change is shown with its values of that moment."""
+    """Every kind of change is shown with its values at that moment."""
     x = track(data)
     text = message_of(assert_unmodified(x), lambda: act(x))
     assert [] == [words for words in told if words not in text]
@@ -81,7 +84,10 @@ def test_every_kind_of_change_is_shown_with_its_values(data: Any, act: Any, told
 
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_a_small_ring_hides_nothing(size: int) -> None:
-    """A small ring hides nothing, and setting a value back does not either."""
+    """Changes are found even if the ring is too small to keep them.
+
+    So are changes that leave the data as it was before.
+    """
     x = TrackedDict(tracking_max_changes=size)
     with pytest.raises(ModifiedError, match="3 times, first") as caught, assert_unmodified(x):
         x["a"] = 1
@@ -100,9 +106,9 @@ def test_a_cleared_log_hides_nothing() -> None:
 
 
 def test_a_rollback_is_two_changes() -> None:
-    """A rollback does not hide the changes that it undid.
+    """A change and its rollback count as two changes.
 
-    In a transaction a block fails at once, before the commit.
+    A block inside a transaction fails before the commit.
     """
     x = TrackedList()
 
@@ -119,7 +125,7 @@ def test_a_rollback_is_two_changes() -> None:
 
 
 def test_changes_of_other_threads_are_counted_and_shown_once() -> None:
-    """Changes of other threads are counted, with name and stack of the thread."""
+    """Changes of other threads count, and show thread and stack."""
     x = TrackedDict()
 
     def work(n: int) -> None:
@@ -150,7 +156,7 @@ def test_more_changes_than_are_kept_are_counted() -> None:
 
 
 def test_the_blocks_own_exception_goes_on_with_a_note() -> None:
-    """The block's own exception is raised, with a note that names the change.
+    """An exception in the block is raised, with a note that shows the change.
 
     Without a change there is no note.
     """
@@ -166,7 +172,7 @@ def test_the_blocks_own_exception_goes_on_with_a_note() -> None:
 
 
 def test_an_exception_that_accepts_no_note_is_raised() -> None:
-    """An exception whose class accepts no note is raised as it is."""
+    """An exception whose class accepts no note is raised unchanged."""
 
     class Frozen(Exception):
         def __setattr__(self, name: str, value: Any) -> None:
@@ -181,7 +187,7 @@ def test_an_exception_that_accepts_no_note_is_raised() -> None:
 
 
 def test_blocks_in_blocks() -> None:
-    """The inner block fails; the outer one notes only what else changed."""
+    """The inner block fails; the outer one notes only further changes."""
     x, y = TrackedDict(), TrackedDict()
     with pytest.raises(ModifiedError) as caught, assert_unmodified(x), assert_unmodified(x):
         x["a"] = 1
@@ -205,7 +211,7 @@ def test_a_block_is_entered_once_at_a_time() -> None:
 
 
 def test_locks_and_refused_changes_do_not_count() -> None:
-    """Locks and refused changes pass, as no data changes."""
+    """Locks and refused changes pass, because no data changes."""
     x = track({"a": [1]})
     with assert_unmodified(x):
         x.lock()
@@ -220,9 +226,9 @@ def test_locks_and_refused_changes_do_not_count() -> None:
 
 
 def test_only_what_changed_is_named() -> None:
-    """Of several containers only those that changed are named, each once.
+    """Only the containers that changed are named, each once.
 
-    Also one at several paths, or below another that is watched.
+    A container may be at several paths, or below another one that is watched.
     """
     shared = TrackedList(tracking_name="shared")
     x = TrackedDict(one=shared, two=shared)
@@ -235,7 +241,7 @@ def test_only_what_changed_is_named() -> None:
 
 
 def test_added_containers_are_watched_and_removed_ones_are_not() -> None:
-    """Containers that are added are watched, removed ones are not.
+    """Containers added in the block are watched, removed ones are not.
 
     The removal itself is a change.
     """
@@ -249,9 +255,9 @@ def test_added_containers_are_watched_and_removed_ones_are_not() -> None:
 
 
 def test_other_observers_hide_nothing() -> None:
-    """Other observers hide nothing, also if they raise or change data.
+    """Other observers hide no change, even if they raise or change data.
 
-    Or if a block is inside an observer.
+    A block inside an observer works, too.
     """
     x = track({"a": [1]})
 
@@ -287,7 +293,7 @@ def test_other_observers_hide_nothing() -> None:
 def test_the_stack_of_a_change_that_an_observer_made() -> None:
     """A change made by an observer has its own stack, if stacks are captured.
 
-    Otherwise it has that of the statement it was notified of.
+    Otherwise it has the stack of the statement that caused the observer to be called.
     """
     for capture, name in ((True, "react"), (False, "test_the_stack_of_a_change_that_an_observer_made")):
         x = TrackedDict(tracking_capture_stack=capture)
@@ -316,7 +322,7 @@ def test_a_deep_recursion_shows_its_innermost_calls() -> None:
 
 
 def test_it_works_in_async_code() -> None:
-    """The block works as async with, and covers other tasks meanwhile."""
+    """`async with` works, and covers changes of other tasks meanwhile."""
     x = TrackedDict()
 
     async def other() -> None:
@@ -337,9 +343,9 @@ def test_it_works_in_async_code() -> None:
 
 
 def test_hostile_values_do_not_hide_the_change() -> None:
-    """Hostile values do not hide the change.
+    """A change is shown even if its key or value is hostile.
 
-    A __repr__ that raises, a key of several lines, a value without end.
+    Such as a __repr__ that raises, a key with escapes, and a very long value.
     """
 
     class Bad:
@@ -365,7 +371,7 @@ def test_hostile_values_do_not_hide_the_change() -> None:
 
 @pytest.mark.parametrize("block", [lambda x: assert_unmodified(x), lambda x: expect_changes(x, {"/pin": (..., 1)})])
 def test_no_message_has_redacted_values(block: Any) -> None:
-    """A message has no redacted values or states, but names the change."""
+    """A message names a redacted change, but not its values."""
     x = track({"pin": "s3cr3t-old", "card": {"pin": "s3cr3t-older"}}, tracking_redact="/**/pin")
 
     def act() -> None:
@@ -394,7 +400,7 @@ def test_the_error_can_be_pickled_and_copied() -> None:
     "make", [lambda: assert_unmodified({}), lambda: expect_changes([], {}), lambda: assert_unmodified()]
 )
 def test_untracked_data_is_refused(make: Any) -> None:
-    """Data that is not tracked is refused with how to track it."""
+    """Untracked data is an error that says how to track it."""
     with pytest.raises(TypeError, match=r"track\(\)|needs a tracked container"):
         make()
 

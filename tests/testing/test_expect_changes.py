@@ -1,4 +1,4 @@
-"""expect_changes: it fails unless exactly what is expected changed."""
+"""expect_changes fails unless exactly the expected paths changed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Point(TrackedAttr):
 
 
 def test_expected_changes_pass() -> None:
-    """Expected changes pass: values, anything, a function, nothing.
+    """Expected changes pass: values, `...`, functions and MISSING.
 
-    A path that ends as it began is not a change.
+    A path whose final value equals its first one has not changed.
     """
     x = track({"a": 1, "b": {"c": [1, 2]}, "gone": 5, "same": 1})
     expected = {"/a": (1, 2), "/b/c/1": (2, ...), "/new": (MISSING, lambda v: v > 5), "/gone": (5, MISSING)}
@@ -49,9 +49,9 @@ def test_expected_changes_pass() -> None:
 
 
 def test_every_difference_is_shown_with_its_actor() -> None:
-    """Every difference is shown: missing, different and unexpected.
+    """Missing, different and unexpected changes are all shown.
 
-    The latter two with actor and stack.
+    Different and unexpected ones have their actor and stack.
     """
     x = track({"a": 1, "b": 1, "ports": [1]})
 
@@ -73,7 +73,7 @@ def test_every_difference_is_shown_with_its_actor() -> None:
 
 
 CULPRITS: list[tuple[Any, str, list[Any], int]] = [
-    # data, place that is not expected to change, what is done, which of it is named: the newest that touched the place
+    # data, path that should not change, calls, index of the call that is named: the last one that changed the path
     ([1, 2], "/0", [lambda x: x.__setitem__(0, 5), lambda x: x.append(3)], 0),
     ([1, 2], "/1", [lambda x: x.insert(0, 9), lambda x: x.append(3)], 0),
     ([1, 2, 3], "/0", [lambda x: x.__delitem__(slice(0, 1)), lambda x: x.extend([7, 8])], 0),
@@ -89,7 +89,7 @@ CULPRITS: list[tuple[Any, str, list[Any], int]] = [
 
 @pytest.mark.parametrize(("data", "place", "acts", "offending"), CULPRITS)
 def test_the_newest_change_of_the_path_is_named(data: Any, place: str, acts: Any, offending: int) -> None:
-    """The newest change of the path is named, in lists also a move."""
+    """The newest change of a path is named; moves in a list count."""
     x = track(data)
     seqs = []
 
@@ -105,7 +105,7 @@ def test_the_newest_change_of_the_path_is_named(data: Any, place: str, acts: Any
 
 
 def test_other_paths_may_be_allowed_to_change() -> None:
-    """Other paths may be allowed to change; named ones still must change."""
+    """With others="allow" other paths may change; named ones still must."""
     x = track({"a": 1, "l": [1]})
     with expect_changes(x, {"/a": (1, 2)}, others="allow"):
         x["a"] = 2
@@ -114,7 +114,7 @@ def test_other_paths_may_be_allowed_to_change() -> None:
 
 
 def test_nothing_expected_is_the_net_twin_of_assert_unmodified() -> None:
-    """With nothing expected, data that is set back passes."""
+    """If nothing is expected, data that is set to its old value passes."""
     x = TrackedDict(a=1)
     with expect_changes(x, {}) as seen:
         x["a"] = 2
@@ -137,7 +137,7 @@ FITTING = [
 def test_what_matches(value: Any, wanted: Any, fits: bool) -> None:
     """Values must match in type and value, also nested ones.
 
-    Objects that compare in their own way do; a function that raises does not match.
+    Objects with their own comparison are compared by it. A function that raises does not match.
     """
     x = TrackedDict()
     block = expect_changes(x, {"/a": (MISSING, wanted)})
@@ -149,7 +149,7 @@ def test_what_matches(value: Any, wanted: Any, fits: bool) -> None:
 
 
 def test_a_function_that_raises_is_reported() -> None:
-    """A function that raises is reported with its exception."""
+    """An exception of a function is part of the message."""
     x = TrackedDict()
     text = message_of(expect_changes(x, {"/a": (MISSING, lambda v: v["deep"])}), lambda: x.update(a={}))
     assert "KeyError('deep')" in text
@@ -164,9 +164,9 @@ class Key:
 
 
 def test_paths_are_pointers() -> None:
-    """Paths are pointers, escaped, for every kind of key.
+    """Paths are escaped pointers, for every kind of key.
 
-    Keys that are not str, lists, sets, tuples and attributes; a star is a key like others.
+    Keys that are not str, and items of lists, sets, tuples and attributes. A star is an ordinary key.
     """
     x = track({"a/b": 1, "~": 1, 3: 1, (1, 2): 1, "": 1, "*": 1, Key("k"): 1, "s": {"e"}, "l": [0], "t": (1,)})
     x["p"] = Point()
@@ -188,7 +188,7 @@ def test_paths_are_pointers() -> None:
 def test_an_added_or_removed_container_is_one_path_by_default() -> None:
     """An added or removed container is one path, unless paths in it are named.
 
-    Then each path in it counts by itself.
+    If they are, each path in it counts by itself.
     """
     x = TrackedDict(old=track({"a": 1}))
 
@@ -209,7 +209,10 @@ def test_an_added_or_removed_container_is_one_path_by_default() -> None:
 
 
 def test_untracked_data_is_compared_too() -> None:
-    """A plain list inside is compared; the message says that no one was seen."""
+    """An untracked list inside is compared, too.
+
+    The message says that no recorded change explains the difference.
+    """
     x = TrackedDict(tracking_auto_convert=False)
     x["plain"] = [1]
     text = message_of(expect_changes(x, {}), lambda: x["plain"].append(2))
@@ -218,7 +221,7 @@ def test_untracked_data_is_compared_too() -> None:
 
 
 def test_the_message_is_bounded() -> None:
-    """The message is bounded, and counts the paths that it does not show."""
+    """The message is bounded, and counts the paths that it leaves out."""
     x = track({str(n): list(range(20)) for n in range(200)})
 
     def act() -> None:
@@ -232,7 +235,7 @@ def test_the_message_is_bounded() -> None:
 
 
 def test_data_that_holds_itself_is_compared() -> None:
-    """Data that holds itself is compared in finite time."""
+    """Data that contains itself is compared in finite time."""
     x = TrackedDict(a=1)
     x["me"] = x
     with expect_changes(x, {"/a": (1, 2), "/me": (..., ...)}):
@@ -242,7 +245,7 @@ def test_data_that_holds_itself_is_compared() -> None:
 
 
 def test_the_blocks_own_exception_is_not_replaced() -> None:
-    """After an exception in the block nothing is checked."""
+    """An exception in the block is raised, and nothing is checked."""
     x = TrackedDict()
     with pytest.raises(KeyError), expect_changes(x, {"/a": (1, 2)}):
         x["b"]
@@ -281,7 +284,7 @@ documents = st.dictionaries(st.sampled_from(["a", "b", "c/d", "~", ""]), trees, 
 
 
 def same(a: Any, b: Any) -> bool:
-    """Return whether Python shows the same of both, types included.
+    """Return whether two values are equal, with equal types.
 
     The order of dicts and sets does not count.
     """
@@ -293,9 +296,9 @@ def same(a: Any, b: Any) -> bool:
 
 
 def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
-    """Return the state with value at a path, or with nothing there.
+    """Return the state with value at a path, or without that path.
 
-    As a person would apply one difference.
+    The value MISSING removes the path.
     """
     if not place:
         return value
@@ -306,7 +309,7 @@ def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
     if isinstance(state, list):
         n = int(part)
         if value is MISSING and len(place) == 1:
-            return state[:n]  # all that follow are missing too, or it were another value
+            return state[:n]  # all later items are missing too, or this would be another value
         return [*state[:n], store(state[n] if n < len(state) else MISSING, place[1:], value), *state[n + 1 :]]
     new = store(state.get(part, MISSING), place[1:], value)
     return {key: item for key, item in {**state, part: new}.items() if item is not MISSING}
@@ -315,9 +318,9 @@ def store(state: Any, place: tuple[str, ...], value: Any) -> Any:
 @settings(max_examples=100)
 @given(documents, documents)
 def test_the_differences_lead_from_one_state_to_the_other(old: Any, new: Any) -> None:
-    """The differences, applied by hand, lead from one state to the other.
+    """The differences, applied by hand, turn one state into the other.
 
-    Equal states have none.
+    Equal states have no differences.
     """
     found = list(differences(old, new, set()))
     state = copy.deepcopy(old)
@@ -332,7 +335,10 @@ def test_the_differences_lead_from_one_state_to_the_other(old: Any, new: Any) ->
 @settings(max_examples=60)
 @given(documents, documents, st.data())
 def test_exactly_the_changed_keys_must_be_expected(old: Any, new: Any, data: Any) -> None:
-    """All changed keys named pass; one missing, extra or wrong fails."""
+    """The block passes if all changed keys are expected, and fails otherwise.
+
+    It fails if one is left out or has a wrong value.
+    """
     x = track(old)
     pointer = {key: "/" + key.replace("~", "~0").replace("/", "~1") for key in {*old, *new}}
     changed = [key for key in pointer if not same(old.get(key, MISSING), new.get(key, MISSING))]

@@ -1,6 +1,6 @@
-"""The pytest plugin, in runs of pytest in processes of their own.
+"""The pytest plugin, in separate runs of pytest.
 
-With warnings as errors.
+The runs treat warnings as errors.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pydatatracker.testing.pytest_plugin import pytest_addoption
 
 pytest_plugins = ["pytester"]
 
-# as in our own configuration: an editable install has imported its finder before pytest begins
+# as in pyproject.toml: an editable install imports its finder before pytest begins
 EDITABLE = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
-# what pytest imports of the package in a run that has nothing to do with it
+# the modules that pytest imports in a run that does not use the package
 LOADED = ["pydatatracker", "pydatatracker._lazy", "pydatatracker.testing", "pydatatracker.testing.pytest_plugin"]
 TITLE = re.compile(r"-+ tracked changes -+")
 
@@ -51,7 +51,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(tests: str, *args: str) -> pytest.RunResult:
         pytester.makepyfile(HEAD + textwrap.dedent(tests))
         options = ["-W", "error", "-W", EDITABLE, "--strict-markers", "-p", "no:cacheprovider"]
-        options += ["-p", "no:hypothesispytest", "-p", "no:benchmark"]  # they take longer to load than the rest to run
+        options += ["-p", "no:hypothesispytest", "-p", "no:benchmark"]  # they need longer to load than the tests to run
         return pytester.runpytest_subprocess(*options, *args)
 
     return run
@@ -122,7 +122,7 @@ FAILING = {
 def test_a_failure_shows_the_offending_change(run: Any) -> None:
     """A failure shows its changes once, in full, with their stacks if known.
 
-    However the error is raised.
+    It does so however the error is raised.
     """
     tests = [
         f"def test_{n}():\n" + textwrap.indent(textwrap.dedent(body), "    ") for n, body in enumerate(FAILING.values())
@@ -140,9 +140,10 @@ def test_a_failure_shows_the_offending_change(run: Any) -> None:
 
 
 def test_failures_without_changes_show_nothing(run: Any) -> None:
-    """Without changes there is no section.
+    """A test without changes has no section.
 
-    Passed, skipped, failed otherwise; exceptions whose `changes` are no changes, raise, or refer to each other.
+    It may pass, be skipped or fail in another way. An attribute `changes` may hold something else, or raise, and
+    exceptions may refer to each other.
     """
     result = run(
         """
@@ -178,7 +179,7 @@ def test_failures_without_changes_show_nothing(run: Any) -> None:
 def test_the_number_that_is_shown(run: Any) -> None:
     """Ten changes are shown, or as many as --tracked-changes says.
 
-    The rest is counted; 0 shows none.
+    The others are counted; 0 shows none.
     """
     tests = """
         def test_many():
@@ -204,7 +205,7 @@ def test_a_bad_number_is_a_usage_error(number: str) -> None:
 
 
 def test_a_section_is_bounded(run: Any) -> None:
-    """A section is bounded, for endless values and long bulk changes."""
+    """A section is bounded, for long values and long bulk changes."""
     result = run(
         """
         def test_long():
@@ -226,7 +227,7 @@ def test_a_section_is_bounded(run: Any) -> None:
 def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
     """The fixture fails the test that modifies, not its teardown.
 
-    The test's own failure comes first and has a note; changes of the teardown do not count.
+    The test's own failure is reported first. Changes made before the call and by the teardown do not count.
     """
     result = run(
         """
@@ -267,13 +268,13 @@ def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
     assert 2 == len(sections(result))
     text = result.stdout.str()
     assert "/before" not in "\n".join(map("\n".join, sections(result)))
-    assert "/testing.py:" not in text  # no traceback through the library
+    assert "/testing.py:" not in text  # no frame of the library is shown
 
 
 def test_the_fixture_used_by_another_fixture(run: Any) -> None:
-    """Used by another fixture, it watches from then on.
+    """A fixture can use the fixture, which watches from then on.
 
-    A test that never ran fails in its teardown.
+    If the test never runs, its teardown fails.
     """
     result = run(
         """
@@ -327,7 +328,7 @@ def test_an_expected_failure_is_one(run: Any) -> None:
 def test_without_the_plugin(run: Any) -> None:
     """With -p no:pydatatracker there is no section and no option.
 
-    The error says enough by itself.
+    The error still has the change.
     """
     tests = """
         def test_it():
@@ -365,7 +366,7 @@ HOSTILE = """
 
 
 def test_a_report_can_be_sent(run: Any, pytester: pytest.Pytester) -> None:
-    """A report is JSON in UTF-8 for any keys, and can be written as JUnit."""
+    """A report can be sent as JSON and written as JUnit, for any keys."""
     pytester.makeconftest(
         """
         import json
@@ -392,7 +393,7 @@ def test_with_xdist(run: Any) -> None:
 
 
 def test_loading_it_imports_nothing_of_the_package() -> None:
-    """Loading the plugin does not import the package."""
+    """Loading the plugin does not import the rest of the package."""
     code = "import sys, pydatatracker.testing.pytest_plugin; print(sorted(m for m in sys.modules if m.startswith('pydatatracker')))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert str(LOADED) == done.stdout.strip()
@@ -401,7 +402,7 @@ def test_loading_it_imports_nothing_of_the_package() -> None:
 def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pytester: pytest.Pytester) -> None:
     """A run that does not use the plugin does not import the package.
 
-    Also where tests fail.
+    Even if tests fail.
     """
     pytester.makeconftest(
         """
@@ -417,13 +418,13 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_package(run: Any, pyt
 
 
 def test_an_uncompiled_tree_says_what_to_do(pytester: pytest.Pytester) -> None:
-    """Where the source tree hides the package, pytest ends with what to do."""
+    """In an uncompiled source tree pytest fails and says what to do."""
     package = pytester.mkpydir("pydatatracker")
     source = pathlib.Path(pydatatracker.__file__)
     for name in ("__init__.py", "_lazy.py"):
         (package / name).write_text(source.with_name(name).read_text())
     file = pytester.makepyfile("def test_fine(): pass")
-    # -S: without it the finder of an editable install would find the compiled core after all
+    # -S, because the finder of an editable install would find the compiled core
     path = os.pathsep.join([str(pytester.path), *(each for each in sys.path if each.endswith("site-packages"))])
     done = subprocess.run(
         [sys.executable, "-S", "-m", "pytest", str(file)],
