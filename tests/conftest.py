@@ -9,6 +9,9 @@ from hypothesis import settings
 
 LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # `just test-long`: so many times more of what is random
 
+settings.register_profile("no-deadline", deadline=None)  # a busy machine is not a fault of the code
+settings.load_profile("no-deadline")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every random test LONG times its examples."""

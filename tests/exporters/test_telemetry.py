@@ -71,7 +71,7 @@ def test_counters_like_it() -> None:
     d["a"] = 1
     d["a"] = 2
     assert {"add": 1, "update": 1} == counter.counts
-    with pytest.raises(TypeError, match=r"a counter has labels\(\) or inc\(\); object has neither"):
+    with pytest.raises(TypeError, match=r"a counter needs labels\(\) or inc\(\); object has neither"):
         telemetry_observer(object())
 
 
