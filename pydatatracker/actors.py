@@ -85,21 +85,6 @@ class tracking_actor:
         return wrap(function, self._fresh)  # type: ignore[no-any-return]
 
 
-class _Bound:
-    """A scope that was current elsewhere, for the length of a block."""
-
-    __slots__ = ("_scope", "_token")
-
-    def __init__(self, scope: Scope | None) -> None:
-        self._scope = scope
-
-    def __enter__(self) -> None:
-        self._token = set_scope(self._scope)
-
-    def __exit__(self, *error: object) -> None:
-        reset_scope(self._token)
-
-
 def propagate(function: F) -> F:
     """Bind the current actor and context to a function.
 
@@ -118,11 +103,30 @@ def propagate(function: F) -> F:
     import inspect
 
     scope = scope_variable.get()
-    wrap = _in_coroutine if inspect.iscoroutinefunction(function) else _in_call
-    return wrap(function, lambda: _Bound(scope))  # type: ignore[no-any-return]
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine_with_scope(*args: Any, **kwargs: Any) -> Any:
+            token = set_scope(scope)
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                reset_scope(token)
+
+        return coroutine_with_scope  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def with_scope(*args: Any, **kwargs: Any) -> Any:
+        token = set_scope(scope)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            reset_scope(token)
+
+    return with_scope  # type: ignore[return-value]
 
 
-# ---- functions that run in a scope; ``scope()`` is a new context manager each time
+# ---- what tracking_actor makes of a function; ``scope()`` is a new context manager each time
 
 
 def _in_call(function: Any, scope: Callable[[], Any]) -> Any:
