@@ -6,7 +6,7 @@ it needs when it runs; ``--help`` needs only catalog.py.
 
 - ``catalog``: the commands by name. ``app`` runs one, ``base`` has what all of them share.
 - ``filters``, ``points``, ``root_option``: the options that say which changes, which moment and which container.
-- ``terminal``, ``line_view``, ``stats``, ``progress``: what is printed.
+- ``terminal``, ``line_view``, ``change_text``, ``stats``, ``progress``: what is printed.
 - ``commands/``: the commands. ``replay/``: logs read and replayed. ``formats/``: what ``convert`` and ``query`` write.
 - ``programs/``: the programs that ``run`` and ``demo`` start.
 """

@@ -22,27 +22,37 @@ def write_trace(lines: Iterable[LogLine], write: Write, on_unfit: OnUnfit) -> No
 
     https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     """
-    tracks: dict[tuple[int, str], _Track] = {}
-    pids: set[int] = set()
-    before = b"\n"
-    write(b'{"displayTimeUnit":"ns","traceEvents":[')
+    trace = _Trace(write)
+    for line in lines:
+        now = line.time_ns
+        if now is None:
+            continue
+        try:
+            trace.add(line, now)
+        except UNFIT as error:
+            on_unfit(line, f"cannot be written as chrome-trace ({type(error).__name__}: {error})")
+    trace.end()
 
-    def event(time: str, **fields: Any) -> None:
-        nonlocal before
-        # the time as text: a float has too few digits for nanoseconds since 1970
-        write(before + compact_json(fields)[:-1] + time.encode() + b"}")
-        before = b",\n"
 
-    def one(line: LogLine, now: int) -> None:
-        pid = line.pid or 0
-        actor = line.actor
-        track = tracks.get((pid, actor))
-        if track is None:
-            if pid not in pids:
-                pids.add(pid)
-                event("", name="process_name", ph="M", pid=pid, tid=0, args={"name": "Python" if pid else "(unknown)"})
-            track = tracks[pid, actor] = _Track(pid, _FIRST_TRACK + len(tracks))
-            event("", name="thread_name", ph="M", pid=pid, tid=track.tid, args={"name": actor or "(nobody)"})
+class _Trace:
+    """A trace that is being written."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._tracks: dict[tuple[int, str], _Track] = {}
+        self._pids: set[int] = set()
+        self._separator = b"\n"
+        write(b'{"displayTimeUnit":"ns","traceEvents":[')
+
+    def end(self) -> None:
+        """Write the slices that are still open, and the end of the trace."""
+        for track in self._tracks.values():
+            track.end(self._event)
+        self._write(b"\n]}\n")
+
+    def add(self, line: LogLine, now: int) -> None:
+        """Write the event of a change. May raise one of UNFIT."""
+        track = self._track(line.pid or 0, line.actor)
         data = line.data
         args: dict[str, Any] = {name: data[name] for name in _SHOWN if name in data}
         frames = data.get("stack")
@@ -50,25 +60,33 @@ def write_trace(lines: Iterable[LogLine], write: Write, on_unfit: OnUnfit) -> No
             args["stack"] = [
                 f"{f.get('filename')}:{f.get('lineno')} {f.get('name')}" for f in frames if type(f) is dict
             ]
-        name = f"{line.action} {line.pointer or '(root)'}"
         if track.transaction != line.transaction:
-            track.end(event)
+            track.end(self._event)
             track.begin(line.transaction, now)
-        event(f',"ts":{_micros(now)}', name=name, cat=line.action, ph="i", s="t", pid=pid, tid=track.tid, args=args)
+        name = f"{line.action} {line.pointer or '(root)'}"
+        self._event(
+            f',"ts":{_micros(now)}', name=name, cat=line.action, ph="i", s="t", pid=track.pid, tid=track.tid, args=args
+        )
         track.last = max(track.last, now)
         track.changes += 1
 
-    timed = ((line, line.time_ns) for line in lines)
-    for line, now in timed:
-        if now is None:
-            continue
-        try:
-            one(line, now)
-        except UNFIT as error:
-            on_unfit(line, f"cannot be written as chrome-trace ({type(error).__name__}: {error})")
-    for track in tracks.values():
-        track.end(event)
-    write(b"\n]}\n")
+    def _track(self, pid: int, actor: str) -> _Track:
+        track = self._tracks.get((pid, actor))
+        if track is None:
+            if pid not in self._pids:
+                self._pids.add(pid)
+                self._name("process_name", pid, 0, "Python" if pid else "(unknown)")
+            track = self._tracks[pid, actor] = _Track(pid, _FIRST_TRACK + len(self._tracks))
+            self._name("thread_name", pid, track.tid, actor or "(nobody)")
+        return track
+
+    def _name(self, what: str, pid: int, tid: int, name: str) -> None:
+        self._event("", name=what, ph="M", pid=pid, tid=tid, args={"name": name})
+
+    def _event(self, time: str, **fields: Any) -> None:
+        # the time as text: a float has too few digits for nanoseconds since 1970
+        self._write(self._separator + compact_json(fields)[:-1] + time.encode() + b"}")
+        self._separator = b",\n"
 
 
 class _Track:

@@ -38,44 +38,62 @@ def follow(name: str, report: Report, wanted: Filter, tail: int | None = None) -
             start = _end_of_lines(file)
         with Logs([name], report) as logs:
             yield from logs.tail(tail, wanted, start)
-    file = open(name, "rb")  # noqa: SIM115
-    number = 0
-    offset = file.seek(start)
-    pending = b""
-    last = _before(file)  # the end of what was read; if it differs later, the file is another one
+    growing = _GrowingFile(name, report, start)
     try:
         while True:
-            while more := file.read(BLOCK):
-                last = (last + more)[-_KNOWN:]
-                *raws, pending = (pending + more).split(b"\n")
-                for raw in raws:
-                    number += 1
-                    try:
-                        line = parse(raw + b"\n", number, offset)
-                    except NotAChange as error:
-                        if raw.strip():
-                            report(LogFormatError(name, number, offset, str(error)))
-                    else:
-                        if wanted.keeps(line):
-                            yield line
-                    offset += len(raw) + 1
+            yield from filter(wanted.keeps, growing.new_lines())
             yield None
             time.sleep(_PATIENCE)
-            with contextlib.suppress(OSError):  # between rotation and the new file there is no file
-                now, mine = os.stat(name), os.fstat(file.fileno())
-                if (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev):
-                    if mine.st_size > file.tell():
-                        continue  # first its last lines
-                    other = open(name, "rb")  # noqa: SIM115
-                    file.close()
-                    file = other
-                elif now.st_size >= file.tell() and _before(file) == last:
-                    continue
-                file.seek(0)  # truncated, and perhaps as long as before again
-                number = offset = 0
-                pending = last = b""
+            growing.check()
     finally:
-        file.close()
+        growing.close()
+
+
+class _GrowingFile:
+    """A log read as it grows, and again if it was truncated or replaced."""
+
+    def __init__(self, name: str, report: Report, start: int) -> None:
+        self._name = name
+        self._report = report
+        self._file: IO[bytes] = open(name, "rb")  # noqa: SIM115
+        self._number = 0  # of the last line
+        self._offset = self._file.seek(start)  # of the next line
+        self._pending = b""  # the beginning of the next line
+        self._last = _before(self._file)  # the end of what was read: if it differs later, the file is another one
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def new_lines(self) -> Iterator[LogLine]:
+        """Yield the lines that are complete by now, and report unreadable ones."""
+        while more := self._file.read(BLOCK):
+            self._last = (self._last + more)[-_KNOWN:]
+            *raws, self._pending = (self._pending + more).split(b"\n")
+            for raw in raws:
+                self._number += 1
+                try:
+                    yield parse(raw + b"\n", self._number, self._offset)
+                except NotAChange as error:
+                    if raw.strip():
+                        self._report(LogFormatError(self._name, self._number, self._offset, str(error)))
+                self._offset += len(raw) + 1
+
+    def check(self) -> None:
+        """Start again if the file was truncated, or replaced and read to its end."""
+        with contextlib.suppress(OSError):  # between rotation and the new file there is no file
+            now, mine = os.stat(self._name), os.fstat(self._file.fileno())
+            if (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev):
+                if mine.st_size > self._file.tell():
+                    return  # first its last lines
+                other = open(self._name, "rb")  # noqa: SIM115
+                self._file.close()
+                self._file = other
+            elif now.st_size >= self._file.tell() and _before(self._file) == self._last:
+                return
+            self._file.seek(0)  # truncated, and perhaps as long as before again
+            self._number = self._offset = 0
+            self._pending = self._last = b""
 
 
 def _before(file: IO[bytes]) -> bytes:
