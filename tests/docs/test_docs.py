@@ -1,13 +1,13 @@
-"""README and docs: blocks run, doctests pass, every public name is there.
+"""README and docs: blocks run, doctests pass, public names are documented.
 
-A page is played from top to bottom in one empty folder and one namespace:
+A page is run from top to bottom in one empty folder and one namespace:
 
-- ``python``: run. With ``title="shop.py"`` it is a file of that name instead.
-- ``text`` right after a Python block: what that block prints.
-- ``console``: each ``$ command`` is run; if the block shows output, that is what they print, times and ids aside,
-  and ``...`` stands for any lines.
+- ``python``: is run. With ``title="shop.py"`` it is written to that file instead.
+- ``text`` right after a Python block: the output of that block.
+- ``console``: each ``$ command`` is run. If the block shows output, it must equal theirs, except for times and ids;
+  ``...`` stands for any lines.
 - ``sh``: each line is run and must succeed. Lines that install something, or call a recipe, are only checked.
-- any other kind with a title (``json``, ``toml``): a file.
+- any other kind with a title (``json``, ``toml``): is written to a file.
 """
 
 import contextlib
@@ -37,12 +37,12 @@ PAGES = [page for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DO
 BLOCK = re.compile(r"^( *)```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 PEERS = re.compile(r"^<!-- needs: ([\w. ]+) -->$", re.MULTILINE)
 ID = re.compile(r"\b[0-9a-f]{32}\b")
-PUBLIC = ("observers", "exporters", "io", "testing")  # beside the top level
+PUBLIC = ("observers", "exporters", "io", "testing")  # besides the top level
 KINDS = {"python", "text", "console", "sh", "json", "toml", "pycon", "xml", "yaml"}
 
 
 class Player:
-    """Plays the blocks of one page."""
+    """Runs the blocks of one page."""
 
     def __init__(self, page: pathlib.Path, folder: pathlib.Path) -> None:
         self.page = page
@@ -51,7 +51,7 @@ class Player:
         self.text = page.read_text("utf-8")
 
     def play(self) -> None:
-        """Play all blocks in order."""
+        """Run all blocks in order."""
         printed: tuple[int, str] | None = None
         for number, block in enumerate(BLOCK.finditer(self.text)):
             indent, kind, title, code = block.groups()
@@ -79,7 +79,7 @@ class Player:
         return printed.getvalue()
 
     def run_console(self, code: str) -> None:
-        """Run the commands of a block; where it shows output, compare."""
+        """Run the commands of a block, and compare output that it shows."""
         lines = code.splitlines()
         commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
         compares = len(commands) < len(lines)
@@ -123,9 +123,9 @@ class Player:
         return done.returncode, done.stdout.decode()
 
     def plain(self, output: str) -> str:
-        """Leave out what differs between runs.
+        """Remove what differs between runs.
 
-        Times, ids, the folder, and how wide their columns are.
+        That is times, ids, the folder, and trailing blanks.
         """
         for folder in {str(self.folder), str(self.folder.resolve())}:
             output = output.replace(folder + os.sep, "")
@@ -136,7 +136,7 @@ class Player:
 def test_the_blocks_of_a_page_run(
     page: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """Every block of a page runs, and prints what the page says."""
+    """Every block of a page runs, and prints what the page shows."""
     player = Player(page, tmp_path)
     needs = PEERS.search(player.text)
     for peer in needs[1].split() if needs else []:
@@ -154,18 +154,18 @@ def test_the_blocks_of_a_page_run(
 
 
 def modules() -> list[str]:
-    """Names of all modules of the package that can be imported here."""
+    """Return the names of all modules of the package."""
     found = [info.name for info in pkgutil.walk_packages(pydatatracker.__path__, "pydatatracker.")]
     return [name for name in found if not name.endswith("__main__")]
 
 
-# Compiled, and not there for every interpreter.
+# Compiled packages, which do not exist for every interpreter.
 NEEDS = {"pydatatracker.query": "duckdb", "pydatatracker.query.s3": "obstore"}
 
 
 @pytest.mark.parametrize("name", modules())
 def test_the_examples_in_docstrings_run(name: str) -> None:
-    """Every example in a docstring prints what it says."""
+    """Every example in a docstring prints what it shows."""
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason="an extra that is not installed")
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
@@ -175,7 +175,7 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
 def test_every_public_name_is_in_the_reference() -> None:
     """Every public name is in the reference and has a docstring.
 
-    What is exported, and what every container can do.
+    That is every exported name and every public method of containers.
     """
     reference = (DOCS / "reference.md").read_text("utf-8")
     methods = [name for cls in TrackingMixin.__mro__ for name in vars(cls) if not name.startswith("_")]
@@ -186,7 +186,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def test_every_public_name_is_on_a_page_of_the_api() -> None:
-    """What the public packages export is documented from its docstring."""
+    """Every name that a public package exports is on a page of the API."""
     pages = "\n".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
     shown = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
     public = [pydatatracker, *(importlib.import_module(f"pydatatracker.{name}") for name in PUBLIC)]

@@ -20,14 +20,14 @@ SHOWN = [
 ]
 PICTURES = sorted((ROOT / "docs" / "pictures").iterdir())
 DESIGN = ROOT / "docs" / "pictures" / "design.svg"
-DRAWN = [path for path in PICTURES if path.suffix == ".svg" and path != DESIGN]  # from a terminal
+DRAWN = [path for path in PICTURES if path.suffix == ".svg" and path != DESIGN]  # pictures of a terminal
 SVG = "{http://www.w3.org/2000/svg}"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 of_each = pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
 
 
 def lines(path: Path) -> list[str]:
-    """Return what the terminal in a picture shows, line by line."""
+    """Return the lines of the terminal in a picture."""
     rows: dict[float, str] = defaultdict(str)
     for text in ElementTree.parse(path).iterfind(f".//{SVG}g/{SVG}text"):
         said = (text.text or "").replace("\N{NO-BREAK SPACE}", " ")
@@ -38,14 +38,14 @@ def lines(path: Path) -> list[str]:
 
 
 def test_every_picture_is_shown_and_every_picture_shown_is_there() -> None:
-    """Every picture exists, is shown, is local, and has a text alternative."""
+    """Every picture exists, is shown, and has a text alternative."""
     assert set(PICTURES) == {path.resolve() for _, _, path in SHOWN}
     assert [] == [page.name for page, alt, _ in SHOWN if len(alt.split()) < 5]
 
 
 @of_each
 def test_a_drawn_picture_needs_nothing_from_elsewhere(path: Path) -> None:
-    """An SVG is XML, and names no host, script or folder of a machine."""
+    """An SVG loads nothing, runs no script and names no local folder."""
     text = path.read_text("utf-8")
     assert f"{SVG}svg" == ElementTree.fromstring(text).tag
     assert {'"http://www.w3.org/2000/svg"'} == set(re.findall(r"[\"'][a-z]+://[^\s\"']*[\"']|[a-z]+://\S*", text))
@@ -55,9 +55,9 @@ def test_a_drawn_picture_needs_nothing_from_elsewhere(path: Path) -> None:
 
 @of_each
 def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Path) -> None:
-    """A picture shows what its commands print today, but for times of day.
+    """A picture shows what its commands print now, except for times.
 
-    If they rightly print something new: `just pictures`.
+    If the new output is right, run `just pictures`.
     """
     play(tmp_path)
     shown = lines(path)
@@ -70,11 +70,11 @@ def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Pat
 def test_the_picture_of_the_design_is_what_its_script_draws() -> None:
     """The picture of the design is up to date, and its files exist.
 
-    Made anew by `just pictures`.
+    `just pictures` draws it again.
     """
     script = runpy.run_path(str(ROOT / "scripts" / "design_picture.py"))
     assert script["draw"]() == DESIGN.read_text("utf-8")
     missing = [name for name in script["files"]() if not (ROOT / name).exists()]
-    if not (ROOT / "src").exists():  # away from the source, as the wheel is tested
+    if not (ROOT / "src").exists():  # the source is not here when a wheel is tested
         missing = []
     assert [] == missing

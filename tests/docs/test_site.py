@@ -1,4 +1,4 @@
-"""The site of the documentation in a real browser, also on a phone."""
+"""The documentation site in a real browser, also as wide as a phone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from browser import Browser, find
 
 SITE = Path(__file__).parent.parent.parent / "build" / "site"
-PAGES = [page for page in sorted(SITE.rglob("*.html")) if page.name != "404.html"]  # that one is for a server
+PAGES = [page for page in sorted(SITE.rglob("*.html")) if page.name != "404.html"]  # only a server shows it
 WIDER = """[...document.querySelectorAll('article *')]
     .filter(each => !each.closest('pre, .md-typeset__scrollwrap, .highlight, .headerlink'))
     .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -42,7 +42,7 @@ def test_a_page_fits_and_needs_nothing_from_elsewhere(browser: Browser, page: Pa
 
 
 def test_the_search_works_without_a_server(browser: Browser) -> None:
-    """The search finds a guide, though the pages are opened from a folder."""
+    """The search finds a guide in pages that are opened from a folder."""
     size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.call("Emulation.setDeviceMetricsOverride", **size)
     browser.open(SITE / "index.html")
@@ -54,7 +54,7 @@ def test_the_search_works_without_a_server(browser: Browser) -> None:
 
 
 def test_the_theme_follows_the_system(browser: Browser) -> None:
-    """A system that is dark has dark pages, without a click."""
+    """Pages are dark if the system is dark, without a click."""
     scheme = "document.body.getAttribute('data-md-color-scheme')"
     for theme, expected in (("light", "default"), ("dark", "slate")):
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
