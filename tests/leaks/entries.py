@@ -1,6 +1,6 @@
-"""A held change keeps what it names, but not the ring.
+"""A held change keeps the values that it names, but not the ring.
 
-Dropping it frees all.
+Dropping the change frees all of them.
 """
 
 import gc
@@ -31,7 +31,7 @@ assert ref() is None, gc.get_referrers(ref())
 
 items = TrackedList([TrackedList()])
 items[0].append(1)
-held = items.tracking_changes()[1:]  # without the init, which works out the first state when asked
+held = items.tracking_changes()[1:]  # without the init, which needs the history for the first state
 container = weakref.ref(items)
 del items
 assert container() is None

@@ -1,6 +1,6 @@
-"""Creating and dropping containers of every kind leaves nothing behind.
+"""Creating and dropping containers of every kind leaks nothing.
 
-Nor do copies, pickles and errors.
+Neither do copies, pickles and errors.
 """
 
 import copy

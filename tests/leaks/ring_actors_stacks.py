@@ -1,4 +1,4 @@
-"""Actors, stacks, snapshots and observers do not grow memory either."""
+"""Actors, stacks, snapshots and observers do not grow memory."""
 
 from leaking import MUTATIONS, grows
 

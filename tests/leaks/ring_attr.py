@@ -1,4 +1,4 @@
-"""A million changes of attributes with a ring of 4096 stay flat."""
+"""A million changes of attributes with a ring of 4096 need bounded memory."""
 
 from leaking import grows
 

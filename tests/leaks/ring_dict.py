@@ -1,4 +1,4 @@
-"""A million stores into a TrackedDict with a ring of 4096 stay flat."""
+"""A million stores into a TrackedDict with a ring of 4096 leak nothing."""
 
 from leaking import grows
 

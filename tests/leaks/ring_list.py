@@ -1,4 +1,4 @@
-"""A million changes of a TrackedList with a ring of 4096 stay flat."""
+"""A million changes of a TrackedList with a ring of 4096 leak nothing."""
 
 from leaking import grows
 

@@ -1,4 +1,4 @@
-"""Children that come, change, move and go do not grow memory."""
+"""Children that are added, changed, moved and removed leak nothing."""
 
 from leaking import MUTATIONS, grows
 

@@ -1,6 +1,6 @@
-"""Containers that contain themselves are freed by the collector.
+"""The collector frees containers that contain themselves.
 
-Directly or through others.
+They do so directly or through others.
 """
 
 import gc

@@ -1,6 +1,6 @@
-"""Every script of this folder exits with 0 in a process of its own.
+"""Every script of this folder ends with exit status 0.
 
-A script that fails says in one sentence what was left.
+Each runs in its own process. A script that fails says in one sentence what was left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCRIPTS = sorted(set(HERE.glob("*.py")) - {HERE / "test_leaks.py"})
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 def test_nothing_is_left_after(script: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """The script's own docstring says what must not leak."""
+    """The script ends well; its docstring says what must not leak."""
     paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment.pop("PYDATATRACKER_LOG", None)

@@ -1,6 +1,6 @@
 """Trees without cycles are freed by reference counting alone.
 
-Whatever their logs hold; the collector is off.
+Whatever their logs hold. The collector is off.
 """
 
 import gc
@@ -211,7 +211,7 @@ MAKES = (
     several_places, two_trees, everything_on, small_ring, no_ring, no_values, cleared, failed_calls, cycle_taken_apart,
 )  # fmt: skip
 for make in MAKES:
-    for n in range(500):  # until the free lists of the interpreter are full
+    for n in range(500):  # to fill the free lists of the interpreter
         make()
     before = sys.getallocatedblocks()
     for n in range(50):
