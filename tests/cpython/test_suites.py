@@ -1,7 +1,7 @@
-"""CPython's own suites, with the tracked types in place of the builtins.
+"""CPython's own suites, with the tracked types instead of the builtins.
 
-The modules come from the running interpreter's ``test`` package. Their source is compiled with dict, list and set
-displays and the names ``dict``, ``list`` and ``set`` (where they are called) standing for the tracked types.
+The modules come from the running interpreter's ``test`` package. In their source, displays of dict, list and set
+and calls of the names ``dict``, ``list`` and ``set`` are replaced by the tracked types.
 """
 
 import ast
@@ -19,15 +19,15 @@ from pydatatracker import TrackedDict, TrackedList, TrackedSet
 
 
 class D(dict):
-    """A plain subclass of dict: what it fails is skipped."""
+    """A plain subclass of dict; a test that it fails is skipped."""
 
 
 class L(list):
-    """A plain subclass of list."""
+    """A plain subclass of list; a test that it fails is skipped."""
 
 
 class S(set):
-    """A plain subclass of set."""
+    """A plain subclass of set; a test that it fails is skipped."""
 
 
 TRACKED = {"dict": TrackedDict, "list": TrackedList, "set": TrackedSet}
@@ -77,7 +77,7 @@ class Substitute(ast.NodeTransformer):
 
 
 def load(name: str, types_under_test: dict[str, type]) -> Any:
-    """Return CPython's test module, with the tested type for the builtin."""
+    """Return CPython's test module with the tested type as the builtin."""
     kind = MODULES[name]
     spec = importlib.util.find_spec(f"test.{name}")
     if spec is None or spec.loader is None:
@@ -107,7 +107,7 @@ def cases(module: Any) -> dict[str, unittest.TestCase]:
 
 
 def outcome(case: Any) -> str:
-    """Return "" if a test passes or skips itself, else its traceback's end."""
+    """Return "" for a test that passes or skips, else its traceback's end."""
     result = unittest.TestResult()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,7 +119,7 @@ def outcome(case: Any) -> str:
 LOADED = {name: (cases(load(name, TRACKED)), cases(load(name, PLAIN))) for name in MODULES}
 IDS = [(name, test) for name in MODULES for test in LOADED[name][0]]
 
-# What passes with a plain subclass and not with ours; each with its reason.
+# Tests that pass with a plain subclass and not with ours, and the reason.
 KNOWN = {
     ("test_dict", "DictTest.test_setitem_atomic_at_resize"): (
         "a key of equal hash is asked for the old value and again by the store: __eq__ runs twice"
@@ -133,10 +133,10 @@ KNOWN = {
 
 @pytest.mark.parametrize(("name", "test"), IDS, ids=lambda value: value)
 def test_as_cpython_tests_it(name: str, test: str, request: pytest.FixtureRequest) -> None:
-    """What CPython tests of the builtin holds for the tracked type.
+    """CPython's tests of a builtin pass with the tracked type.
 
-    A test that a plain subclass fails too (exact types, sizes, repr of the class name ...) is skipped: no subclass can
-    pass it. It is run with the plain subclass each time, so the skip is never a guess.
+    A test that a plain subclass fails too (exact types, sizes, repr of the class name ...) is skipped, because no
+    subclass can pass it. The test is run with the plain subclass to find out.
     """
     tracked, plain = LOADED[name]
     problem = outcome(tracked[test])
