@@ -1,9 +1,9 @@
 """A real browser, driven by its DevTools protocol over two pipes.
 
-Nothing but Chromium is needed.
+It needs nothing but Chromium.
 
-https://chromedevtools.github.io/devtools-protocol/ - messages are JSON and end with a zero byte; the browser reads
-file descriptor 3 and writes 4.
+The protocol is described at https://chromedevtools.github.io/devtools-protocol/ - messages are JSON and end with a
+zero byte; the browser reads file descriptor 3 and writes 4.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars"),
     *("--disable-features=Translate,OptimizationHints", "--remote-debugging-pipe", "--window-size=1280,800"),
 )
-# what puts the pipes where the browser looks for them; only the child may do that
+# gives the pipes the numbers that the browser expects; only the child may do that
 _START = (
     "import os, sys; r, w = map(int, sys.argv[1:3]); r2, w2 = os.dup(r), os.dup(w); os.dup2(r2, 3); os.dup2(w2, 4);"
     "os.set_inheritable(3, True); os.set_inheritable(4, True); os.execvp(sys.argv[3], sys.argv[3:])"
@@ -43,11 +43,11 @@ def find() -> str | None:
 
 
 class BrowserError(Exception):
-    """The browser failed, or what was waited for did not come."""
+    """The browser failed, or a condition did not become true in time."""
 
 
 class Browser:
-    """A browser with a fresh profile, and one page in it."""
+    """A browser with a fresh profile and one page."""
 
     def __init__(self, program: str) -> None:
         self._home = tempfile.mkdtemp(prefix="browser-")
@@ -135,11 +135,11 @@ class Browser:
         elif event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
 
-    # ---- what a person does
+    # ---- the actions of a person
 
     def open(self, address: str | Path) -> None:
         """Go to an address, or a file, and wait until it is loaded."""
-        self.call("Page.navigate", url="about:blank")  # the page that was there has troubles of its own till it goes
+        self.call("Page.navigate", url="about:blank")  # the old page may report trouble until it is gone
         self.until("document.readyState === 'complete' && location.href === 'about:blank'")
         self.trouble.clear()
         self.requests.clear()
@@ -148,9 +148,9 @@ class Browser:
         self.until("document.readyState === 'complete'")
 
     def run(self, code: str) -> Any:
-        """Return the value of an expression, awaited if it is a promise.
+        """Return the value of an expression; a promise is awaited.
 
-        Raises BrowserError where it throws.
+        Raises BrowserError if it throws.
         """
         found = self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
@@ -161,7 +161,7 @@ class Browser:
     def until(self, code: str, seconds: float = 30) -> Any:
         """Return the value of an expression once it is true.
 
-        Raises BrowserError where it never is.
+        Raises BrowserError if it does not become true.
         """
         end = time.monotonic() + seconds
         while not (value := self.run(code)):
@@ -171,11 +171,11 @@ class Browser:
         return value
 
     def settle(self) -> None:
-        """Wait until what was done is drawn."""
+        """Wait until all changes are drawn."""
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def press(self, *keys: str) -> None:
-        """Press keys one after the other: a letter, or a name as ArrowLeft."""
+        """Press keys one after the other: letters, or names as ArrowLeft."""
         for key in keys:
             code = {"windowsVirtualKeyCode": _KEYS[key]} if key in _KEYS else {"text": key}
             self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **code)
@@ -183,7 +183,7 @@ class Browser:
         self.settle()
 
     def click(self, selector: str) -> None:
-        """Press the mouse in the middle of the first element that is there."""
+        """Press the mouse in the middle of the first element that matches."""
         spot = self.run(
             f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
             " return [box.left + box.width / 2, box.top + box.height / 2]; })()"
@@ -195,18 +195,18 @@ class Browser:
         self.settle()
 
     def text(self, selector: str) -> str:
-        """Return the text of the first element that is there."""
+        """Return the text of the first element that matches."""
         return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent"))
 
     def texts(self, selector: str) -> list[str]:
-        """Return the texts of all elements that are seen."""
+        """Return the texts of all visible elements that match."""
         found: list[str] = self.run(
             f"[...document.querySelectorAll({json.dumps(selector)})].filter(e => e.offsetParent).map(e => e.textContent)"
         )
         return found
 
     def picture(self, path: Path, *, dark: bool = False, width: int = 1280, height: int = 800, scale: int = 1) -> None:
-        """Write what is seen as PNG, scale pixels for each of the page's."""
+        """Write the visible page as PNG, with a scale."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=theme)
         size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}

@@ -1,7 +1,7 @@
 """Every mutator with valid and invalid arguments, to run on two sides.
 
-A call is (name, argument specs). A spec is a tuple whose first item says how `realise` makes the argument, anew for
-each side: what is consumed or kept must not be shared between the two.
+A call is (name, argument specs). A spec is a tuple whose first item says how `realise` makes the argument. It is
+made anew for each side, because the sides must not share what a call consumes or keeps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Boom(Exception):
 
 
 class Slow:
-    """A key whose ``__eq__`` and ``__hash__`` are Python, and that collides."""
+    """A key with ``__eq__`` and ``__hash__`` in Python, whose hashes collide."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -36,7 +36,7 @@ class Slow:
 
 
 class Index:
-    """Something with ``__index__``."""
+    """An object with ``__index__``."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -49,7 +49,7 @@ class Index:
 
 
 class NoIndex:
-    """Something whose ``__index__`` and ``__iter__`` raise."""
+    """An object whose ``__index__`` and ``__iter__`` raise."""
 
     def __index__(self) -> int:
         raise Boom("index")
@@ -62,9 +62,9 @@ class NoIndex:
 
 
 class Mapping:
-    """What `dict` accepts besides a dict: keys() and __getitem__.
+    """A mapping that `dict` accepts: keys() and __getitem__().
 
-    Both may fail.
+    Reading its last item may fail.
     """
 
     def __init__(self, items: dict[Any, Any], fails: bool) -> None:
@@ -159,7 +159,7 @@ slices = st.tuples(st.just("slice"), bound, bound, step)
 
 
 def sequences(items: Any) -> Any:
-    """Return specs of iterables, and of what cannot be iterated."""
+    """Return specs of iterables, and of objects that are not iterable."""
     listed = st.lists(items, max_size=5)
     kinds = st.sampled_from(["list", "tuple", "iter", "failing"])
     return st.one_of(

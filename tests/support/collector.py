@@ -40,8 +40,9 @@ class Record:
 class Collector(ScriptedServer):
     """A receiver that answers as ``answers`` says, one entry per request.
 
-    Then 200 for ever. An entry is (status, headers, body); "reset": the connection is reset before an answer, nothing is
-    kept; "lost": the records are kept, then the connection is reset; an Event: it waits for that, then keeps them.
+    After the last entry it always answers 200. An entry is (status, headers, body); or "reset", which resets the
+    connection before an answer and keeps nothing; or "lost", which keeps the records and then resets the
+    connection; or an Event, for which it waits before it keeps them.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -62,7 +63,7 @@ class Collector(ScriptedServer):
             reset(request)
             return
         status, headers, data = answer
-        with contextlib.suppress(OSError):  # a client that did not wait
+        with contextlib.suppress(OSError):  # the client did not wait
             reply(request, status, {**headers, "Content-Type": "application/x-protobuf"}, data)
 
     def take(self, body: bytes) -> None:
@@ -76,12 +77,12 @@ class Collector(ScriptedServer):
         self.batches.append(len(found))
 
     def afters(self) -> list[str]:
-        """Return what the changes stored, as JSON text, in order of arrival."""
+        """Return the stored values as JSON text, in order of arrival."""
         return [record["after"] for record in self.records]
 
 
 def partial(rejected: int, message: str) -> bytes:
-    """Return the body of an answer that accepted a part."""
+    """Return the body of an answer that accepted only a part."""
     answer = ExportLogsServiceResponse()
     answer.partial_success.rejected_log_records = rejected
     answer.partial_success.error_message = message

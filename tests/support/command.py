@@ -18,7 +18,7 @@ _OWN = ("NO_COLOR", "COLUMNS", "LINES", "PYDATATRACKER_LOG", "PYDATATRACKER_STAC
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this environment without the variables that change results."""
+    """Return this environment without variables that change results."""
     kept = {key: value for key, value in os.environ.items() if key not in _OWN}
     return {**kept, "TERM": "xterm-256color", "TZ": "UTC", "PYTHONIOENCODING": "utf-8", **more}
 
@@ -40,7 +40,7 @@ def run(
 
 
 def run_in_terminal(*args: object, cwd: Path, columns: int = 80, **env: str) -> tuple[int, str]:
-    """Run the same under a pseudo-terminal; return exit status and output."""
+    """Run the same in a pseudo-terminal; return exit status and output."""
     pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX")
     import fcntl
     import struct
@@ -62,7 +62,7 @@ def run_in_terminal(*args: object, cwd: Path, columns: int = 80, **env: str) -> 
     try:
         while data := os.read(ours, 65536):
             shown += data
-    except OSError:  # Linux says EIO where others say end of file
+    except OSError:  # Linux raises EIO at the end of the file
         pass
     finally:
         os.close(ours)
@@ -115,7 +115,7 @@ def lines(count: int) -> bytes:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Write a log of one root that begins with data, and two changes of it."""
+    """Write a log of a root that begins with data and has two changes."""
     path = tmp_path / "log.jsonl"
     path.write_bytes(
         change(seq=0, action="init", pointer="", path=[], after={"users": ["ann"], "n": 1})

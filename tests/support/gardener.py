@@ -1,6 +1,6 @@
 """Random operations on a nested document, and its plain copy.
 
-Moves, detached changes, sharing, every mutator.
+They use every mutator, and move, detach and share containers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def fresh(chance: random.Random, depth: int = 0) -> Any:
 class Gardener:
     """Does one random operation on a random container of a document.
 
-    It keeps what was removed for later.
+    It keeps removed containers for later.
     """
 
     def __init__(self, root: Any, chance: random.Random) -> None:
@@ -60,7 +60,7 @@ class Gardener:
     def step(self) -> None:
         known = self.containers()
         target = self.chance.choice(known)
-        if len(known) > 40:  # keep the document small, or every step costs more than the one before
+        if len(known) > 40:  # keep the document small, or each step costs more than the last one
             target = self.root
         if len(self.loose) > 20:
             del self.loose[:10]
@@ -146,9 +146,9 @@ class Gardener:
 
 
 def plain_copy(value: Any, made: dict[int, Any] | None = None) -> Any:
-    """Return a naive plain copy of tracked data.
+    """Return a plain copy of tracked data.
 
-    An object is a dict of its attributes; what is shared stays shared.
+    An object becomes a dict of its attributes. A shared container stays shared.
     """
     made = {} if made is None else made
     if id(value) in made:
@@ -173,9 +173,9 @@ def plain_copy(value: Any, made: dict[int, Any] | None = None) -> Any:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Return whether plain data is equal, types of containers included.
+    """Return whether plain data is equal, including types of containers.
 
-    It may contain itself.
+    The data may contain itself.
     """
     todo, seen = [(a, b)], set()
     while todo:

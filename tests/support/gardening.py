@@ -1,8 +1,8 @@
 """Random sessions on a nested document, for hypothesis.
 
-The draws are small numbers, so that they shrink. Every step is four numbers: which container, which operation, two
-choices. Containers are moved, held twice, removed, changed outside and put back. The plain state after every step is
-kept beside its seq.
+The draws are small numbers, so that they shrink. Every step is four numbers: a container, an operation and two
+choices. Containers are moved, stored twice, removed, changed outside and put back. The plain state after every step
+is kept with its seq.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def size(value: Any) -> int:
 
 
 def reaches(value: Any, target: Any) -> bool:
-    """Return whether target is value or below it."""
+    """Return whether target is value or is contained in it."""
     return value is target or (
         _core.tracker(value) is not None and any(reaches(each, target) for each in _core.contents(value))
     )
 
 
 class Session:
-    """A document, what was removed from it, and its plain states so far."""
+    """A document, the containers removed from it, and its past states."""
 
     def __init__(self, odd_keys: bool = True) -> None:
         self.keys = KEYS if odd_keys else KEYS[:7]
@@ -45,16 +45,16 @@ class Session:
         )
         self.root["node"] = Node()
         self.loose: list[Any] = [track([7, {"x": 8}]), track({"y": [9]})]
-        self.roots = list(self.loose)  # a root that dies takes the changes of what it once held along
+        self.roots = list(self.loose)  # a freed root would lose the changes of the containers that it held
         self.past = [(_core.newest_seq(), plain_copy(self.root))]
 
     def take_out(self, value: Any) -> None:
-        """Keep what a container held."""
+        """Keep a value that was removed from a container."""
         self.loose.append(value)
         self.roots.append(value)
 
     def run(self, steps: list[tuple[int, int, int, int]]) -> Session:
-        """Do the steps and note the state after each."""
+        """Do the steps and keep the state after each."""
         for which, what, one, other in steps:
             known = self.known()
             self.step(known[which % len(known)], what, one, other)
@@ -62,7 +62,7 @@ class Session:
         return self
 
     def known(self) -> list[Any]:
-        """Return all containers, of the document and of what was removed."""
+        """Return all containers of the document and all removed ones."""
         found: list[Any] = []
         todo = [*reversed(self.loose[:4]), self.root]
         while todo:
@@ -73,9 +73,9 @@ class Session:
         return found
 
     def value(self, target: Any, one: int, other: int) -> Any:
-        """Return something to store in target.
+        """Return a value to store in target.
 
-        A number, new data, or something that is held elsewhere or was removed.
+        A number, new data, or a container that is stored elsewhere or was removed.
         """
         if one < 4:
             return [other, None, True, "text"][one]
@@ -159,7 +159,7 @@ class Session:
             items.extend(items[:2])
         elif what == 9 and n < 4:
             items *= one % 3
-        elif what == 10 and n:  # the end to the beginning: a sort that is a short move
+        elif what == 10 and n:  # moves the last item to the front, so that a sort is one short move
             ranks = {id(item): rank for rank, item in enumerate([items[-1], *items[:-1]])}
             items.sort(key=lambda item: ranks[id(item)])
         elif what == 11:

@@ -1,6 +1,6 @@
-"""Every command that reads a log, run in this process, and its checks.
+"""Runs every command that reads a log in this process, with checks.
 
-The checks hold whatever the log is.
+The checks hold for every log.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ BY_DUCKDB = tuple(name for name in COMMANDS if name.startswith(("query", "conver
 BY_US = tuple(name for name in COMMANDS if name not in BY_DUCKDB)
 _MAY_HOLD_MORE = re.compile(
     "json|at|patch|undo|cloudevents|debezium|chrome|report|csv"
-)  # than is printable: JSON, HTML
+)  # than printable characters: JSON, HTML
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class Said(NamedTuple):
-    """How a command ended."""
+    """The result of a command."""
 
     status: int
     out: str
@@ -85,7 +85,7 @@ class Said(NamedTuple):
 
 
 def say(*args: object) -> Said:
-    """Run a command in this process; catch nothing that it raises."""
+    """Run a command in this process; exceptions are not caught."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", newline="") for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(list(map(str, args)))
@@ -95,14 +95,14 @@ def say(*args: object) -> Said:
 
 
 class Expected(NamedTuple):
-    """What a log holds, found in the simplest way."""
+    """The contents of a log, found in the simplest way."""
 
     good: list[bytes]
-    bad: list[tuple[int, int]]  # (line, byte) of what cannot be read
+    bad: list[tuple[int, int]]  # (line, byte) of each unreadable line
     changes: int  # of the good lines; the others are gaps
 
     def told(self, said: Said) -> int:
-        """Return how many readable lines were named none the less."""
+        """Return how many readable lines were reported nevertheless."""
         return len(re.findall(r"^pydatatracker: .*?: line \d+, byte ", said.err, re.MULTILINE)) - len(self.bad)
 
     @property
@@ -114,7 +114,10 @@ class Expected(NamedTuple):
 
 
 def expected(log: bytes) -> Expected:
-    """Return which lines can be read, one by one. O(log)."""
+    """Return which lines can be read, one by one.
+
+    O(log).
+    """
     good, bad, changes, offset = [], [], 0, 0
     for number, raw in enumerate(log.split(b"\n"), 1):
         if not raw.strip():
@@ -143,12 +146,12 @@ def check(name: str, said: Said, log: Expected, made: Path | None = None) -> Non
     assert [] == _CONTROL.findall(text.replace("\t", " ") if _MAY_HOLD_MORE.search(name) else text)
     if not _MAY_HOLD_MORE.search(name):
         assert said.out.replace("\n", "").isprintable()
-    if log.bad and not name.startswith("query"):  # which skips them, as its help says
+    if log.bad and not name.startswith("query"):  # a query skips them, as its help says
         assert 0 != said.status
         told = set(re.findall(r": (?:line (\d+), )?byte (\d+): ", said.err))
         assert set() == {("" if "--tail" in name else str(line), str(byte)) for line, byte in log.bad} - told
     if 2 == said.status:
-        assert name.startswith(_STATEFUL)  # no change is in the log, it holds itself, or nests deeper than Python goes
+        assert name.startswith(_STATEFUL)  # the log has no change, contains itself, or nests too deep for Python
         assert 1 <= said.err.count("\n")
         return
     _CHECKS.get(name, _nothing)(said, log, made)
@@ -167,8 +170,8 @@ def _shown_as_json(said: Said, log: Expected, made: Path | None) -> None:
     _shown(said, log, made)
     for raw, line in zip(log.good, said.out.split("\n")[:-1], strict=True):
         try:
-            known = repr(_loads(raw.decode()))  # NaN is not itself
-        except ValueError:  # not UTF-8 inside of text, or an int of 4,301 digits
+            known = repr(_loads(raw.decode()))  # NaN does not equal itself
+        except ValueError:  # text that is not UTF-8, or an int of 4,301 digits
             continue
         assert known == repr(_loads(line))
 

@@ -1,4 +1,4 @@
-"""What the leak scripts share: memory in use, and the verdict."""
+"""Shared code of the leak scripts: memory in use, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 MUTATIONS = int(os.environ.get("PYDATATRACKER_MUTATIONS", "1000000"))
 WARM_UP = 10_000
-ALLOWED = 512 * 1024  # bytes of noise: arenas of the allocator, pages of the C library
+ALLOWED = 512 * 1024  # bytes that may vary: arenas of the allocator, pages of the C library
 
 
 def resident() -> int:
-    """Return the bytes of memory that the process has in use.
+    """Return the bytes of memory that the process uses.
 
-    RSS where the system has it, else its peak.
+    RSS where the system reports it, else the peak.
     """
     try:
         with open("/proc/self/statm") as file:

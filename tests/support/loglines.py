@@ -1,4 +1,4 @@
-"""Lines of logs, of this version and of 0.1.0, and reading with errors."""
+"""Lines of logs, of this version and of 0.1.0, and error callbacks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Describe what stored data means, as JSON that versions can compare.
+"""Describe the meaning of stored data as JSON that versions can compare.
 
 The version that wrote a fixture stores these answers beside it, and the tests compare them with the answers of the
-version under test. Only public names of the package are used, so its modules may move. No text written for people is
-compared, so it may be reworded.
+version under test. Only public names of the package are used, so its modules may move. Text written for people is
+not compared, so it may be reworded.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from pydatatracker.io import LogLine, read_changes
 
 _TRACKED = (TrackedDict, TrackedList, TrackedSet, TrackedAttr)
 _STANDARD = frozenset(("builtins", "collections", "datetime", "decimal", "uuid"))
-_SECRET = "s3cret"  # a stack shows lines of source, so it is not spelled where it is used
+_SECRET = "s3cret"  # a constant, because a stack shows the source of the lines that use it
 _MANY = 4200  # changes; more than are kept by default
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?:#(\d+) )?(\d+) ")  # root, seq
 
@@ -50,7 +50,7 @@ _WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (?:#(\d+) )?(\d+) ") 
 
 
 def describe(value: Any, met: dict[int, int] | None = None) -> Any:
-    """Return class, contents, attributes and identity of all in a value."""
+    """Return class, contents, attributes and identity of a value."""
     met = {} if met is None else met
     if value is None or isinstance(value, bool | str) or type(value) in (int, float):
         return {"float": repr(value)} if isinstance(value, float) else value
@@ -61,7 +61,7 @@ def describe(value: Any, met: dict[int, int] | None = None) -> Any:
     if isinstance(value, _TRACKED) or type(value) in (dict, list, set, frozenset, tuple):
         met[id(value)] = len(met)
     if isinstance(value, type | types.FunctionType):
-        return {"class": type(value).__qualname__, "is": value.__qualname__}  # its module may be another one
+        return {"class": type(value).__qualname__, "is": value.__qualname__}  # its module may differ
     if isinstance(value, ChangeLogEntry):
         return {"class": "ChangeLogEntry", "fields": settle(value.to_dict())}
     if isinstance(value, PurePath):
@@ -96,11 +96,11 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def settle(value: Any) -> Any:
-    """Return what JSON makes of a value, for comparing with a stored answer."""
+    """Return a value as JSON gives it back, to compare with an answer."""
     return json.loads(json.dumps(value))
 
 
-# ---- the options of a container, by what they do
+# ---- the options of a container, by their effects
 
 
 def _put(container: Any, value: Any) -> None:
@@ -151,7 +151,7 @@ def _name(container: Any) -> str:
 def effects(container: Any) -> dict[str, Any]:
     """Return the effect of each option of a container.
 
-    Found by changing it: pass one that may be changed.
+    They are found by changing the container.
     """
     found: dict[str, Any] = {"name": container.tracking_name, "locked": container.tracking_locked}
     thing = object()
@@ -221,7 +221,7 @@ def _fields(line: LogLine) -> dict[str, Any]:
 
 
 def digest(told: Any) -> str:
-    """Return a short stand-in for an answer that is too long to be stored."""
+    """Return a hash of an answer that is too long to be stored."""
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -244,7 +244,7 @@ def _counts(text: str) -> dict[str, int]:
 
 
 def _blame_of(text: str) -> list[list[Any]]:
-    """Return [place, seq] of the rows of ``blame --all``."""
+    """Return [path, seq] of the rows of ``blame --all``."""
     rows = []
     for line in text.splitlines():
         when = _WHEN.search(line)
@@ -261,7 +261,7 @@ def _state(path: Path, seq: int | None, root: str) -> Any:
 
 
 def log(path: Path) -> dict[str, Any]:
-    """Return what a log means: lines, states, and answers of the commands."""
+    """Return the meaning of a log: lines, states, and command output."""
     with read_changes(path, strict=True) as reader:
         lines = list(reader)
     roots = list(dict.fromkeys(line.root for line in lines if not line.is_gap))
@@ -285,7 +285,7 @@ def log(path: Path) -> dict[str, Any]:
     return settle(told)
 
 
-# ---- a page, a database, what a delivery left behind, configurations
+# ---- a page, a database, files of a delivery, configurations
 
 
 class _Page(html.parser.HTMLParser):
@@ -308,7 +308,7 @@ class _Page(html.parser.HTMLParser):
 
 
 def page(path: Path) -> Any:
-    """Return what the data in a page of ``report`` says."""
+    """Return the data in a page of ``report``."""
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
         data = json.loads(_Page(file.read()).data)
     columns, tables = data["columns"], data["tables"]
@@ -341,14 +341,14 @@ def _files(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def configuration(path: Path, folder: Path) -> dict[str, Any]:
-    """Return the observers of a configuration, and what they do."""
+    """Return the observers of a configuration, and their effects."""
     data = TrackedDict(tracking_auto_convert=True)
     public = types.SimpleNamespace(**{name: getattr(exporters, name) for name in exporters.__all__})
     public.ChangeCollector = ChangeCollector
     with load_observers_from_json(path, environ={"FOLDER": str(folder), "TOKEN": "t", "ROOM": "50"}) as observers:
         kinds = [type(observer).__qualname__ for observer in observers if hasattr(public, type(observer).__qualname__)]
         for observer in observers:
-            if not isinstance(observer, public.HttpExporter):  # nobody listens
+            if not isinstance(observer, public.HttpExporter):  # no server listens
                 data.tracking_add_observer(observer)
         data["users"] = {}
         data["users"]["ann"] = {"password": 1}

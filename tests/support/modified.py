@@ -1,4 +1,4 @@
-"""What a failed assertion about changes says."""
+"""The message of a failed assertion about changes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Logs made by the library, and ways to damage them, for hypothesis.
 
-By small numbers, so that they shrink.
+The draws are small numbers, so that they shrink.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ OLD = {"action": "update", "location": "profile:score", "value": "17", "method":
 def bases() -> list[list[bytes]]:
     """Return logs as lists of lines.
 
-    Of sessions, of one small container, of 0.1.0 and with a gap.
+    Logs of sessions, of small containers, of 0.1.0, and with a gap.
     """
     steps = [(n * 7 % 31, n % 14, n * 5 % 12, n * 11 % 12) for n in range(40)]
     session = Session().run(steps).root
@@ -101,7 +101,7 @@ def bases() -> list[list[bytes]]:
 
 
 def to_bytes(container: Any, compact: bool) -> list[bytes]:
-    """Return the changes of a container as a log has them, numbered from 1."""
+    """Return the lines of a container's changes, numbered from 1."""
     out = io.BytesIO()
     with ChangeWriter(out, compact=compact) as writer:
         for each in container.tracking_changes():
@@ -114,7 +114,7 @@ def to_bytes(container: Any, compact: bool) -> list[bytes]:
 def mutated(lines: list[bytes], steps: list[tuple[int, int, int, int]]) -> bytes:
     """Return the log after all steps.
 
-    A step says which line, what is done, and two choices.
+    A step is a line, an operation and two choices.
     """
     lines = list(lines)
     for which, what, one, other in steps:

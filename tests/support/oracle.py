@@ -1,9 +1,9 @@
 """The naive judge of the log, which replays records on plain data.
 
-It believes nothing that it can look up. `Oracle` follows a live container, record by record, as soon as the records are
-there. It keeps a plain twin of every tracked container, changes only those twins, and checks what a record says of the
-past against them. `replay` needs nothing but the records: paths and values as they are in a log that was read from
-disk. Only the public attributes of a change are used.
+It verifies everything that it can. `Oracle` follows a live container, record by record, as soon as the records
+exist. It keeps a plain twin of every tracked container, changes only those twins, and compares them with what a
+record says of the past. `replay` needs only the records: paths and values as they are in a log that was read from
+disk. Only public attributes of a change are used.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Oracle:
         self.root = self.twin(root)
 
     def twin(self, value: Any) -> Any:
-        """Return the twin of a tracked container, other values as they are.
+        """Return the twin of a tracked container, or any other value itself.
 
-        It is made from the present state when the container is first met.
+        The twin is made from the present state when the container is first seen.
         """
         if not isinstance(value, TRACKED):
             return value
@@ -94,7 +94,7 @@ class Oracle:
         return container[key]
 
     def walk(self, path: tuple[Any, ...]) -> Any:
-        """Return what the twin of the root has at a path."""
+        """Return the value at a path in the twin of the root."""
         container = self.root
         for key in path:
             container = self.step(container, key)
@@ -103,7 +103,7 @@ class Oracle:
     def apply(self, change: Any, placed: bool = True) -> None:
         """Replay one record, and check its past against the twins.
 
-        ``placed``: it is in the log of the root.
+        ``placed`` says that the record is in the log of the root.
         """
         container = self.twins[change.tracked_item_uuid]
         assert len(set(map(repr, change.paths))) == len(change.paths), f"a path comes twice: {change.paths}"
@@ -115,14 +115,14 @@ class Oracle:
         apply(target, change, self.twin, check=True)
 
     def catch_up(self, changes: list[Any], elsewhere: list[Any] = []) -> None:  # noqa: B006
-        """Replay changes of the root's log, and of containers that were outside."""
+        """Replay records of the root, and of containers that were outside."""
         placed = {change.seq for change in changes}
         others = {change.seq: change for change in elsewhere if change.seq not in placed}
         for change in sorted([*changes, *others.values()]):
             self.apply(change, change.seq in placed)
 
     def agrees(self, root: Any) -> None:
-        """Raise AssertionError unless the twin equals the root, all levels down."""
+        """Raise AssertionError unless the twin equals the root at all levels."""
         assert self.root is self.twins[root.tracking_uuid]
         self._compare(root, set())
 
@@ -209,7 +209,7 @@ def apply_row(target: Any, key: Any, before: Any, after: Any, twin: Any, check: 
 def replay(start: Any, changes: list[Any], check: bool = False) -> Any:
     """Return the state after changes, by paths and values alone.
 
-    It starts from plain data, the state before them.
+    It starts from plain data, which is the state before them.
     """
     root = copy.deepcopy(start)
     for change in changes:

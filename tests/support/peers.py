@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Bucket:
-    """A moto server with one bucket, which a test stops and starts."""
+    """A moto server with one bucket, which a test starts and stops."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -106,7 +106,8 @@ def consumed(brokers: str, topic: str, count: int) -> list[Any]:
 class Server(ScriptedServer):
     """A server that answers as the test says.
 
-    An entry of ``answers`` is (status, headers), or "reset": the connection is reset. Then it answers 204 for ever.
+    An entry of ``answers`` is (status, headers), or "reset", which resets the connection. After the last entry it
+    always answers 204.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -142,7 +143,7 @@ def server() -> Iterator[Server]:
 
 
 def fill(d: Any, exporter: Any, count: int) -> None:
-    """Add an exporter to a dict, and store count times."""
+    """Add an exporter to a dict, and store a value count times."""
     d.tracking_add_observer(exporter)
     for n in range(count):
         d["n"] = n

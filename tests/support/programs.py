@@ -14,7 +14,7 @@ def plain(*args: object, cwd: Path, stdin: bytes = b"", **env: str) -> subproces
 
 
 def write(folder: Path, program: str, name: str = "program.py") -> Path:
-    """Write a program to a file in a folder, which is made."""
+    """Write a program to a file, and make its folder."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(program, "utf-8")

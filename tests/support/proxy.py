@@ -12,10 +12,11 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
 class Proxy:
-    """A proxy with a port of its own; ``up()`` and ``down()`` at will.
+    """A proxy with its own port; ``up()`` and ``down()`` at will.
 
-    ``cuts``: for the next connections, after how many bytes of the request, or of the answer if negative, both sides are
-    reset. ``delay``: seconds before each piece of an answer is passed on.
+    ``cuts`` has one number for each of the next connections: after so many bytes of the request, or of the answer
+    if the number is negative, both sides are reset. ``delay`` is the seconds before each piece of an answer is
+    passed on.
     """
 
     def __init__(self, target: int) -> None:
@@ -41,7 +42,7 @@ class Proxy:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def down(self) -> None:
-        """Refuse connections, and reset those that are open."""
+        """Refuse connections, and reset open ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             with contextlib.suppress(OSError):

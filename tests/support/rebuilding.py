@@ -36,7 +36,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def logged(steps: Any, path: str, **options: Any) -> Session:
-    """Run a random session, and write it to a file while it happens."""
+    """Run a random session, and write its log at the same time."""
     session = Session(odd_keys=options.pop("odd_keys", True))
     with json_file_observer(path) as observer:
         first = session.root.tracking_changes()[0]
@@ -56,7 +56,7 @@ def fresh() -> str:
 def into(path: str, *args: object) -> tuple[int, str]:
     """Run a command here with its standard output in a file.
 
-    Hypothesis has no fixtures that could capture it.
+    Tests of hypothesis cannot use the fixtures that capture it.
     """
     before = sys.stdout
     with open(path + ".out", "w+", encoding="utf-8") as out:
@@ -70,7 +70,7 @@ def into(path: str, *args: object) -> tuple[int, str]:
 
 
 def fail(error: Exception) -> None:
-    """Raise the error of a line."""
+    """Fail the test with the error of a line."""
     pytest.fail(str(error))
 
 
@@ -85,18 +85,18 @@ def compare_blame(x: Any, rebuilt: Rebuilt, remembered: Rebuilt) -> None:
     for place, each in theirs.items():
         assert each.seq == line_seq(rebuilt, ours[place])
         history = dict.fromkeys(line_seq(rebuilt, change) for change in rebuilt.value.tracking_history(place))
-        born = rebuilt.lines[0].seq  # the init line, which here is a change that brings everything
+        born = rebuilt.lines[0].seq  # the init line, which is a change of every path here
         assert [change.seq for change in x.tracking_history(place)] == [seq for seq in history if seq != born]
 
 
 def line_seq(rebuilt: Rebuilt, change: Any) -> int | None:
-    """Return the number that a change of a rebuilt container has in the log."""
+    """Return the seq that a change of a rebuilt container has in the log."""
     line = rebuilt.line_of(change)
     return None if line is None else line.seq
 
 
 def words(place: str, line: str) -> list[str]:
-    """Return number, actor, action and path of a line of `show` or `blame`."""
+    """Return seq, actor, action and path of a line of `show` or `blame`."""
     return line.removeprefix(place).split()[2:]
 
 

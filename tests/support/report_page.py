@@ -55,7 +55,7 @@ def current(page: Browser) -> str:
 
 
 def slide(page: Browser, n: int) -> None:
-    """Move the slider as a hand does."""
+    """Move the slider as a person does."""
     page.run(
         f"(() => {{ const s = document.querySelector('#slider'); s.value = {n}; s.dispatchEvent(new Event('input')); }})()"
     )

@@ -1,4 +1,4 @@
-"""Threads that switch within statements, and a busy collector.
+"""Threads that switch inside statements, and a busy collector.
 
 The collector runs Python code wherever memory is allocated.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 
 def _slow(phase: str, info: dict[str, int]) -> None:
-    sum(range(50))  # until 3.11 another thread may go on here, in the middle of whatever took memory
+    sum(range(50))  # up to 3.11 another thread may run here, in the middle of any allocation
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pydatatracker.values.encode import decode, encode
 
 
 def through_json(value: object, **options: int) -> object:
-    """Encode, write with json and msgspec, and read both, which must agree."""
+    """Encode, write with json and msgspec, and read; both must agree."""
     data = encode(value, **options)
     text = json.dumps(data, allow_nan=False)
     line = msgspec.json.encode(data)

@@ -12,7 +12,7 @@ from typing import Any
 class ScriptedServer:
     """A server that answers each POST with the next entry of ``answers``.
 
-    Subclasses say in `answer` what an entry means. Connections are counted in ``connections``.
+    Subclasses define in `answer` what an entry means. ``connections`` counts connections.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -32,7 +32,7 @@ class ScriptedServer:
             def do_POST(self) -> None:
                 outer.answer(self, self.rfile.read(int(self.headers["Content-Length"])))
 
-            def do_GET(self) -> None:  # a redirect that was followed
+            def do_GET(self) -> None:  # the client followed a redirect
                 reply(self, 200, {})
 
             def log_message(self, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""A real editing session, where the machine has one.
+"""A recorded editing session, if the machine has one.
 
 The project does not need it.
 """

@@ -1,6 +1,7 @@
 """The classes of the pickles in ``tests/fixtures``; they stay unchanged.
 
-A pickle names a class by its module and name, so neither may change here, nor may what `make.py` stored of them.
+A pickle names a class by its module and name, so neither may change here, nor may the objects that `make.py`
+stored.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Tags(TrackedSet):
 
 
 class Stateful(TrackedDict):
-    """A dict that says itself what its state is."""
+    """A dict with its own ``__getstate__``."""
 
     def __getstate__(self) -> Any:
         return {"saved": self.note}
@@ -37,7 +38,7 @@ class Stateful(TrackedDict):
 
 
 class Reduced(TrackedDict):
-    """A dict with a ``__reduce_ex__`` of its own."""
+    """A dict with its own ``__reduce_ex__``."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return Reduced, (dict(self),)
@@ -54,18 +55,18 @@ class Slotted(TrackedAttr):
 
 
 class Account(TrackedAttr, tracking_capture_stack=3):
-    """Options given to the class."""
+    """A class with options."""
 
 
 class Chosen(TrackedAttr):
-    """Only some attributes are tracked."""
+    """A class that tracks some of its attributes only."""
 
     tracking_attributes_to_monitor = ["seen"]
 
 
 @tracked
 class Decorated:
-    """A class that was decorated."""
+    """A decorated class."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -92,7 +93,7 @@ class SlottedPoint:
 
 
 class Color(enum.Enum):
-    """Something that JSON does not have."""
+    """A value that JSON does not have."""
 
     RED = 1
 

@@ -1,6 +1,6 @@
-"""The story of the pictures in the documentation.
+"""The commands in the pictures of the documentation.
 
-The shop of `pydatatracker demo`, and commands on its log.
+They run the shop of `pydatatracker demo`, and read its log.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from command import run, run_in_terminal
 __all__ = ["COLUMNS", "TIME", "play", "typed"]
 
 COLUMNS = 100
-TIME = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?")  # all that differs from one run of the shop to the next
+TIME = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?")  # the only difference between runs of the shop
 
 
 def play(folder: Path) -> None:
     """Write shop.py into a folder and run it, with its log beside it.
 
-    Every change is in changes.jsonl, the folder's name in no line.
+    Every change is in changes.jsonl. No line has the name of the folder.
     """
     source = importlib.resources.files("pydatatracker.cli").joinpath("programs/shop.py").read_text("utf-8")
     (folder / "shop.py").write_text(source, "utf-8")
@@ -36,7 +36,7 @@ def play(folder: Path) -> None:
 def typed(command: str, folder: Path) -> str:
     """Return what a terminal shows for ``pydatatracker ARGS``, in colour.
 
-    Raises RuntimeError where it fails.
+    Raises RuntimeError if the command fails.
     """
     program, *args = command.split()
     assert program == "pydatatracker"

@@ -1,4 +1,4 @@
-"""Blocks that fail, and so roll back."""
+"""Transactions that fail, and so roll back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydatatracker import tracking_transaction
 
 
 class Stop(Exception):
-    """What a test raises in a block."""
+    """Raised by a test to fail a transaction."""
 
 
 def rolled_back(body: Any, *roots: Any) -> None:
