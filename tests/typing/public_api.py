@@ -1,6 +1,6 @@
-"""What a type checker has to understand of the public API.
+"""What a type checker must understand of the public API.
 
-`just types` reads this file, nothing runs it.
+`just types` checks this file. It is never run.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Point:
 
 
 def attributes_keep_their_types() -> None:
-    """Check that attributes keep their types, and __init__ its own."""
+    """Check that attributes and __init__ keep their types."""
     account = Account("ann")
     assert_type(account.owner, str)
     account.lock("owner")
@@ -119,5 +119,5 @@ def attributes_keep_their_types() -> None:
 
 
 def track_returns_any() -> None:
-    """Check that track() returns Any, as its result is nested at will."""
+    """Check that track() returns Any, because its result nests freely."""
     assert_type(track({"a": [1]}), Any)
