@@ -1,4 +1,4 @@
-"""Settings of the whole suite: its length, and what runs alone."""
+"""Settings of the whole suite: how many examples random tests try."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import pytest
 from hypothesis import settings
 
-LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # `just test-long`: so many times more of what is random
+LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # times the examples of random tests; `just test-long`
 
 settings.register_profile("no-deadline", deadline=None)  # a busy machine is not a fault of the code
 settings.load_profile("no-deadline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every random test LONG times its examples."""
+    """Multiply the examples of every random test by LONG."""
     if LONG == 1:
         return
     seen: set[int] = set()
