@@ -1,4 +1,4 @@
-"""Threads on one tree: moves, readers, observers and the garbage collector."""
+"""Threads on one tree: moves, readers, observers, garbage collection."""
 
 from __future__ import annotations
 
