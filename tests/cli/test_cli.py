@@ -170,7 +170,7 @@ def test_the_completion_script_is_one_of_that_shell(tmp_path: Path, shell: str) 
 def test_bash_completes(tmp_path: Path) -> None:
     """Bash completes commands, their options and choices."""
     if not shutil.which("bash"):
-        pytest.skip("there is no bash here")
+        pytest.skip("bash is not installed")
     starter = tmp_path / "pydatatracker"
     starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pydatatracker "$@"\n')
     starter.chmod(0o755)
@@ -283,7 +283,7 @@ def test_a_missing_package_is_one_sentence(log: pathlib.Path, package: str) -> N
     """A missing package exits with status 2 and says what to install."""
     if package == "zstandard":
         if sys.version_info >= (3, 14):
-            pytest.skip("Python's own zstd")
+            pytest.skip("zstd is in the standard library from 3.14 on")
         (log.parent / "log.zst").write_bytes(pytest.importorskip("zstandard").compress(log.read_bytes()))
     folder = log.parent / "blocking"
     folder.mkdir()

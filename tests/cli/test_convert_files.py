@@ -218,7 +218,7 @@ def test_control_characters_are_escaped_for_a_terminal(tmp_path: pathlib.Path) -
         assert {letter for letter in shown if not letter.isprintable()} <= {"\n"}, args
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units on this system")
 @pytest.mark.parametrize("form", [*FORMS, "query"])
 def test_memory_does_not_grow_with_the_log(tmp_path: pathlib.Path, form: str) -> None:
     """Memory is bounded for a log of 120 MB.

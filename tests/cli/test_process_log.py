@@ -309,7 +309,7 @@ def test_a_program_that_changes_its_folder(tmp_path: Path) -> None:
     assert 1 == sum(1 for _ in read_changes(tmp_path / "changes.jsonl"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="file numbers")
+@pytest.mark.skipif(os.name == "nt", reason="file descriptors are POSIX")
 def test_a_program_that_closes_all_files(tmp_path: Path) -> None:
     """The log continues after the program closed all file descriptors.
 

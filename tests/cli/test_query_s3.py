@@ -202,7 +202,7 @@ def test_an_object_that_vanishes_after_listing(bucket: Bucket, moto: dict[str, s
 def test_ctrl_c_while_a_server_says_nothing(tmp_path: pathlib.Path) -> None:
     """Ctrl-C ends a query of a server that never answers, with status 130."""
     if sys.platform == "win32":
-        pytest.skip("signals of POSIX")
+        pytest.skip("signals are POSIX")
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

@@ -99,7 +99,7 @@ def test_a_program_may_come_from_standard_input(tmp_path: Path) -> None:
 # ---- the program comes first
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk, and is missing here")
 def test_a_full_disk_is_one_warning(tmp_path: Path) -> None:
     """On a full disk the program runs to its end, with one warning."""
     write(tmp_path, "from pydatatracker import *\nd = TrackedDict()\nfor n in range(9):\n    d[n] = n\nprint(len(d))")

@@ -363,7 +363,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     assert 0 == process.returncode
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is played by /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk, and is missing here")
 @pytest.mark.parametrize(
     ("target", "expected"), [(">/dev/full", (2, "pydatatracker: No space left on device\n")), (">&-", (0, ""))]
 )

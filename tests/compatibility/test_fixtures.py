@@ -26,7 +26,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def stored(pattern: str) -> Any:
     """Return a parametrization over all fixtures that match a pattern."""
     paths = sorted(path for path in FIXTURES.glob(f"*/{pattern}"))
-    assert paths, f"no fixture is {pattern}"
+    assert paths, f"no fixture matches {pattern}"
     return pytest.mark.parametrize("path", paths, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 
 

@@ -122,12 +122,12 @@ IDS = [(name, test) for name in MODULES for test in LOADED[name][0]]
 # Tests that pass with a plain subclass and not with ours, and the reason.
 KNOWN = {
     ("test_dict", "DictTest.test_setitem_atomic_at_resize"): (
-        "a key of equal hash is asked for the old value and again by the store: __eq__ runs twice"
+        "__eq__ of a key with an equal hash runs twice: to find the old value, and to store the new one"
     ),
     ("test_dict", "DictTest.test_oob_indexing_dictiter_iternextitem"): (
-        "waits for the __del__ of a replaced value, which the history keeps alive (tracking_keep_values)"
+        "expects that a replaced value is freed, but history keeps it alive (tracking_keep_values)"
     ),
-    ("test_set", "TestSet.test_pickling"): "sets an attribute: TrackedSet has no __dict__, as set has none",
+    ("test_set", "TestSet.test_pickling"): "sets an attribute, but TrackedSet has no __dict__, like set",
 }
 
 
@@ -141,7 +141,7 @@ def test_as_cpython_tests_it(name: str, test: str, request: pytest.FixtureReques
     tracked, plain = LOADED[name]
     problem = outcome(tracked[test])
     if problem and outcome(plain[test]):
-        pytest.skip("a plain subclass of the builtin fails this test too: it asks for the exact builtin")
+        pytest.skip("a plain subclass of the builtin fails this test too")
     if (name, test) in KNOWN:
         request.applymarker(pytest.mark.xfail(reason=KNOWN[name, test], strict=False))
     assert problem == ""

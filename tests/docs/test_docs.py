@@ -56,7 +56,7 @@ class Player:
         for number, block in enumerate(BLOCK.finditer(self.text)):
             indent, kind, title, code = block.groups()
             code = "".join(line.removeprefix(indent) for line in code.splitlines(keepends=True))
-            assert kind in KINDS, f"{kind}: a kind of block that nothing runs or checks"
+            assert kind in KINDS, f"{kind}: blocks of this kind are neither run nor checked"
             if title is not None:
                 (self.folder / title).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / title).write_text(code, "utf-8")
@@ -167,7 +167,7 @@ NEEDS = {"pydatatracker.query": "duckdb", "pydatatracker.query.s3": "obstore"}
 def test_the_examples_in_docstrings_run(name: str) -> None:
     """Every example in a docstring prints what it shows."""
     if name in NEEDS:
-        pytest.importorskip(NEEDS[name], reason="an extra that is not installed")
+        pytest.importorskip(NEEDS[name], reason="an extra is not installed")
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
 

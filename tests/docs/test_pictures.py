@@ -64,7 +64,7 @@ def test_a_drawn_picture_shows_what_the_commands_print(path: Path, tmp_path: Pat
     commands = [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
     printed = [f"$ {command}\n{COLOUR.sub('', typed(command, tmp_path))}" for command in commands]
     again = [line.rstrip() for line in "".join(printed).splitlines() if line.strip()]
-    assert [TIME.sub("", line) for line in again] == [TIME.sub("", line) for line in shown], "just pictures"
+    assert [TIME.sub("", line) for line in again] == [TIME.sub("", line) for line in shown], "run `just pictures`"
 
 
 def test_the_picture_of_the_design_is_what_its_script_draws() -> None:

@@ -15,14 +15,14 @@ WIDER = """[...document.querySelectorAll('article *')]
     .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(each => each.tagName + ' ' + each.textContent.slice(0, 60))"""
 
-pytestmark = pytest.mark.skipif(not PAGES, reason="the site is not built here; `just docs` builds it")
+pytestmark = pytest.mark.skipif(not PAGES, reason="the site is not built; run `just docs`")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = find()
     if program is None:
-        pytest.skip("there is no Chromium; install one, or name it in PYDATATRACKER_BROWSER")
+        pytest.skip("Chromium is not installed; install it, or name it in PYDATATRACKER_BROWSER")
     with Browser(program) as found:
         yield found
 

@@ -276,7 +276,7 @@ def test_a_normal_exit_sends_what_waits(tmp_path: pathlib.Path) -> None:
     assert [1, 2] == [line["after"] for line in run_program(tmp_path)]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
     """After a fork only the parent sends what was queued before."""
     lines = run_program(tmp_path, "fork")

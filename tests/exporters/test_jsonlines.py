@@ -162,7 +162,7 @@ def test_several_processes_on_one_file(tmp_path: pathlib.Path, buffered: str, si
 KILLS = int(os.environ.get("PYDATATRACKER_KILLS", "20"))
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
 def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.Path) -> None:
     """After kill -9 the file has every change whose statement returned.
 
@@ -186,13 +186,13 @@ def test_kill_9_at_any_moment_loses_no_line_that_was_written(tmp_path: pathlib.P
         written = [json.loads(line)["after"] for line in whole.splitlines()]
         assert list(range(len(written))) == written
         complete = told[:-1] if told and len(told) > 1 and int(told[-1]) != int(told[-2]) + 1 else told
-        assert len(written) >= len(complete), "a line that was written is gone"
+        assert len(written) >= len(complete), "a written line was lost"
 
 
 def test_an_error_of_the_file_does_not_reach_the_program(tmp_path: pathlib.Path, caplog: Any) -> None:
     """A file error, such as a full disk, is counted and logged, not raised."""
     if not os.path.exists("/dev/full"):
-        pytest.skip("no /dev/full here")
+        pytest.skip("/dev/full stands for a full disk, and is missing here")
     d = TrackedDict()
     exporter = JsonLinesExporter("/dev/full")
     d.tracking_add_observer(exporter)

@@ -230,7 +230,7 @@ def test_nothing_is_lost_at_a_normal_exit(collector: Collector) -> None:
     assert [str(n) for n in range(300)] == collector.afters()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_has_a_connection_of_its_own(collector: Collector) -> None:
     """After a fork, parent and child each have their own connection."""
     program = (

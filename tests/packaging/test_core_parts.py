@@ -11,7 +11,9 @@ import pytest
 CORE = pathlib.Path(__file__).parent.parent.parent / "src" / "pydatatracker"
 PARTS = sorted(path.relative_to(CORE).as_posix() for path in CORE.rglob("*") if path.suffix in (".pyx", ".pxd", ".h"))
 
-pytestmark = pytest.mark.skipif(not CORE.is_dir(), reason="the source of the core is not here: a wheel is tested")
+pytestmark = pytest.mark.skipif(
+    not CORE.is_dir(), reason="the source of the core is missing, as when a wheel is tested"
+)
 
 
 @pytest.mark.parametrize("part", PARTS)

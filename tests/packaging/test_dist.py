@@ -14,7 +14,7 @@ import pytest
 DIST = os.environ.get("DIST_DIR", "")
 pytestmark = [
     pytest.mark.dist,
-    pytest.mark.skipif(not DIST, reason="looks into what `just wheel` built; DIST_DIR names the folder"),
+    pytest.mark.skipif(not DIST, reason="no built distributions: run `just wheel`, or name their folder in DIST_DIR"),
 ]
 WHEELS = sorted(Path(DIST).glob("*.whl")) if DIST else []
 

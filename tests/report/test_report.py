@@ -242,7 +242,7 @@ def viewed(tmp_path: Path) -> Iterator[Viewed]:
         started.end()
 
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-C to send to one process")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send Ctrl-C to a single process")
 
 
 @posix

@@ -14,6 +14,6 @@ def browser() -> Iterator[Browser]:
     """Start a headless Chromium; without it the test is skipped."""
     program = find()
     if sys.platform == "win32" or program is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or name one in PYDATATRACKER_BROWSER")
+        pytest.skip("Chromium is not installed: apt-get install chromium, or name it in PYDATATRACKER_BROWSER")
     with Browser(program) as started:
         yield started

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links of POSIX")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links are POSIX")
 _OWN = ("NO_COLOR", "COLUMNS", "LINES", "PYDATATRACKER_LOG", "PYDATATRACKER_STACK", "PYDATATRACKER_SNAPSHOTS")
 
 

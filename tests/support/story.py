@@ -28,7 +28,7 @@ def play(folder: Path) -> None:
     log.unlink(missing_ok=True)
     done = run("run", "--stack", "--log", log.name, "shop.py", cwd=folder)
     if done.returncode:
-        raise RuntimeError(f"the shop did not open: {done.stderr}")
+        raise RuntimeError(f"the shop failed: {done.stderr}")
     script = str(folder.resolve() / "shop.py")
     log.write_text(log.read_text("utf-8").replace(script, "shop.py"), "utf-8")
 
