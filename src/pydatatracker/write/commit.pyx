@@ -82,26 +82,43 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     global last_seq
     cdef uint64_t seq
     cdef int64_t time_ns
-    cdef list targets
+    cdef Py_ssize_t i = -1
+    cdef Log log = <Log>t.active
+    cdef Place place = t.place
+    cdef list written = None            # several places: (log, its slot, places in its tree)
     cdef list everywhere
-    cdef list slots
     cdef Extra extra
     cdef Change change
     cdef object scope
-    shape, key, old, new = recordable(t, action, shape, index, key, old, new)
+    if t.state & (T_REDACT | T_NOVALUES):
+        shape, key, old, new = recordable(t, action, shape, index, key, old, new)
     last_seq += 1
     seq = last_seq
     time_ns = pdt_now_ns()
     scope = scope_of_call()
-    targets = targets_of(t)
-    slots = write(t, targets, seq, time_ns, action, method, shape, index, key, old, new, scope)
-    extra = finish(t, targets, slots, seq, shape, old, new)
+    if t.state & T_SEVERAL:
+        written = []
+        for target, places in targets_of(t):
+            i = write(<Log>target, seq, time_ns, action, method, shape, index, <Place>(<tuple>places)[0], key, old, new,
+                      scope, at_places(None, (<tuple>places)[1:]))
+            written.append((target, i, places))
+    else:
+        i = write(log, seq, time_ns, action, method, shape, index, place, key, old, new, scope, None)
+    if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
+        t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
+    extra = details(t, shape, old, new)
+    if written is None:
+        complete(log, i, seq, extra)
+    else:
+        for target, slot, places in written:
+            complete(<Log>target, slot, seq, None if extra is None else at_places(extra, (<tuple>places)[1:]))
+        # observers can be above any of the places, so they get a change that knows all of them
+        everywhere = [each for _, _, places in written for each in <tuple>places]
+        place = <Place>everywhere[0]
+        extra = at_places(extra, tuple(everywhere[1:]))
     if not t.state & (T_NOTIFY | T_JOURNAL):
         return None
-    # observers can be above any of the places, so they get a change that knows all of them
-    everywhere = places_in(targets)
-    change = make_change(seq, time_ns, index, action, method, shape, <Place>everywhere[0], key, old, new, scope,
-                         at_places(extra, tuple(everywhere[1:])), t)
+    change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t)
     if t.state & T_JOURNAL:
         keep_in_journal(t, change)
     return change
@@ -129,42 +146,25 @@ cdef tuple without_values(int shape, object key, object old, object new):
     return shape, key if pdt_plain(key) or key is missing else kept(key), kept(old), kept(new)
 
 
-cdef list write(Tracker t, list targets, uint64_t seq, int64_t time_ns, int action, int method, int shape,
-                Py_ssize_t index, object key, object old, object new, object scope):
-    """Step 2, write: push the record into each log; return its slots, -1 for a log that keeps no records."""
-    cdef list slots = []
-    cdef tuple places
-    cdef Extra extra
-    cdef Log log
-    cdef Py_ssize_t i
-    for target in targets:
-        log, places = <tuple>target
-        if log.limit == 0:
-            log.dropped += 1
-            log.last_dropped = seq
-            i = -1
-        else:
-            extra = at_places(None, places[1:])
-            i = push(<PyObject *>log, seq, time_ns, action, method, shape, index, <PyObject *>places[0],
-                     <PyObject *>key, <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
-        slots.append(i)
-    if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
-        t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
-    return slots
+cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action, int method, int shape,
+                             Py_ssize_t index, Place place, object key, object old, object new, object scope,
+                             Extra extra) except -2:
+    """Step 2, write: push the record into one log; return its slot, or -1 if the log keeps no records."""
+    if log.limit == 0:
+        log.dropped += 1
+        log.last_dropped = seq
+        return -1
+    return push(<PyObject *>log, seq, time_ns, action, method, shape, index, <PyObject *>place, <PyObject *>key,
+                <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
 
 
-cdef Extra finish(Tracker t, list targets, list slots, uint64_t seq, int shape, object old, object new):
-    """Step 3, finish: add summaries and stack to the records; return them, or None if there are none."""
+cdef Extra details(Tracker t, int shape, object old, object new):
+    """Step 3, finish: return the summaries and the stack of a record that is written, or None; see complete()."""
     cdef Extra extra = with_summaries(None, shape, old, new)
-    cdef tuple places
-    cdef Log log
     if t.state & T_STACK:
         if extra is None:
             extra = Extra.__new__(Extra)
         extra.stack = capture_stack(t.settled.values[O_STACK])
-    for target, i in zip(targets, slots):
-        log, places = <tuple>target
-        complete(log, i, seq, None if extra is None else at_places(extra, places[1:]))
     return extra
 
 
