@@ -175,9 +175,7 @@ class Delivery:
     # ---- the thread
 
     def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=_run, args=(weakref.ref(self),), name=f"{self.name}-delivery", daemon=True
-        )
+        self._thread = threading.Thread(target=_run, args=([self],), name=f"{self.name}-delivery", daemon=True)
         self._thread.start()
         self._queue.intake.sender = self._thread.ident or 0
 
@@ -194,16 +192,20 @@ class Delivery:
         self._queue.after_fork()
 
 
-def _run(ref: weakref.ref[Delivery]) -> None:
+def _run(started: list[Delivery]) -> None:
     """Send until the delivery is closed or gone.
 
-    The thread holds the delivery only while there is something to do, so that one that nobody refers to can be freed.
+    The thread holds the delivery while anything waits, so that accepted items are sent even if nobody refers to it any
+    more; after that it can be freed.
     """
-    while True:
-        delivery = ref()
-        if delivery is None or not delivery._send_next():
+    delivery: Delivery | None = started.pop()
+    ref = weakref.ref(delivery)
+    while delivery is not None:
+        if not delivery._send_next():
             return
-        del delivery
+        if not delivery._queue.is_waiting:
+            del delivery
+            delivery = ref()
 
 
 _all: weakref.WeakSet[Delivery] = weakref.WeakSet()

@@ -238,6 +238,17 @@ def test_a_delivery_without_references_is_freed() -> None:
     assert wait_for(lambda: gc.collect() is not None and gone() is None)
 
 
+def test_what_a_forgotten_delivery_accepted_is_sent() -> None:
+    """Everything that waits, not only the batch that is on its way."""
+    sink = Sink()
+    delivery = Delivery(sink, name="t", batch_items=10)
+    for n in range(100):
+        assert delivery.put(item(n))
+    del delivery
+    assert wait_for(lambda: len(sink.seqs) == 100)
+    assert list(range(100)) == sink.seqs
+
+
 PROGRAM = """
 import json, os, sys
 from pydatatracker import TrackedDict
