@@ -33,18 +33,29 @@ def add(s, n):
     for i in range(n): s.add(i)
 def attribute(o, n):
     for _ in range(n): o.a = 1
+def ignore(change): pass
+def observed():
+    d = TrackedDict()
+    d.tracking_add_observer(ignore)
+    return d
 def snapshots(on, n):
     return TrackedDict({f'k{i}': i for i in range(n)} | {'a': 0}, tracking_capture_snapshots=on)
 kinds = {'small': (lambda: snapshots(False, 10), lambda: snapshots(True, 10)),
          'large': (lambda: snapshots(False, 100_000), lambda: snapshots(True, 100_000)),
          'store': (dict, D, TrackedDict), 'append': (list, L, TrackedList), 'add': (set, S, TrackedSet),
-         'attribute': (O, P, A)}
+         'attribute': (O, P, A), 'observed': (dict, D, observed)}
 what, which, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 thing = kinds[what][which]()
-globals().get(what, store)(thing, n)
+{'append': append, 'add': add, 'attribute': attribute}.get(what, store)(thing, n)
 """
 LOOPS = 10_000  # past the first 4096 the ring is full: the slope is of a store that overwrites
-NAMES = {"store": "d[k] = v", "append": "l.append(v)", "add": "s.add(v)", "attribute": "o.a = v"}
+NAMES = {
+    "store": "d[k] = v",
+    "append": "l.append(v)",
+    "add": "s.add(v)",
+    "attribute": "o.a = v",
+    "observed": "d[k] = v, one observer",
+}
 
 
 def instructions(script: str, what: str, which: int, loops: int) -> int:
