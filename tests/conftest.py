@@ -9,8 +9,9 @@ from hypothesis import settings
 
 LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # times the examples of random tests; `just test-long`
 
-settings.register_profile("no-deadline", deadline=None)  # a busy machine is not a fault of the code
-settings.load_profile("no-deadline")
+# A busy machine is not a fault of the code; and a run that is red is red again: what is new each time is for test-long.
+settings.register_profile("suite", deadline=None, derandomize=LONG == 1)
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

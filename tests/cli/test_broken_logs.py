@@ -57,6 +57,7 @@ SEEDS: dict[str, tuple[int, ...]] = {  # the numbers of its unreadable lines
     "holds-itself.jsonl": (),
     "json5.jsonl": (3, 4, 5),
     "large-numbers.jsonl": (),
+    "lone-surrogates-inside.jsonl": (),
     "lone-surrogates.jsonl": (),
     "long-integer-as-a-place.jsonl": (),
     "long-integer.jsonl": (5,),

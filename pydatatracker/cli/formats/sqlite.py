@@ -87,9 +87,10 @@ def _storable(value: Any) -> Any:
     """
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         return str(value)
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value if value is None or isinstance(value, (int, float)) else value_json(value)
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = value if isinstance(value, str) else value_json(value)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
