@@ -75,7 +75,7 @@ cdef class Change:          # one record, taken out of the ring; base class of C
 # ---- tree/ -----------------------------------------------------------------------------------------
 
 
-cdef enum:                  # index into Options.values; the order is part of old pickles, so new ones go last
+cdef enum:                  # index into Options.values; 0.2.0's seven come first, in this order, as its pickles have them
     O_AUTO_CONVERT
     O_SNAPSHOTS
     O_STACK
@@ -84,6 +84,7 @@ cdef enum:                  # index into Options.values; the order is part of ol
     O_RAISE_ERRORS
     O_REMEMBER_LAST
     N_OPTIONS
+    OPTIONS_OF_0_2_0 = 7    # pickles of 0.2.0 hold these, then tracking_redact; stays 7 whatever is added
 
 
 cdef class Options:         # shared by all containers that were made with the same options; never changes

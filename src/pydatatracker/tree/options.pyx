@@ -5,8 +5,9 @@
 #  - an option that was not given is UNSAID; `merged` takes it from the parent, and a root from DEFAULT_OPTIONS;
 #  - `redact` and the name are not inherited.
 #
-# To add an option: a number in the enum O_... of _core.pxd, a row in OPTIONS, and the code that obeys the option.
-# tests/test_options.py then names what is missing in _core.pyi, in TrackedDict and in docs/reference.md.
+# To add an option: a number in the enum O_... of _core.pxd, last; a row in OPTIONS; and the code that obeys the option (a
+# flag in derived_state, tree/place.pyx, if the hot path has to see it). tests/core/test_options.py then names what is
+# missing in _core.pyi, in TrackedDict and in docs/reference.md.
 
 cdef enum:                      # kinds of values, see checked()
     V_FLAG                      # True or False
@@ -33,7 +34,7 @@ cdef dict option_fields = {row[1]: i for i, row in enumerate(OPTIONS)}          
 cdef class Options:
     """Tracking options of containers. An attribute is -1 if nothing was given.
 
-    Pickles of 0.2.0 call it with eight values.
+    Pickles of 0.2.0 call it with eight values: those of OPTIONS_OF_0_2_0, then the redaction.
     """
 
     def __cinit__(self):
@@ -43,10 +44,10 @@ cdef class Options:
 
     def __init__(self, *values):
         cdef int i
-        for i in range(min(N_OPTIONS, len(values))):
+        for i in range(min(OPTIONS_OF_0_2_0, len(values))):
             self.values[i] = NO_LIMIT if values[i] is None else values[i]
-        if len(values) > N_OPTIONS:
-            self.redact = values[N_OPTIONS]
+        if len(values) > OPTIONS_OF_0_2_0:
+            self.redact = values[OPTIONS_OF_0_2_0]
 
     def __getattr__(self, str name):
         i = option_fields.get(name)
