@@ -152,7 +152,7 @@ class Change:
     old: Any
     new: Any
     scope: Scope | None
-    rare: Extra | None
+    details: Extra | None
     viewer: Tracker
     settled: Any
     @property
@@ -233,22 +233,22 @@ def set_process_observer(call: Callable[[Any], Any] | None) -> Callable[[Any], A
 def set_default_options(stack: int | None = None, snapshots: int | None = None) -> None: ...
 def connect(
     *,
-    change_class: type,
-    settle: Callable[[list[Any]], object],
-    observer_failed: Callable[[Any, Any, BaseException], object],
-    tracked_dict: type,
-    tracked_list: type,
-    tracked_set: type,
+    entry_class: type,
+    settle_entries: Callable[[list[Any]], object],
+    log_observer_error: Callable[[Any, Any, BaseException], object],
+    dict_type: type,
+    list_type: type,
+    set_type: type,
     prepare_class: Callable[[type], object],
-    compile_redaction: Callable[[Any], Any],
-    redaction_as_given: Callable[[Any], Any],
-    options_of_pickle: Callable[[int, dict[str, Any]], Options],
-    pickle_format: int,
+    compile_redact: Callable[[Any], Any],
+    redact_as_given: Callable[[Any], Any],
+    rebuild_options: Callable[[int, dict[str, Any]], Options],
+    rebuild_format: int,
     refuse_change: Callable[[Any, Any, BaseException | None], object],
-    redacted_value: Any,
-    redacted_dict_class: type,
-    redacted_list_class: type,
-    list_marks: Callable[[int, list[Any]], Any],
+    REDACTED: Any,
+    redacted_dict: type,
+    redacted_list: type,
+    marks_before: Callable[[int, list[Any]], Any],
     mark_change: Callable[[Any, Any], object],
 ) -> None: ...
 def use_system_clock(only: bool) -> None: ...

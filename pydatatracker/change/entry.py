@@ -20,7 +20,7 @@ from pydatatracker.change.text import extra_of, layout
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import text
 
-__all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle", "start_of"]
+__all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle_entries", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _UNDOING = frozenset(METHODS[-5:])  # tracking_undo ... rollback
@@ -192,7 +192,7 @@ class ChangeLogEntry(Change):
 
         Empty unless ``tracking_capture_stack`` is on. O(frames).
         """
-        return summary(None if self.rare is None else self.rare.stack)
+        return summary(None if self.details is None else self.details.stack)
 
     # ---- the container
 
@@ -321,7 +321,7 @@ class _Start:
             return MISSING
 
 
-def settle(entries: list[ChangeLogEntry]) -> None:
+def settle_entries(entries: list[ChangeLogEntry]) -> None:
     """Keep the texts that need later records, as these leave the ring.
 
     The core calls it with entries whose records are about to be dropped. One rewind serves all of them: O(records + the

@@ -91,7 +91,7 @@ def _kept_texts(change: ChangeLogEntry) -> tuple[str | None, str | None]:
 
     None where there is none.
     """
-    return (None, None) if change.rare is None else (change.rare.old_text, change.rare.new_text)
+    return (None, None) if change.details is None else (change.details.old_text, change.details.new_text)
 
 
 def _slot_texts(change: ChangeLogEntry) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker.change.entry import ChangeLogEntry, settle
+from pydatatracker.change.entry import ChangeLogEntry, settle_entries
 from pydatatracker.containers.attributes import prepare_class
 from pydatatracker.containers.copying import FORMAT, options
 from pydatatracker.observers import log_observer_error
@@ -22,23 +22,23 @@ __all__ = ["connect"]
 def connect(tracked_dict: type, tracked_list: type, tracked_set: type, tracked_attr: type) -> None:
     """Give the core the classes and functions of the package that it uses."""
     _core.connect(
-        change_class=ChangeLogEntry,
-        settle=settle,
-        observer_failed=log_observer_error,
-        tracked_dict=tracked_dict,
-        tracked_list=tracked_list,
-        tracked_set=tracked_set,
+        entry_class=ChangeLogEntry,
+        settle_entries=settle_entries,
+        log_observer_error=log_observer_error,
+        dict_type=tracked_dict,
+        list_type=tracked_list,
+        set_type=tracked_set,
         prepare_class=functools.partial(prepare_class, tracked_attr),
-        compile_redaction=_compile_redact,
-        redaction_as_given=_redact_as_given,
-        options_of_pickle=options,
-        pickle_format=FORMAT,
-        refuse_change=_refused,
-        redacted_value=REDACTED,
-        redacted_dict_class=RedactedDict,
-        redacted_list_class=RedactedList,
-        list_marks=_marks_before,
-        mark_change=_mark,
+        compile_redact=_compile_redact,
+        redact_as_given=_redact_as_given,
+        rebuild_options=options,
+        rebuild_format=FORMAT,
+        refuse_change=_refuse_change,
+        REDACTED=REDACTED,
+        redacted_dict=RedactedDict,
+        redacted_list=RedactedList,
+        marks_before=_marks_before,
+        mark_change=_mark_change,
     )
 
 
@@ -48,7 +48,7 @@ def _marks_before(size: int, later: list[Any]) -> Any:
     return marks_before(size, later)
 
 
-def _mark(marks: Any, change: Any) -> None:
+def _mark_change(marks: Any, change: Any) -> None:
     from pydatatracker.history.marks import mark
 
     mark(marks, change)
@@ -66,7 +66,7 @@ def _redact_as_given(compiled: Any) -> Any:
     return redact.as_given(compiled)
 
 
-def _refused(change: Any, guard: Any, error: BaseException | None) -> None:
+def _refuse_change(change: Any, guard: Any, error: BaseException | None) -> None:
     from pydatatracker.containers import breaks
 
     breaks.refuse(change, guard, error)

@@ -155,7 +155,7 @@ class Watch:
         return [Seen(change, self._stack(change, captured), thread) for change, captured, thread in self._kept]
 
     def _stack(self, change: ChangeLogEntry, captured: Captured | None) -> traceback.StackSummary:
-        own = None if change.rare is None else change.rare.stack
+        own = None if change.details is None else change.details.stack
         if captured is None:
             return _from_outside(summary(own))
         if own is not None and own[0] and _innermost(own) != _innermost(captured):
@@ -244,7 +244,7 @@ def _what(change: ChangeLogEntry) -> str:
 
     Values that may have changed since are shown as they were then.
     """
-    rare = change.rare
+    rare = change.details
     old_text, new_text = (None, None) if rare is None else (rare.old_text, rare.new_text)
     if change._shape == "slot":
         old = say(change.before) if old_text is None else printable(old_text)

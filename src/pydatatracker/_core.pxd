@@ -1,6 +1,7 @@
-# Owns: the data dictionary of the core: every structure, with the reason for each field.
+# Owns: the data dictionary of the core: the structures that parts share, with the reason for each field.
 # May touch: nothing; the design is described at the top of _core.pyx, the invariants at the top of each part.
-# Invariant: a structure is declared here and implemented in one part.
+# Invariant: a structure is declared here and implemented in one part. Structures that one part alone uses are in that
+# part: Notifier (tell/notify.pyx), Seen (record/remember.pyx), Stop (write/guard.pyx).
 
 cimport cython
 from cpython.object cimport PyObject
@@ -42,7 +43,7 @@ cdef class Log:             # the ring: all records of one tree
 
 
 cdef class Extra:           # what only some records have
-    cdef readonly object stack          # (code, instruction, code, instruction ...) innermost first, or None
+    cdef readonly object stack          # ((code, ...), instruction offsets as bytes), innermost first, or None
     cdef readonly object old_text       # summary of the old value if that can change later, or None
     cdef readonly object new_text       # the same for the new value
     cdef readonly object places         # further places of the container (tuple of Place), or None
@@ -65,7 +66,7 @@ cdef class Change:          # one record, taken out of the ring; base class of C
     cdef readonly object old
     cdef readonly object new
     cdef readonly Scope scope
-    cdef readonly Extra rare
+    cdef readonly Extra details         # stack, summaries and further places, or None
     cdef readonly Tracker viewer        # the container that was queried; paths are relative to it
     cdef int audience                   # whom to notify: W_ALL, or only some while a transaction is open
     cdef public object settled          # answers kept when the record left the ring, or None
@@ -88,7 +89,7 @@ cdef enum:                  # index into Options.values; 0.2.0's seven come firs
 
 
 cdef class Options:         # shared by all containers that were made with the same options; never changes
-    cdef Py_ssize_t values[N_OPTIONS]   # by O_...; UNSAID: inherit from the parent
+    cdef Py_ssize_t values[N_OPTIONS]   # by O_...; UNSAID: not given, so the parent's holds
     cdef readonly object redact         # compiled globs or a callable; None: nothing given
 
 
@@ -113,7 +114,7 @@ cdef class Rare:            # what few trackers need
     cdef public set locked_names        # attributes that are locked one by one
     cdef public object monitored        # attributes: names added by tracking_add_attribute_to_monitor, or None
     cdef list past                      # (weak reference to an earlier log, newest seq then; 0: wrote nothing there)
-    cdef uint32_t entered               # version of the tracker when it came to its present log
+    cdef uint32_t entered               # the tracker's version when it began to use its present log
     cdef Pending pending                # the bulk call that made the last step, or None
     cdef int bulk_calls                 # number of bulk calls in progress
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
@@ -136,7 +137,7 @@ cdef class Tracker:         # what every tracked container carries; the containe
     cdef object logref                  # Log.ref of active: safe to use while epoch is old
     cdef Link link                      # its parents
     cdef Options options                # as given, or None
-    cdef Options settled                # with everything else taken from the parents
+    cdef Options effective              # these, with what was not given taken from the parents and the defaults
     cdef Rare rare                      # None for most
     cdef object cls                     # type of the container, for records that outlive it
     cdef uint64_t number                # its uuid is derived from this

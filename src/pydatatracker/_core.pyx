@@ -5,26 +5,31 @@
 Record cheaply, derive later. Changing a tracked container runs its hook (hooks/dict.pyx, list.pyx,
 set.pyx, attr.pyx). The hook lets the builtin do its work and passes what changed to one function,
 ``commit`` (write/commit.pyx), which writes one record into the ring of the tree's root
-(record/ring.pyx). Nothing else happens: text, paths and entries are built only if an observer
-listens (tell/notify.pyx) or when somebody reads them (read/).
+(record/ring.pyx). Everything else is built when an observer listens (tell/notify.pyx) or somebody
+reads it (read/), except a short text of a value that can change later, and the frames of a stack.
 
-- Every container has a **tracker** (tree/tracker.pyx). It knows its parents by counted links
-  (tree/links.pyx) and caches its **place** (tree/place.pyx): an immutable chain of (parent place,
-  key). A global counter, ``epoch``, rises whenever some tree may have moved. A tracker whose epoch
-  is older rebuilds its place before it records. So nesting costs a store one comparison, at any depth.
+- Every container has a **tracker** (tree/tracker.pyx). It knows its parents by links, each with the
+  number of slots that hold the child (tree/links.pyx), and caches its **place** (tree/place.pyx): an
+  immutable chain of (parent place, key). A global counter, ``epoch``, rises whenever the path, log,
+  options or flags of some container may have changed. A tracker whose epoch is older brings these up
+  to date before it records. So nesting costs a store one comparison, at any depth.
 - Changing and recording is one critical section: between the builtin's store and ``push`` no Python
-  code runs, and values that are not tracked containers cause no allocation that could start the
-  cycle collector. Under the GIL, the order of the log is therefore the order of the changes. If a
+  code runs, except a guard (``tracking_break(..., do="raise")``) and a function that was given as
+  ``tracking_redact``. Storing a plain value allocates nothing that could start the cycle collector.
+  Under the GIL, the order of the log is therefore the order of the changes. If a
   key's own ``__eq__`` runs inside the builtin's store, ``version`` and ``net`` of the tracker show
   whether another thread changed the container meanwhile.
 - There are no reference cycles by design: a container refers to its tracker, a tracker to its
-  parents' trackers, and places refer upwards. Only the root's tracker owns a log; everything else
-  refers to it weakly. A dying container cuts what its tracker holds (``__dealloc__``).
+  parents' trackers, and places refer upwards. A tracker owns a log if it is a root or was one;
+  everything else refers to the log weakly. No cycle leads through a container, so a container dies by
+  reference counting; its ``__dealloc__`` then cuts the cycles between tracker, place and log.
 
-The folders, in the order of the way of a change: hooks/ notices it, tree/ knows where the container
+The folders, in the order in which a change passes through them: hooks/ notices it, tree/ knows where the container
 is, write/ turns it into a record, record/ stores records, tell/ notifies observers and writes lines,
 read/ answers queries. native/ is the C below. Every part begins with what it owns, what it may touch
-and its invariants; _core.pxd lists every structure with the reason for each field.
+and its invariants; _core.pxd lists the structures with the reason for each field. The C API that
+Cython lacks is declared in cpython.pxd, native/ in native.pxd, and what the core calls of the package
+in connect.pyx.
 
 Owns: MISSING, TrackingLockedError and the counters of the process. May touch: nothing else.
 Invariant: a part is included once, and its module-level statements use only what is included above it.
@@ -69,7 +74,7 @@ import weakref as _weakref
 
 
 class _Missing:
-    """The value of a place that holds none. ``None`` is a value, ``MISSING`` is not."""
+    """Stands for "no value": ``None`` is a value, ``MISSING`` is not."""
 
     __slots__ = ()
 
@@ -104,7 +109,7 @@ class TrackingLockedError(RuntimeError):
 
 include "record/codes.pyx"
 
-cdef uint64_t epoch = 1                 # rises whenever a cached place somewhere may be wrong
+cdef uint64_t epoch = 1                 # rises when path, log, options or flags of a container may have changed
 cdef uint64_t last_seq = 0              # seq of the newest change in the process
 cdef uint64_t last_number = 0           # number of the newest tracker in the process
 cdef Py_ssize_t back_links = 0          # links in the process that close a cycle
@@ -114,6 +119,7 @@ include "connect.pyx"
 include "record/scope.pyx"
 include "record/ring.pyx"
 include "record/summary.pyx"
+include "record/ids.pyx"
 include "record/change.pyx"
 include "record/remember.pyx"
 include "tree/options.pyx"
@@ -137,7 +143,7 @@ include "hooks/restore.pyx"
 include "hooks/rebuild.pyx"
 include "read/query.pyx"
 include "read/facade.pyx"
-include "read/nesting.pyx"
+include "read/json_depth.pyx"
 include "tell/registry.pyx"
 include "tell/notify.pyx"
 include "tell/line.pyx"

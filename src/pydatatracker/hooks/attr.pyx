@@ -200,8 +200,8 @@ cdef class AttrHook:
 
     def __cinit__(self, *args, **kwargs):
         begin_life(self, K_ATTR, &self.birth)
-        if class_prepare is not None and class_entry(type(self)) is None:
-            class_prepare(type(self))
+        if prepare_class is not None and class_entry(type(self)) is None:
+            prepare_class(type(self))
             names_of_class(type(self))
 
     def __dealloc__(self):

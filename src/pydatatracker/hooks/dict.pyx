@@ -182,7 +182,7 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
         return True
     if t.state & T_CONVERT:
         rows_from = PyDict_Copy(rows_from)
-        convert_values(rows_from, t.settled, None)
+        convert_values(rows_from, t.effective, None)
     if before == 0:
         fill(self, t, rows_from, size, method)
         return True
@@ -317,7 +317,7 @@ cdef class DictHook(dict):
         if options is not None:
             t = converting(self, options)
             if t is not None:
-                convert_values(self, t.settled, None)
+                convert_values(self, t.effective, None)
         link_new_dict(self)
 
     def __dealloc__(self):

@@ -2,11 +2,12 @@
 # May touch: the list below the hook, links, `commit`.
 # Invariants:
 #  - behaves as list does, exceptions included;
-#  - one item is a slot; everything else is a splice (start, removed, inserted), and sort and reverse a permutation;
+#  - one item is a slot, a slice with a step is rows, sort and reverse are a permutation, and everything else is a splice
+#    (start, removed, inserted);
 #  - an argument that iterates is consumed before the list changes, so a splice is atomic (extend is a bulk call);
 #  - while list.sort runs, nothing is recorded; the last of overlapping sorts records what they left.
 
-cdef int put(ListHook self, Tracker t, Py_ssize_t i, object value, int method) except -1:
+cdef int insert_at(ListHook self, Tracker t, Py_ssize_t i, object value, int method) except -1:
     """Insert at i, which is in range, and record it."""
     cdef bint inside = i < PyList_GET_SIZE(self)
     PyList_Insert(self, i, value)
@@ -17,7 +18,7 @@ cdef int put(ListHook self, Tracker t, Py_ssize_t i, object value, int method) e
     return commit(t, A_ADD, method, S_SLOT, i, missing, missing, value, 1)
 
 
-cdef object cut(ListHook self, Tracker t, Py_ssize_t i, int method, object passed):
+cdef object remove_at(ListHook self, Tracker t, Py_ssize_t i, int method, object passed):
     """Remove item i, which is in range, and record it; passed: the index as the caller gave it, or missing."""
     cdef object value = <object>PyList_GET_ITEM(<PyObject *>self, i)
     PyList_SetSlice(self, i, i + 1, EMPTY)
@@ -254,7 +255,7 @@ cdef class ListHook(list):
                 i = 0
         elif i > n:
             i = n
-        put(self, t, i, value, M_INSERT)
+        insert_at(self, t, i, value, M_INSERT)
 
     def extend(self, iterable, /):
         """As list.extend; one record, also of what came before an iterator failed."""
@@ -298,7 +299,7 @@ cdef class ListHook(list):
             i += n
         if i < 0 or i >= n:
             raise IndexError("pop index out of range")
-        return cut(self, t, i, M_POP, PyNumber_Index(args[0]) if args and type(args[0]) is int else missing)
+        return remove_at(self, t, i, M_POP, PyNumber_Index(args[0]) if args and type(args[0]) is int else missing)
 
     def remove(self, value, /):
         """As list.remove."""
@@ -308,7 +309,7 @@ cdef class ListHook(list):
             item = <object>PyList_GET_ITEM(<PyObject *>self, i)
             if PyObject_RichCompareBool(item, value, Py_EQ):
                 if i < PyList_GET_SIZE(self):
-                    cut(self, enter(self, <PyObject *>self.tracker), i, M_REMOVE, missing)
+                    remove_at(self, enter(self, <PyObject *>self.tracker), i, M_REMOVE, missing)
                 return
             i += 1
         raise ValueError("list.remove(x): x not in list")
@@ -367,7 +368,7 @@ cdef class ListHook(list):
             if i < 0 or i >= PyList_GET_SIZE(self):
                 raise IndexError("list assignment index out of range")
             old = <object>PyList_GET_ITEM(<PyObject *>self, i)
-            set_item(self, i, value)
+            replace_at(self, i, value)
             if not (pdt_plain(value) and pdt_plain(old)):
                 if t.children:
                     unlink_child(t, old, None)
@@ -397,7 +398,7 @@ cdef class ListHook(list):
                 i += PyList_GET_SIZE(self)
             if i < 0 or i >= PyList_GET_SIZE(self):
                 raise IndexError("list assignment index out of range")
-            cut(self, t, i, M_DELITEM, missing)
+            remove_at(self, t, i, M_DELITEM, missing)
             return
         if not PySlice_Check(key):
             pdt_list_ass_subscript(self, key, NULL)                 # raises
@@ -454,7 +455,7 @@ cdef bint same_items(ListHook self, tuple before) except -1:
     return True
 
 
-cdef inline void set_item(ListHook self, Py_ssize_t i, object value):
+cdef inline void replace_at(ListHook self, Py_ssize_t i, object value):
     # the caller holds the old item, so nothing is freed here
     cdef PyObject **at = (<PyListObject *>self).ob_item + i
     cdef PyObject *gone = at[0]

@@ -90,11 +90,11 @@ cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, o
         if index > n or (old is not missing and (index == n or list.__getitem__(self, index) is not old)):
             return False
         if old is missing:
-            put(self, t, index, new, method)
+            insert_at(self, t, index, new, method)
         elif new is missing:
-            cut(self, t, index, method, missing)
+            remove_at(self, t, index, method, missing)
         else:
-            set_item(self, index, new)
+            replace_at(self, index, new)
             if t.children:
                 unlink_child(t, old, None)
             if pdt_heap_type(new):
@@ -150,7 +150,7 @@ cdef bint restore_rows(ListHook self, Tracker t, tuple rows, int method) except 
             if inserts:
                 PyList_Insert(self, at, rows[i + 2])
             else:
-                set_item(self, at, rows[i + 2])
+                replace_at(self, at, rows[i + 2])
                 unlink_child(t, rows[i + 1], None)
             if pdt_heap_type(rows[i + 2]):
                 link_child(t, rows[i + 2], None, at)

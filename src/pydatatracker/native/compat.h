@@ -1,5 +1,5 @@
-/* Owns: everything that differs between CPython versions. Clocks, which differ between platforms, are in clock.h.
- * May touch: the private C API; no other header of the core does, apart from what is declared here.
+/* Owns: what differs between CPython versions. What differs between platforms is in clock.h.
+ * May touch: the private C API. Other parts use only the private functions that are declared here.
  * Invariant: a new CPython version needs edits in this file only. */
 #ifndef PYDATATRACKER_COMPAT_H
 #define PYDATATRACKER_COMPAT_H

@@ -13,7 +13,7 @@ def describe(container):
     cdef uint64_t dropped = 0
     refresh(t)
     dropped = (<Log>t.active).dropped
-    return t.uuid, t.name, bool(t.state & T_LOCKED), dropped, t.settled
+    return t.uuid, t.name, bool(t.state & T_LOCKED), dropped, t.effective
 
 
 def places(container):

@@ -169,8 +169,8 @@ def seen_by(Change change, container):
     cdef Tracker top = tracker_of(container)
     if runs_through(change.place, top):
         return True
-    if change.rare is not None and change.rare.places is not None:
-        for place in <tuple>change.rare.places:
+    if change.details is not None and change.details.places is not None:
+        for place in <tuple>change.details.places:
             if runs_through(<Place>place, top):
                 return True
     return False
@@ -190,7 +190,7 @@ def matches_at(Change change, pattern, container, key):
 
 
 def path_matches(tuple pattern, tuple path):
-    """True if a compiled glob matches ``key`` of the container that changed, or the container. O(places x depth)."""
+    """True if a compiled glob matches a path. O(depth), and more for each ``**``."""
     return glob_matches(pattern, 0, path, 0)
 
 

@@ -1,35 +1,6 @@
-# Owns: Change, a record taken out of the ring, and the ids of changes and containers.
+# Owns: Change, a record taken out of the ring.
 # May touch: the ring (to read), places (to say from where a change is seen).
-# Invariants:
-#  - a Change never changes, apart from `audience` (notifications) and `settled` (answers kept for dropped records);
-#  - an id is the same from wherever a change is seen, and on both sides of a fork.
-
-cdef list process_ids = [(0, 0, _os.urandom(8).hex())]     # (last seq, last number, random part) at every fork
-
-
-cdef str process_part(uint64_t number, bint container):
-    """Return the first half of an id: the random part of the process in which the number was given out."""
-    cdef Py_ssize_t i = len(process_ids) - 1
-    while i > 0 and number <= <uint64_t>(<tuple>process_ids[i])[1 if container else 0]:
-        i -= 1
-    return (<tuple>process_ids[i])[2]
-
-
-cdef str uuid_text(uint64_t number, bint container):
-    """Return the id of change or container `number`, 32 hex digits."""
-    return f"{process_part(number, container)}{number | (<uint64_t>container << 63):016x}"
-
-
-def _forked():
-    global line_pid
-    line_pid = 0
-    process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
-    forget_notifiers()
-
-
-if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(after_in_child=_forked)
-
+# Invariant: a Change never changes, apart from `audience` (notifications) and `settled` (answers kept when it is dropped).
 
 cdef class Extra:
     """What only some records have: stack, summaries, further places."""
@@ -79,8 +50,8 @@ cdef class Change:
         if not self.place.tracker.state & T_REDACT:
             return value
         places = [self.place]
-        if self.rare is not None and self.rare.places is not None:
-            places.extend(self.rare.places)
+        if self.details is not None and self.details.places is not None:
+            places.extend(self.details.places)
         return without_secrets(rules_of(places), (key,), value, 0)
 
     @property
@@ -113,7 +84,7 @@ cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int act
     c.old = old
     c.new = new
     c.scope = scope
-    c.rare = extra
+    c.details = extra
     c.viewer = viewer
     return c
 
@@ -121,7 +92,7 @@ cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int act
 cdef Change seen_from(Change c, Tracker viewer):
     """Return the change as another container sees it. If it happened in several trees: in the viewer's tree."""
     cdef Place place = c.place
-    cdef Extra extra = c.rare
+    cdef Extra extra = c.details
     if extra is not None and extra.places is not None:
         top = root_of(place) if runs_through(place, viewer) else None
         inside = []

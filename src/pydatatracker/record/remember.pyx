@@ -13,7 +13,7 @@
 cdef Change watched(Change change):
     """With snapshots on, make sure that change is settled before its record leaves the ring; return it. O(logs)."""
     cdef Log log
-    if change.viewer.settled is None or change.viewer.settled.values[O_SNAPSHOTS] != 1:
+    if change.viewer.effective is None or change.viewer.effective.values[O_SNAPSHOTS] != 1:
         return change
     for log in logs_of(change.viewer):
         if log.limit != NO_LIMIT and log.count and log.stamps[ring_index(log, 0)].seq <= change.seq:
@@ -68,7 +68,7 @@ cdef void rewrite(Change c, Log log, Py_ssize_t at) noexcept:
     c.old = log.objects[b + 2]
     c.new = log.objects[b + 3]
     c.scope = log.objects[b + 4]
-    c.rare = log.objects[b + 5]
+    c.details = log.objects[b + 5]
 
 
 cdef int note_oldest(Log log) except -1:
@@ -190,10 +190,10 @@ cdef int note_in_list(Log log, Py_ssize_t i) except -1:
             next = ring_index(log, n)
             if (<Place>log.objects[next * SLOTS]).tracker is t and log.stamps[next].action <= A_REMOVE:
                 later.append(change_at(log, n, None))
-        marks = log.last[t] = new_marks(PyList_GET_SIZE(<object>t.owner), later)
+        marks = log.last[t] = marks_before(PyList_GET_SIZE(<object>t.owner), later)
         stamp = &log.stamps[at]
     if stamp.shape != S_SLOT:
-        mark_list(marks, change_at(log, i, None))
+        mark_change(marks, change_at(log, i, None))
     elif stamp.action == A_REMOVE:
         del marks[stamp.index]
     elif stamp.action == A_UPDATE:

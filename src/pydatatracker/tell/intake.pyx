@@ -6,7 +6,7 @@
 #  - `open` is False while everything has to take the slow path: no thread yet, a gap to report, a spill file.
 
 cdef dict modules = _sys.modules
-cdef str TRACE = "opentelemetry.trace"      # if loaded, its current span belongs in the line, which is the slow path
+cdef str TRACE = "opentelemetry.trace"      # once loaded, a line may need the current span, which the Python encoder adds
 
 
 cdef class ChangeItem:

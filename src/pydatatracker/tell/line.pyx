@@ -3,7 +3,7 @@
 # Invariants:
 #  - a line has the same JSON as the Python encoder makes of the same change, without building a dict;
 #  - whatever is not the common case returns None, and the Python encoder takes over;
-#  - runs no user code, and nothing is written before the whole line is known.
+#  - runs no user code, except the `name` of a subclass of Thread; nothing is written before the whole line is known.
 
 cdef enum:
     LINE_DEPTH = 32                     # keys from the viewer to the change; deeper lines are left to Python
@@ -51,7 +51,7 @@ cdef bint is_common(Change change):
         return False
     if change.place.tracker.state & T_REDACT or change.settled is not None:
         return False
-    if change.rare is not None and (change.rare.places is not None or change.rare.stack is not None):
+    if change.details is not None and (change.details.places is not None or change.details.stack is not None):
         return False
     return scope is None or not (scope.context or scope.transaction is not None or scope.undoes)
 

@@ -4,15 +4,15 @@
 #  - observers are called when the record is complete, and no lock is held;
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
 #  - filters are tested on the record, before a change object is built;
-#  - an observer that raises stops neither the others nor the change. Its error is logged, or raised as a part of an
-#    ExceptionGroup when all were called (tracking_observer_errors="raise").
+#  - an observer that raises an Exception stops neither the others nor the change. It is logged, or, once all were called,
+#    raised in an ExceptionGroup (tracking_observer_errors="raise"). Other exceptions (KeyboardInterrupt) pass through.
 
 cdef struct Notifier:               # a thread that is notifying observers
     unsigned long thread
     PyObject *queue                 # owned list of (tracker, change) to notify of; NULL: none yet
 
 
-cdef Notifier *notifiers = NULL         # few at a time, so a linear search beats a dict
+cdef Notifier *notifiers = NULL         # one per thread that is notifying: few, so a linear search is fast
 cdef int notifying = 0
 cdef int notifiers_room = 0
 cdef uint64_t observer_errors = 0
@@ -68,7 +68,7 @@ cdef int notify(Tracker t, Change change) except -1:
     cdef list failed = None
     cdef list queue
     cdef Py_ssize_t n = 0
-    cdef Py_ssize_t round_end = 0       # what follows was caused by what comes before
+    cdef Py_ssize_t round_end = 0       # changes from here on were made by observers of those before it
     cdef int rounds = 0
     if i >= 0:
         if notifiers[i].queue == NULL:
@@ -92,7 +92,7 @@ cdef int notify(Tracker t, Change change) except -1:
                 t, change = <tuple>queue[n]
                 n += 1
                 failed = notify_all(t, change, failed)
-                if n == 1000:       # keeps memory flat in a long chain of changes
+                if n == 1000:       # drop what is done: a chain of changes can be long
                     del queue[:n]
                     round_end -= n
                     n = 0
@@ -119,7 +119,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
     cdef Place step
     cdef Rare rare
     cdef set told
-    if not t.state & T_SEVERAL and (change.rare is None or change.rare.places is None):
+    if not t.state & T_SEVERAL and (change.details is None or change.details.places is None):
         step = place
         while step is not None:
             rare = step.tracker.rare
@@ -147,7 +147,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
             failed = notify_registered(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None and change.audience != W_DEFERRED:  # once; it looks at the other trees itself
+    if process_observer is not None and change.audience != W_DEFERRED:  # once: it finds the other trees itself
         failed = notify_one(process_observer, root_of(place), change, failed)
     return failed
 
@@ -196,11 +196,11 @@ cdef list notify_one(object call, Tracker viewer, Change change, list failed):
 cdef list observer_failed(Tracker viewer, Change change, object call, object error, list failed):
     global observer_errors
     observer_errors += 1
-    if viewer.settled is not None and viewer.settled.values[O_RAISE_ERRORS] == 1:
+    if viewer.effective is not None and viewer.effective.values[O_RAISE_ERRORS] == 1:
         if failed is None:
             failed = []
         failed.append(error)
         return failed
-    if on_observer_error is not None:
-        on_observer_error(change, call, error)
+    if log_observer_error is not None:
+        log_observer_error(change, call, error)
     return failed

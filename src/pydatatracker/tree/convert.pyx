@@ -13,7 +13,7 @@ def convert(value, Options options):
 cdef inline object convert_for(Tracker t, object value):
     """Return what a store into the container of t stores: value, or its tracked copy."""
     if t.state & T_CONVERT and not pdt_plain(value) and not pdt_heap_type(value):
-        return converted(value, t.settled, None)
+        return converted(value, t.effective, None)
     return value
 
 

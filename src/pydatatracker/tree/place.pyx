@@ -1,9 +1,9 @@
-# Owns: places: where a container is, found when its epoch is old and cached until some tree moves.
+# Owns: places: where a container is, found when its epoch is old and cached until the epoch rises.
 # May touch: trackers and links; the items of parents, to find the key of a child.
 # Invariants:
 #  - `refresh` brings a tracker and its ancestors up to date, parents first, without recursion;
 #  - a place never changes: it is reused while it is true, and replaced otherwise;
-#  - settle() derives everything that a tracker caches: place, log, options and flags.
+#  - derive() computes everything that a tracker caches: place, log, options and flags.
 
 cdef class Place:
     """Where a container is; immutable."""
@@ -45,15 +45,15 @@ cdef Tracker root_of(Place place):
 
 
 cdef inline bint several(Change change):
-    return change.rare is not None and change.rare.places is not None
+    return change.details is not None and change.details.places is not None
 
 
 cdef list bases(Change change, Tracker viewer):
     """Return the paths from viewer to the container that changed, its first place first. O(places x depth)."""
     cdef list found = []
     cdef list places = [change.place]
-    if change.rare is not None and change.rare.places is not None:
-        places.extend(change.rare.places)
+    if change.details is not None and change.details.places is not None:
+        places.extend(change.details.places)
     for place in places:
         if runs_through(<Place>place, viewer):
             base = path_of(<Place>place, viewer)
@@ -167,7 +167,7 @@ cdef int refresh(Tracker t) except -1:
     try:
         while t.epoch != epoch:
             if t.link is None:
-                settle(t)
+                derive(t)
             else:
                 refresh_from_above(t)
     finally:
@@ -194,12 +194,12 @@ cdef int refresh_from_above(Tracker t) except -1:
                 ready = False
             link = link.next
         if ready:
-            settle(x)
+            derive(x)
             todo.pop()
     return 0
 
 
-cdef int settle(Tracker t) except -1:
+cdef int derive(Tracker t) except -1:
     # derives what t caches; all its parents are up to date
     cdef uint64_t now = epoch
     cdef Link link = t.link
@@ -227,17 +227,17 @@ cdef int settle(Tracker t) except -1:
             drop_link(t, only)
             if only.parent.children > 0:
                 only.parent.children -= 1
-            return settle(t)
+            return derive(t)
         above = only.parent.place
         if t.place is None or t.place.parent is not above or not same_key(t.place.key, key):
             t.place = new_place(above, key, t)
         log = <Log>only.parent.active
-        options = merged(t.options, only.parent.settled)
+        options = merged(t.options, only.parent.effective)
         state |= only.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
     else:
-        options = settle_several(t)
+        options = derive_several(t)
         if options is None:
-            return settle(t)
+            return derive(t)
         log = <Log>(<tuple>targets_kept(t)[0])[0]
         link = t.link
         while link is not None:
@@ -246,7 +246,7 @@ cdef int settle(Tracker t) except -1:
             link = link.next
         if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
             state |= T_SEVERAL
-    t.settled = options
+    t.effective = options
     t.state = derived_state(t, state, options, log)
     if t.logref is not log.ref:
         come_to(t, log)
@@ -293,7 +293,7 @@ cdef int come_to(Tracker t, Log log) except -1:
     return 0
 
 
-cdef Options settle_several(Tracker t):
+cdef Options derive_several(Tracker t):
     """Find all places of t, grouped by log; return its options, or None if a link had to be dropped."""
     cdef Link link = t.link
     cdef Options options = None
@@ -308,7 +308,7 @@ cdef Options settle_several(Tracker t):
                 drop_link(t, link)
                 return None
             if options is None:
-                options = merged(t.options, link.parent.settled)
+                options = merged(t.options, link.parent.effective)
             for target in targets_of(link.parent):
                 log = (<tuple>target)[0]
                 for above in <tuple>(<tuple>target)[1]:

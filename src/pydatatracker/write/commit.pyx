@@ -2,11 +2,11 @@
 # May touch: the tracker, the ring; guards, redaction, journal and observers, in this order.
 # Invariants:
 #  - a hook calls `commit` once per change, after the builtin did its work;
-#  - nothing that could run Python code or start the collector comes between the change and its record; summaries and
-#    stacks, which allocate, are added after the record is written;
+#  - nothing that could run Python code or start the collector comes between the change and its record, except a guard
+#    and a function given as tracking_redact; summaries and stacks, which allocate, are added after the record is written;
 #  - observers are notified last, when the record is complete.
-# commit() is the whole hot path: bring the tracker up to date (mostly one comparison), number, clock, scope, push.
-# Everything rare is behind one test of flags, in commit_special().
+# commit() is the hot path. It updates the tracker (mostly one comparison), takes number, time and scope, and calls
+# `push`. Everything rare is behind one test of flags, in commit_special().
 
 cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old, object new,
                 int32_t growth) except -1:
@@ -164,7 +164,7 @@ cdef Extra details(Tracker t, int shape, object old, object new):
     if t.state & T_STACK:
         if extra is None:
             extra = Extra.__new__(Extra)
-        extra.stack = capture_stack(t.settled.values[O_STACK])
+        extra.stack = capture_stack(t.effective.values[O_STACK])
     return extra
 
 

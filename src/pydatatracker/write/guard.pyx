@@ -1,4 +1,5 @@
-# Owns: guards (`tracking_break(..., do="raise")`): refusing a change before it is recorded.
+# Owns: guards (`tracking_break(..., do="raise")`), which refuse a change before it is recorded, and `Stop`, the observer
+# of every other `tracking_break`.
 # May touch: trackers and places, to find the guards above a change; it calls the package to revert a change.
 # Invariants:
 #  - a refused change is reverted, quietly, before there is a record, and the statement that made it raises;
@@ -9,8 +10,8 @@ cdef int check_guards(Tracker t, Change change) except -1:
     cdef list steps = []
     cdef Place step
     cdef Rare rare
-    for place in [change.place] if change.rare is None or change.rare.places is None else \
-            [change.place, *<tuple>change.rare.places]:
+    for place in [change.place] if change.details is None or change.details.places is None else \
+            [change.place, *<tuple>change.details.places]:
         step = place
         while step is not None:
             rare = step.tracker.rare
@@ -30,9 +31,9 @@ cdef int check_guards(Tracker t, Change change) except -1:
                 if when is not None:
                     refused = when(seen)
             except BaseException as error:
-                on_refused(seen, guard, error)
+                refuse_change(seen, guard, error)
             if refused:
-                on_refused(seen, guard, None)
+                refuse_change(seen, guard, None)
     return 0
 
 

@@ -1,4 +1,4 @@
-# Owns: tracking_redact: replacing values before a record holds them.
+# Owns: applying tracking_redact, whose rules values/redact.py compiles: replaces values before a record holds them.
 # May touch: options and places, to find the rules; builtin and tracked containers, to look inside values.
 # Invariants:
 #  - what a rule matches never enters a record, and neither does anything below it;
@@ -17,7 +17,7 @@ cdef list rules_of(list places):
     for place in places:
         step = place
         while step is not None:
-            options = step.tracker.settled
+            options = step.tracker.effective
             if options is not None and options.redact is not None:
                 rules.append((options.redact, path_of(<Place>place, step.tracker)))
             step = step.parent

@@ -84,8 +84,8 @@ cdef bint covers(Transaction tx, Change change):
     for root in tx.roots:
         if runs_through(change.place, <Tracker>root):
             return True
-        if change.rare is not None and change.rare.places is not None:
-            for place in <tuple>change.rare.places:
+        if change.details is not None and change.details.places is not None:
+            for place in <tuple>change.details.places:
                 if runs_through(<Place>place, <Tracker>root):
                     return True
     return False
