@@ -41,6 +41,10 @@ class tracking_actor:
         self._context = context
         self._tokens: list[contextvars.Token[Scope | None]] = []
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # blocks that are open now end in this process; with its own state, all pickle protocols have it
+        return None, {"_actor": self._actor, "_context": self._context, "_tokens": []}
+
     def __enter__(self) -> Self:
         above = scope_variable.get()
         context: Mapping[str, Any] = _EMPTY

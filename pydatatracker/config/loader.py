@@ -26,13 +26,14 @@ from pydatatracker.config.options import (
     fields_of,
     required,
 )
+from pydatatracker.values.pickles import PicklableError
 
 __all__ = ["ConfigurationError", "Loader", "Observers", "read"]
 
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<wrong>\{))")
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(PicklableError, ValueError):
     """A configuration cannot be used, and no observer stays open.
 
     ``problems`` has one sentence per problem, ``source`` the name of the file.

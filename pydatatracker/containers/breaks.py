@@ -12,6 +12,7 @@ from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.history.inverse import inverse, operation
+from pydatatracker.values.pickles import Handle, PicklableError
 from pydatatracker.values.pointer import action_bits, compile_glob
 
 __all__ = ["Break", "TrackedChangeError"]
@@ -22,7 +23,7 @@ _FIRST = -(2**31)  # before all other observers
 _log = logging.getLogger("pydatatracker")
 
 
-class TrackedChangeError(RuntimeError):
+class TrackedChangeError(PicklableError, RuntimeError):
     """A change was refused by `tracking_break(..., do="raise")`.
 
     The container is as it was. ``change`` is the one that was refused.
@@ -38,7 +39,7 @@ class TrackedChangeError(RuntimeError):
         return [self.change]
 
 
-class Break:
+class Break(Handle):
     """A watched path, as `tracking_break` returns it.
 
     ``remove()``, or the end of a ``with`` block, ends it.

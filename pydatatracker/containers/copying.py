@@ -2,27 +2,42 @@
 
 Observers are not kept either. A rebuilt container is quiet (records nothing) until all of it is there. ``copy`` calls
 ``__copy__``, ``pickle`` the reduce tuple; a user's subclass keeps its ``__dict__`` and ``__slots__`` through
-``object.__getstate__``, unless it defines ``__getstate__`` and ``__setstate__``.
+``object.__getstate__``. What it defines itself decides, as for any subclass of a builtin: ``__getstate__`` and
+``__setstate__``, ``__getnewargs__``, ``__reduce__``, ``__copy__``, or a function that it gave to `copyreg`.
 
 The functions that pickles call are published in `pydatatracker.rebuild`, and pickles name them there. The arguments
 that they are called with have a format version:
 
-- format 1: ``container(1, class, options, elements, name)``, where arguments at the end may be left out, and
-  ``options(1, {"tracking_max_changes": 10, ...})`` with the names and values of the keyword arguments;
+- format 1: ``container(1, class, options, elements, name, new)``, where arguments at the end may be left out and
+  ``new`` is what ``__getnewargs_ex__`` returned, and ``options(1, {"tracking_max_changes": 10, ...})`` with the names
+  and values of the keyword arguments; ``whole(1, class, options, contents, name, new, state)`` is called by YAML, whose
+  library knows no state setter;
 - before it, 0.2.0 named ``start(class, options, name, elements)`` and ``_core.Options(8 values)``.
 """
 
 from __future__ import annotations
 
+import copyreg
+import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydatatracker import _core
 from pydatatracker._core import AttrHook, DictHook, ListHook, Options, SetHook
 
-__all__ = ["FORMAT", "deep_copy", "options", "reduce", "shallow_copy"]
+__all__ = [
+    "FORMAT",
+    "called_by_yaml",
+    "deep_copy",
+    "options",
+    "reconstruct",
+    "reduce",
+    "reduced_by_user",
+    "shallow_copy",
+]
 
 FORMAT: Final = 1
+_YAML_DEPTH: Final = 4  # frames: a user's __reduce_ex__ may stand between
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -35,19 +50,43 @@ def _named_by_pickles(function: _F) -> _F:
     return function
 
 
-def reduce(tracked: Any, protocol: int) -> Any:
+def called_by_yaml() -> bool:
+    """Return whether PyYAML (or ruamel.yaml) is behind the call.
+
+    Its representer uses protocol 2, and ignores the state setter.
+    """
+    frame: Any = sys._getframe(2)
+    for _ in range(_YAML_DEPTH):
+        if frame is None:
+            return False
+        if str(frame.f_globals.get("__name__")).endswith("yaml.representer"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def reduce(tracked: Any, in_one: bool = False) -> Any:
     """Return the reduce tuple of a tracked container (PEP 307).
 
-    Its sixth part is the state setter that Python 3.8 added.
+    Its sixth part is the state setter that Python 3.8 added. ``in_one``: everything is in the arguments instead; a
+    container that contains itself cannot be stored so.
     """
     cls, own, name = type(tracked), _core.own_options(tracked), _core.describe(tracked)[1]
     args: tuple[Any, ...]
     items = pairs = None
+    new = _new_arguments(tracked)
+    if in_one:
+        everything = [FORMAT, cls, own, _contents(tracked), name, new, _state(tracked)]
+        while everything[-1] is None:
+            everything.pop()
+        return whole, tuple(everything)
     if isinstance(tracked, DictHook):
         pairs = iter(dict.items(tracked))
     elif isinstance(tracked, ListHook):
         items = list.__iter__(tracked)
-    if isinstance(tracked, SetHook):
+    if new is not None:
+        args = (FORMAT, cls, own, list(set.__iter__(tracked)) if isinstance(tracked, SetHook) else (), name, new)
+    elif isinstance(tracked, SetHook):
         elements = list(set.__iter__(tracked))
         args = (FORMAT, cls, own, elements) if name is None else (FORMAT, cls, own, elements, name)
     elif name is not None:
@@ -57,6 +96,25 @@ def reduce(tracked: Any, protocol: int) -> Any:
     else:
         args = (FORMAT, cls)
     return container, args, (_state(tracked),), items, pairs, finish
+
+
+def _contents(tracked: Any) -> Any:
+    """Return the items as plain data: a dict, a list, or None for attributes."""
+    if isinstance(tracked, DictHook):
+        return dict(dict.items(tracked))
+    if isinstance(tracked, ListHook):
+        return list(list.__iter__(tracked))
+    return list(set.__iter__(tracked)) if isinstance(tracked, SetHook) else None
+
+
+def _new_arguments(tracked: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return what the ``__new__`` of a user's class needs, or None."""
+    both = getattr(tracked, "__getnewargs_ex__", None)
+    if both is not None:
+        args, kwargs = both()
+        return args, kwargs
+    one = getattr(tracked, "__getnewargs__", None)
+    return None if one is None else (one(), {})
 
 
 def _state(container: Any) -> Any:
@@ -70,6 +128,7 @@ def container(
     options: Options | None = None,
     elements: Any = (),
     name: str | None = None,
+    new: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
     /,
     *later: Any,
 ) -> Any:
@@ -79,12 +138,50 @@ def container(
     """
     if version != FORMAT:
         _refuse(f"it has format {version}, and this version reads format {FORMAT}")
-    made = cls.__new__(cls)
+    args, kwargs = ((), {}) if new is None else new
+    made = cls.__new__(cls, *args, **kwargs)
     _core.begin_rebuild(made, options, name)
     if elements:
         set.update(made, elements)
         _core.relink(made)
     return made
+
+
+@_named_by_pickles
+def whole(
+    version: int,
+    cls: Any = None,
+    options: Any = None,
+    contents: Any = (),
+    name: str | None = None,
+    new: Any = None,
+    state: Any = None,
+    /,
+    *later: Any,
+) -> Any:
+    """Make the container of a YAML document, complete. O(items).
+
+    Raises UnpicklingError for a format that a newer version of the package wrote.
+    """
+    made = container(version, cls, options, (), name, new)
+    _fill(made, contents)
+    if not isinstance(made, AttrHook):
+        _core.relink(made)
+    finish(made, (state,))
+    return made
+
+
+def _fill(made: Any, contents: Any) -> None:
+    """Put items into a quiet container, past its hooks."""
+    if isinstance(made, DictHook):
+        dict.update(made, contents)
+    elif isinstance(made, ListHook):
+        list.extend(made, contents)
+    elif isinstance(made, SetHook):
+        set.update(made, contents)
+
+
+_container = container  # below, a parameter has this name
 
 
 @_named_by_pickles
@@ -133,18 +230,71 @@ def start(cls: Any, options: Options | None = None, name: str | None = None, ele
 def finish(container: Any, wrapped: tuple[Any]) -> None:
     """Give the container the rest of its state; from here on it records."""
     state = wrapped[0]
-    setstate = getattr(type(container), "__setstate__", None)
-    if setstate is not None and state is not None:
-        setstate(container, state)
-    elif state is not None:
-        attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-        if attributes:
-            container.__dict__.update(attributes)
-        for name, value in (slots or {}).items():
-            setattr(container, name, value)
+    if state is not None:
+        _set_state(container, state)
     if isinstance(container, AttrHook):
         _core.relink(container)
     _core.end_rebuild(container)
+
+
+def reduced_by_user(tracked: Any, mixin: type) -> Any:
+    """Return the reduce tuple that a user's class or `copyreg` defines.
+
+    None if neither has one; ``mixin`` has ours. `copy` would look for them in this order.
+    """
+    cls = type(tracked)
+    function = copyreg.dispatch_table.get(cls)
+    if function is not None:
+        return function(tracked)
+    if cls.__reduce_ex__ is not mixin.__reduce_ex__:
+        return tracked.__reduce_ex__(4)
+    return tracked.__reduce__() if cls.__reduce__ is not mixin.__reduce__ else None
+
+
+def reconstruct(
+    original: Any,
+    reduced: Any,
+    copied: Callable[[Any], Any] = lambda value: value,
+    memo: dict[int, Any] | None = None,
+) -> Any:
+    """Return a copy from a reduce tuple, as `copy` makes it.
+
+    Unlike `copy`, it knows the state setter of Python 3.8. ``copied`` copies a part.
+    """
+    if isinstance(reduced, str):  # the name of a global
+        return original
+    parts: list[Any] = [*reduced, *[None] * (6 - len(reduced))]
+    function, args, state, items, pairs, setter = parts
+    made = function(*(copied(each) for each in args))
+    if memo is not None:
+        memo[id(original)] = made
+    if setter is None and state is not None:
+        _set_state(made, copied(state))
+    for item in items or ():
+        made.append(copied(item))
+    for key, value in pairs or ():
+        made[copied(key)] = copied(value)
+    if setter is not None:
+        setter(made, copied(state))
+    return made
+
+
+def _set_state(made: Any, state: Any) -> None:
+    """Give an object the state of its pickle, as `pickle` does."""
+    setstate = getattr(made, "__setstate__", None)
+    if setstate is not None:
+        setstate(state)
+        return
+    attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    if attributes:
+        made.__dict__.update(attributes)
+    for name, value in (slots or {}).items():
+        setattr(made, name, value)
+
+
+def _empty(container: Any, new: Any) -> Any:
+    """Make an empty, quiet container like another one, for a copy."""
+    return _container(FORMAT, type(container), _core.own_options(container), (), _core.describe(container)[1], new)
 
 
 def shallow_copy(container: Any) -> Any:
@@ -152,13 +302,8 @@ def shallow_copy(container: Any) -> Any:
 
     It has the same options. O(items).
     """
-    made = start(type(container), _core.own_options(container), _core.describe(container)[1])
-    if isinstance(container, DictHook):
-        dict.update(made, container)
-    elif isinstance(container, ListHook):
-        list.extend(made, container)
-    elif isinstance(container, SetHook):
-        set.update(made, set.__iter__(container))
+    made = _empty(container, _new_arguments(container))
+    _fill(made, container)
     if not isinstance(container, AttrHook):
         _core.relink(made)
     state = _state(container)
@@ -173,7 +318,8 @@ def deep_copy(container: Any, memo: dict[int, Any], copied: Callable[[Any, dict[
 
     It has the same options. O(everything below).
     """
-    made = start(type(container), _core.own_options(container), _core.describe(container)[1])
+    new = _new_arguments(container)
+    made = _empty(container, None if new is None else copied(new, memo))
     memo[id(container)] = made
     if isinstance(container, DictHook):
         for key, value in list(dict.items(container)):

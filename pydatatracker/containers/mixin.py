@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change.entry import ChangeLogEntry, start_of
-from pydatatracker.containers.copying import deep_copy, reduce, shallow_copy
+from pydatatracker.containers.copying import (
+    called_by_yaml,
+    deep_copy,
+    reconstruct,
+    reduce,
+    reduced_by_user,
+    shallow_copy,
+)
 from pydatatracker.history.methods import HistoryMixin
 from pydatatracker.values.pointer import action_bits, compile_glob
 
@@ -253,12 +260,21 @@ class TrackingMixin(HistoryMixin):
             todo.extend(child for child in _core.contents(container) if _core.tracker(child) is not None)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return reduce(self, int(protocol))
+        if type(self).__reduce__ is not TrackingMixin.__reduce__:  # the subclass has one, which `object` prefers too
+            return self.__reduce__()
+        return reduce(self, protocol == 2 and called_by_yaml())
+
+    def __reduce__(self) -> Any:
+        return reduce(self, called_by_yaml())
 
     def __copy__(self) -> Any:
-        return shallow_copy(self)
+        reduced = reduced_by_user(self, TrackingMixin)
+        return shallow_copy(self) if reduced is None else reconstruct(self, reduced)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        reduced = reduced_by_user(self, TrackingMixin)
+        if reduced is not None:
+            return reconstruct(self, reduced, lambda value: copy.deepcopy(value, memo), memo)
         return deep_copy(self, memo, copy.deepcopy)
 
 

@@ -13,6 +13,7 @@ from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.sink import Item, Sink
 from pydatatracker.exporters.stats import Stats
 from pydatatracker.io import to_line
+from pydatatracker.values.pickles import Handle
 
 __all__ = ["ClientSink", "Exporter", "item_of"]
 
@@ -28,7 +29,7 @@ def item_of(change: ChangeLogEntry, compact: bool = False) -> Item | _core.Chang
     return Item(line, change.seq, change.root, change.time_ns, change.uuid)
 
 
-class Exporter:
+class Exporter(Handle):
     """An observer that delivers its changes; see the subclasses.
 
     Add it with ``tracking_add_observer``. It is called with every change immediately, rollbacks included, so what it

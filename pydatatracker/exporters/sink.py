@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydatatracker.values.pickles import PicklableError
+
 __all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable"]
 
 
@@ -25,7 +27,7 @@ class Item:
     id: str  # uuid of the change, so that receivers can drop repeats
 
 
-class SinkUnavailable(Exception):
+class SinkUnavailable(PicklableError):
     """The sink is not available now: the batch is sent again later.
 
     :param retry_after: seconds until then; None: the back-off of the delivery.
@@ -36,7 +38,7 @@ class SinkUnavailable(Exception):
         self.retry_after = retry_after
 
 
-class SinkRejected(Exception):
+class SinkRejected(PicklableError):
     """The sink rejects items for good: they go to the dead-letter file.
 
     :param items: the rejected ones; None: the whole batch.

@@ -18,6 +18,7 @@ from pydatatracker._core import MISSING, AttrHook
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.values.compare import equal_as_json
+from pydatatracker.values.pickles import PicklableError
 from pydatatracker.values.pointer import parse_pointer, to_pointer
 
 __all__ = ["PatchError", "apply_patch"]
@@ -36,7 +37,7 @@ _BAD_ESCAPE = re.compile("~(?![01])")
 Steps = tuple[str, ...]
 
 
-class PatchError(ValueError):
+class PatchError(PicklableError, ValueError):
     """A JSON patch cannot be applied; nothing was changed.
 
     ``number`` is the index of the operation in the patch.

@@ -11,11 +11,12 @@ from pydatatracker import _core
 from pydatatracker._core import Change, Scope
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.history.inverse import Unwinding, cancelled
+from pydatatracker.values.pickles import Handle, PicklableError
 
 __all__ = ["RollbackConflictError", "tracking_transaction"]
 
 
-class RollbackConflictError(RuntimeError):
+class RollbackConflictError(PicklableError, RuntimeError):
     """A rollback met later changes of others, and left those alone.
 
     ``changes`` are the ones that could not be rolled back.
@@ -26,7 +27,7 @@ class RollbackConflictError(RuntimeError):
         self.changes = changes
 
 
-class tracking_transaction(_core.Transaction):
+class tracking_transaction(Handle, _core.Transaction):
     """Make the changes of a block as one; an exception rolls them back.
 
     The changes share ``change.transaction``. A rollback undoes what the block itself did, in its task or thread (tasks

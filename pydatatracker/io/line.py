@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LogLine", "load_json", "nanoseconds_of", "read_json"]
 
+
+def read_again(raw: bytes, line: int, offset: int) -> LogLine:
+    """Return the line of a pickle, read from its bytes again."""
+    from pydatatracker.io.parsing import parse
+
+    return parse(raw, line, offset)
+
+
+read_again.__module__ = "pydatatracker.rebuild"
+
 _TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
 
 
@@ -40,6 +50,15 @@ class LogLine:
         self.raw = raw  # as it is in the file, with its newline if it has one
         self.line = line  # from 1
         self.offset = offset  # of its first byte in the file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return read_again, (self.raw, self.line, self.offset)
+
+    def __copy__(self) -> LogLine:
+        return self  # it cannot be changed
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LogLine:
+        return self
 
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"

@@ -16,6 +16,7 @@ from typing import IO, Any, Final, Self
 from pydatatracker.io.compression import decompressed, is_file_error
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.parsing import Block, NotAChange, SlowBlock, parse, parse_all
+from pydatatracker.values.pickles import Handle, PicklableError
 
 __all__ = ["ChangeReader", "LogFormatError", "read_changes"]
 
@@ -24,7 +25,7 @@ _BLOCK: Final = 1 << 18  # bytes read at a time
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class LogFormatError(ValueError):
+class LogFormatError(PicklableError, ValueError):
     """A line of a log cannot be read.
 
     ``name`` is the file, ``line`` the number from 1, ``offset`` the position in bytes, ``reason`` what is wrong.
@@ -67,7 +68,7 @@ def read_changes(
     return ChangeReader(source, strict=strict, on_error=on_error)
 
 
-class ChangeReader:
+class ChangeReader(Handle):
     r"""An iterator over a log, which `read_changes` returns.
 
     It counts the lines that it skips, and can be closed.

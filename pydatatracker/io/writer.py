@@ -24,6 +24,7 @@ from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
+from pydatatracker.values.pickles import Handle
 
 __all__ = ["ChangeWriter", "to_line"]
 
@@ -129,7 +130,7 @@ def _exact(value: Any) -> Any:
     return encode(value) if type(value) is str else _readable(value)
 
 
-class ChangeWriter:
+class ChangeWriter(Handle):
     r"""Append changes to a log, one line per change.
 
     The file is created with its folders. If a crash tore its last line, that line is ended first. Safe to use from

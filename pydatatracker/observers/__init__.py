@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry, start_of
 from pydatatracker.change.text import location_of
+from pydatatracker.values.pickles import Handle
 from pydatatracker.values.pointer import compile_glob
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def logging_observer(
     return log
 
 
-class JsonFileObserver:
+class JsonFileObserver(Handle):
     """An observer that appends changes to a file; see `json_file_observer`."""
 
     tracking_when = "immediate"  # the file is a log of what happened: it has rollbacks too, in order

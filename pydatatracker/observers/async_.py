@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Literal, Self
 
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.values.pickles import Handle
 
 __all__ = ["AsyncQueueObserver", "TaskObserver", "async_queue_observer", "changes"]
 
@@ -23,7 +24,7 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 _log = logging.getLogger("pydatatracker")
 
 
-class AsyncQueueObserver:
+class AsyncQueueObserver(Handle):
     """An observer that fills a queue; see `async_queue_observer`."""
 
     def __init__(self, queue: Any, loop: asyncio.AbstractEventLoop | None, on_full: OnFull, timeout: float) -> None:
@@ -148,7 +149,7 @@ def async_queue_observer(
     return AsyncQueueObserver(queue, loop, on_full, timeout)
 
 
-class changes:
+class changes(Handle):
     """Iterate over the changes of a container as they happen.
 
     ``async for change in changes(x, path="/users/**"): ...``. It observes the container from its creation until the
@@ -247,7 +248,7 @@ class changes:
         await self.aclose()
 
 
-class TaskObserver:
+class TaskObserver(Handle):
     """Run a coroutine function for each change, in order, in its loop.
 
     Made by ``tracking_add_observer(async_function)``. The calls run one after the other; at most ``most`` changes wait,

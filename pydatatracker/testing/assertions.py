@@ -15,6 +15,7 @@ from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.testing.expecting import Segments, at, differences, fits, segments, snapshot, touches, wish
 from pydatatracker.testing.watching import Seen, Watch, name_of, printable, say
+from pydatatracker.values.pickles import Handle, PicklableError
 
 __all__ = ["ModifiedError", "assert_unmodified", "expect_changes"]
 
@@ -22,7 +23,7 @@ _SHOWN = 20  # paths of a kind in a message
 _STACKS = 3  # of them with their whole stack
 
 
-class ModifiedError(AssertionError):
+class ModifiedError(PicklableError, AssertionError):
     """Tracked data changed although it should not, or not as expected.
 
     ``changes`` are the offending changes, oldest first (the first thousand); ``stacks`` are the calls that led to each,
@@ -39,11 +40,8 @@ class ModifiedError(AssertionError):
         self.changes = list(changes)
         self.stacks = list(stacks)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, self.__dict__
 
-
-class _Block:
+class _Block(Handle):
     """What both assertions share: a watch for the length of a block."""
 
     def __init__(self, containers: tuple[Any, ...]) -> None:
