@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: the addresses of the site, and CHANGELOG.md as a page."""
+"""Hooks of mkdocs: the addresses of the site, and pages from the root."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ def on_config(config: Any) -> Any:
     return config
 
 
+SHOWN = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Show CHANGELOG.md as the page changelog.md.
+    """Show a file of the root as a page.
 
     Its links are relative to the root of the repository.
     """
-    if page.file.src_uri != "changelog.md":
+    name = SHOWN.get(page.file.src_uri)
+    if name is None:
         return markdown
-    return (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
+    return (ROOT / name).read_text("utf-8").replace("](docs/", "](")
 
 
 def on_page_content(html: str, **_: Any) -> str:
