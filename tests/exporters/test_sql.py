@@ -76,9 +76,9 @@ def test_down_in_the_middle_and_back(postgres: Postgres) -> None:
     assert (400, 0) == (exporter.stats().sent, exporter.stats().dropped)
 
 
-def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_down_from_the_start() -> None:
     """The table is created when the database comes up."""
-    server = Postgres(tmp_path_factory.mktemp("late"))
+    server = Postgres()
     d = TrackedDict()
     exporter = SqlExporter(server.url, retry_first=0.01, retry_most=0.1)
     d.tracking_add_observer(exporter)
@@ -89,7 +89,7 @@ def test_down_from_the_start(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert exporter.close(30)
         assert [("/a", 1)] == [row[1:] for row in rows(server.url)]
     finally:
-        server.stop("immediate")
+        server.close()
 
 
 def test_repeats_and_refused_rows(postgres: Postgres) -> None:

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -24,13 +25,17 @@ def binary(name: str) -> str | None:
 
 
 class Postgres:
-    """A database cluster in a folder."""
+    """A database cluster in a folder of its own.
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    The folder is not in pytest's: another run of pytest closes that one to other users.
+    """
+
+    def __init__(self) -> None:
         programs = [binary(name) for name in ("initdb", "postgres", "pg_ctl")]
         if None in programs:
             pytest.skip("PostgreSQL is not installed")
         self._initdb, self._postgres, self._ctl = programs
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = folder / "data"
         self._as: dict[str, object] = {}
         if os.getuid() == 0:  # PostgreSQL does not run as root
@@ -40,9 +45,7 @@ class Postgres:
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             self._data.mkdir(parents=True)
             os.chown(self._data, user.pw_uid, user.pw_gid)
-            for above in [folder, *folder.parents]:
-                if os.access(above, os.W_OK) and above.stat().st_uid == 0 and above != pathlib.Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)  # its user needs access to the folder
+            folder.chmod(0o711)  # its user needs access to the folder
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
@@ -70,14 +73,19 @@ class Postgres:
         """Stop the server: fast closes connections, immediate is a crash."""
         self._run(self._ctl, "stop", "-w", "-D", str(self._data), "-m", how)
 
+    def close(self) -> None:
+        """Stop the server if it runs, and remove its folder."""
+        try:
+            self.stop("immediate")
+        except subprocess.CalledProcessError:
+            pass  # the test has stopped it
+        shutil.rmtree(self._data.parent, ignore_errors=True)
+
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """Start a PostgreSQL, and stop it at the end."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server = Postgres()
     server.start()
     yield server
-    try:
-        server.stop("immediate")
-    except subprocess.CalledProcessError:
-        pass  # the test has stopped it
+    server.close()

@@ -72,6 +72,10 @@ class Proxy:
             cut = self.cuts.pop(0) if self.cuts else None
             with self._lock:
                 self._open |= {client, server}
+                if self._listener is not listener:  # it went down in between, and did not see these two
+                    self._reset(client)
+                    self._reset(server)
+                    return
             for source, to, is_answer in ((client, server, False), (server, client, True)):
                 threading.Thread(target=self._pass, args=(source, to, is_answer, cut), daemon=True).start()
 
