@@ -15,6 +15,7 @@ if not any(_find and _find("pydatatracker._core", __path__) for _find in
         "or install a wheel and start Python elsewhere"
     )
 
+from pydatatracker import _forks as _forks  # before anything that a fork has to find right
 from pydatatracker._lazy import lazily as _lazily
 
 __path__ += [f"{_folder}/moved" for _folder in __path__]  # old names of modules, which old pickles hold

@@ -5,6 +5,7 @@ the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 
 - ``PYDATATRACKER_LOG``: the file; appended to, opened at the first change.
 - ``PYDATATRACKER_STACK``: frames to capture (``run --stack`` sets 25), for containers without an option of their own.
+- ``PYDATATRACKER_MODE``: permissions of a new log, in octal; ``0600`` if it is not set, ``umask`` for what that says.
 - ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers without an option of their own.
 
 The log is complete in itself:
@@ -34,17 +35,18 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker.change.rewind import state_at
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
     from pydatatracker.io import ChangeWriter
 
-__all__ = ["LOG", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_from_environment", "stop"]
+__all__ = ["LOG", "MODE", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_from_environment", "stop"]
 
 LOG: Final = "PYDATATRACKER_LOG"
 STACK: Final = "PYDATATRACKER_STACK"
+MODE: Final = "PYDATATRACKER_MODE"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
 RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
 
@@ -60,16 +62,16 @@ class ProcessLog:
     The core calls it with every change.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: int | str | None = 0o600) -> None:
+        self._mode = mode
         self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
         self.shown = os.fspath(path)
         self.lines = 0  # written by this process, init lines not counted
         self._writer: ChangeWriter | None = None
         self._ident = (0, 0)  # device and inode of the open file
         self._warned = False
-        self._after_fork()
-        if hasattr(os, "register_at_fork"):
-            _forked_logs.add(self)
+        self.after_fork()
+        _forks.keep(self, _forks.LOGS)
 
     def __call__(self, change: ChangeLogEntry) -> None:
         """Write the lines of one change, one per tree. O(size of the values)."""
@@ -80,7 +82,8 @@ class ProcessLog:
 
     # ---- which lines
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Begin all roots again, with new locks."""
         self._lock = threading.Lock()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
@@ -215,7 +218,7 @@ class ProcessLog:
 
                 if writer is not None:
                     writer.detach()  # not ours to close
-                self._writer = opened = ChangeWriter(self.path)
+                self._writer = opened = ChangeWriter(self.path, mode=self._mode)
                 found = os.fstat(opened.fileno())
                 self._ident = found.st_dev, found.st_ino
             assert self._writer is not None
@@ -249,20 +252,16 @@ def _forget_in(refs: dict[int, weakref.ref[Any]], number: int) -> Callable[[obje
     return forget
 
 
-_forked_logs: weakref.WeakSet[ProcessLog] = weakref.WeakSet()
 _current: ProcessLog | None = None
 
 
-def _after_fork() -> None:
-    for log in list(_forked_logs):
-        log._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: bool | None = None) -> ProcessLog:
+def start(
+    log: str | os.PathLike[str],
+    *,
+    stack: int | None = None,
+    snapshots: bool | None = None,
+    mode: int | str | None = 0o600,
+) -> ProcessLog:
     """Write every change in this process to a log from now on.
 
     O(1). It replaces an earlier log of the process.
@@ -270,6 +269,7 @@ def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: b
     :param log: the file; created with its folders at the first change, and appended to.
     :param stack: frames to capture, in containers without that option.
     :param snapshots: whether to capture snapshots, in containers without that option.
+    :param mode: permissions of the log if it is new; see `pydatatracker.io.ChangeWriter`.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -281,9 +281,13 @@ def start(log: str | os.PathLike[str], *, stack: int | None = None, snapshots: b
     1
     """
     global _current
+    if mode != 0o600:
+        from pydatatracker.io.files import check_mode
+
+        mode = check_mode(mode)
     if stack is not None or snapshots is not None:
         _core.set_default_options(stack, None if snapshots is None else int(snapshots))
-    _current = ProcessLog(log)
+    _current = ProcessLog(log, mode)
     _core.set_process_observer(_current)
     return _current
 
@@ -314,12 +318,25 @@ def start_from_environment() -> None:
         except ValueError:
             logger.warning("%s must be a number of frames, not %r: no stacks are captured", STACK, given)
     snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
-    log = start(path, stack=stack, snapshots=snapshots or None)
+    log = start(path, stack=stack, snapshots=snapshots or None, mode=_given_mode())
     if os.environ.get(RUN) == str(os.getpid()):
         with contextlib.suppress(OSError, ValueError):
             near = os.path.relpath(log.path)
             log.shown = log.path if near.startswith(os.pardir) else near
         atexit.register(_say_goodbye, log, os.getpid())
+
+
+def _given_mode() -> int | None:
+    given = os.environ.get(MODE) or "0600"
+    if given == "umask":
+        return None
+    from pydatatracker.io.files import check_mode
+
+    try:
+        return check_mode(given)
+    except ValueError:
+        logger.warning("%s must be permissions such as 0640, or umask, not %r: a new log has 0600", MODE, given)
+        return 0o600
 
 
 def _say_goodbye(log: ProcessLog, pid: int) -> None:

@@ -26,6 +26,7 @@ from pydatatracker.config.options import (
     fields_of,
     required,
 )
+from pydatatracker.exporters.secrets import clean, secrets_in
 from pydatatracker.values.pickles import PicklableError
 
 __all__ = ["ConfigurationError", "Loader", "Observers", "read"]
@@ -41,8 +42,8 @@ class ConfigurationError(PicklableError, ValueError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.source = source
-        self.problems = problems
-        super().__init__("\n".join(f"{source}: {problem}" for problem in problems))
+        self.problems = [clean(problem) for problem in problems]
+        super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
 
 
 class Observers(list[Any]):
@@ -219,11 +220,14 @@ class Loader:
 
     def _look_closer(self, kind: Type, values: dict[str, Any], where: str) -> None:
         # checks that types cannot express, and that factories would make when other observers are already open
+        from pydatatracker.io.files import check_mode
         from pydatatracker.values.pointer import action_bits, compile_glob
 
         try:
             if "actions" in values:
                 action_bits(values["actions"])
+            if "mode" in values:
+                check_mode(values["mode"])
             if kind.options is Filtered and "path" in values:
                 compile_glob(values["path"])
             if kind.options is Logging and isinstance(values.get("level"), str):
@@ -288,7 +292,10 @@ class Loader:
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             if plan.inner is not None:
                 Observers(first).close()
-            raise ConfigurationError(self.source, [f"{plan.where}: {error}"]) from error
+            text = str(error)
+            cleaned = clean(text, secrets_in(plan.options))
+            # what caused it is shown, too, unless it holds a secret
+            raise ConfigurationError(self.source, [f"{plan.where}: {cleaned}"]) from error if cleaned == text else None
         if plan.inner is not None and hasattr(first[0], "close"):
             return _Closing(observer, first[0])
         return observer

@@ -21,6 +21,9 @@ def _positive() -> Any:
     return Annotated[int, msgspec.Meta(ge=1)]
 
 
+Mode = str | int | None  # permissions in octal, "0640"; see pydatatracker.io.files.check_mode
+
+
 class Delivery:
     """Options of the delivery runtime, for all exporters."""
 
@@ -36,6 +39,7 @@ class Delivery:
     retry_most: float
     exit_timeout: float
     dead_letter: str
+    mode: Mode
 
 
 class Collector:
@@ -50,6 +54,7 @@ class JsonFile:
 
     path: str = ...  # type: ignore[assignment]
     compact: bool
+    mode: Mode
 
 
 class Logging:

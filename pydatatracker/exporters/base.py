@@ -105,8 +105,9 @@ class ClientSink:
     Errors of the client are handled by the delivery: a background delivery retries, a direct one logs.
     """
 
-    def __init__(self, call: Callable[[Item], Any]) -> None:
+    def __init__(self, call: Callable[[Item], Any], secrets: tuple[str, ...] = ()) -> None:
         self._call = call
+        self.secrets = secrets
 
     def send(self, items: list[Item]) -> None:
         """Call the client with each item."""

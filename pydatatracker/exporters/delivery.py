@@ -11,33 +11,41 @@ All exporters use it.
 - With ``on_full="spill"``, items that do not fit into the queue go to a local file, and so do all later ones until the
   file has been sent: order holds. What a process left in the file is sent first by the next one.
 - After ``fork`` the child has an empty queue and a thread of its own: the parent sends the parent's items.
-- At a normal exit of the interpreter everything accepted is sent, within ``exit_timeout`` seconds.
+- At a normal exit of the interpreter, and of a process of `multiprocessing`, everything accepted is sent, within
+  ``exit_timeout`` seconds. A process that its parent may kill, such as a worker of a Pool, waits for the sink after
+  each change, as ``on_full="block"`` waits.
+- The thread lives until ``close``, whatever the sink raises and however long it asks to wait. A sink that never returns
+  cannot be stopped: then ``flush`` and ``close`` return False when their time is over, and the changes are kept in the
+  spill file, or counted as dropped.
 
 Delivery is at-least-once: if an answer was lost, a batch may arrive twice; seq and id identify repeats.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.queue import ChangeQueue, OnFull
-from pydatatracker.exporters.retry import Backoff
+from pydatatracker.exporters.retry import Backoff, Deadline, seconds_of
 from pydatatracker.exporters.sender import Sender
 from pydatatracker.exporters.sink import Item, Sink
 from pydatatracker.exporters.stats import Stats, Tally
+from pydatatracker.io.files import MODE, check_mode
 
 __all__ = ["Delivery", "OnFull", "Stats"]
 
 _JOIN: Final = 5.0  # seconds more that close() waits for a sink that is in the middle of a call
-_log = logging.getLogger("pydatatracker")
+_PATIENCE: Final = 10.0  # seconds at least without a sent batch after which flush() gives up
+_LOOK: Final = 60.0  # seconds of one wait for the thread
+_QUICK: Final = 1.0  # a sink that fails faster is asked once more to take a gap line
 
 
 class Delivery:
@@ -49,9 +57,12 @@ class Delivery:
         ``"drop_newest"``; ``"spill"`` continues in the file ``spill``.
     :param batch_items: a batch is sent when it has this many items, or ``batch_bytes`` bytes, or when its first item
         has waited ``batch_age`` seconds.
-    :param retry_first: seconds before the first retry; doubled each time up to ``retry_most``, with jitter.
+    :param retry_first: seconds before the first retry; doubled each time up to ``retry_most``, with jitter. No
+        pause is longer than ``retry_most``, also if the sink asks for one (``Retry-After``).
     :param exit_timeout: seconds that ``close`` and the exit of the interpreter wait for everything to be sent.
     :param dead_letter: a JSONL file for items that the sink rejects for good.
+    :param mode: permissions of the files that are created here, spill file and dead letters: ``0o640``, or ``"0640"``;
+        None: as the umask says. By default only the owner may read them, since they hold the program's data.
     :raises ValueError: an option is out of range, or ``on_full="spill"`` has no ``spill``.
     """
 
@@ -72,10 +83,13 @@ class Delivery:
         retry_most: float = 30.0,
         exit_timeout: float = 10.0,
         dead_letter: str | os.PathLike[str] | None = None,
+        mode: int | str | None = MODE,
     ) -> None:
         self.name = name
-        self._exit_timeout = exit_timeout
-        self._tally = Tally()
+        self._exit_timeout = seconds_of("exit_timeout", exit_timeout)
+        backoff = Backoff(seconds_of("retry_first", retry_first), seconds_of("retry_most", retry_most))
+        permissions = check_mode(mode)
+        self._tally = Tally(getattr(sink, "secrets", ()))
         self._queue = ChangeQueue(
             self._tally,
             max_items=max_items,
@@ -86,17 +100,23 @@ class Delivery:
             batch_items=batch_items,
             batch_bytes=batch_bytes,
             batch_age=batch_age,
+            mode=permissions,
+            patience=max(self._exit_timeout, _PATIENCE),
         )
         self._sender = Sender(
             sink,
             self._queue,
             self._tally,
             name=name,
-            backoff=Backoff(retry_first, retry_most),
+            backoff=backoff,
             dead_letter=dead_letter,
+            mode=permissions,
         )
         self._thread: threading.Thread | None = None
-        _all.add(self)
+        _all[id(self)] = weakref.ref(self, _forgetting(id(self)))
+        _forks.keep(self, _forks.QUEUES)
+        if _forks.is_worker():
+            self._queue.be_eager()
         if self._queue.spilled:
             with self._queue.changed:
                 self._start()
@@ -130,9 +150,13 @@ class Delivery:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything accepted so far is sent.
 
-        Return False if that took longer than timeout seconds.
+        Return False if that took longer than timeout seconds. Without a timeout: if no batch was sent for exit_timeout
+        seconds, at least 10.
         """
-        return self._queue.flush(timeout)
+        with self._queue.changed:
+            if self._thread is None and self._queue.is_waiting and not self._queue.closed:
+                self._start()
+        return self._queue.flush(None if timeout is None else _at_least_0(timeout))
 
     def close(self, timeout: float | None = None) -> bool:
         """Send what waits, for at most timeout seconds, and stop.
@@ -140,17 +164,21 @@ class Delivery:
         Return True if everything was sent. The default of timeout is exit_timeout. Items that could not be sent go to
         the spill file; without one they are counted as dropped.
         """
-        end = self._queue.stop(self._exit_timeout if timeout is None else timeout)
+        end = self._queue.stop(self._exit_timeout if timeout is None else _at_least_0(timeout))
         if end is None:
             return not self._queue.is_waiting
         thread = self._thread
-        if thread is None:
-            self._sender.close()
+        if thread is None or not thread.is_alive():
+            while self._send_next():
+                pass
         elif thread.ident != threading.get_ident():
-            thread.join(max(end - time.monotonic(), 0) + _JOIN)
+            _join(thread, Deadline(end.left + _JOIN))
+            if thread.is_alive():
+                self._tally.note_error(TimeoutError(f"the sink has not returned in time ({self._tally.last_error})"))
         lost, is_complete = self._queue.close()
         if lost:
-            _log.warning(
+            self._tally.log(
+                logging.WARNING,
                 "%s: %d changes were not sent before it was closed; last error: %s",
                 self.name,
                 lost,
@@ -175,19 +203,33 @@ class Delivery:
     # ---- the thread
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=_run, args=([self],), name=f"{self.name}-delivery", daemon=True)
-        self._thread.start()
-        self._queue.intake.sender = self._thread.ident or 0
+        thread = threading.Thread(target=_run, args=([self],), name=f"{self.name}-delivery", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many threads, or the interpreter ends: the next change tries again
+            self._tally.note_error(error)
+            return
+        self._thread = thread
+        self._queue.intake.sender = thread.ident or 0
 
     def _send_next(self) -> bool:
         """Wait for a batch and send it; False when that was the last one."""
         batch = self._queue.next_batch()
-        if batch is None or (batch and not self._sender.send(batch)):
-            self._sender.close()
-            return False
-        return True
+        if batch is not None and (not batch or self._sender.send(batch)):
+            return True
+        if self._sender.is_quick(_QUICK):
+            self._sender.say_lost(self._queue.lost())
+        self._sender.close()
+        return False
 
-    def _after_fork(self) -> None:
+    def _recover(self, error: BaseException, failures: int) -> None:
+        """Go on after an error that is not one of sending, after a pause."""
+        self._tally.log(logging.ERROR, "%s: %s; it goes on", self.name, self._tally.note_error(error))
+        self._queue.put_back()
+        self._sender.pause(failures)
+
+    def after_fork(self) -> None:
+        """Begin empty in the child, with a thread of its own."""
         self._thread = None
         self._queue.after_fork()
 
@@ -200,27 +242,60 @@ def _run(started: list[Delivery]) -> None:
     """
     delivery: Delivery | None = started.pop()
     ref = weakref.ref(delivery)
+    failures = 0
     while delivery is not None:
-        if not delivery._send_next():
-            return
+        try:
+            if not delivery._send_next():
+                return
+            failures = 0
+        except BaseException as error:  # a disk that fails, no memory: the thread goes on
+            failures += 1
+            try:
+                delivery._recover(error, failures)
+            except BaseException:
+                time.sleep(0.1)
         if not delivery._queue.is_waiting:
             del delivery
             delivery = ref()
 
 
-_all: weakref.WeakSet[Delivery] = weakref.WeakSet()
+def _at_least_0(timeout: float) -> float:
+    return timeout if timeout > 0 else 0.0  # NaN is not above 0
 
 
-def _at_exit() -> None:
-    for delivery in list(_all):
-        delivery.close()
+def _join(thread: threading.Thread, end: Deadline) -> None:
+    while thread.is_alive() and not end.is_over:
+        thread.join(min(end.left, _LOOK))
 
 
-def _after_fork() -> None:
-    for delivery in list(_all):
-        delivery._after_fork()
+# A plain dict can be copied at any moment, also in a child that was forked while another thread changed it.
+_all: dict[int, weakref.ref[Delivery]] = {}
 
 
-atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+def _forgetting(number: int) -> Callable[[object], None]:
+    def forget(reference: object) -> None:
+        if _all.get(number) is reference:
+            del _all[number]
+
+    return forget
+
+
+def _close_all() -> None:
+    for reference in list(_all.values()):
+        delivery = reference()
+        if delivery is not None:
+            try:
+                delivery.close()
+            except Exception as error:  # the others are closed all the same
+                delivery._tally.log(logging.ERROR, "%s: %s", delivery.name, delivery._tally.note_error(error))
+
+
+def _be_eager() -> None:
+    for reference in list(_all.values()):
+        delivery = reference()
+        if delivery is not None:
+            delivery._queue.be_eager()
+
+
+_forks.at_end(_close_all)
+_forks.in_worker(_be_eager)

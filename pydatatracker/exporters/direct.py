@@ -10,8 +10,6 @@ from pydatatracker.exporters.stats import Stats, Tally
 
 __all__ = ["DirectDelivery"]
 
-_log = logging.getLogger("pydatatracker")
-
 
 class DirectDelivery:
     """Send each item synchronously.
@@ -23,7 +21,7 @@ class DirectDelivery:
     def __init__(self, sink: Sink, name: str) -> None:
         self._sink = sink
         self.name = name
-        self._tally = Tally()
+        self._tally = Tally(getattr(sink, "secrets", ()))
 
     def refuses(self, seq: int) -> bool:
         """Return False: there is room for every change."""
@@ -35,9 +33,12 @@ class DirectDelivery:
         counts["accepted"] += 1
         try:
             self._sink.send([item])
-        except Exception as error:
+        except BaseException as error:
             counts["dropped"] += 1
-            _log.error("%s: change %d was not delivered: %s", self.name, item.seq, self._tally.note_error(error))
+            said = self._tally.note_error(error)
+            self._tally.log(logging.ERROR, "%s: change %d was not delivered: %s", self.name, item.seq, said)
+            if not isinstance(error, Exception):  # KeyboardInterrupt, SystemExit: the program ends
+                raise
             return False
         counts["sent"] += 1
         return True
@@ -47,8 +48,12 @@ class DirectDelivery:
         return True
 
     def close(self, timeout: float | None = None) -> bool:
-        """Close the sink."""
-        self._sink.close()
+        """Close the sink. False if that failed; the error is the last one."""
+        try:
+            self._sink.close()
+        except Exception as error:
+            self._tally.log(logging.ERROR, "%s: the sink was not closed: %s", self.name, self._tally.note_error(error))
+            return False
         return True
 
     def stats(self) -> Stats:

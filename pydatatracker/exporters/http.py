@@ -7,14 +7,14 @@ import email.utils
 import gzip
 import inspect
 import json
-import os
-import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from pydatatracker import _forks
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.formats import check_format, format_item
+from pydatatracker.exporters.secrets import cleaned_errors, secrets_in, shown
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 
 __all__ = ["HttpExporter", "HttpSink"]
@@ -43,6 +43,7 @@ class HttpSink:
         if body not in _MEDIA:
             raise ValueError(f"body must be 'ndjson' or 'array', not {body!r}")
         self._url = url
+        self.secrets = secrets_in(url, {"headers": headers or {}})
         self._method = method
         self._body = body
         self._format = check_format(format)
@@ -53,12 +54,16 @@ class HttpSink:
         self._headers = {"Content-Type": media, "User-Agent": "pydatatracker", **(headers or {})}
         if compress:
             self._headers["Content-Encoding"] = "gzip"
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Leave the connection to the parent, and connect anew in the child."""
+        self._connect()
 
     def _connect(self) -> None:
         import urllib3
 
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._limits)
-        self._pid = os.getpid()
 
     def send(self, items: list[Item]) -> None:
         """POST one batch.
@@ -69,13 +74,12 @@ class HttpSink:
         data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
         if self._compress:
             data = gzip.compress(data, 5)
-        if self._pid != os.getpid():  # after a fork the connection belongs to the parent
-            self._connect()
         try:
             answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
-        except Exception as error:
-            raise SinkUnavailable(f"{shown(self._url)}: {type(error).__name__}") from error
-        check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
+        except Exception as error:  # its text has the url
+            raise SinkUnavailable(f"{shown(self._url)}: {type(error).__name__}") from None
+        with cleaned_errors(known=self.secrets):
+            check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
 
     def _encoded(self, item: Item) -> bytes:
         return item.line if self._format == "native" else format_item(item, self._format)
@@ -83,18 +87,6 @@ class HttpSink:
     def close(self) -> None:
         """Close the connection."""
         self._pool.clear()
-
-
-def shown(url: str) -> str:
-    """Return a url for messages: without user, password and query.
-
-    Those may be secrets. O(length).
-
-    >>> shown("https://me:secret@host:8/audit?token=secret")
-    'https://host:8/audit'
-    """
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def check_answer(url: str, status: int, data: bytes, retry_after: str | None) -> None:
@@ -117,14 +109,14 @@ def _retry_after(value: str | None) -> float | None:
     """
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
     try:
+        if value.strip().isdigit():
+            return float(value)
         when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        now = datetime.datetime.now(datetime.UTC)
+        return max((when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).timestamp() - now.timestamp(), 0.0)
+    except Exception:  # whatever the server has sent: of several classes, as is what the parser raises
         return None
-    now = datetime.datetime.now(datetime.UTC)
-    return max((when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).timestamp() - now.timestamp(), 0.0)
 
 
 class HttpExporter(Exporter):
@@ -160,18 +152,19 @@ class HttpExporter(Exporter):
             if url is None:
                 raise TypeError("HttpExporter(post, url) needs the url that post is called with")
             runtime = {name: options.pop(name) for name in list(options) if background and name in _RUNTIME}
-            sink: Sink = ClientSink(_post_with(target, url, options))
+            sink: Sink = ClientSink(_post_with(target, url, options), secrets_in(url, options))
             super().__init__(delivery_for(sink, f"HttpExporter({shown(url)!r})", bool(background), runtime))
             return
         if not isinstance(target, str) or url is not None:
             raise TypeError("HttpExporter needs a url, or a function and a url")
         if not target.startswith(("http://", "https://")):
-            raise ValueError(f"HttpExporter needs a url that begins with http:// or https://, not {target!r}")
+            raise ValueError(f"HttpExporter needs a url that begins with http:// or https://, not {shown(target)!r}")
         compact = options.pop("compact", False)
         own = {name: options.pop(name) for name in list(options) if name in _OWN}
-        delivery = delivery_for(
-            HttpSink(target, **own), f"HttpExporter({shown(target)!r})", background is not False, options
-        )
+        with cleaned_errors(target, own):
+            delivery = delivery_for(
+                HttpSink(target, **own), f"HttpExporter({shown(target)!r})", background is not False, options
+            )
         super().__init__(delivery, compact=compact)
 
 

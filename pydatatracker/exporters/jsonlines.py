@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from pydatatracker import _forks
 from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.sink import Item
+from pydatatracker.io.files import MODE, check_mode, like, open_log
 
 try:
     import fcntl
@@ -42,8 +44,10 @@ class FileSink:
         keep: int | None,
         compress: str | None,
         fsync: str,
+        mode: int | None = MODE,
     ) -> None:
-        self.path = os.fspath(path)
+        self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
+        self._mode = mode
         self._rotate_size = rotate_size
         self._rotate_time = rotate_time
         self._keep = keep
@@ -54,18 +58,33 @@ class FileSink:
         self._torn = False
         self._period = 0
         self._compressing: threading.Thread | None = None
-        folder = os.path.dirname(self.path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._open()
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Make the lock anew, and open the file again.
+
+        A lock on a file belongs to the parent's descriptor, which the child has, too. A file that is being compressed
+        is compressed by the parent.
+        """
+        self._lock = threading.RLock()
+        self._compressing = None
+        if self._fd >= 0 and self._rotates:
+            old = self._fd
+            try:
+                self._open()
+            except OSError:  # without its own descriptor the child still appends
+                self._fd = old
+            else:
+                os.close(old)
 
     @property
     def _rotates(self) -> bool:
         return self._rotate_size is not None or self._rotate_time is not None
 
     def _open(self) -> None:
-        flags = os.O_APPEND | os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self.path, flags, 0o666)
+        self._fd = open_log(self.path, os.O_APPEND | os.O_RDWR, self._mode)
         size = os.fstat(self._fd).st_size
         self._torn = False
         if (
@@ -141,6 +160,7 @@ class FileSink:
         os.rename(self.path, to)
         old = self._fd
         self._open()
+        like(to, self._fd)
         if fcntl is not None:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         os.close(old)  # the other processes continue, in the new file
@@ -177,8 +197,10 @@ class FileSink:
 
 def _compress(path: str, how: str) -> None:
     to = path + (".gz" if how == "gzip" else ".zst")
-    with open(path, "rb") as source:
-        target: Any = gzip.open(to + ".tmp", "wb") if how == "gzip" else _zstd().open(to + ".tmp", "wb")  # noqa: SIM115
+    fd = open_log(to + ".tmp", os.O_WRONLY | os.O_TRUNC)
+    with open(fd, "wb") as file, open(path, "rb") as source:
+        like(path, fd)
+        target: Any = gzip.open(file, "wb") if how == "gzip" else _zstd().open(file, "wb")  # noqa: SIM115
         with target:
             shutil.copyfileobj(source, target, 1 << 20)
     os.replace(to + ".tmp", to)
@@ -224,6 +246,8 @@ class JsonLinesExporter(Exporter):
     :param keep: how many rotated files to keep; they are named after the time (UTC).
     :param compress: ``"gzip"`` or ``"zstd"``: compress rotated files.
     :param fsync: ``"never"``, after each ``"batch"``, or ``"always"``: after each line.
+    :param mode: permissions of new files, rotated ones included: ``0o640``, or ``"0640"``; None: as the umask says. By
+        default only the owner may read them, since a log holds the program's data. A file that exists keeps its own.
     :raises ValueError: an option is out of range. TypeError: an option needs ``buffered=True``.
 
     >>> import os, tempfile
@@ -248,6 +272,7 @@ class JsonLinesExporter(Exporter):
         keep: int | None = None,
         compress: Literal["gzip", "zstd"] | None = None,
         fsync: Fsync = "never",
+        mode: int | str | None = MODE,
         **options: Any,
     ) -> None:
         if fsync not in ("never", "batch", "always"):
@@ -259,10 +284,10 @@ class JsonLinesExporter(Exporter):
         for what, value in (("rotate_size", rotate_size), ("keep", keep)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{what} must be a whole number of at least 1, not {value!r}")
-        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync)
+        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync, check_mode(mode))
         name = f"JsonLinesExporter({sink.path!r})"
         if buffered:
-            delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, **options})
+            delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, "mode": mode, **options})
         elif options:
             raise TypeError(f"{name} writes synchronously: {', '.join(sorted(options))} need buffered=True")
         else:

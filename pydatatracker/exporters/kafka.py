@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
+from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
 from pydatatracker.exporters.sink import Item, SinkUnavailable
 from pydatatracker.io.tracing import traceparent_of
 
@@ -36,13 +39,36 @@ class KafkaSink:
         self._timeout = timeout
         settings = {"enable.idempotence": True, "message.timeout.ms": int(timeout * 1000), **config}
         settings.setdefault("logger", logging.getLogger("pydatatracker.kafka"))  # not standard error
-        self._producer = Producer(settings)
+        for name, value in settings.items():  # the program may change its folder later
+            if name.startswith("ssl.") and name.endswith(".location") and isinstance(value, str) and value:
+                settings[name] = os.path.abspath(value)
+        self._settings = settings
+        self.secrets = secrets_in(config)
+        with cleaned_errors(known=self.secrets):
+            self._producer: Any = Producer(settings)
+        self._new = Producer
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Have the child make a producer of its own.
+
+        The threads of this one exist in the parent only.
+        """
+        if self._producer is not None:
+            _core.never_free(self._producer)  # it would wait for its threads
+        self._producer = None
 
     def send(self, items: list[Item]) -> None:
         """Produce a batch and wait for its reports.
 
         Raises SinkUnavailable if one of them is missing or an error.
         """
+        if self._producer is None:
+            self._producer = self._new(self._settings)
+        with cleaned_errors(known=self.secrets):
+            self._produce(items)
+
+    def _produce(self, items: list[Item]) -> None:
         failed: list[str] = []
         reports = 0
 
@@ -82,7 +108,8 @@ class KafkaSink:
 
     def close(self) -> None:
         """Flush the producer."""
-        self._producer.flush(1.0)
+        if self._producer is not None:
+            self._producer.flush(1.0)
 
 
 class KafkaExporter(Exporter):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydatatracker import _core
+from pydatatracker.exporters.retry import Deadline, seconds_of
 from pydatatracker.exporters.sink import Item
 from pydatatracker.exporters.spill import SpillFile
 from pydatatracker.exporters.stats import Tally
@@ -59,6 +60,8 @@ class ChangeQueue:
         batch_items: int,
         batch_bytes: int,
         batch_age: float,
+        mode: int | None,
+        patience: float,
     ) -> None:
         if on_full not in ON_FULL:
             raise ValueError(f"on_full must be one of {', '.join(map(repr, ON_FULL))}, not {on_full!r}")
@@ -67,16 +70,21 @@ class ChangeQueue:
         for name, value in (("max_items", max_items), ("batch_items", batch_items), ("batch_bytes", batch_bytes)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise ValueError(f"max_bytes must be a whole number of at least 1, not {max_bytes!r}")
         self._tally = tally
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._on_full = on_full
-        self._block_timeout = block_timeout
+        self._block_timeout = seconds_of("block_timeout", block_timeout)
         self._batch_items = batch_items
         self._batch_bytes = batch_bytes
-        self._batch_age = batch_age
-        self._spill = None if spill is None else SpillFile(os.fspath(spill))
+        self._batch_age = seconds_of("batch_age", batch_age)
+        self._patience = patience
+        self._spill = None if spill is None else SpillFile(os.fspath(spill), mode)
+        self._is_eager = False
         self.closed = False
+        self._has_ended = False  # nothing is sent any more; what the sink still does is too late
         self.intake = _core.Intake(weakref.WeakMethod(self._wake), max_items, max_bytes, batch_items, batch_bytes)
         self._reset()
 
@@ -86,12 +94,25 @@ class ChangeQueue:
         self._items: collections.deque[Item] = collections.deque()
         self.intake.reset(self._items)  # counts the items, and accepts those that need no waiting
         self._gap: _Gap | None = None
-        self._busy = 0  # items that were taken out and are not yet sent
+        self._batch: list[Item] = []  # taken out and not yet sent
+        self._is_of_file = False  # the batch is from the spill file, and still in it
         self._flushing = 0
-        self._give_up: float | None = None  # when to stop sending; None while the queue is open
+        self._finished = 0  # batches
+        self._is_stuck = False  # the last wait for the sink was in vain
+        self._give_up: Deadline | None = None  # when to stop sending; None while the queue is open
+
+    def be_eager(self) -> None:
+        """Have each put wait until the item is sent, as on_full="block" waits.
+
+        For a process that may be killed at any moment: what waits in its memory would be lost.
+        """
+        with self.changed:
+            self._is_eager = True
+            self.intake.open = False
 
     def after_fork(self) -> None:
         """Leave what waits to the parent, and begin empty in the child."""
+        self._is_eager = False
         self._reset()
         if self._spill is not None:
             self._spill.forget()
@@ -112,7 +133,23 @@ class ChangeQueue:
             if self._is_full(item) and not self._make_room(item):
                 return False
             self._accept(item)
+            if self._is_eager and self._on_full == "block":
+                self._wait_until_sent()
             return True
+
+    def _wait_until_sent(self) -> None:
+        if self._is_stuck:  # once is enough until the sink works again
+            return
+        end = Deadline(self._block_timeout)
+        self._flushing += 1
+        try:
+            while self.is_waiting and not self.closed:
+                if end.is_over:
+                    self._is_stuck = True
+                    return
+                end.wait(self.changed)
+        finally:
+            self._flushing -= 1
 
     def refuses(self, seq: int) -> bool:
         """Return whether a change is dropped, before it is encoded.
@@ -140,11 +177,9 @@ class ChangeQueue:
                 self._drop(gone.seq, _FULL, at_front=True)
             return True
         if self._on_full == "block":
-            end = time.monotonic() + self._block_timeout
-            while self._is_full(item) and not self.closed:
-                left = end - time.monotonic()
-                if left <= 0 or not self.changed.wait(left):
-                    break
+            end = Deadline(self._block_timeout)
+            while self._is_full(item) and not self.closed and not end.is_over:
+                end.wait(self.changed)
             if not self._is_full(item) and not self.closed:
                 return True
         self._drop(item.seq, _FULL)
@@ -157,7 +192,7 @@ class ChangeQueue:
         # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
         if len(self._items) == 1 or self._is_batch():
             self.changed.notify_all()
-        self.intake.open = self._gap is None and not self.spilled
+        self.intake.open = self._gap is None and not self.spilled and not self._is_eager
 
     def _wake(self) -> None:
         with self.changed:
@@ -168,8 +203,7 @@ class ChangeQueue:
         try:
             spill.append(item)
         except OSError as error:
-            self._tally.note_error(error)
-            self._drop(item.seq, f"spill file: {error}")
+            self._drop(item.seq, f"spill file: {self._tally.note_error(error)}")
             return False
         self._tally.counts["accepted"] += 1
         return True
@@ -201,24 +235,34 @@ class ChangeQueue:
                     return None
                 self.changed.wait(_LOOK)
                 return []
-            if self._give_up is not None and time.monotonic() >= self._give_up:
+            if self._give_up is not None and self._give_up.is_over:
                 return None
             if self._items and not self._is_batch() and not self._flushing and self._give_up is None:
-                self.changed.wait(self._batch_age)
-            batch: list[Item] = []
+                Deadline(self._batch_age).wait(self.changed)
             if self._gap is not None and (self._gap.at_front or not self._items):
-                batch.append(self._gap_item())
+                self._items.appendleft(self._gap_item())
+                self.intake.taken(-len(self._items[0].line))
             size = 0
-            while self._items and len(batch) < self._batch_items and size < self._batch_bytes:
-                item = self._items.popleft()
+            self._is_of_file = False
+            while self._items and len(self._batch) < self._batch_items and size < self._batch_bytes:
+                item = self._items[0]
+                self._batch.append(item)  # first, so that an item is in one of both whatever fails
+                self._items.popleft()
                 size += len(item.line)
-                batch.append(item)
-            self.intake.taken(size)
-            if not batch and self._spill is not None:
-                batch = self._spill.read(self._batch_items, self._batch_bytes)
-            self._busy = len(batch)
+                self.intake.taken(len(item.line))
+            if not self._batch and self._spill is not None:
+                self._batch = self._read_spilled(self._spill)
+                self._is_of_file = True
             self.changed.notify_all()
-            return batch
+            return self._batch
+
+    def _read_spilled(self, spill: SpillFile) -> list[Item]:
+        waiting = spill.waiting
+        try:
+            return spill.read(self._batch_items, self._batch_bytes)
+        except FileNotFoundError:  # somebody removed it, and what was in it
+            self._tally.counts["dropped"] += waiting
+            raise
 
     def _is_batch(self) -> bool:
         return len(self._items) >= self._batch_items or self.intake.bytes >= self._batch_bytes
@@ -227,33 +271,46 @@ class ChangeQueue:
         """Note that the batch is finished, and how many items were sent."""
         with self.changed:
             self._tally.counts["sent"] += sent
-            self._busy = 0
-            if self._spill is not None:
-                self._spill.sent()
+            if self._has_ended:  # the sink returned after close() had given up: these are in the spill file, or counted
+                if self._spill is None:
+                    self._tally.counts["dropped"] -= sent
+                return
+            is_of_file, self._is_of_file = self._is_of_file, False
+            self._batch = []
+            self._finished += 1
+            self._is_stuck = False
             self.changed.notify_all()
+            if is_of_file and self._spill is not None:
+                self._spill.sent()
 
-    def put_back(self, batch: list[Item]) -> None:
-        """Put a batch that was not sent back at the front."""
+    def put_back(self) -> None:
+        """Put a batch that was not sent back at the front.
+
+        One from the spill file is still there.
+        """
         with self.changed:
-            self._items.extendleft(reversed(batch))
-            self._busy = 0
+            if self._has_ended:
+                return
+            if not self._is_of_file:
+                self._items.extendleft(reversed(self._batch))
+                self.intake.taken(-sum(len(item.line) for item in self._batch))
+            self._batch = []
+            self._is_of_file = False
 
     def wait_to_retry(self, seconds: float) -> bool:
         """Wait before the next attempt; False, at once, if it is time to give up."""
         with self.changed:
+            if self._has_ended:
+                return False
             if self._give_up is not None:
-                left = self._give_up - time.monotonic()
-                if left <= 0:
+                if self._give_up.is_over:
                     return False
-                seconds = min(seconds, left)
+                seconds = min(seconds, self._give_up.left)
             # puts notify as well: wait until the time is over or the queue is closed
-            end = time.monotonic() + seconds
+            end = Deadline(seconds)
             give_up = self._give_up
-            while self._give_up == give_up:
-                left = end - time.monotonic()
-                if left <= 0:
-                    break
-                self.changed.wait(left)
+            while self._give_up is give_up and not end.is_over:
+                end.wait(self.changed)
             return True
 
     # ---- flushing and closing
@@ -261,7 +318,7 @@ class ChangeQueue:
     @property
     def queued(self) -> int:
         """Items in memory, those on their way included. O(1)."""
-        return len(self._items) + self._busy
+        return len(self._items) + (0 if self._is_of_file else len(self._batch))
 
     @property
     def spilled(self) -> int:
@@ -276,35 +333,54 @@ class ChangeQueue:
     def flush(self, timeout: float | None) -> bool:
         """Wait until everything is sent.
 
-        Return False if that took longer than timeout seconds.
+        Return False if that took longer than timeout seconds; None: if nothing was sent for that long that the sink
+        does not seem to return any more.
         """
-        end = None if timeout is None else time.monotonic() + timeout
         with self.changed:
+            end = Deadline(self._patience if timeout is None else timeout)
+            finished = self._finished
             self._flushing += 1
             self.changed.notify_all()
             try:
                 while self.is_waiting:
-                    left = None if end is None else end - time.monotonic()
-                    if left is not None and left <= 0:
+                    if end.is_over or self._has_ended:
                         return False
-                    self.changed.wait(min(left, _LOOK) if left is not None else _LOOK)
+                    end.wait(self.changed, _LOOK)
+                    if timeout is None and self._finished != finished:
+                        end, finished = Deadline(self._patience), self._finished
                 return True
             finally:
                 self._flushing -= 1
 
-    def stop(self, timeout: float) -> float | None:
+    def stop(self, timeout: float) -> Deadline | None:
         """Accept no more items, and have sending end within timeout seconds.
 
-        Return the moment of the monotonic clock at which it ends; None if the queue was stopped before.
+        Return the deadline; None if the queue was stopped before.
         """
         with self.changed:
             if self.closed:
                 return None
             self.closed = True
             self.intake.open = False
-            self._give_up = time.monotonic() + timeout
+            self._give_up = Deadline(timeout)
             self.changed.notify_all()
             return self._give_up
+
+    def lost(self) -> Item | None:
+        """Return the gap line for what will be dropped at the end, or None.
+
+        Called by the thread that sends, after its last batch.
+        """
+        with self.changed:
+            if self._has_ended or self._spill is not None or (self._gap is None and not self._items):
+                return None
+            for item in list(self._items):
+                if self._gap is None:
+                    self._gap = _Gap(item.seq, item.seq, "closed before it was sent", False)
+                else:
+                    self._gap.first = min(self._gap.first, item.seq)
+                    self._gap.last = max(self._gap.last, item.seq)
+            return self._gap_item()
 
     def close(self) -> tuple[int, bool]:
         """Keep what was not sent in the spill file; without one it is dropped.
@@ -313,11 +389,21 @@ class ChangeQueue:
         """
         with self.changed:
             left = self.queued
+            lost = left
             if self._spill is not None:
-                for item in self._items:
-                    self._spill.append(item)
-                self._spill.close()
-            else:
-                self._tally.counts["dropped"] += left
+                older = [] if self._is_of_file else self._batch  # on its way in a sink that has not returned
+                try:
+                    self._spill.close([*older, *self._items])
+                    lost = 0
+                    if self._gap is not None:
+                        self._spill.append(self._gap_item())
+                        self._spill.close()
+                except OSError as error:
+                    self._tally.note_error(error)
+            self._tally.counts["dropped"] += lost
             self._items.clear()
-            return 0 if self._spill is not None else left, not left and not self.spilled
+            self._batch = []
+            self._is_of_file = False
+            self._has_ended = True
+            self.changed.notify_all()
+            return lost, not left and not self.spilled and self._gap is None

@@ -9,9 +9,11 @@ import os
 import tempfile
 from typing import Any, Literal
 
+from pydatatracker import _forks
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
-from pydatatracker.exporters.sink import Item
+from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
+from pydatatracker.exporters.sink import Item, SinkUnavailable
 
 __all__ = ["S3Exporter", "S3Sink"]
 
@@ -68,6 +70,8 @@ class S3Sink:
         except ImportError:
             raise ImportError('S3Exporter needs obstore: pip install "pydatatracker[s3]"') from None
         self._obstore = obstore
+        self._has_sent = self._is_broken = False
+        self.secrets = secrets_in(endpoint, config)
         self._prefix = prefix
         self._format = check_format(format)
         self._body = body
@@ -77,9 +81,24 @@ class S3Sink:
                 config.setdefault("client_options", {})["allow_http"] = True
         retry: Any = {"max_retries": 0, "retry_timeout": datetime.timedelta(seconds=1)}  # Delivery retries
         self._store = S3Store(bucket, retry_config=config.pop("retry_config", retry), **config)
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Note that obstore cannot be used: its threads exist in the parent only."""
+        self._is_broken = self._has_sent
 
     def send(self, items: list[Item]) -> None:
-        """Put one object."""
+        """Put one object. Raises SinkUnavailable where obstore cannot work."""
+        if self._is_broken:
+            raise SinkUnavailable(
+                "obstore does not work in a forked child after its parent has used it: use the start method spawn,"
+                " or create the exporter in the child"
+            )
+        self._has_sent = True
+        with cleaned_errors(known=self.secrets):
+            self._put(items)
+
+    def _put(self, items: list[Item]) -> None:
         if self._body == "parquet":
             key, body = _key(self._prefix, items, ".parquet"), _as_parquet(items)
         else:
@@ -92,6 +111,10 @@ class S3Sink:
             return  # an answer was lost: the object exists
         except self._obstore.exceptions.NotSupportedError:
             self._obstore.put(self._store, key, body)
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of its runtime
+            raise SinkUnavailable(f"obstore: {type(error).__name__}: {error}") from None
 
     def close(self) -> None:
         """Do nothing: no connection is held open."""
@@ -137,7 +160,8 @@ class S3Exporter(Exporter):
         name = f"S3Exporter({bucket!r})"
         if client is None:
             own: Any = {"prefix": prefix, "endpoint": endpoint, "format": format, "body": body}
-            sink: Any = S3Sink(bucket, **own, **(config or {}))
+            with cleaned_errors(endpoint, config):
+                sink: Any = S3Sink(bucket, **own, **(config or {}))
             in_background = background is not False
         else:
             check_format(format)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from typing import Any
 
 from pydatatracker.exporters.queue import ChangeQueue
 from pydatatracker.exporters.retry import Backoff
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 from pydatatracker.exporters.stats import Tally
+from pydatatracker.io.files import open_log
 
 __all__ = ["Sender"]
-
-_log = logging.getLogger("pydatatracker")
 
 
 class Sender:
     """Send the batches of a queue to a sink.
 
     :param dead_letter: a JSONL file for items that the sink rejects for good.
+    :param mode: the permissions of that file if it is new.
     """
 
     def __init__(
@@ -33,13 +35,16 @@ class Sender:
         name: str,
         backoff: Backoff,
         dead_letter: str | os.PathLike[str] | None,
+        mode: int | None,
     ) -> None:
         self._sink = sink
         self._queue = queue
         self._tally = tally
         self._name = name
         self._backoff = backoff
-        self._dead_letter = None if dead_letter is None else os.fspath(dead_letter)
+        self._dead_letter = None if dead_letter is None else os.path.abspath(os.fspath(dead_letter))
+        self._mode = mode
+        self._took = 0.0  # seconds of the last attempt that failed
 
     def send(self, batch: list[Item]) -> bool:
         """Send a batch until the sink accepts or rejects it.
@@ -48,40 +53,65 @@ class Sender:
         """
         attempt = 0
         while True:
+            asked = None
+            begun = time.monotonic()
             try:
-                self._sink.send(batch)
-                self._queue.done(sent=len(batch))
-                return True
+                self._sink.send(list(batch))
+                sent = len(batch)
+                break
             except SinkRejected as error:
-                rejected = batch if error.items is None else error.items
+                rejected = batch if error.items is None else list(error.items)
                 self._set_aside(rejected, error)
-                self._queue.done(sent=len(batch) - len(rejected))
-                return True
-            except Exception as error:
+                sent = max(len(batch) - len(rejected), 0)
+                break
+            except BaseException as error:  # also SystemExit: the thread of a delivery ends with close() only
                 self._tally.note_error(error)
-                wait = getattr(error, "retry_after", None) if isinstance(error, SinkUnavailable) else None
+                asked = getattr(error, "retry_after", None) if isinstance(error, SinkUnavailable) else None
+            self._took = time.monotonic() - begun
             attempt += 1
             self._tally.counts["retried"] += 1
-            if not self._queue.wait_to_retry(self._backoff.pause(attempt) if wait is None else wait):
-                self._queue.put_back(batch)
+            if not self.pause(attempt, asked):
+                self._queue.put_back()
                 return False
+        self._queue.done(sent)
+        return True
+
+    def is_quick(self, seconds: float) -> bool:
+        """Return whether the last failure took less than that."""
+        return self._took < seconds
+
+    def pause(self, attempt: int, asked: Any = None) -> bool:
+        """Wait after a failure; False if it is time to give up."""
+        return self._queue.wait_to_retry(self._backoff.pause(attempt, asked))
 
     def _set_aside(self, items: list[Item], error: Exception) -> None:
         """Count and log rejected items, and write them to the dead-letter file."""
-        self._tally.note_error(error)
+        said = self._tally.note_error(error)
         self._tally.counts["rejected"] += len(items)
-        _log.error("%s: the sink rejected %d changes: %s", self._name, len(items), error)
+        self._tally.log(logging.ERROR, "%s: the sink rejected %d changes: %s", self._name, len(items), said)
         if self._dead_letter is None:
             return
         try:
-            with open(self._dead_letter, "ab") as file:
+            fd = open_log(self._dead_letter, os.O_APPEND | os.O_WRONLY, self._mode)
+            with open(fd, "ab") as file:
                 file.write(b"".join(item.line + b"\n" for item in items))
-        except OSError as failed:
-            _log.error("%s: rejected changes cannot be written to %s: %s", self._name, self._dead_letter, failed)
+        except Exception as failed:
+            said = self._tally.note_error(failed)
+            self._tally.log(
+                logging.ERROR, "%s: rejected changes are not in %s: %s", self._name, self._dead_letter, said
+            )
+
+    def say_lost(self, gap: Item | None) -> None:
+        """Send the gap line of changes that were not sent, if the sink works."""
+        if gap is not None:
+            try:
+                self._sink.send([gap])
+            except BaseException as error:
+                self._tally.note_error(error)
 
     def close(self) -> None:
         """Close the sink; an error of it is kept as the last one."""
         try:
             self._sink.close()
-        except Exception as error:
+        except BaseException as error:
             self._tally.note_error(error)

@@ -6,13 +6,17 @@ change.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import logging
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from pydatatracker import _core
 from pydatatracker.exporters.sink import Item
+from pydatatracker.io.files import like, open_log
 
 __all__ = ["SpillFile"]
 
@@ -23,17 +27,34 @@ class SpillFile:
     """Items in the order in which they came.
 
     Not safe to use from several threads: the queue holds its lock around every call.
+
+    :param mode: the permissions of the file if it is new.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
+    def __init__(self, path: str, mode: int | None) -> None:
+        self.path = os.path.abspath(path)  # the program may change its folder later
+        self._mode = mode
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._file: Any = None
         self._offset = 0  # everything before it was sent
         self._reading = 0  # end of the items being sent
+        self._lines = 0  # how many lines those are
+        self._adopt()
         self.waiting = self._count()  # items not sent yet
+
+    def _adopt(self) -> None:
+        """Append what forked children left that have ended."""
+        for path in sorted(glob.glob(glob.escape(self.path) + ".*")):
+            pid = path.rpartition(".")[2]
+            if not pid.isascii() or not pid.isdigit() or _is_alive(int(pid)):
+                continue
+            mine = f"{path}.taken"
+            with contextlib.suppress(OSError):  # another process was faster
+                os.rename(path, mine)
+                with open(mine, "rb") as file:
+                    self._write(file.read())
+                os.unlink(mine)
+        self._close_file()
 
     def _count(self) -> int:
         try:
@@ -42,37 +63,58 @@ class SpillFile:
         except FileNotFoundError:
             return 0
 
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            fd = open_log(self.path, os.O_APPEND | os.O_RDWR, self._mode)
+            self._file = open(fd, "ab", buffering=0)  # noqa: SIM115 - held open
+            size = os.fstat(fd).st_size
+            if size:
+                os.lseek(fd, size - 1, os.SEEK_SET)
+                if os.read(fd, 1) != b"\n":  # a crash tore the last line
+                    data = b"\n" + data
+                    self.waiting = getattr(self, "waiting", 0) + 1
+        while data:
+            data = data[self._file.write(data) :]
+
     def append(self, item: Item | _core.ChangeItem) -> None:
         """Append an item, with one write. Raises OSError."""
-        if self._file is None:
-            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open
-        head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()
-        self._file.write(head + b"\t" + item.line + b"\n")
+        self._write(_line_of(item))
         self.waiting += 1
 
     def read(self, items: int, size: int) -> list[Item]:
         """Return the oldest items; they stay until `sent` is called.
 
+        Raises OSError; if the file was removed, nothing waits any more.
+
         :param items: at most this many.
         :param size: about this many bytes.
         """
         found: list[Item] = []
-        with open(self.path, "rb") as file:
+        try:
+            file = open(self.path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            self._close_file()
+            self.waiting = self._offset = self._reading = self._lines = 0
+            raise
+        with file:
             file.seek(self._offset)
+            lines = 0
             while len(found) < items and size > 0:
                 line = file.readline()
                 if not line.endswith(b"\n"):
                     break
-                size -= len(line)
+                lines += 1
                 head, _, body = line[:-1].partition(b"\t")
                 try:
                     seq, root, time_ns, id = json.loads(head)
                     found.append(Item(body, seq, root, time_ns, id))
-                except ValueError:
+                    size -= len(line)
+                except (ValueError, TypeError):
                     _log.warning("%s: skipped a line that is not a spilled item", self.path)
-                    self.waiting = max(self.waiting - 1, 0)
             self._reading = file.tell()
-        if not found:
+            self._lines = lines
+        if not found:  # only lines that are not items, or nothing
+            self.sent()
             self.waiting = 0
         return found
 
@@ -80,32 +122,64 @@ class SpillFile:
         """Remove the items that `read` returned last."""
         if self._reading <= self._offset:
             return
-        with open(self.path, "rb") as file:
-            file.seek(self._offset)
-            self.waiting -= file.read(self._reading - self._offset).count(b"\n")
+        self.waiting -= self._lines
         self._offset = self._reading
+        self._lines = 0
         if self.waiting <= 0:
             self.waiting = 0
             self._offset = self._reading = 0
-            self.close()
-            os.truncate(self.path, 0)
+            self._close_file()
+            with contextlib.suppress(FileNotFoundError):
+                os.truncate(self.path, 0)
 
-    def close(self) -> None:
-        """Close the file. Items not sent stay at its beginning."""
+    def close(self, first: Iterable[Item | _core.ChangeItem] = ()) -> None:
+        """Close the file. Items not sent stay at its beginning.
+
+        :param first: items that come before those in the file.
+        """
+        self._close_file()
+        older = b"".join(map(_line_of, first))
+        if not self._offset and not older:  # the next process reads from the beginning
+            return
+        rest = b""
+        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as old:
+            old.seek(self._offset)
+            rest = old.read()
+        new = self.path + ".new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        with open(open_log(new, os.O_WRONLY | os.O_TRUNC, self._mode), "wb") as file:
+            like(self.path, file.fileno())
+            file.write(older)
+            file.write(rest)
+        os.replace(new, self.path)
+        self._offset = self._reading = self._lines = 0
+        self.waiting += older.count(b"\n")
+
+    def _close_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-        if self._offset:  # the next process reads from the beginning
-            with open(self.path, "rb") as old:
-                old.seek(self._offset)
-                rest = old.read()
-            with open(self.path + ".new", "wb") as new:
-                new.write(rest)
-            os.replace(self.path + ".new", self.path)
-            self._offset = self._reading = 0
 
     def forget(self) -> None:
         """Use another file after a fork, and leave this one to the parent."""
-        self._file = None
+        self._close_file()
         self.path = f"{self.path}.{os.getpid()}"
-        self._offset = self._reading = self.waiting = 0
+        self._offset = self._reading = self._lines = self.waiting = 0
+
+
+def _line_of(item: Item | _core.ChangeItem) -> bytes:
+    head = json.dumps([item.seq, item.root, item.time_ns, item.id]).encode()
+    return head + b"\t" + item.line + b"\n"
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # there is no fork
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

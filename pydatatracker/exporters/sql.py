@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from typing import Any
 
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
+from pydatatracker.exporters.secrets import clean, cleaned_errors, secrets_in
 from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
 from pydatatracker.exporters.sqlite import row_of
 
@@ -26,6 +27,8 @@ class SqlSink:
     def __init__(self, target: Any, table: str) -> None:
         try:
             import sqlalchemy
+            import sqlalchemy.dialects.postgresql  # these are imported by nothing else
+            import sqlalchemy.dialects.sqlite
         except ImportError:
             raise ImportError('SqlExporter needs sqlalchemy: pip install "pydatatracker[sql]"') from None
         self._sql: Any = sqlalchemy
@@ -36,10 +39,18 @@ class SqlSink:
             self._engine, self._is_own = target, False
         else:
             raise TypeError(f"SqlExporter needs a URL or a SQLAlchemy Engine, not {type(target).__name__}")
-        self.shown = self._engine.url.render_as_string(hide_password=True)
+        url = self._engine.url
+        whole = url.render_as_string(hide_password=False)
+        self.secrets = secrets_in(whole, dict(url.query), {"password": url.password})
+        self.shown = clean(url.render_as_string(hide_password=True), self.secrets)
         self._table = self._make_table(table)
         self._ready = False
-        self._pid = os.getpid()
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent, and connect anew in the child."""
+        _core.never_free(getattr(self._engine, "pool", None))  # a driver may close what it frees
+        self._engine.dispose(close=False)
 
     def _make_table(self, name: str) -> Any:
         sql = self._sql
@@ -66,9 +77,10 @@ class SqlSink:
 
         Raises SinkUnavailable if the database cannot be reached, SinkRejected for rows that it rejects.
         """
-        if self._pid != os.getpid():  # after a fork the connections belong to the parent
-            self._engine.dispose(close=False)
-            self._pid = os.getpid()
+        with cleaned_errors(known=self.secrets):
+            self._send(items)
+
+    def _send(self, items: list[Item]) -> None:
         rows = [self._row(item) for item in items]
         try:
             with self._engine.begin() as connection:
@@ -80,7 +92,7 @@ class SqlSink:
             self._one_by_one(items, rows, error)
         except (self._sql.exc.SQLAlchemyError, OSError) as error:
             self._ready = False  # the table may have been dropped
-            raise SinkUnavailable(f"{self.shown}: {_said(error)}") from error
+            raise SinkUnavailable(f"{self.shown}: {_said(error)}") from None
 
     def _row(self, item: Item) -> dict[str, Any]:
         found = dict(zip((*_COLUMNS, *_JSON), row_of(item), strict=True))
@@ -118,7 +130,7 @@ class SqlSink:
             except self._sql.exc.DataError:
                 refused.append(item)
             except (self._sql.exc.SQLAlchemyError, OSError) as failed:
-                raise SinkUnavailable(f"{self.shown}: {_said(failed)}") from failed
+                raise SinkUnavailable(f"{self.shown}: {_said(failed)}") from None
         if refused:
             raise SinkRejected(f"{self.shown}: {_said(error)}", refused)
 
@@ -149,5 +161,6 @@ class SqlExporter(Exporter):
     """
 
     def __init__(self, target: Any, *, table: str = "changes", compact: bool = False, **options: Any) -> None:
-        sink = SqlSink(target, table)
-        super().__init__(delivery_for(sink, f"SqlExporter({sink.shown!r})", True, options), compact=compact)
+        with cleaned_errors(target):
+            sink = SqlSink(target, table)
+            super().__init__(delivery_for(sink, f"SqlExporter({sink.shown!r})", True, options), compact=compact)

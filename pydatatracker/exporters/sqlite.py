@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 from typing import Any
 
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.sink import Item, SinkUnavailable
+from pydatatracker.io.files import MODE, check_mode, open_log
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "row_of"]
 
@@ -28,15 +31,25 @@ class SqliteSink:
     A change that is delivered twice is one row.
     """
 
-    def __init__(self, path: str | os.PathLike[str], timeout: float) -> None:
+    def __init__(self, path: str | os.PathLike[str], timeout: float, mode: int | None = MODE) -> None:
         self.path = os.fspath(path)
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
-        folder = os.path.dirname(self.path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
+        if self.path and self.path != ":memory:":
+            self.path = os.path.abspath(self.path)  # the program may change its folder later
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            os.close(open_log(self.path, os.O_RDWR, mode))  # SQLite gives its other files the same permissions
         self._connect().close()  # a path that cannot be opened is an error now
-        self._connection = None
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Leave the connection to the parent.
+
+        SQLite forbids to use it in the child, and to close it there.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _core.never_free(connection)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
@@ -61,7 +74,8 @@ class SqliteSink:
                 self._connection.executemany(INSERT, rows)
                 self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):  # the first error says more
+                    self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise SinkUnavailable(f"{self.path}: {error}") from error
@@ -96,8 +110,8 @@ class SqliteExporter(Exporter):
 
     From a thread, in batches. Columns: id, seq, root, time_ns, action, method, type, pointer, actor, transaction_id,
     before, after (JSON), line (the whole change). Several processes may write (the file is in WAL mode); a change that
-    is delivered twice is one row. ``background=False`` inserts synchronously. All other options are those of
-    `Delivery`. Needs only the standard library.
+    is delivered twice is one row. ``background=False`` inserts synchronously. ``mode`` are the permissions of a new
+    file, by default ``0o600``. All other options are those of `Delivery`. Needs only the standard library.
 
     >>> import os, sqlite3, tempfile
     >>> from pydatatracker import TrackedDict
@@ -119,7 +133,10 @@ class SqliteExporter(Exporter):
         timeout: float = 5.0,
         compact: bool = False,
         background: bool = True,
+        mode: int | str | None = MODE,
         **options: Any,
     ) -> None:
-        sink = SqliteSink(path, timeout)
+        sink = SqliteSink(path, timeout, check_mode(mode))
+        if background:
+            options["mode"] = mode
         super().__init__(delivery_for(sink, f"SqliteExporter({sink.path!r})", background, options), compact=compact)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import collections
+import logging
 from dataclasses import dataclass
+
+from pydatatracker.exporters.secrets import clean, text_of
 
 __all__ = ["Stats", "Tally"]
 
 _LONGEST = 500  # characters of an error that is kept
+_log = logging.getLogger("pydatatracker")
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,30 @@ class Stats:
 
 
 class Tally:
-    """The counts behind `Stats`, and the last error."""
+    """The counts behind `Stats`, and the last error.
 
-    def __init__(self) -> None:
+    :param secrets: text that is hidden in errors and log records.
+    """
+
+    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         self.last_error: str | None = None
+        self._secrets = secrets
 
     def note_error(self, error: BaseException) -> str:
-        """Keep an error as the last one, and return its text. O(length)."""
-        self.last_error = f"{type(error).__name__}: {error}"[:_LONGEST]
+        """Keep an error as the last one, and return its text. O(length).
+
+        Never raises, whatever the error's own text does.
+        """
+        self.last_error = text_of(error, self._secrets)[:_LONGEST]
         return self.last_error
+
+    def log(self, level: int, message: str, *values: object) -> None:
+        """Log a message without secrets; an error of a logging handler is ignored."""
+        try:
+            _log.log(level, "%s", clean(message % values, self._secrets))
+        except Exception:  # of a handler of the program: neither it nor the delivery may end here
+            pass
 
     def stats(self, queued: int = 0, spilled: int = 0, accepted: int = 0) -> Stats:
         """Return the counts so far. O(1).

@@ -14,6 +14,8 @@ __all__ = ["decompressed", "is_file_error"]
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE: Final = b"\x2a\x4d\x18"  # bytes 2 to 4 of a frame without content; the first is 0x50 to 0x5f
+_FEED: Final = 256  # compressed bytes per step: at most 8 MB of content, since 4 bytes may stand for 128 KB
 
 
 def decompressed(file: Any) -> io.RawIOBase | None:
@@ -26,7 +28,7 @@ def decompressed(file: Any) -> io.RawIOBase | None:
         import gzip
 
         return _Pieces(gzip.GzipFile(fileobj=file))
-    return _Pieces(_unzstd(file)) if start == _ZSTD else None
+    return _Pieces(_unzstd(file)) if start == _ZSTD or _is_skippable(start) else None
 
 
 def is_file_error(error: Exception) -> bool:
@@ -44,6 +46,11 @@ def _start_of(file: Any) -> bytes:
         file.seek(here)
         return bytes(start)
     return b""
+
+
+def _is_skippable(start: bytes) -> bool:
+    # pzstd, for one, begins each of its frames with one
+    return start[1:] == _SKIPPABLE and 0x50 <= start[0] <= 0x5F
 
 
 class _Pieces(io.RawIOBase):
@@ -71,9 +78,10 @@ class _Pieces(io.RawIOBase):
 
 
 class _Frames(io.RawIOBase):
-    """The content of the zstd frames of a file.
+    """The content of the zstd frames of a file, in bounded memory.
 
-    Other than the reader of zstandard, it raises EOFError for a truncated frame instead of ending there.
+    Other than the reader of zstandard, it raises EOFError for a truncated frame instead of ending there. Skippable
+    frames are skipped, wherever they are.
     """
 
     def __init__(self, file: Any, frame: Callable[[], Any]) -> None:
@@ -81,28 +89,62 @@ class _Frames(io.RawIOBase):
         self._new = frame
         self._frame: Any = None  # the frame being read
         self._given = b""  # bytes of the file that no frame has consumed yet
-        self._ready = b""
+        self._ready = io.BytesIO()  # content, which is not copied again by each read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            given, self._given = self._given or self._file.read(4096), b""  # little, since it may decompress to much
-            if not given:
-                torn, self._frame = self._frame, None
-                if torn is not None:
-                    raise EOFError("the last zstd frame is truncated")
+        while True:
+            size = self._ready.readinto(buffer)
+            if size:
+                return size
+            if not self._more():
                 return 0
-            if self._frame is None:
-                self._frame = self._new()
-            self._ready = self._frame.decompress(given)
-            if self._frame.eof:
-                self._given, self._frame = self._frame.unused_data, None
-        size = min(len(buffer), len(self._ready))
-        buffer[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
+
+    def _more(self) -> bool:
+        """Decompress a little; False at the end of the file."""
+        if self._frame is None and not self._begin():
+            return False
+        given, self._given = self._given or self._file.read(_FEED), b""
+        if not given:
+            self._frame = None
+            raise EOFError("the last zstd frame is truncated")
+        self._ready = io.BytesIO(self._frame.decompress(given))
+        if self._frame.eof:
+            self._given, self._frame = self._frame.unused_data, None
+        return True
+
+    def _begin(self) -> bool:
+        """Begin a frame with content; False if there is none."""
+        while True:
+            start = self._take(4)
+            if not start:
+                return False
+            if len(start) < 4 or not _is_skippable(start):
+                break
+            size = self._take(4)
+            left = int.from_bytes(size, "little")
+            while left and len(size) == 4:
+                piece = self._take(min(left, 1 << 16))
+                if not piece:
+                    break
+                left -= len(piece)
+            if left or len(size) < 4:
+                raise EOFError("the last zstd frame is truncated")
+        self._given = start + self._given
+        self._frame = self._new()
+        return True
+
+    def _take(self, size: int) -> bytes:
+        """Return the next bytes of the file; fewer only at its end."""
+        while len(self._given) < size:
+            more = self._file.read(size - len(self._given))
+            if not more:
+                break
+            self._given += more
+        taken, self._given = self._given[:size], self._given[size:]
+        return taken
 
 
 class _Unreadable(io.RawIOBase):
@@ -126,10 +168,10 @@ def _unzstd(file: Any) -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # 3.14
 
-        return zstd.ZstdFile(file)
+        return _Frames(file, zstd.ZstdDecompressor)
     except ImportError:
         try:
             import zstandard  # type: ignore[import-not-found,unused-ignore]
         except ImportError:
             return _Unreadable('zstd before Python 3.14 needs zstandard: pip install "pydatatracker[cli]"')
-        return _Frames(file, zstandard.ZstdDecompressor().decompressobj)
+        return _Frames(file, lambda: zstandard.ZstdDecompressor().decompressobj(write_size=1 << 15))

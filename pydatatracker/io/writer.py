@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -19,9 +20,10 @@ import threading
 import weakref
 from typing import IO, Any, Final, Self
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
+from pydatatracker.io.files import MODE, check_mode, open_log
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 from pydatatracker.values.pickles import Handle
@@ -138,7 +140,10 @@ class ChangeWriter(Handle):
 
     :param target: a path, or a file object, binary or text, which `close` leaves open.
     :param compact: see `to_line`.
-    :param buffered: gather lines and write them together; `flush` and `close` write those that wait.
+    :param buffered: gather lines and write them together; `flush` and `close` write those that wait,
+        and so does the end of the process.
+    :param mode: permissions of the file if it is new: ``0o640``, or ``"0640"``; None: as the umask says. By default
+        only the owner may read it, since a log holds the program's data.
     :raises OSError: the file or its folder cannot be created.
 
     >>> import io
@@ -149,8 +154,14 @@ class ChangeWriter(Handle):
     """
 
     def __init__(
-        self, target: str | os.PathLike[str] | IO[Any], *, compact: bool = False, buffered: bool = False
+        self,
+        target: str | os.PathLike[str] | IO[Any],
+        *,
+        compact: bool = False,
+        buffered: bool = False,
+        mode: int | str | None = MODE,
     ) -> None:
+        permissions = check_mode(mode)
         self.compact = compact
         self.buffered = buffered
         self._lock = threading.RLock()
@@ -162,14 +173,16 @@ class ChangeWriter(Handle):
         self._file: Any = None
         if isinstance(target, (str, os.PathLike)):
             self.name = os.fspath(target)
-            self._fd, self._torn = _open(self.name)
+            self._fd, self._torn = _open(self.name, permissions)
         else:
             self.name = str(getattr(target, "name", f"<{type(target).__name__}>"))
             if hasattr(target, "buffer"):  # a log is UTF-8 whatever the encoding of the text file
                 target.flush()
             self._file = getattr(target, "buffer", target)
             self._text = isinstance(self._file, io.TextIOBase)
-        _writers.add(self)
+        _forks.keep(self, _forks.FILES)
+        if buffered:
+            _buffered[id(self)] = weakref.ref(self)
 
     def write(self, change: Any) -> None:
         """Append a change: a ChangeLogEntry or its dict.
@@ -251,7 +264,7 @@ class ChangeWriter(Handle):
                 gap = {"v": 1, "action": "gap", "from": lost[0], "to": lost[1], "reason": lost[2]}
                 data = to_line({key: value for key, value in gap.items() if value is not None}) + data
             first = lost[0] if lost is not None else seq
-            if not self.buffered:
+            if not self.buffered or _forks.is_worker():  # a worker may be killed before it ends
                 self._put(data, first, seq)
                 return
             self._batch += data
@@ -289,7 +302,8 @@ class ChangeWriter(Handle):
                 first = self._lost[0]
             self._lost = first, last, f"{type(error).__name__}: {error}"[:500]
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Make the lock anew, and leave gathered lines to the parent."""
         self._lock = threading.RLock()
         self._batch.clear()
         self._batch_seqs = None
@@ -303,13 +317,12 @@ def _seq_of(change: Any) -> int | None:
     return seq if isinstance(seq, int) else None
 
 
-def _open(path: str) -> tuple[int, bool]:
+def _open(path: str, mode: int | None) -> tuple[int, bool]:
     """Return (descriptor for appending, whether the last line has no end)."""
     folder = os.path.dirname(path)
     if folder:
         os.makedirs(folder, exist_ok=True)
-    flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags | os.O_WRONLY, 0o666)
+    fd = open_log(path, os.O_APPEND | os.O_WRONLY, mode)
     try:
         if not os.path.isfile(path) or os.fstat(fd).st_size == 0:  # a pipe has no end to look at
             return fd, False
@@ -323,13 +336,18 @@ def _open(path: str) -> tuple[int, bool]:
         raise
 
 
-_writers: weakref.WeakSet[ChangeWriter] = weakref.WeakSet()
+_buffered: dict[int, weakref.ref[ChangeWriter]] = {}
 
 
-def _after_fork() -> None:
-    for writer in list(_writers):
-        writer._after_fork()
+def _flush_all() -> None:
+    """Write what is gathered: at the end of the process."""
+    for number, reference in list(_buffered.items()):
+        writer = reference()
+        if writer is None:
+            _buffered.pop(number, None)
+        elif not writer.closed:
+            with contextlib.suppress(OSError, ValueError):
+                writer.flush()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_forks.at_end(_flush_all)

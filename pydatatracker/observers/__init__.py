@@ -205,10 +205,10 @@ class JsonFileObserver(Handle):
 
     tracking_when = "immediate"  # the file is a log of what happened: it has rollbacks too, in order
 
-    def __init__(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, compact: bool = False, mode: int | str | None = 0o600) -> None:
         from pydatatracker.io import ChangeWriter
 
-        self._writer: ChangeWriter = ChangeWriter(path, compact=compact)
+        self._writer: ChangeWriter = ChangeWriter(path, compact=compact, mode=mode)
 
     def __call__(self, change: ChangeLogEntry) -> None:
         self._writer.write(change)
@@ -230,13 +230,16 @@ class JsonFileObserver(Handle):
         self.close()
 
 
-def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -> JsonFileObserver:
+def json_file_observer(
+    path: str | os.PathLike[str], *, compact: bool = False, mode: int | str | None = 0o600
+) -> JsonFileObserver:
     r"""Return an observer that appends each change to a file, as a JSON line.
 
     The line is in the file when the mutating statement returns. The file is created with its folders, and stays open
     until ``close()``. Costs the encoding and one write() per change.
 
     :param compact: see `pydatatracker.io.to_line`.
+    :param mode: permissions of the file if it is new; see `pydatatracker.io.ChangeWriter`.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -249,7 +252,7 @@ def json_file_observer(path: str | os.PathLike[str], *, compact: bool = False) -
     >>> pathlib.Path(path).read_text().count("\n")
     1
     """
-    return JsonFileObserver(path, compact=compact)
+    return JsonFileObserver(path, compact=compact, mode=mode)
 
 
 class TelemetryObserver:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Literal, Self
 
+from pydatatracker import _forks
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.values.pickles import Handle
 
@@ -47,6 +48,14 @@ class AsyncQueueObserver(Handle):
         self._waiting: collections.deque[Any] = collections.deque()  # on their way into the loop
         self._scheduled = False
         self.dropped = 0
+        _forks.keep(self, _forks.QUEUES)
+
+    def after_fork(self) -> None:
+        """Begin anew in the child: loop and waiting changes are the parent's."""
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._scheduled = False
+        self._loop = None
 
     def __call__(self, change: ChangeLogEntry) -> None:
         item = change.to_dict()
@@ -187,6 +196,7 @@ class changes(Handle):
         self._loop: asyncio.AbstractEventLoop | None = _running()
         self._closed = False
         self.dropped = 0
+        _forks.keep(self, _forks.QUEUES)
         ref = weakref.ref(self)
 
         def observe(change: ChangeLogEntry) -> None:
@@ -198,6 +208,12 @@ class changes(Handle):
 
         self._observe = observe
         container.tracking_add_observer(observe, path=path, actions=actions)
+
+    def after_fork(self) -> None:
+        """Begin anew in the child: the loop and who waits in it are the parent's."""
+        self._found.clear()
+        self._waiter = None
+        self._loop = None
 
     def _take(self, change: ChangeLogEntry) -> None:
         if len(self._found) >= self._max:
@@ -264,6 +280,15 @@ class TaskObserver(Handle):
         self._task: asyncio.Task[None] | None = None
         self._is_scheduled = False
         self.dropped = 0
+        _forks.keep(self, _forks.QUEUES)
+
+    def after_fork(self) -> None:
+        """Begin anew in the child: loop and waiting changes are the parent's."""
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._is_scheduled = False
+        self._loop = None
+        self._task = None
 
     def __call__(self, change: ChangeLogEntry) -> None:
         with self._lock:

@@ -22,14 +22,24 @@ from fsspec import AbstractFileSystem  # type: ignore[import-untyped,import-not-
 from fsspec.utils import glob_translate  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from obstore.store import S3Store
 
+from pydatatracker import _forks
+
 __all__ = ["Buckets"]
 
 _BLOCK: Final = 8 << 20  # bytes per request: one request is enough for a batch of S3Exporter
 _KEPT: Final = 4  # blocks that are kept per open file
 _MAGIC: Final = re.compile(r"[*?\[]")
-_ONCE: Final = threading.Lock()  # one thread fetches a large object as a whole
+_once = threading.Lock()  # one thread fetches a large object as a whole
 _RETRY: Final[Any] = {"max_retries": 2, "retry_timeout": datetime.timedelta(seconds=10)}
 _CLIENT: Final[Any] = {"connect_timeout": "5s", "timeout": "30s"}
+
+
+def _after_fork() -> None:
+    global _once
+    _once = threading.Lock()
+
+
+_forks.in_child(_after_fork, _forks.QUEUES)
 
 
 class Buckets(AbstractFileSystem):  # type: ignore[misc, unused-ignore]
@@ -163,7 +173,7 @@ class _Object:
                     raise
         if end - start == self._size:
             return self._all()
-        with _ONCE:
+        with _once:
             if self._name not in self._whole:
                 self._whole[self._name] = self._all()
         return self._whole[self._name][start:end]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from pydatatracker import _forks
 from pydatatracker.io.line import LogLine
 from pydatatracker.report.data import TABLES, Changes
 from pydatatracker.report.page import page, policy
@@ -43,11 +44,17 @@ class Server:
     def __init__(self, changes: Changes, port: int = 0) -> None:
         self._changes = changes
         self._lock = threading.Lock()
+        _forks.keep(self, _forks.LOGS)
         token = secrets.token_urlsafe(16)
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", port), _handler(self, f"/{token}/"))
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/{token}/"
+
+    def after_fork(self) -> None:
+        """Make the lock anew, and leave the port to the parent."""
+        self._lock = threading.Lock()
+        self._http.socket.close()
 
     def add(self, line: LogLine, listed: bool = True) -> None:
         """Add a line, which open pages show within a second. O(line)."""

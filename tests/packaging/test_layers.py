@@ -13,7 +13,7 @@ import pytest
 import pydatatracker
 
 ORDER = [
-    "_core", "_lazy", "actors", "values", "change", "io", "observers", "history", "containers", "rebuild", "query",
+    "_forks", "_core", "_lazy", "actors", "values", "change", "io", "observers", "history", "containers", "rebuild", "query",
     "exporters", "config", "process", "testing", "report", "cli", "types", "utils", "moved", "__main__",
     "pydatatracker",
 ]  # fmt: skip
@@ -116,7 +116,7 @@ def privates(modules: Modules) -> list[str]:
         others: set[str] = set()  # the names in this module of modules of other packages
         for node in imports(tree, False):
             for target, name, bound in targets(modules, node):
-                if package_of(target) in (package_of(module), "_core", "_lazy"):
+                if package_of(target) in (package_of(module), "_core", "_forks", "_lazy"):
                     continue
                 if is_private(name):
                     found.append(f"{module} imports {name} of {target} (line {node.lineno})")

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pydatatracker import _forks
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.http import check_answer
 from pydatatracker.exporters.otel.records import record_of
+from pydatatracker.exporters.secrets import clean, cleaned_errors, secrets_in, shown, text_of
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class OtlpSink:
                 _NEEDS.format("opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http, 1.39 or newer")
             ) from None
         self._url = _logs_url(endpoint)
+        self._shown = shown(self._url)
+        self.secrets = secrets_in(endpoint, {"headers": headers or {}})
         self._headers = dict(headers or {})
         self._timeout = timeout
         self._value_limit = value_limit
@@ -89,9 +92,13 @@ class OtlpSink:
         self._record = ReadableLogRecord
         self._exporter_class = OTLPLogExporter
         self._connect()
+        _forks.keep(self, _forks.FILES)
+
+    def after_fork(self) -> None:
+        """Leave the connection to the parent, and connect anew in the child."""
+        self._connect()
 
     def _connect(self) -> None:
-        self._pid = os.getpid()
         self._session = _session()
         self._exporter: Any = self._exporter_class(
             endpoint=self._url, headers=self._headers, timeout=self._timeout, session=self._session
@@ -102,8 +109,10 @@ class OtlpSink:
 
         Raises SinkUnavailable for 408, 425, 429, 5xx and network errors, SinkRejected for other refusals.
         """
-        if self._pid != os.getpid():  # the connection belongs to the parent
-            self._connect()
+        with cleaned_errors(known=self.secrets):
+            self._send(items)
+
+    def _send(self, items: list[Item]) -> None:
         batch, bad = [], []
         for item in items:
             try:
@@ -128,13 +137,13 @@ class OtlpSink:
             except Exception as raised:  # older versions pass on the session's error
                 error = raised
         if session.failure is not None:
-            raise SinkUnavailable(f"{self._url}: {type(session.failure).__name__}: {session.failure}")
+            raise SinkUnavailable(f"{self._shown}: {type(session.failure).__name__}: {session.failure}")
         if session.answer is None:  # nothing was sent, and never will be: it cannot be encoded, or is too large
-            raise SinkRejected(f"the OTLP exporter sent nothing to {self._url}: {error or 'see its log'}")
+            raise SinkRejected(f"the OTLP exporter sent nothing to {self._shown}: {error or 'see its log'}")
         status, body, retry_after = session.answer
         check_answer(self._url, status, body, retry_after)
         if result is not LogRecordExportResult.SUCCESS:
-            raise SinkUnavailable(f"{self._url}: the OTLP exporter reports a failure: {error or 'see its log'}")
+            raise SinkUnavailable(f"{self._shown}: the OTLP exporter reports a failure: {error or 'see its log'}")
         self._check_partial(body, len(batch))
 
     def _check_partial(self, body: bytes, count: int) -> None:
@@ -150,11 +159,11 @@ class OtlpSink:
             return
         if partial.rejected_log_records > 0:
             raise SinkRejected(
-                f"{self._url} rejected {partial.rejected_log_records} of {count} records without saying which: "
+                f"{self._shown} rejected {partial.rejected_log_records} of {count} records without saying which: "
                 f"{partial.error_message[:200]}"
             )
         if partial.error_message:
-            _log.warning("%s says: %s", self._url, partial.error_message[:200])
+            _log.warning("%s says: %s", self._shown, clean(partial.error_message[:200], self.secrets))
 
     def close(self) -> None:
         """Close the connection."""
@@ -207,10 +216,15 @@ def _not_traced() -> Iterator[None]:
         context.detach(token)
 
 
+def _log_error(what: str, error: Exception) -> None:
+    with contextlib.suppress(Exception):  # a logging handler that raises
+        _log.error("%s: %s", what, text_of(error))
+
+
 def _logs_url(endpoint: str) -> str:
     if not isinstance(endpoint, str) or not endpoint.startswith(("http://", "https://")):
         raise ValueError(
-            f"OpenTelemetryExporter needs an endpoint that begins with http:// or https://, not {endpoint!r}"
+            f"OpenTelemetryExporter needs an endpoint that begins with http:// or https://, not {clean(repr(endpoint))}"
         )
     return endpoint.rstrip("/") + "/v1/logs" if urlsplit(endpoint).path in ("", "/") else endpoint
 
@@ -269,11 +283,12 @@ class OpenTelemetryExporter(Exporter):
         if endpoint is not None:
             if logger_provider is not None:
                 raise TypeError("OpenTelemetryExporter accepts an endpoint or a logger_provider, not both")
-            sink: Sink = OtlpSink(
-                endpoint, headers=headers, timeout=timeout, resource=resource, value_limit=value_limit
-            )
+            with cleaned_errors(endpoint, {"headers": headers}):
+                sink: Sink = OtlpSink(
+                    endpoint, headers=headers, timeout=timeout, resource=resource, value_limit=value_limit
+                )
             background = background is not False
-            name = f"OpenTelemetryExporter({endpoint!r})"
+            name = f"OpenTelemetryExporter({shown(endpoint)!r})"
         else:
             if headers is not None or resource is not None:
                 raise TypeError("headers= and resource= need an endpoint; a logger_provider has its own")
@@ -297,7 +312,7 @@ class OpenTelemetryExporter(Exporter):
         try:
             self._counter.add(1, attributes)
         except Exception as error:  # the user's meter
-            _log.error("pydatatracker.changes was not counted: %s: %s", type(error).__name__, error)
+            _log_error("pydatatracker.changes was not counted", error)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything so far is delivered, also by the provider.
@@ -311,6 +326,6 @@ class OpenTelemetryExporter(Exporter):
         try:
             forced = force() if timeout is None else force(int(timeout * 1000))
         except Exception as error:
-            _log.error("the logger provider was not flushed: %s: %s", type(error).__name__, error)
+            _log_error("the logger provider was not flushed", error)
             return False
         return done and forced is not False

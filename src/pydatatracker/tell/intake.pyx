@@ -44,6 +44,14 @@ def item_for(Change change, bytes line):
     return new_item(change, line)
 
 
+def never_free(value):
+    """Keep an object until the process ends, without its destructor. O(1).
+
+    For a connection that a forked child must not close: it is the parent's, too.
+    """
+    Py_INCREF(value)
+
+
 @cython.final
 cdef class Intake:
     """The entrance to the queue of a delivery for changes that need no waiting."""
