@@ -57,8 +57,8 @@ from pydatatracker.cpython cimport (
 )
 from pydatatracker.native cimport (
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup,
-    pdt_all_quiet, pdt_any_heap_in, pdt_builtin_container, pdt_clock_setup, pdt_copy_items, pdt_data_descriptor,
-    pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
+    pdt_all_quiet, pdt_any_heap_in, pdt_bound_freeing, pdt_builtin_container, pdt_clock_setup, pdt_copy_items,
+    pdt_data_descriptor, pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
     pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper, pdt_known_plain,
     pdt_list_as_tuple, pdt_list_ass_subscript,
     pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
@@ -141,6 +141,7 @@ include "hooks/set.pyx"
 include "hooks/attr.pyx"
 include "hooks/restore.pyx"
 include "hooks/rebuild.pyx"
+include "tree/freeing.pyx"
 include "read/query.pyx"
 include "read/facade.pyx"
 include "read/json_depth.pyx"

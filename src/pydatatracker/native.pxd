@@ -44,6 +44,9 @@ cdef extern from "native/copies.h":
 cdef extern from "native/ring.h":
     int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
 
+cdef extern from "native/freeing.h":
+    int pdt_bound_freeing(PyTypeObject *) except -1
+
 cdef extern from "native/attribute_cache.h":
     bint pdt_known_plain(object, object)
     void pdt_remember_plain(object, object)

@@ -1,0 +1,88 @@
+/* Owns: freeing long chains (containers inside each other, places, links, records) with a bounded C stack.
+ * May touch: tp_dealloc of the core's types; the collector's link of a dead object, which nothing else reads.
+ * Invariants:
+ *  - deallocators of the core are inside each other at most PDT_FREEING_DEPTH times in a thread. What would go deeper
+ *    waits, with a reference count of 0, until the outermost one returns;
+ *  - waiting takes no memory: the objects form a chain through the collector's link.
+ *
+ * CPython's own trashcan is not enough. It exists for types that opt in, and from 3.12 to 3.13 it allows thousands of
+ * levels, which a thread with a small stack does not have. */
+#ifndef PYDATATRACKER_FREEING_H
+#define PYDATATRACKER_FREEING_H
+
+#include <Python.h>
+#include <stdint.h>
+
+#if defined(_MSC_VER)
+#define PDT_THREAD_LOCAL __declspec(thread)
+#else
+#define PDT_THREAD_LOCAL _Thread_local
+#endif
+
+#define PDT_FREEING_DEPTH 20
+#define PDT_FREEING_TYPES 12
+
+static PDT_THREAD_LOCAL int pdt_freeing_depth = 0;
+static PDT_THREAD_LOCAL PyObject *pdt_freeing_later = NULL;
+static struct { PyTypeObject *type; destructor free; } pdt_freeing_types[PDT_FREEING_TYPES];
+static int pdt_freeing_count = 0;
+
+/* Where a dead object keeps the next one that waits. */
+static inline uintptr_t *pdt_freeing_next(PyObject *o) {
+#ifdef Py_GIL_DISABLED
+    return &o->ob_tid;
+#else
+    return (uintptr_t *)o - 2; /* PyGC_Head._gc_next; 0 if the collector does not track the object */
+#endif
+}
+
+static void pdt_freeing_dealloc(PyObject *);
+
+/* The original deallocator for an object of one of the types or of a class derived from it. */
+static inline destructor pdt_freeing_of(PyObject *o) {
+    PyTypeObject *type = Py_TYPE(o);
+    int i = 0;
+    while (type->tp_dealloc != pdt_freeing_dealloc) type = type->tp_base;
+    while (pdt_freeing_types[i].type != type) i++;
+    return pdt_freeing_types[i].free;
+}
+
+static void pdt_freeing_dealloc(PyObject *o) {
+    destructor free = pdt_freeing_of(o);
+    if (pdt_freeing_depth >= PDT_FREEING_DEPTH) {
+        PyObject_GC_UnTrack(o);
+        Py_INCREF(Py_TYPE(o)); /* the deallocator of a derived class drops its reference when this returns */
+        *pdt_freeing_next(o) = (uintptr_t)pdt_freeing_later;
+        pdt_freeing_later = o;
+        return;
+    }
+    pdt_freeing_depth++;
+    free(o);
+    if (pdt_freeing_depth == 1) {
+        while (pdt_freeing_later != NULL) {
+            PyTypeObject *type;
+            o = pdt_freeing_later;
+            pdt_freeing_later = (PyObject *)*pdt_freeing_next(o);
+            *pdt_freeing_next(o) = 0;
+            type = Py_TYPE(o);
+            pdt_freeing_of(o)(o);
+            Py_DECREF(type);
+        }
+    }
+    pdt_freeing_depth--;
+}
+
+/* Bound the depth of freeing for a type of the core, and for classes derived from it. */
+static int pdt_bound_freeing(PyTypeObject *type) {
+    if (pdt_freeing_count == PDT_FREEING_TYPES || !PyType_IS_GC(type)) {
+        PyErr_SetString(PyExc_SystemError, "pdt_bound_freeing: too many types, or one that the collector ignores");
+        return -1;
+    }
+    pdt_freeing_types[pdt_freeing_count].type = type;
+    pdt_freeing_types[pdt_freeing_count].free = type->tp_dealloc;
+    pdt_freeing_count++;
+    type->tp_dealloc = pdt_freeing_dealloc;
+    return 0;
+}
+
+#endif

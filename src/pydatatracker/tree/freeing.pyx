@@ -1,0 +1,11 @@
+# Owns: which types of the core are freed with a bounded C stack.
+# May touch: native/freeing.h.
+# Invariant: every type that can be a step of a chain without end is here. A type that is not can only be freed between two
+# that are.
+
+def _bound_freeing():
+    for each in (Change, DictHook, ListHook, SetHook, AttrHook, Tracker, Link, Place, Log, Rare, Scope, Transaction):
+        pdt_bound_freeing(<PyTypeObject *>each)
+
+
+_bound_freeing()
