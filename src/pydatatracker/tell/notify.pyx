@@ -3,7 +3,7 @@
 # Invariants:
 #  - observers are called when the record is complete, and no lock is held;
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
-#  - filters are tested on the record, before a change object is built;
+#  - filters are tested before the change is converted to what the observed container sees;
 #  - an observer that raises an Exception stops neither the others nor the change. It is logged, or, once all were called,
 #    raised in an ExceptionGroup (tracking_observer_errors="raise"). Other exceptions (KeyboardInterrupt) pass through.
 

@@ -5,9 +5,7 @@
 #  - an option that was not given is UNSAID; `merged` takes it from the parent, and a root from DEFAULT_OPTIONS;
 #  - `redact` and the name are not inherited.
 #
-# To add an option: a number in the enum O_... of _core.pxd, last; a row in OPTIONS; and the code that obeys the option (a
-# flag in derived_state, tree/place.pyx, if the hot path has to see it). tests/core/test_options.py then names what is
-# missing in _core.pyi, in TrackedDict and in docs/reference.md.
+# docs/where-to-change.md has the steps for a new option; tests/core/test_options.py names what is missing.
 
 cdef enum:                      # kinds of values, see checked()
     V_FLAG                      # True or False
