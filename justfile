@@ -10,128 +10,153 @@ set positional-arguments
 default:
     @just --list --unsorted
 
-# Make .venv and install the tools; does nothing while pyproject.toml has not changed
+# Make .venv and install the tools, unless pyproject.toml has not changed
+[group('develop')]
 setup:
     @test -x .venv/bin/python || "${PYTHON:-python3}" -m venv .venv
     @test .venv/.setup -nt pyproject.toml || { python -m pip install -q -U pip && python -m pip install -q --group dev && touch .venv/.setup; }
 
-# Compile the core and install the package editable; a warm build takes two seconds
+# Compile the core and install the package editable
+[group('develop')]
 build: setup
     @python -m pip install -q --no-build-isolation --no-deps -e .
 
-# Build and run the test-suite on all cores; arguments go to pytest: `just test tests/core -k dict`, `-n 0` for one process
+# Arguments go to pytest: `just test tests/core -k dict`, `-n 0` for one process.
+# Build, and run the test suite on all cores
+[group('test')]
 [no-exit-message]
 test *args: build
     python -m pytest -n auto --dist loadgroup "$@"
 
-# The same with more of what is random or repeated: PYDATATRACKER_LONG says how many times more, ten if it is not set
+# PYDATATRACKER_LONG says how many times more; ten if it is not set.
+# Run the test suite with more of what is random or repeated
+[group('test')]
 [no-exit-message]
 test-long *args: build
     export PYDATATRACKER_LONG="${PYDATATRACKER_LONG:-10}"; \
     export PYDATATRACKER_FUZZ="${PYDATATRACKER_FUZZ:-$((60 * PYDATATRACKER_LONG))}"; \
     python -m pytest -n auto --dist loadgroup "$@"
 
-# The same on every CPython from 3.11 on that is found (PYTHONS adds some), each in a venv of its own
+# PYTHONS adds some; each has a venv of its own.
+# Run the test suite on every CPython from 3.11 on that is found
+[group('test')]
 test-all *args: setup
     python scripts/test_all.py "$@"
 
-# ruff: faults and format
+# Check with ruff: faults, docstrings, format
+[group('develop')]
 lint: setup
     ruff check
     ruff format --check
 
 # Fix what ruff can fix by itself
+[group('develop')]
 format: setup
     ruff check --fix
     ruff format
 
-# mypy --strict on package and samples; the stub of the core against the compiled core
+# Check types: mypy --strict, and the stub of the core against the compiled core
+[group('develop')]
 types: build
     mypy
     MYPYPATH=. stubtest --concise --ignore-disjoint-bases --allowlist tests/typing/stubtest.allow pydatatracker._core
 
-# Run the example on real input, or on any JSON file named, and show what it changed
+# Run the example on its input, or on a JSON file, and show what it changed
+[group('develop')]
 demo *json: build
     mkdir -p build && rm -f build/demo.jsonl
     python -m pydatatracker run --log build/demo.jsonl examples/inventory.py "$@"
     python -m pydatatracker show build/demo.jsonl
 
-# The command line, by default its demonstration: `just cli show changes.jsonl`
+# Run the command line: `just cli show changes.jsonl`
+[group('develop')]
 cli *args="demo": build
     @python -m pydatatracker "$@"
 
-# The pictures of the documentation, made anew from the demonstration's shop: docs/pictures (needs Chromium)
+# Make the pictures of the documentation anew (needs Chromium)
+[group('docs')]
 pictures: build
     python scripts/design_picture.py
     python scripts/pictures.py
 
-# The documentation as a site that needs no network: build/site/index.html. Fails on any warning and any broken link
+# Build the site in build/site; fails on any warning and any broken link
 [group('docs')]
 docs: setup
     @python -m pip install -q --group docs
     @NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
     @echo "build/site/index.html"
 
-# The same on localhost, built anew when a page changes
+# Serve the site on localhost, built anew when a page changes
 [group('docs')]
 docs-serve: setup
     @python -m pip install -q --group docs
     @NO_MKDOCS_2_WARNING=1 mkdocs serve --strict
 
-# Measure against the builtins and save the run; the table has the goal beside each ratio
+# Measure against the builtins and save the run, with the goal beside each ratio
+[group('benchmark')]
 benchmark *args: build
     python -m pytest benchmarks --benchmark-autosave "$@"
 
-# What delivery costs a change, beside msgspec
+# Measure what delivery costs a change, beside msgspec
+[group('benchmark')]
 benchmark-delivery *args: build
     python benchmarks/delivery.py "$@"
 
-# What the commands cost on a log of 1,000,000 lines, beside a Python start and beside msgspec
+# Measure the commands on a log of 1,000,000 lines
+[group('benchmark')]
 benchmark-cli *args: build
     python benchmarks/command_line.py "$@"
 
-# The page of a log of 100,000 changes in Chromium: opening, the slider, filters
+# Measure the page of a log of 100,000 changes in Chromium
+[group('benchmark')]
 benchmark-page *args: build
     python benchmarks/page.py "$@"
 
-# Two saved runs side by side
+# Show two saved runs side by side
+[group('benchmark')]
 benchmark-compare *args: build
     python -m pytest_benchmark compare "$@"
 
-# The sdist and a wheel for every CPython at hand, checked, each tested away from here
+# Build the sdist and a wheel for every CPython at hand, and test each away from here
+[group('release')]
 wheel *args: setup
     python scripts/wheels.py "$@"
 
-# The sdist, and from it the wheel of the newest CPython at hand, tested away from here: what .ci/run does, in minutes
+# Build and test the sdist and the wheel of the newest CPython, as .ci/run does
+[group('release')]
 [no-exit-message]
 wheel-newest *args: setup
     python scripts/wheels.py --newest "$@"
 
-# Take away everything that was made here, .venv too
+# Remove everything that was made here, .venv too
+[group('develop')]
 clean:
     rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
     find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- longer ones, for whoever works on the core
-
-# Where the core still calls into Python, line by line, as HTML
+# Show as HTML where the core calls into Python
+[group('develop')]
 annotate: setup
     python -m pip wheel -q --no-build-isolation --no-deps -w build/annotate \
         -Cbuild-dir=build/annotate -Ccmake.define.PYDATATRACKER_ANNOTATE=ON .
     @find build/annotate -name '_core.html'
 
-# The test-suite under AddressSanitizer and UBSan (gcc)
+# Run the test suite under AddressSanitizer and UBSan (gcc)
+[group('test')]
 sanitize *args: setup
     sh scripts/sanitize.sh "$@"
 
-# Fuzz the core against the builtins with atheris (clang), a minute unless told otherwise
+# Fuzz the core against the builtins with atheris (clang), for a minute by default
+[group('test')]
 fuzz *args: setup
     sh scripts/fuzz.sh "$@"
 
-# Fuzz the commands with broken logs, 5,000 unless told otherwise: `just fuzz-logs 100000`; a minute for a thousand
+# Fuzz the commands with broken logs, 5,000 by default; a minute for a thousand
+[group('test')]
 fuzz-logs examples="5000": build
     PYDATATRACKER_EXAMPLES="$1" python -m pytest -q tests/cli/test_broken_logs.py -k mutations
 
-# Instruction counts of one store, which do not depend on the machine's mood (valgrind)
+# Count the instructions of one store, which do not vary between runs (valgrind)
+[group('benchmark')]
 callgrind: build
     python benchmarks/callgrind.py
