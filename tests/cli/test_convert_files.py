@@ -86,7 +86,9 @@ def test_ctrl_c_leaves_the_old_file(tmp_path: pathlib.Path, form: str) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "old").write_bytes(b"old")
-    status, seconds, errors = interrupted("convert", log, "--to", form, "-o", folder / "old", cwd=tmp_path, after=0.7)
+    status, seconds, errors = interrupted(
+        *("convert", log, "--to", form, "-o", folder / "old"), cwd=tmp_path, until=lambda: len(os.listdir(folder)) > 1
+    )
     assert (130, b"") == (status, errors)
     assert seconds < 5
     assert ["old"] == os.listdir(folder)

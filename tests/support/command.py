@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,12 @@ def change(**fields: Any) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-def interrupted(*args: object, cwd: Path, after: float) -> tuple[int, float, bytes]:
-    """Start a command and interrupt it after some seconds.
+def interrupted(
+    *args: object, cwd: Path, after: float = 0, until: Callable[[], bool] | None = None
+) -> tuple[int, float, bytes]:
+    """Start a command and interrupt it.
 
+    That is after some seconds, or once ``until`` returns True because the command is at work.
     Returns the exit status, the seconds from the signal to the end, and standard error.
     """
     process = subprocess.Popen(
@@ -99,6 +103,9 @@ def interrupted(*args: object, cwd: Path, after: float) -> tuple[int, float, byt
         stderr=subprocess.PIPE,
     )
     time.sleep(after)
+    waited = time.monotonic() + 60
+    while until is not None and not until() and process.poll() is None and time.monotonic() < waited:
+        time.sleep(0.01)
     assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
     start = time.monotonic()
