@@ -8,16 +8,8 @@ the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 - ``PYDATATRACKER_MODE``: permissions of a new log, in octal; ``0600`` if it is not set, ``umask`` for what that says.
 - ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers without an option of their own.
 
-The log is complete in itself:
-
-- A line is relative to a root (``root``). A change to a container that is in two trees has one line in each of them,
-  with the same ``uuid``.
-- The first line of a root is preceded by an ``init``: the state after the change whose number is ``seq`` of the init
-  line. There is none if that state was empty. A root that was moved into another tree, changed there, and became a root
-  again has another ``init``; the changes in between are lines of the other tree.
-- To replay a root of a process (``pid``, ``root``), start with its latest ``init`` and apply its lines with a larger
-  ``seq``, in the order of ``seq``, each in all of its ``paths``. Threads may write their lines in another order.
-- A forked child appends to the same file. Its roots begin with an ``init`` again, under its own ``pid``.
+The log is complete in itself: an ``init`` precedes the first line of a root that was not empty. The section "Several
+roots and processes" of docs/log-format.md has the rules, which readers rely on.
 
 The program comes first: nothing here raises into it, no lock is held while a value is encoded, and a log that cannot be
 written is one warning of the logger ``pydatatracker``.

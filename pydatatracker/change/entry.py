@@ -238,8 +238,8 @@ class ChangeLogEntry(Change):
     def to_dict(self, compact: bool = False) -> dict[str, Any]:
         """Return the change as JSON data, under the names of this class.
 
-        ``compact`` leaves out the fields that can be derived from the others, and those that are empty. O(size of the
-        values).
+        ``compact`` leaves out ``tree``, ``extra`` and every empty key except ``path``, ``location``, ``before`` and
+        ``after``. O(size of the values).
         """
         from pydatatracker.change import mapping
 

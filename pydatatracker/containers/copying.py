@@ -334,7 +334,3 @@ def deep_copy(container: Any, memo: dict[int, Any], copied: Callable[[Any, dict[
         _core.relink(made)
     finish(made, (copied(_state(container), memo),))
     return made
-
-
-# A pickle stores a function as module and name; `pydatatracker.rebuild` is where these two stay for good.
-start.__module__ = finish.__module__ = "pydatatracker.rebuild"

@@ -1,7 +1,7 @@
 """Blame: the last change of a path, or all of them, newest first.
 
-A path is followed backwards through the records: a list item through shifts and sorts to where it came in, a key to the
-containers that had its path before. For changes that left the ring there is `tracking_remember_last`.
+A path is followed backwards through the records: a list item through shifts and sorts to where it was inserted, a key
+through the containers that were at its path before. For changes that left the ring there is `tracking_remember_last`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Trail:
             self.nodes = self.nodes[:1]
 
     def whole(self) -> bool:
-        """Return True if the path existed before all records."""
+        """Return True if the path may be older than all records."""
         return not self.over
 
     def back(self, change: Change) -> bool:
@@ -259,11 +259,10 @@ def _index_before_rows(rows: Any, index: int) -> tuple[int, bool, Any]:
 
 
 def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) -> dict[str, ChangeLogEntry]:
-    """Return the last change of every path that the records know.
+    """Return {pointer: last change} of every path that has a known change.
 
-    By pointer. O(records + items of the lists concerned).
-
-    ``wanted``: the last change that it returns True for. Of paths whose records are gone only the very last is known.
+    ``wanted`` selects changes: the last one that it returns True for counts. Of a path whose records left the ring,
+    only the very last change is known. O(records + items of the lists concerned).
     """
     viewer: Any = _core.tracker(container)
     paths = _paths(container)

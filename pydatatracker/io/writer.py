@@ -48,7 +48,8 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     O(size of the values).
 
     :param change: a ChangeLogEntry, or the dict of one; it is not modified.
-    :param compact: leave out empty keys, and ``tree`` and ``extra``, which follow from the others.
+    :param compact: leave out ``tree``, ``extra`` and every empty key except ``path``, ``location``, ``before`` and
+        ``after`` (`change.compact`).
     :raises ValueError: a dict that nests more levels than a line may have (`values.encode.NESTING`): no reader would
         accept it. The values of a ChangeLogEntry are cut before that.
 

@@ -55,7 +55,7 @@ COLUMNS: Final[dict[str, str]] = {
 LONGEST: Final = 1 << 28  # bytes of the longest line, as in `pydatatracker.io`
 _USUAL: Final = 1 << 24  # bytes; DuckDB makes a buffer of twice that per thread, so LONGEST costs three times the time
 _WIDE: Final = 1 << 23  # bytes of a line above which the memory is not limited
-_EMPTY: Final = ("actor", "pointer", "method", "type", "root", "uuid")  # compact lines leave them out when empty
+_EMPTY: Final = ("actor", "pointer", "method", "type", "root", "uuid")  # left out by `change.compact` when empty
 
 
 def connect(sources: Iterable[str | os.PathLike[str]], database: str = ":memory:", *, longest: int = _USUAL) -> Any:
