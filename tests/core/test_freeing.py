@@ -1,6 +1,6 @@
-"""Freeing never recurses deeper than a bound, whatever is chained and however small the stack of the thread is.
+"""Freeing never recurses deeper than a bound.
 
-A program of its own builds each chain, since a fault here ends the process.
+That holds whatever is chained, and however small the stack of the thread is. A program of its own builds each chain, since a fault here ends the process.
 """
 
 from __future__ import annotations
@@ -155,7 +155,10 @@ def freed(chain: str, n: int, by: str, stack: int) -> tuple[int, str]:
 @pytest.mark.parametrize("by", ["counting", "collector"])
 @pytest.mark.parametrize("chain", CHAINS)
 def test_a_chain_of_25000_is_freed_on_a_small_stack(chain: str, by: str) -> None:
-    """25,000 links of any chain are freed in a thread with 512 KiB, by reference counts and by the collector."""
+    """25,000 links of any chain are freed in a thread with 512 KiB.
+
+    They are freed by reference counts, and by the collector.
+    """
     assert freed(chain, 25_000, by, SMALL) == (0, "freed\n")
 
 

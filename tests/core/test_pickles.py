@@ -158,7 +158,7 @@ def test_a_subclass_of_a_handle_may_know_how(tmp_path: Path) -> None:
 
 
 class Plain:
-    """The same definitions on a plain subclass of the builtin say what is right."""
+    """The same definitions on plain subclasses of the builtins."""
 
 
 def family(base: type) -> dict[str, type]:
