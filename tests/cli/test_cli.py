@@ -120,7 +120,13 @@ def test_help_imports_little(tmp_path: Path) -> None:
     )
     found = set(run("-c", program, cwd=tmp_path, python=()).stdout.splitlines()[-1].split())
     own = {name for name in found if name.startswith("pydatatracker")}
-    assert {"pydatatracker", "pydatatracker._lazy", "pydatatracker.cli", "pydatatracker.cli.catalog"} == own
+    assert {
+        "pydatatracker",
+        "pydatatracker._forks",
+        "pydatatracker._lazy",
+        "pydatatracker.cli",
+        "pydatatracker.cli.catalog",
+    } == own
     assert set() == found & {"click", "msgspec", "typing", "re", "inspect", "dataclasses", "logging", "shutil"}
 
 

@@ -25,7 +25,13 @@ pytest_plugins = ["pytester"]
 # as in pyproject.toml: an editable install imports its finder before pytest begins
 EDITABLE = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
 # the modules that pytest imports in a run that does not use the package
-LOADED = ["pydatatracker", "pydatatracker._lazy", "pydatatracker.testing", "pydatatracker.testing.pytest_plugin"]
+LOADED = [
+    "pydatatracker",
+    "pydatatracker._forks",
+    "pydatatracker._lazy",
+    "pydatatracker.testing",
+    "pydatatracker.testing.pytest_plugin",
+]
 TITLE = re.compile(r"-+ tracked changes -+")
 
 HEAD = """
