@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from _weakref import ref  # builtin: no file of the program can be in its way, as it can be in that of weakref
 from time import sleep
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["CORE", "FILES", "LOGS", "QUEUES", "at_end", "in_child", "in_worker", "is_worker", "keep", "owners"]
@@ -37,6 +38,8 @@ LOGS = 30  # what uses the above
 _PAUSE = 0.001  # seconds between two looks whether other threads import something
 _ATTEMPTS = 5000  # after which a fork does not wait any longer
 _SOON = 20
+# locks of the standard library that are taken before each fork and released after it
+_HELD = (("logging", "_lock"), ("concurrent.futures.thread", "_global_shutdown_lock"))
 # what this package imports when it is first needed, while a program runs
 _IMPORTED = frozenset((
     "pydatatracker", "msgspec", "tenacity", "urllib3", "sqlite3", "sqlalchemy", "obstore", "confluent_kafka",
@@ -58,15 +61,13 @@ def keep(owner: Any, order: int) -> None:
 
     The owner is referenced weakly.
     """
-    import weakref
-
     number = id(owner)
 
     def forget(reference: Any) -> None:
         if _owners.get(number, (0, None))[1] is reference:
             del _owners[number]
 
-    _owners[number] = order, weakref.ref(owner, forget)
+    _owners[number] = order, ref(owner, forget)
     _hook()
 
 
@@ -131,14 +132,38 @@ def _before() -> None:
     from _thread import get_ident
 
     me = get_ident()
+    before = _held_over_forks()
     for attempt in range(_ATTEMPTS):
         _imp.acquire_lock()
         ours = [locks.get(name) for name in list(locks) if name.split(".", 1)[0] in _IMPORTED]
         if not any(_is_of_another(reference, me, attempt) for reference in ours):
-            return
+            break
         _imp.release_lock()
+        _pause()
+    else:
+        _imp.acquire_lock()
+    for name, lock in _held_over_forks().items():
+        if name not in before:  # imported meanwhile: its own function for this was not called, the one for after it is
+            lock.acquire(timeout=1.0)
+
+
+def _held_over_forks() -> dict[str, Any]:
+    found = {name: getattr(sys.modules.get(name), attribute, None) for name, attribute in _HELD}
+    return {name: lock for name, lock in found.items() if lock is not None}
+
+
+def _pause() -> None:
+    """Let other threads run, without the lock of logging.
+
+    Their imports may need it.
+    """
+    lock = _held_over_forks().get("logging")
+    if lock is None or not getattr(lock, "_is_owned", bool)():
         sleep(_PAUSE)
-    _imp.acquire_lock()
+        return
+    state = lock._release_save()
+    sleep(_PAUSE)
+    lock._acquire_restore(state)
 
 
 def _module_locks() -> Any:

@@ -98,7 +98,7 @@ class ChangeQueue:
         self._is_of_file = False  # the batch is from the spill file, and still in it
         self._flushing = 0
         self._finished = 0  # batches
-        self._is_stuck = False  # the last wait for the sink was in vain
+        self._in_vain = 0  # waits for the sink since it last sent something
         self._give_up: Deadline | None = None  # when to stop sending; None while the queue is open
 
     def be_eager(self) -> None:
@@ -138,14 +138,13 @@ class ChangeQueue:
             return True
 
     def _wait_until_sent(self) -> None:
-        if self._is_stuck:  # once is enough until the sink works again
-            return
-        end = Deadline(self._block_timeout)
+        # while the sink does not work, each wait is half as long as the one before: two block_timeout together
+        end = Deadline(self._block_timeout / 2**self._in_vain)
         self._flushing += 1
         try:
             while self.is_waiting and not self.closed:
                 if end.is_over:
-                    self._is_stuck = True
+                    self._in_vain = min(self._in_vain + 1, 60)
                     return
                 end.wait(self.changed)
         finally:
@@ -278,7 +277,7 @@ class ChangeQueue:
             is_of_file, self._is_of_file = self._is_of_file, False
             self._batch = []
             self._finished += 1
-            self._is_stuck = False
+            self._in_vain = 0
             self.changed.notify_all()
             if is_of_file and self._spill is not None:
                 self._spill.sent()

@@ -9,7 +9,6 @@ import os
 import tempfile
 from typing import Any, Literal
 
-from pydatatracker import _forks
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
 from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
@@ -18,6 +17,7 @@ from pydatatracker.exporters.sink import Item, SinkUnavailable
 __all__ = ["S3Exporter", "S3Sink"]
 
 Body = Literal["ndjson", "parquet"]
+_user = 0  # the process in which obstore was used first; its threads are shared by all exporters
 
 
 def _key(prefix: str, items: list[Item], ending: str) -> str:
@@ -70,7 +70,6 @@ class S3Sink:
         except ImportError:
             raise ImportError('S3Exporter needs obstore: pip install "pydatatracker[s3]"') from None
         self._obstore = obstore
-        self._has_sent = self._is_broken = False
         self.secrets = secrets_in(endpoint, config)
         self._prefix = prefix
         self._format = check_format(format)
@@ -81,20 +80,15 @@ class S3Sink:
                 config.setdefault("client_options", {})["allow_http"] = True
         retry: Any = {"max_retries": 0, "retry_timeout": datetime.timedelta(seconds=1)}  # Delivery retries
         self._store = S3Store(bucket, retry_config=config.pop("retry_config", retry), **config)
-        _forks.keep(self, _forks.FILES)
-
-    def after_fork(self) -> None:
-        """Note that obstore cannot be used: its threads exist in the parent only."""
-        self._is_broken = self._has_sent
 
     def send(self, items: list[Item]) -> None:
         """Put one object. Raises SinkUnavailable where obstore cannot work."""
-        if self._is_broken:
+        global _user
+        if _user not in (0, os.getpid()):  # its threads exist in the parent only: a call would never return
             raise SinkUnavailable(
-                "obstore does not work in a forked child after its parent has used it: use the start method spawn,"
-                " or create the exporter in the child"
+                "obstore does not work in a forked child after its parent has used it: use the start method spawn"
             )
-        self._has_sent = True
+        _user = os.getpid()
         with cleaned_errors(known=self.secrets):
             self._put(items)
 

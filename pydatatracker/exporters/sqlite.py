@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from typing import Any
 
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
+from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item, SinkUnavailable
 from pydatatracker.io.files import MODE, check_mode, open_log
 
@@ -53,12 +55,28 @@ class SqliteSink:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
+        end = Deadline(self._timeout)
+        while True:
+            try:
+                self._prepare(connection)
+                return connection
+            except sqlite3.OperationalError as error:
+                # several processes create the file: SQLite does not wait for the change to WAL mode
+                if "locked" not in str(error) or end.is_over:
+                    connection.close()
+                    raise
+                time.sleep(0.01)
+            except BaseException:
+                connection.close()
+                raise
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(TABLE)
         for column in INDEXES:
             connection.execute(f"CREATE INDEX IF NOT EXISTS changes_{column} ON changes ({column})")
-        return connection
 
     def send(self, items: list[Item]) -> None:
         """Insert a batch.
