@@ -141,7 +141,7 @@ annotate: setup
         -Cbuild-dir=build/annotate -Ccmake.define.PYDATATRACKER_ANNOTATE=ON .
     @find build/annotate -name '_core.html'
 
-# Run the test suite under AddressSanitizer and UBSan (gcc)
+# Run the tests of the core under AddressSanitizer and UBSan (gcc)
 [group('test')]
 sanitize *args: setup
     sh scripts/sanitize.sh "$@"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Build the core with AddressSanitizer and UBSan, in a build directory and an environment of its own, and run the
-# test-suite under them. Arguments go to pytest. Needs gcc with libasan and libubsan.
+# Build the core with AddressSanitizer and UBSan, in a build directory and an environment of its own, and run the tests
+# that use it in their own process. Arguments go to pytest instead. Needs gcc with libasan and libubsan.
+# The other tests start commands and browsers, which load the sanitizer, too, and take hours without another line of C.
 set -eu
 cd "$(dirname "$0")/.."
 home=build/sanitize
@@ -13,7 +14,8 @@ CC=gcc CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer -g -O1" LDFL
     "$python" -m pip install -q --no-build-isolation --no-deps \
     -Cbuild-dir="$home/build" -Ccmake.build-type=None -Cinstall.strip=false -e .
 
+[ $# -gt 0 ] || set -- tests/core tests/cpython tests/history tests/io tests/observers
 # detect_leaks=0: the interpreter itself leaves memory behind at exit. PYTHONMALLOC: pymalloc hides overflows.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
-    exec "$python" -m pytest --ignore=tests/leaks/test_leaks.py "$@"  # ASan keeps what was freed: they would see it as left
+    exec "$python" -m pytest -n auto --dist loadgroup "$@"
