@@ -106,6 +106,9 @@ _MODULES = ("actors", "change", "config", "containers", "exporters", "history", 
 __getattr__, __dir__ = _lazily(__name__, globals(), _HOMES, _MODULES)
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):
-    from pydatatracker import process as _process
+    from pydatatracker._guarded import guarded as _guarded
 
-    _process.start_from_environment()
+    with _guarded():  # a file beside the program may be called platform.py
+        from pydatatracker import process as _process
+
+        _process.start_from_environment()

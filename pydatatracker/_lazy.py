@@ -7,6 +7,8 @@ it.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,14 +29,18 @@ def lazily(
     :param modules: submodules that are attributes themselves.
     """
 
-    def getattr_(name: str) -> object:
-        from importlib import import_module
+    def imported(module: str) -> object:
+        __import__(module)  # importlib may not be imported yet, or be a file of the program
+        return sys.modules[module]
 
+    def getattr_(name: str) -> object:
         if name in modules:
-            return import_module(f"{package}.{name}")
+            return imported(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value: object = getattr(import_module(f".{homes[name]}", package), name)
+        home = homes[name]
+        above = package.rpartition(".")[0] if home.startswith(".") else package
+        value: object = getattr(imported(f"{above}.{home.lstrip('.')}"), name)
         names[name] = value
         return value
 

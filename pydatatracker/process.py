@@ -21,6 +21,7 @@ import atexit
 import contextlib
 import logging
 import os
+import shlex
 import sys
 import threading
 import weakref
@@ -42,6 +43,11 @@ MODE: Final = "PYDATATRACKER_MODE"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
 RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
 
+# what recording imports at some time, and what programs import to record
+_RECORDING: Final = (
+    *("actors", "change.compact", "change.mapping", "change.stack", "change.text", "containers.breaks"),
+    *("history.marks", "history.transaction", "history.undo", "io.tracing", "io.writer", "observers"),
+)
 _PATIENCE: Final = 1.0  # seconds that a thread waits for another one to write the init of a root
 _ATTEMPTS: Final = 20  # to copy a root while other threads change it
 
@@ -230,8 +236,6 @@ class ProcessLog:
         """Return a sentence on what was recorded and what to do with it."""
         if not self.lines:
             return f"pydatatracker: no change was recorded in {self.shown}"
-        import shlex
-
         many = "1 change" if self.lines == 1 else f"{self.lines:,} changes"
         return f"pydatatracker: {many} in {self.shown}; next: pydatatracker show {shlex.quote(self.shown)}"
 
@@ -302,6 +306,7 @@ def start_from_environment() -> None:
     path = os.environ.get(LOG)
     if not path:
         return
+    _load()
     stack: int | None = None
     given = os.environ.get(STACK, "")
     if given:
@@ -329,6 +334,17 @@ def _given_mode() -> int | None:
     except ValueError:
         logger.warning("%s must be permissions such as 0640, or umask, not %r: a new log has 0600", MODE, given)
         return 0o600
+
+
+def _load() -> None:
+    """Import what recording needs, before files of the program are found."""
+    from importlib import import_module
+
+    for module in _RECORDING:
+        import_module(f"pydatatracker.{module}")
+    from pydatatracker.io import to_line
+
+    to_line({"action": "gap"})  # makes the encoder
 
 
 def _say_goodbye(log: ProcessLog, pid: int) -> None:

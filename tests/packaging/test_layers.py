@@ -13,7 +13,8 @@ import pytest
 import pydatatracker
 
 ORDER = [
-    "_forks", "_core", "_lazy", "actors", "values", "change", "io", "observers", "history", "containers", "rebuild", "query",
+    "_forks", "_core", "_lazy", "_guarded", "actors", "values", "change", "io", "observers", "history", "containers", "rebuild",
+    "query",
     "exporters", "config", "process", "testing", "report", "cli", "types", "utils", "moved", "__main__",
     "pydatatracker",
 ]  # fmt: skip

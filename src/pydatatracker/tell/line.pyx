@@ -8,7 +8,8 @@
 cdef enum:
     LINE_DEPTH = 32                     # keys from the viewer to the change; deeper lines are left to Python
 
-cdef object current_thread = None       # threading.current_thread, from the first line on
+from threading import current_thread as _current_thread
+
 cdef long line_pid = 0                  # 0: unknown, also after a fork
 cdef unsigned long line_thread = 0      # id of the thread that line_thread_name belongs to
 cdef str line_thread_name = None
@@ -17,16 +18,13 @@ cdef int64_t line_second = 0            # when the name was read
 
 cdef str name_of_thread(int64_t time_ns):
     """Return the name of this thread, "" if it is ending, None if it is not a str. Cached for a second."""
-    global current_thread, line_thread, line_thread_name, line_second
+    global line_thread, line_thread_name, line_second
     cdef unsigned long thread = PyThread_get_thread_ident()
     cdef int64_t second = time_ns // 1000000000
     if thread == line_thread and second == line_second and line_thread_name is not None:
         return line_thread_name
-    if current_thread is None:
-        import threading
-        current_thread = threading.current_thread
     try:
-        name = current_thread().name
+        name = _current_thread().name
     except Exception:                   # the thread is being taken down
         return ""
     if type(name) is not str:
