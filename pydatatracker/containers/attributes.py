@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import types
+import weakref
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import AttrFast
+from pydatatracker._core import AttrFast, AttrHook
 
 __all__ = ["prepare_class", "rebuilt_as_tracked"]
 
 
+_BINDS_SETTER = "_cached_setattr_get"  # attrs: object.__setattr__.__get__, in the globals of a generated __init__
+_STORE: Any = AttrHook._tracking_setattr
+_WRAPPED: weakref.WeakSet[Any] = weakref.WeakSet()  # constructors that _linked_after made
 _FAST = {name: AttrFast.__dict__[name] for name in ("__setattr__", "__delattr__")}
 
 
@@ -21,9 +26,12 @@ def prepare_class(base: type, cls: type) -> None:
     ``base`` is TrackedAttr.
 
     attrs writes a ``__setattr__`` of its own for classes with validators or converters, which stores with
-    ``object.__setattr__``; that is replaced by one that runs the same hooks and stores through ours.
+    ``object.__setattr__``; that is replaced by one that runs the same hooks and stores through ours. Its ``__init__``
+    stores in the same way, and gets our setter too.
     """
     for owner in cls.__mro__:
+        for name in ("__init__", "__attrs_init__"):
+            _store_through_hook(owner.__dict__.get(name))
         if not owner.__dict__.get("__attrs_own_setattr__"):
             continue
         original = owner.__dict__.get("__setattr__")
@@ -53,26 +61,82 @@ def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:
             except Exception:  # a metaclass that allows no attribute: by look-up then
                 return
         return
-    if "__init__" in cls.__dict__:
-        cls.__init__ = _linked_after(cls.__init__)  # type: ignore[misc]
+    for each in below:
+        written_past = _written_past(each)
+        if (written_past or (each is cls and "__init__" in cls.__dict__)) and each.__init__ not in _WRAPPED:
+            each.__init__ = _linked_after(each.__init__, written_past)  # type: ignore[misc]
+            _WRAPPED.add(each.__init__)
     for each in below:
         for name, fast in _FAST.items():
             if each.__dict__.get(name) is fast:
                 delattr(each, name)
 
 
-def _linked_after(init: Any) -> Any:
-    """Return a constructor that links what the given one stored.
+def _store_through_hook(init: Any) -> None:
+    """Let a constructor that attrs generated store through our hook.
 
-    It may have stored attributes with object.__setattr__, past our hook.
+    attrs gives each one globals of its own, with the function that binds its setter.
+    """
+    init = getattr(init, "__wrapped__", init)
+    names = getattr(init, "__globals__", {})
+    bind = names.get(_BINDS_SETTER)
+    if bind is None or "attr_dict" not in names or getattr(bind, "for_tracking", False):
+        return
+
+    def bind_setter(self: Any) -> Any:
+        return functools.partial(_STORE, self) if isinstance(self, AttrHook) else bind(self)
+
+    bind_setter.for_tracking = True  # type: ignore[attr-defined]
+    names[_BINDS_SETTER] = bind_setter
+
+
+def _written_past(cls: Any) -> tuple[str, ...]:
+    """Return the fields that the constructor of a frozen class writes past us.
+
+    A frozen dataclass calls object.__setattr__, a frozen attrs class without slots writes to ``__dict__``.
+    """
+    if getattr(cls.__dict__.get("__dataclass_params__"), "frozen", False):
+        return tuple(cls.__dataclass_fields__)
+    code = getattr(cls.__dict__.get("__init__"), "__code__", None)
+    if "__attrs_attrs__" in cls.__dict__ and "_inst_dict" in getattr(code, "co_varnames", ()):
+        return tuple(field.name for field in cls.__attrs_attrs__ if not _is_slot(cls, field.name))
+    return ()
+
+
+def _is_slot(cls: type, name: str) -> bool:
+    return isinstance(getattr(cls, name, None), types.MemberDescriptorType)
+
+
+def _linked_after(init: Any, written_past: tuple[str, ...]) -> Any:
+    """Return a constructor that links and records what the given one stored.
+
+    ``written_past``: the attributes that it wrote past our hook. They are set again.
     """
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        _core.relink(self)
+        if isinstance(self, AttrHook):  # a base may be in use without tracking
+            if written_past:
+                _record_again(self, written_past)
+            _core.relink(self)
 
     return __init__
+
+
+def _record_again(self: Any, names: tuple[str, ...]) -> None:
+    """Set attributes that were stored past our hook through it."""
+    values = {}
+    _core.set_quiet(self, True)
+    try:
+        for name in names:
+            with contextlib.suppress(AttributeError):  # not set, or only in the class
+                values[name] = object.__getattribute__(self, name)
+                AttrHook._tracking_delattr(self, name)
+    finally:
+        _core.set_quiet(self, False)
+    for name, value in values.items():
+        _STORE(self, name, value)
 
 
 def _with_hooks(owner: Any, hooks: dict[str, Any]) -> Any:

@@ -178,6 +178,95 @@ def test_attrs_validators_and_converters_run() -> None:
     account._check()
 
 
+# ---- what a generated __init__ stores
+
+
+def stored(decorate: Any, frozen: bool = False, **options: Any) -> Any:
+    """Make a class by a decorator, with fields of all kinds."""
+    field: Any = attrs.field if decorate in (attrs.define, attrs.frozen) else attr.ib
+    more = {} if frozen else {"on_setattr": lambda instance, attribute, value: value}
+
+    class Stored(TrackedAttr):
+        plain: Any = field(factory=list)
+        valid: Any = field(factory=list, validator=attrs.validators.instance_of(list))
+        converted: Any = field(factory=list, converter=list)
+        both: Any = field(factory=list, converter=list, validator=attrs.validators.instance_of(list))
+        hooked: Any = field(factory=list, **more)
+        _hidden: Any = field(factory=list, converter=list)
+
+    return decorate(**options)(Stored)
+
+
+FIELDS = ["plain", "valid", "converted", "both", "hooked"]
+STORED: dict[str, Any] = {
+    f"{name}-{'slots' if slots else 'dict'}": functools.partial(stored, decorate, slots=slots, **options)
+    for slots in (True, False)
+    for name, decorate, options in [
+        ("define", attrs.define, {}),
+        ("define-no-hooks", attrs.define, {"on_setattr": attrs.setters.NO_OP}),
+        ("attr.s", attr.s, {"auto_attribs": False}),
+        ("attr.s-hooks", attr.s, {"on_setattr": attrs.setters.validate}),
+        ("frozen", attrs.frozen, {"frozen": True}),
+        ("keywords", attrs.define, {"kw_only": True}),
+        ("eq-hash", attrs.define, {"unsafe_hash": True, "cache_hash": True}),
+    ]
+}
+WAYS_TO_INHERIT = {
+    "itself": lambda cls: cls,
+    "plain subclass": lambda cls: type("Sub", (cls,), {}),
+    "attrs subclass": lambda cls: attrs.define(slots=False)(type("Sub", (cls,), {"__annotations__": {}})),
+    "own init": lambda cls: type("Sub", (cls,), {"__init__": lambda self: cls.__init__(self)}),
+}
+
+
+@pytest.mark.parametrize("inherit", WAYS_TO_INHERIT)
+@pytest.mark.parametrize("name", STORED)
+def test_what_init_of_attrs_stores_is_recorded(name: str, inherit: str) -> None:
+    """Each field that __init__ stores is one change, and its list is tracked.
+
+    With validators, converters and hooks, in slots or not, frozen or not, inherited or not.
+    """
+    if "frozen" in name and inherit == "attrs subclass":
+        pytest.skip("attrs does not allow a class that is not frozen below a frozen one")
+    made = WAYS_TO_INHERIT[inherit](STORED[name]())()
+    assert [("init", "")] + [("add", f"/{field}") for field in FIELDS] == [
+        (change.action, change.pointer) for change in made.tracking_changes()
+    ]
+    for field in FIELDS:
+        getattr(made, field).append(1)
+        assert f"/{field}/0" == made.last_change().pointer
+    assert type(made._hidden) is list
+    made._check()
+
+
+def test_an_attrs_class_that_is_not_tracked_is_left_alone() -> None:
+    """A base of attrs that others use untracked stores as ever."""
+
+    @attrs.define(slots=False)
+    class Base:
+        rows: Any = attrs.field(factory=list, converter=list)
+
+    class Tracked(Base, TrackedAttr):
+        pass
+
+    assert type(Tracked().rows) is TrackedList
+    assert type(Base().rows) is list
+
+
+@pytest.mark.parametrize("slots", [True, False])
+def test_what_init_of_a_frozen_dataclass_stores_is_recorded(slots: bool) -> None:
+    """A frozen dataclass records what its __init__ stores, as one that is not frozen."""
+    cls = dataclasses.dataclass(frozen=True, slots=slots)(
+        type("Row", (TrackedAttr,), {"__annotations__": {"a": list, "b": int}, "b": 1})
+    )
+    row = cls([1])
+    row.a.append(2)
+    assert ["", "/a", "/b", "/a/1"] == [change.pointer for change in row.tracking_changes()]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        row.a = 1
+    row._check()
+
+
 def test_names_that_begin_with_an_underscore_are_not_tracked() -> None:
     """Names with a leading underscore are tracked only on request."""
 
