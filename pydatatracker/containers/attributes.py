@@ -62,10 +62,11 @@ def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:
                 return
         return
     for each in below:
-        written_past = _written_past(each)
-        if (written_past or (each is cls and "__init__" in cls.__dict__)) and each.__init__ not in _WRAPPED:
-            each.__init__ = _linked_after(each.__init__, written_past)  # type: ignore[misc]
-            _WRAPPED.add(each.__init__)
+        init, written_past = each.__dict__.get("__init__"), _written_past(each)
+        if init is not None and (written_past or each is cls) and init not in _WRAPPED:
+            wrapped = _linked_after(init, written_past)
+            _WRAPPED.add(wrapped)
+            each.__init__ = wrapped  # type: ignore[misc]
     for each in below:
         for name, fast in _FAST.items():
             if each.__dict__.get(name) is fast:

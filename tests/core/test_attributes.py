@@ -255,7 +255,7 @@ def test_an_attrs_class_that_is_not_tracked_is_left_alone() -> None:
 
 @pytest.mark.parametrize("slots", [True, False])
 def test_what_init_of_a_frozen_dataclass_stores_is_recorded(slots: bool) -> None:
-    """A frozen dataclass records what its __init__ stores, as one that is not frozen."""
+    """A frozen dataclass records what its __init__ stores."""
     cls = dataclasses.dataclass(frozen=True, slots=slots)(
         type("Row", (TrackedAttr,), {"__annotations__": {"a": list, "b": int}, "b": 1})
     )
