@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
+import sys
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
-from pydatatracker._core import Scope, reset_scope, scope_variable, set_scope
+from pydatatracker._core import Scope, context_now, reset_scope, scope_now, set_scope
 
 __all__ = ["propagate", "tracking_actor"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _frame_id(frame: FrameType) -> int:
+    """Return what identifies a with statement while it runs.
+
+    0 for an ExitStack, whose frames come and go.
+    """
+    return 0 if frame.f_globals.get("__name__") == "contextlib" else id(frame)
 
 
 class tracking_actor:
@@ -24,6 +32,9 @@ class tracking_actor:
     up. It follows asyncio tasks (PEP 567); for threads and executors see `propagate`. It works as a decorator on
     functions, coroutines and generators. Cost: about a microsecond for the block, nothing for a change.
 
+    One object can be entered several times at once; each entry is its own. A block that another task or thread ends,
+    for instance a generator that is closed elsewhere, leaves the actor there alone.
+
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
     >>> with tracking_actor("importer", reason="nightly"):
@@ -32,42 +43,57 @@ class tracking_actor:
     ('importer', {'reason': 'nightly'})
     """
 
-    __slots__ = ("_actor", "_context", "_tokens")
+    __slots__ = ("_actor", "_context", "_entries")
 
     def __init__(self, actor: str, /, **context: Any) -> None:
         if not isinstance(actor, str):
             raise TypeError(f"an actor is a str, not {type(actor).__name__}")
         self._actor = actor
         self._context = context
-        self._tokens: list[contextvars.Token[Scope | None]] = []
+        # (id of the frame of the with statement, what reset_scope needs): one object can be entered many times at once
+        self._entries: list[tuple[int, Any]] = []
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # blocks that are open now end in this process; with its own state, all pickle protocols have it
         return None, {"_actor": self._actor, "_context": self._context, "_tokens": []}
 
     def __enter__(self) -> Self:
-        above = scope_variable.get()
+        self._enter(_frame_id(sys._getframe(1)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(_frame_id(sys._getframe(1)))
+
+    async def __aenter__(self) -> Self:
+        self._enter(_frame_id(sys._getframe(1)))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(_frame_id(sys._getframe(1)))
+
+    def _enter(self, frame: int) -> None:
+        above = scope_now()
         context: Mapping[str, Any] = _EMPTY
         if above is not None and above.context:
             context = MappingProxyType({**above.context, **self._context})
         elif self._context:
             context = MappingProxyType(dict(self._context))
         transaction = None if above is None else above.transaction
-        self._tokens.append(set_scope(Scope(self._actor, context, transaction)))
-        return self
+        self._entries.append((frame, set_scope(Scope(self._actor, context, transaction))))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        reset_scope(self._tokens.pop())
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
+    def _leave(self, frame: int) -> None:
+        # entered several times at once: look for the entry of this with statement, best in this context
+        entries = self._entries[::-1]
+        here = context_now()
+        found = next((entry for entry in entries if entry[0] == frame and entry[1][2] is here), None)
+        found = found or next((entry for entry in entries if entry[0] == frame), None)
+        found = found or next((entry for entry in entries if entry[1][2] is here), entries[0])
+        self._entries.remove(found)
+        reset_scope(found[1])
 
     def _fresh(self) -> tracking_actor:
         return tracking_actor(self._actor, **self._context)
@@ -106,12 +132,16 @@ def propagate(function: F) -> F:
     """
     import inspect
 
-    scope = scope_variable.get()
+    bound = scope_now()
+
+    def entry() -> Scope | None:  # each call gets a scope of its own, so that calls at once do not end each other
+        return None if bound is None else Scope(bound.actor, bound.context, bound.transaction, bound.undoes)
+
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def coroutine_with_scope(*args: Any, **kwargs: Any) -> Any:
-            token = set_scope(scope)
+            token = set_scope(entry())
             try:
                 return await function(*args, **kwargs)
             finally:
@@ -121,7 +151,7 @@ def propagate(function: F) -> F:
 
     @functools.wraps(function)
     def with_scope(*args: Any, **kwargs: Any) -> Any:
-        token = set_scope(scope)
+        token = set_scope(entry())
         try:
             return function(*args, **kwargs)
         finally:

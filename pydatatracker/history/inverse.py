@@ -129,7 +129,7 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
         raise RedactedError(
             f"{change!r} cannot be undone: tracking_redact withholds the value that was there, so it was not recorded"
         )
-    now = _core.scope_variable.get()
+    now = _core.scope_now()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
     scope = Scope(actor, context, transaction, change.seq if whole else 0)
     token = _core.set_scope(scope)

@@ -64,7 +64,7 @@ class tracking_transaction(Handle, _core.Transaction):
                 )
         if message is not None and not isinstance(message, str):
             raise TypeError(f"message is a str, not {type(message).__name__}")
-        above = _core.scope_variable.get()
+        above = _core.scope_now()
         parent = None if above is None else above.transaction
         while parent is not None and not parent.is_open:
             parent = parent.parent
@@ -113,7 +113,7 @@ class tracking_transaction(Handle, _core.Transaction):
     def __enter__(self) -> Self:
         if self._token is not None or self._ended:
             raise RuntimeError("a transaction is entered once; make a new one with tracking_transaction()")
-        above = _core.scope_variable.get()
+        above = _core.scope_now()
         actor, context = ("", None) if above is None else (above.actor, above.context)
         if self.message is not None:
             mapping: Mapping[str, Any] = MappingProxyType({**(context or {}), "message": self.message})
@@ -127,11 +127,11 @@ class tracking_transaction(Handle, _core.Transaction):
     ) -> None:
         lasting: list[Any] = []
         try:
-            if error is not None:
+            if error is not None and self.is_open:
                 self._roll_back_for(error)
         finally:
             self._ended = True
-            if self.parent is None:
+            if self.parent is None and self.is_open:
                 lasting = self._lasting()
             self._close()
             token, self._token = self._token, None
@@ -139,11 +139,15 @@ class tracking_transaction(Handle, _core.Transaction):
         self._tell(lasting)
 
     def _roll_back_for(self, error: BaseException) -> None:
-        # under the actor and context of the block, whatever the body left behind
+        # under the actor and context of the block, whatever the body left behind and whoever closes it
+        scope = self._token[0]
+        token = _core.set_scope(Scope(scope.actor, scope.context, self))
         try:
             self.rollback()
         except RollbackConflictError as conflict:
             raise conflict from error
+        finally:
+            _core.reset_scope(token)
 
     def _lasting(self) -> list[tuple[Any, Change]]:
         # what observers were not called for yet: own changes that were not undone

@@ -24,6 +24,9 @@ cdef class Scope:           # who makes a change and why: one immutable object, 
     cdef readonly object context        # read-only mapping: reason=, request_id= ...
     cdef readonly object transaction    # the Transaction that the change belongs to, or None
     cdef readonly uint64_t undoes       # seq of the change that is undone; 0: none
+    cdef Scope outer                    # while its block lasts: the scope around it
+    cdef object home                    # while its block lasts: weak reference to the context that it began in
+    cdef bint over                      # its block ended where it was not the current scope
 
 
 cdef class Log:             # the ring: all records of one tree
@@ -119,6 +122,7 @@ cdef class Rare:            # what few trackers need
     cdef int bulk_calls                 # number of bulk calls in progress
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
     cdef int sorts                      # number of list.sort calls in progress
+    cdef unsigned long sorter           # thread of the newest of them
     cdef bint quiet_before              # whether recording was off before the first of them
     cdef tuple sort_before              # what the list held before the first of them
     cdef bint sort_mixed                # whether they overlapped or one failed
@@ -170,6 +174,8 @@ cdef class Pending:         # a bulk call in progress while user code runs
     cdef list out                       # set: elements removed and not recorded yet
     cdef list into                      # set: elements added and not recorded yet
     cdef object scope                   # of the caller: another thread may write the record
+    cdef unsigned long thread           # of the caller: after a fork, it may not exist
+    cdef Tracker tracker                # of the container that the call changes
 
 
 cdef class DictHook(dict):
@@ -206,6 +212,8 @@ cdef class Transaction:     # a block whose changes are kept or rolled back toge
     cdef readonly bint is_open
     cdef readonly uint64_t last_seq     # newest change when it ended: later ones are not part of it
     cdef readonly Py_ssize_t start      # index in the journal where it began
+    cdef dict observed                  # number -> observed container to notify at the commit, or None
+    cdef unsigned long thread           # that began it: after a fork, others do not exist
 
 
 cdef class Observer:        # one registration of an observer

@@ -11,6 +11,7 @@ cdef extern from "native/compat.h":
     PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
     PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
     int pdt_pause_gc()
+    void pdt_forked_gc()
     void pdt_resume_gc(int)
     bint pdt_dict_of_scalars(object)
     object pdt_set_as_tuple(object)
@@ -26,7 +27,9 @@ cdef extern from "native/clock.h":
 cdef extern from "native/scope.h":
     PyObject *pdt_scope() except NULL                       # borrowed
     void pdt_scope_changed()
-    int pdt_scope_init(object) except -1
+    void pdt_scopes_over()
+    object pdt_context()
+    int pdt_scope_init(object, PyObject *(*)(PyObject *) noexcept) except -1
 
 cdef extern from "native/kinds.h":
     bint pdt_plain(object)

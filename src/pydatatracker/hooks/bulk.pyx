@@ -18,7 +18,10 @@ cdef Pending begin_bulk(Tracker t, int method):
         flush_bulk(t)
     p.method = method
     p.scope = <object>pdt_scope()
+    p.thread = PyThread_get_thread_ident()
+    p.tracker = t
     rare.bulk_calls += 1
+    bulk_list.append(p)
     if t.kind == K_LIST:
         p.start = PyList_GET_SIZE(<object>t.owner)
     elif t.kind == K_DICT:
@@ -33,7 +36,12 @@ cdef Pending begin_bulk(Tracker t, int method):
 
 cdef int end_bulk(Tracker t, Pending p) except -1:
     cdef Rare rare = t.rare
+    cdef Py_ssize_t i
     rare.bulk_calls -= 1
+    for i in range(len(bulk_list) - 1, -1, -1):
+        if bulk_list[i] is p:
+            del bulk_list[i]
+            break
     try:
         flush_bulk(t)
     finally:
@@ -141,9 +149,10 @@ cdef bint waits(Tracker t):
 
 cdef list flush_first(Tracker t):
     """Record the steps that wait before the change in progress; return what to notify of afterwards."""
-    global deferred
+    global deferred, deferred_by
     cdef list later = []
     deferred = later
+    deferred_by = PyThread_get_thread_ident()
     try:
         flush_bulk(t)
     finally:
@@ -152,6 +161,50 @@ cdef list flush_first(Tracker t):
 
 
 cdef list deferred = None               # collects notifications while no observer may run
+cdef unsigned long deferred_by = 0      # the thread that collects them
 cdef object scope_instead = missing     # scope of the record being written, if it is not the current one
+cdef list bulk_list = []                # of Pending: the bulk calls in progress
+cdef list sort_list = []                # of Tracker: the calls of list.sort in progress; see Rare.sorter
+
+
+cdef int forget_threads(unsigned long thread) except -1:
+    """After a fork, end what threads began that do not exist here: all but this one."""
+    global deferred, scope_instead
+    cdef Pending p
+    cdef Tracker t
+    pdt_forked_gc()
+    forget_notifiers(thread)
+    if deferred is not None and deferred_by != thread:
+        deferred = None
+    scope_instead = missing     # set and used without a switch of threads, but for user code of another thread
+    forget_transactions(thread)
+    for p in bulk_list:
+        if p.thread != thread:
+            p.tracker.rare.bulk_calls -= 1      # `enter_slowly` records the steps that wait and ends it
+    bulk_list[:] = [p for p in bulk_list if p.thread == thread]
+    for t in [t for t in sort_list if t.rare.sorter != thread]:
+        forget_sort(t)
+    sort_list[:] = [t for t in sort_list if t.rare.sorter == thread]
+    return 0
+
+
+cdef int forget_sort(Tracker t) except -1:
+    """Record, without guards and observers, that a sort of another thread lost the items in this child. O(items)."""
+    global deferred
+    cdef Rare rare = t.rare
+    if rare.sorts == 0 or not alive(t):
+        return 0
+    refresh(t)
+    rare.sorts = 1
+    rare.sort_mixed = True
+    t.state &= ~T_GUARD
+    before = deferred
+    deferred = []
+    try:
+        end_of_sort(<ListHook>t.owner, t, rare)
+    finally:
+        deferred = before
+        bump()
+    return 0
 
 

@@ -342,6 +342,8 @@ cdef class ListHook(list):
         else:
             rare.sort_mixed = True
         rare.sorts += 1
+        rare.sorter = PyThread_get_thread_ident()
+        sort_list.append(t)
         t.state |= T_QUIET | T_SORTING      # list.sort discards what a key function does to the list
         pdt_resume_gc(gc)
         try:
@@ -352,6 +354,7 @@ cdef class ListHook(list):
         finally:
             gc = pdt_pause_gc()
             try:
+                sort_list.remove(t)
                 end_of_sort(self, t, rare)
             finally:
                 pdt_resume_gc(gc)

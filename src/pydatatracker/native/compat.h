@@ -45,11 +45,14 @@ static inline unsigned int pdt_class_version(PyTypeObject *type) {
  * is needed between a change and its record, the collector is paused. From 3.12 on it only runs between
  * instructions. */
 #if PY_VERSION_HEX < 0x030C0000
-static inline int pdt_pause_gc(void) { return PyGC_Disable(); }
-static inline void pdt_resume_gc(int was) { if (was) PyGC_Enable(); }
+static int pdt_gc_paused = 0; /* by us; after a fork, the thread that paused it may not be there to resume */
+static inline int pdt_pause_gc(void) { int was = PyGC_Disable(); pdt_gc_paused |= was; return was; }
+static inline void pdt_resume_gc(int was) { if (was) { pdt_gc_paused = 0; PyGC_Enable(); } }
+static inline void pdt_forked_gc(void) { pdt_resume_gc(pdt_gc_paused); }
 #else
 static inline int pdt_pause_gc(void) { return 0; }
 static inline void pdt_resume_gc(int was) { (void)was; }
+static inline void pdt_forked_gc(void) {}
 #endif
 
 /* ---- dicts that the collector ignores ----------------------------------------------------------------

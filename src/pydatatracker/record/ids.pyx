@@ -21,11 +21,11 @@ cdef str uuid_text(uint64_t number, bint container):
 
 
 def _forked():
-    """Begin anew what belongs to one process: ids, the process id in lines, and who is notifying."""
+    """Begin anew what belongs to one process: ids, the process id in lines, and what other threads were doing."""
     global line_pid
     line_pid = 0
     process_ids.append((last_seq, last_number, _os.urandom(8).hex()))
-    forget_notifiers()
+    forget_threads(PyThread_get_thread_ident())
 
 
 if hasattr(_os, "register_at_fork"):

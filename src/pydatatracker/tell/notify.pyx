@@ -1,6 +1,7 @@
 # Owns: notifying observers of a container and of all containers above it, lower ones first.
 # May touch: trackers and places, to find observers; changes, to show them as each observer sees them.
 # Invariants:
+#  - the path of the record decides who is notified, also after the commit of a transaction that moved the container;
 #  - observers are called when the record is complete, and no lock is held;
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
 #  - filters are tested before the change is converted to what the observed container sees;
@@ -53,10 +54,32 @@ cdef void stop_notifying(unsigned long thread) noexcept:
     Py_XDECREF(queue)
 
 
-cdef void forget_notifiers() noexcept:
-    # after a fork, only this thread exists
+cdef void forget_notifiers(unsigned long thread) noexcept:
+    """After a fork, forget all threads but this one, which may have forked in an observer."""
     global notifying
-    notifying = 0
+    cdef int i = notifier_of(thread)
+    if i >= 0:
+        notifiers[0] = notifiers[i]
+    notifying = 1 if i >= 0 else 0
+
+
+cdef bint observed(Change change):
+    """Return whether an observer listens at a path of the record, at or above its container. O(depth)."""
+    cdef Place step
+    for place in recorded_places(change):
+        step = place
+        while step is not None:
+            if step.tracker.rare is not None and step.tracker.rare.observers is not None:
+                return True
+            step = step.parent
+    return False
+
+
+cdef inline tuple recorded_places(Change change):
+    """Return all places at which the change was recorded."""
+    if change.details is None or change.details.places is None:
+        return (change.place,)
+    return (change.place, *<tuple>change.details.places)
 
 
 cdef int notify(Tracker t, Change change) except -1:
@@ -119,7 +142,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
     cdef Place step
     cdef Rare rare
     cdef set told
-    if not t.state & T_SEVERAL and (change.details is None or change.details.places is None):
+    if change.details is None or change.details.places is None:
         step = place
         while step is not None:
             rare = step.tracker.rare
@@ -132,16 +155,15 @@ cdef list notify_all(Tracker t, Change change, list failed):
     # several places: notify each container above once, the nearest first
     told = set()
     heights = []
-    for target in (t.rare.targets if t.rare is not None and t.rare.targets is not None else [(None, (place,))]):
-        for each in <tuple>(<tuple>target)[1]:
-            step = each
-            height = 0
-            while step is not None:
-                if step.tracker.number not in told:
-                    told.add(step.tracker.number)
-                    heights.append((height, len(heights), step.tracker))
-                step = step.parent
-                height += 1
+    for each in recorded_places(change):
+        step = each
+        height = 0
+        while step is not None:
+            if step.tracker.number not in told:
+                told.add(step.tracker.number)
+                heights.append((height, len(heights), step.tracker))
+            step = step.parent
+            height += 1
     heights.sort()
     for height, n, tracker in heights:
         rare = (<Tracker>tracker).rare

@@ -22,34 +22,25 @@ cdef class Transaction:
     def _open(self):
         """Begin to keep changes in the journal. O(open transactions)."""
         global open_transactions
+        cdef int gc = pdt_pause_gc()
         self.start = journal_base + len(journal)
+        self.thread = PyThread_get_thread_ident()
         self.is_open = True
         open_list.append(self)
         open_transactions += 1
         bump()
+        pdt_resume_gc(gc)
 
     def _close(self):
         """End, and drop what no other transaction needs from the journal. O(open transactions)."""
-        global open_transactions, journal, journal_base
-        cdef Transaction each
-        cdef Py_ssize_t first
-        if not self.is_open:
-            return
-        self.is_open = False
-        self.last_seq = last_seq
-        open_list[:] = [each for each in open_list if each is not self]
-        open_transactions = len(open_list)
-        first = journal_base + len(journal)
-        for each in open_list:
-            first = min(first, each.start)
-        gone = journal
-        journal = gone[first - journal_base:]
-        journal_base = first
-        bump()
+        if self.is_open:
+            end_transactions(self, 0)
 
     def _entries(self, Py_ssize_t after=0):
         """Return [(tracker, change, own)] since the transaction began, without the first `after`. O(changes)."""
-        return [(t, change, owns(self, <Change>change)) for t, change in journal[self.start - journal_base + after:]]
+        cdef list entries = journal         # held, because another thread may replace it during the slice
+        entries = entries[self.start - journal_base + after:]
+        return [(t, change, owns(self, <Change>change)) for t, change in entries]
 
     def _id_at(self, uint64_t seq):
         """Return the id of the transaction, or of the nearest around it, that was open at change seq; or None."""
@@ -67,15 +58,49 @@ cdef class Transaction:
         for each, change in entries:
             t = each
             (<Change>change).audience = W_DEFERRED
-            if t.owner != NULL and t.epoch != epoch:
-                refresh(t)
-            if t.state & T_NOTIFY:
+            # the path of the record decides, not where the container is now: it may have moved or be removed
+            if observed(<Change>change):
                 try:
                     notify(t, <Change>change)
                 except ExceptionGroup as group:
                     failed.extend(group.exceptions)
+        self.observed = None
         if failed:
             raise ExceptionGroup("observers of a tracked container failed", failed)
+
+
+cdef int end_transactions(Transaction one, unsigned long thread) except -1:
+    """End one transaction, or (None) those of all threads but one; trim the journal. O(open transactions)."""
+    global open_list, open_transactions, journal, journal_base
+    cdef Transaction each
+    cdef Py_ssize_t first
+    cdef list left = []
+    cdef list gone = journal
+    cdef int gc = pdt_pause_gc()        # another thread may not open or close one meanwhile
+    try:
+        first = journal_base + len(gone)
+        for each in open_list:
+            if each is one or (one is None and each.thread != thread):
+                each.is_open = False
+                each.last_seq = last_seq
+            else:
+                left.append(each)
+                first = min(first, each.start)
+        journal = gone[first - journal_base:]
+        journal_base = first
+        open_list = left
+        open_transactions = len(left)
+        bump()
+    finally:
+        pdt_resume_gc(gc)
+    return 0
+
+
+cdef int forget_transactions(unsigned long thread) except -1:
+    """After a fork, end the transactions of all threads but this one: nobody is left to end them."""
+    if open_list:
+        end_transactions(None, thread)
+    return 0
 
 
 cdef bint covers(Transaction tx, Change change):
@@ -115,4 +140,22 @@ cdef int keep_in_journal(Tracker t, Change change) except -1:
             each = each.parent
         if each is not None:
             change.audience = W_IMMEDIATE
+            if t.state & T_NOTIFY:
+                keep_observed(each, change)
+    return 0
+
+
+cdef int keep_observed(Transaction tx, Change change) except -1:
+    """Keep the observed containers of a record alive until the commit, because observers end with them. O(depth)."""
+    cdef Place step
+    while tx.parent is not None and tx.parent.is_open:
+        tx = tx.parent
+    if tx.observed is None:
+        tx.observed = {}
+    for place in recorded_places(change):
+        step = place
+        while step is not None:
+            if step.tracker.rare is not None and step.tracker.rare.observers is not None and alive(step.tracker):
+                tx.observed[step.tracker.number] = <object>step.tracker.owner
+            step = step.parent
     return 0
