@@ -149,10 +149,14 @@ class ChangeLogEntry(Change):
                 )
             return tuple(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
         if self._shape == "fill":
-            return tuple((key, MISSING, value) for key, value in self.new.items())
+            return tuple((key, MISSING, self._shown(key, value)) for key, value in self.new.items())
         if self._shape == "elements":
-            return (*((e, e, MISSING) for e in self.old), *((e, MISSING, e) for e in self.new))
+            old, new = ([self._shown(e, e) for e in elements] for elements in (self.old, self.new))
+            return (*((e, e, MISSING) for e in old), *((e, MISSING, e) for e in new))
         return ()
+
+    def _shown(self, key: Any, value: Any) -> Any:
+        return self._withheld(key, value) if self._withholds else value
 
     # ---- who, when, from where
 
@@ -337,8 +341,10 @@ def settle_entries(entries: list[ChangeLogEntry]) -> None:
         for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):
             try:
                 if entry.seq not in known:
-                    post = text(_core.redacted_state(container, rewind.back_to(entry.seq)))
-                    pre = _core.redacted_state(container, rewind.back_to(entry.seq - 1))
+                    after = rewind.back_to(entry.seq)
+                    post = text(_core.redacted_state(container, after, rewind.trackers()))
+                    before = rewind.back_to(entry.seq - 1)
+                    pre = _core.redacted_state(container, before, rewind.trackers())
                     known[entry.seq] = text(pre), post
                 entry.settled = known[entry.seq]
             except LookupError:

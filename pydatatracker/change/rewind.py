@@ -35,13 +35,14 @@ class HistoryLostError(LookupError):
 def state_at(container: Any, seq: int) -> Any:
     """Return plain data as a container was just after change seq.
 
-    O(result + changes undone). Raises HistoryLostError if records that are needed are no longer kept.
+    What `tracking_redact` names is withheld. O(result + changes undone). Raises HistoryLostError if records that are
+    needed are no longer kept, and RedactedError if a value of that time was never recorded.
     """
     rewind = Rewind(container)
     state = rewind.back_to(seq)
     if rewind.withheld:
         _refuse(state)
-    return state
+    return _core.redacted_state(container, state, rewind.trackers())
 
 
 def value_at(value: Any, seq: int) -> Any:
@@ -63,7 +64,9 @@ def shown_at(container: Any, seq: int) -> Any:
 
     What `tracking_redact` names is withheld. Costs and raises what `state_at` does.
     """
-    return _core.redacted_state(container, Rewind(container).back_to(seq))
+    rewind = Rewind(container)
+    state = rewind.back_to(seq)
+    return _core.redacted_state(container, state, rewind.trackers())
 
 
 def _refuse(state: Any) -> None:
@@ -165,6 +168,13 @@ class Rewind:
                 f"the state after change {seq} is gone: a container that is part of it was changed in a tree whose root"
                 " no longer exists, and a log ends with its root; keep a reference to the root"
             )
+
+    def trackers(self) -> dict[int, Tracker]:
+        """Return the trackers of the states, by the id of the state.
+
+        O(containers).
+        """
+        return {id(node.state): tracker for node, tracker in zip(self._nodes.values(), self._trackers, strict=True)}
 
     def plain_of(self, value: Any) -> Any:
         """Return the plain state of a tracked value at the point reached so far.

@@ -94,24 +94,42 @@ def apply_patch(container: Any, operations: Iterable[Mapping[str, Any]]) -> None
     listed = list(operations)
     read = []
     for number, operation in enumerate(listed):
-        with _naming(number, operation):
+        with _naming(container, number, operation):
             read.append(_read(operation))
     document = _Document(container)
     with tracking_transaction(container):
         for number, each in enumerate(read):
-            with _naming(number, listed[number]):
+            with _naming(container, number, listed[number]):
                 document.do(each)
 
 
 @contextlib.contextmanager
-def _naming(number: int, operation: Any) -> Iterator[None]:
+def _naming(container: Any, number: int, operation: Any) -> Iterator[None]:
     try:
         yield
     except _WrongError as error:
-        raise PatchError(str(error), number, operation) from None
+        raise PatchError(str(error), number, _shown(container, operation)) from None
     except Exception as error:
-        error.add_note(f"raised by operation {number} of the patch, {_core.words_for(operation)}")
+        shown = _core.words_for(_shown(container, operation))
+        error.add_note(f"raised by operation {number} of the patch, {shown}")
         raise
+
+
+def _shown(container: Any, operation: Any) -> Any:
+    """Return an operation as an error may show it.
+
+    What `tracking_redact` names is withheld.
+    """
+    if not isinstance(operation, Mapping):
+        return _core.redacted_at(container, (_core.ANY_KEY,), operation)
+    if "value" not in operation:
+        return operation
+    try:
+        path = _steps(operation.get("path"))
+    except _WrongError:
+        path = (_core.ANY_KEY,)
+    value = _core.redacted_at(container, path, operation["value"])
+    return operation if value is operation["value"] else {**operation, "value": value}
 
 
 def _read(operation: Any) -> _Operation:
@@ -159,6 +177,7 @@ class _Document:
         if op == "test":
             there = self.get(path)
             if not equal_as_json(there, value):
+                there, value = (_core.redacted_at(self.root, path, each) for each in (there, value))
                 raise _WrongError(
                     f"the test failed: at {to_pointer(path)!r} is {_core.words_for(there)},"
                     f" not {_core.words_for(value)}"

@@ -60,10 +60,7 @@ class _Gone:
         self.text = text
 
     def names(self, key: Any) -> bool:
-        tracker = _core.tracker(key)
-        if tracker is not None:
-            return tracker.uuid == self.text
-        return (key if type(key) is str else key_text(key)) == self.text if _core.is_quiet(key) else False
+        return key_text(key) == self.text
 
 
 def step_into(container: Any, part: str) -> tuple[Any, Any]:
@@ -78,8 +75,7 @@ def step_into(container: Any, part: str) -> tuple[Any, Any]:
         return (int(part) if part.isdecimal() else part), MISSING
     if kind == "set":
         for element in set.__iter__(container):
-            tracker = _core.tracker(element)
-            if part == (tracker.uuid if tracker is not None else key_text(element)):
+            if part == key_text(element):
                 return element, element
         return _Gone(part), MISSING
     held = _core.plain(container)

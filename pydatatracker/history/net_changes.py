@@ -84,7 +84,7 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
     comparison = _Comparison(container, since)
     root = comparison.root
     if not isinstance(root, dict):
-        return _sayable(plain_copy(root), ())
+        return _sayable(plain_copy(_core.redacted_state(container, root, comparison.trackers)), ())
     patch: dict[str, Any] = {}
     whole: set[Path] = set()
     for net in comparison.changes():
@@ -100,7 +100,7 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
             else:
                 if path not in whole:
                     whole.add(path)
-                    target[step] = _sayable(plain_copy(at[step]), path)
+                    target[step] = _sayable(plain_copy(comparison.shown(path, at[step])), path)
                 break
     return patch
 
@@ -187,6 +187,12 @@ class _Comparison:
             walk.undo(node, change)
         self._then = {tracker: node.state for tracker, node in walk._nodes.items()}
         self._walk = walk
+        self._container = container
+        self.trackers = now.trackers() | walk.trackers()
+
+    def shown(self, path: Path, value: Any) -> Any:
+        """Return a value without what `tracking_redact` names. O(value)."""
+        return _core.redacted_at(self._container, path, value, self.trackers)
 
     def changes(self) -> Iterator[NetChange]:
         return self._below(self.root, (), frozenset())
@@ -276,6 +282,8 @@ class _Comparison:
         if alike(then, now):
             return
         action = "add" if then is MISSING else "remove" if now is MISSING else "update"
+        if _core.withholds(self._container):
+            then, now = plain_copy(self.shown(path, before)), plain_copy(self.shown(path, after))
         yield NetChange(path, to_pointer(path), action, then, now, self._newest_in(after, change))
 
     def _newest_in(self, value: Any, change: Any) -> Any:

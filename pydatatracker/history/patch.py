@@ -18,6 +18,7 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.standins import is_redacted
 
 __all__ = ["patch"]
 
@@ -115,7 +116,12 @@ class _Edit:
 
 
 def _same_as_itself(value: Any) -> bool:
-    """Return False for nan and what holds it: a test of it fails."""
+    """Return False for nan, for what is withheld, and what holds either.
+
+    A test of it fails.
+    """
+    if is_redacted(value):
+        return False
     if isinstance(value, float):
         return value == value
     if isinstance(value, dict):
@@ -127,6 +133,7 @@ class _Writer:
     """Makes the operations of one patch."""
 
     def __init__(self, container: Any, since: int, until: int, inverse: bool, test: bool) -> None:
+        self.container = container
         self.inverse = inverse
         self.test = test
         self.need_old = inverse or test
@@ -146,7 +153,7 @@ class _Writer:
             walk.undo(node, change)
             for edit in edits if self.need_old else ():
                 if edit.op in ("remove", "replace"):
-                    edit.old = _Value(node.state[edit.step])
+                    edit.old = self._value(seen, edit.step, node.state[edit.step])
         self._close(())
         if self.inverse:
             return [
@@ -164,6 +171,18 @@ class _Writer:
             for operation in edit.operations(path, self.test)
         ]
 
+    def _value(self, change: Any, step: Any, value: Any) -> _Value:
+        """Return a value that a change stored, without what is withheld."""
+        if change is not None and change._withholds:
+            value = change._withheld(step, value, self.walk.trackers())
+        return _Value(value)
+
+    def _whole(self, path: Path) -> _Value:
+        value = self._at(path)
+        if _core.withholds(self.container):
+            value = _core.redacted_at(self.container, path, value, self.walk.trackers())
+        return _Value(value)
+
     def _just_after(self, state: Any, change: Change) -> list[_Edit]:
         """Note the operations of a change, whose container is in state.
 
@@ -175,7 +194,7 @@ class _Writer:
             self._close(path)
             replaced = _Edit("replace", None)
             if self.need_new:
-                replaced.new = _Value(self._at(path))
+                replaced.new = self._whole(path)
             self.open[path] = replaced
             for n in range(len(path) + 1):
                 self.below.setdefault(path[:n], set()).add(path)
@@ -188,9 +207,9 @@ class _Writer:
                 self._close(affected)
         for edit in edits:
             if edit.op == "move":
-                edit.old = _Value(edit.moved) if self.test else None
+                edit.old = self._value(change, edit.step, edit.moved) if self.test else None
             elif edit.op != "remove" and self.need_new:
-                edit.new = _Value(state[edit.step])
+                edit.new = self._value(change, edit.step, state[edit.step])
         self.blocks.append((exact, edits))
         return edits
 
@@ -239,7 +258,7 @@ class _Writer:
         for path in self.below.pop(affected, ()):
             replaced = self.open.pop(path)
             if self.need_old:
-                replaced.old = _Value(self._at(path))
+                replaced.old = self._whole(path)
             for n in range(len(path) + 1):
                 if n != len(affected):
                     self.below[path[:n]].discard(path)

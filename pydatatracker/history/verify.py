@@ -62,6 +62,10 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
         if wrong is not None:
             key, logged = wrong
             there = _at(now, key)
+            if key is not MISSING:
+                logged, there = (_core.redacted_at(container, (key,), value) for value in (logged, there))
+            else:
+                there = _core.redacted_state(container, there)
             entry: Any = change
             text = (
                 f"the log has {_say(logged)} since change {change.seq} ({entry.method}), the data {_say(there)}:"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydatatracker import _core
+from pydatatracker._core import key_text
 
 __all__ = ["action_bits", "compile_glob", "key_text", "parse_pointer", "to_pointer", "unescaped"]
 
@@ -17,7 +18,7 @@ Segment = str | Callable[[str], Any] | None
 def to_pointer(path: Iterable[object]) -> str:
     """Return a path as an RFC 6901 JSON pointer.
 
-    Keys that are not text appear as their `str`. O(path).
+    A key that is not text appears as its `key_text`, which globs match, too. O(path).
 
     >>> to_pointer(("cfg", "a/b", 0))
     '/cfg/a~1b/0'
@@ -44,26 +45,12 @@ def parse_pointer(pointer: str) -> tuple[str, ...]:
 
 
 def _segment(key: object) -> str:
-    return (key if isinstance(key, str) else key_text(key)).replace("~", "~0").replace("/", "~1")
+    return key_text(key).replace("~", "~0").replace("/", "~1")
 
 
 def unescaped(segment: str) -> str:
     """Return a segment of a pointer with its escapes undone."""
     return segment.replace("~1", "/").replace("~0", "~")
-
-
-def key_text(key: object) -> str:
-    """Return a key as text, whatever it is.
-
-    An int of more than 4300 digits has no `str`, and a user's ``__str__`` may fail; both give the name of the error.
-
-    >>> key_text(7)
-    '7'
-    """
-    try:
-        return str(key)
-    except Exception as error:
-        return f"<{type(key).__name__}: __str__ raised {type(error).__name__}>"
 
 
 def compile_glob(pattern: str) -> tuple[Segment, ...]:

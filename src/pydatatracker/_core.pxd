@@ -127,6 +127,7 @@ cdef class Rare:            # what few trackers need
     cdef tuple sort_before              # what the list held before the first of them
     cdef bint sort_mixed                # whether they overlapped or one failed
     cdef int32_t sort_net               # the tracker's net before the first of them
+    cdef tuple rules                    # tracking_redact of trees that the container was part of
     cdef tuple guards                   # what can refuse changes here and below
     cdef list order                     # guarded dict: its keys before the change in progress
     cdef public object settings         # for the package: what its layers keep for a container
@@ -150,6 +151,7 @@ cdef class Tracker:         # what every tracked container carries; the containe
     cdef int32_t children               # number of links from children to it
     cdef uint16_t state                 # T_LOCKED ...
     cdef uint8_t kind                   # K_DICT ...
+    cdef uint8_t marks                  # X_...: what holds for good, or until the container is empty
 
 
 # ---- hooks/ ----------------------------------------------------------------------------------------
@@ -214,6 +216,13 @@ cdef class Transaction:     # a block whose changes are kept or rolled back toge
     cdef readonly Py_ssize_t start      # index in the journal where it began
     cdef dict observed                  # number -> observed container to notify at the commit, or None
     cdef unsigned long thread           # that began it: after a fork, others do not exist
+
+
+cdef class Looking:         # one look into a value for what has to be redacted
+    cdef Py_ssize_t left                # number of containers that it may still look into
+    cdef set above                      # ids of the containers around the present one
+    cdef dict nodes                     # id of plain data -> tracker of the container that it is the state of; or None
+    cdef bint is_state                  # whether plain data may hold tracked containers, which have rules of their own
 
 
 cdef class Observer:        # one registration of an observer

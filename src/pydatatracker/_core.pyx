@@ -67,6 +67,7 @@ from pydatatracker.native cimport (
     pdt_context, pdt_forked_gc, pdt_scopes_over, pdt_set_as_tuple, pdt_set_contains,
 )
 
+import collections as _collections
 import contextvars as _contextvars
 import os as _os
 import sys as _sys
@@ -119,6 +120,7 @@ include "connect.pyx"
 include "record/scope.pyx"
 include "record/ring.pyx"
 include "record/summary.pyx"
+include "record/key.pyx"
 include "record/ids.pyx"
 include "record/change.pyx"
 include "record/remember.pyx"

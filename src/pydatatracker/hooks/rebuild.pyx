@@ -12,6 +12,7 @@ def begin_rebuild(container, Options options, name):
     t = tracker_of(container)
     if options is not None:
         t.options = options
+        note_redact(t)
     if name is not None:
         rare_of(t).name = name
     t.state |= T_QUIET

@@ -235,18 +235,35 @@ cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) ex
                     return True
                 k += 1
             return False
-        if k == len(path):
-            return False
-        key = path[k]
-        text = key if type(key) is str else (str(key) if pdt_quiet_key(key) else summary_of(key))
-        if type(segment) is str:
-            if segment != text:
-                return False
-        elif not segment(text):
+        if k == len(path) or not segment_matches(segment, path[k]):
             return False
         p += 1
         k += 1
     return k == len(path)
+
+
+cdef bint glob_reaches(tuple pattern, tuple path) except -1:
+    """True if a compiled glob can match a location below path. O(path)."""
+    cdef Py_ssize_t n
+    for n in range(len(path)):
+        if n == len(pattern):
+            return False
+        if pattern[n] is None:
+            return True
+        if not segment_matches(pattern[n], path[n]):
+            return False
+    return len(path) < len(pattern)
+
+
+cdef bint segment_matches(object segment, object key) except -1:
+    """True if a segment of a compiled glob, but not **, matches a key. ANY_KEY is matched by all."""
+    cdef bint exact
+    if key is ANY_KEY:
+        return True
+    text = text_of_key(key, &exact)
+    if type(segment) is str:
+        return segment == text
+    return bool(segment(text))
 
 
 cdef inline bint all_quiet(tuple keys):

@@ -45,14 +45,14 @@ cdef class Change:
     def _withholds(self):
         return self.place.tracker.state & T_REDACT != 0
 
-    def _withheld(self, key, value):
+    def _withheld(self, key, value, nodes=None):
         """Return the value at ``key`` without what tracking_redact names there or below."""
         if not self.place.tracker.state & T_REDACT:
             return value
         places = [self.place]
         if self.details is not None and self.details.places is not None:
             places.extend(self.details.places)
-        return without_secrets(rules_of(places), (key,), value, 0)
+        return without_secrets(rules_of(places), (key,), value, new_look(nodes))
 
     @property
     def _bases(self):

@@ -124,6 +124,12 @@ cdef enum:                      # Tracker.state
     T_OWN = T_LOCK_SELF | T_QUIET | T_LOCKED_NAMES | T_NAMES | T_SORTING | T_PENDING
 
 
+cdef enum:                      # Tracker.marks
+    X_REDACTS = 1               # this container, or one that is or was below it, has rules of tracking_redact
+    X_KEYS_KNOWN = 2            # dict: every key is an exact str or int unless X_OTHER_KEYS
+    X_OTHER_KEYS = 4            # dict: some keys are, or were, of other types
+
+
 cdef enum:
     UNSAID = -1                 # an option that was not given
     NO_LIMIT = -2               # tracking_max_changes=None

@@ -41,6 +41,7 @@ cdef object converted_one(object value, type cls, Options options, dict memo):
     hook = hook_of(made)
     begin_life(made, hook.kind, hook.birth)     # before it is filled, so that its changes come after its init
     tracker_of(made).options = options
+    note_redact(tracker_of(made))
     if cls is dict:
         PyDict_Merge(made, value, 1)
         convert_values(made, options, memo)

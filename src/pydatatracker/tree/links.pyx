@@ -84,6 +84,8 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     ct.epoch = 0
     if ct.children:
         bump()
+    if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
+        mark_redacting(parent)
     return 1
 
 
@@ -114,6 +116,8 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
     if parent.children > 0:
         parent.children -= 1
     if link.count <= 0:
+        if parent.kind == K_DICT:
+            link.key = key
         drop_link(ct, link)
     elif parent.kind == K_ATTR:
         if isinstance(link.key, list):
@@ -127,20 +131,23 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
     return 1
 
 
-cdef void drop_link(Tracker ct, Link gone):
+cdef int drop_link(Tracker ct, Link gone) except -1:
     global back_links
     cdef Link link = ct.link
+    if redacting:
+        keep_rules(ct, gone)
     if gone.back:
         back_links -= 1
         gone.back = False
     if link is gone:
         ct.link = gone.next
-        return
+        return 0
     while link is not None:
         if link.next is gone:
             link.next = gone.next
-            return
+            return 0
         link = link.next
+    return 0
 
 
 cdef int link_all(Tracker t) except -1:

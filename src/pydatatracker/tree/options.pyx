@@ -193,6 +193,7 @@ def configure(container, Options options, name):
     t = tracker_of(container)
     if options is not None:
         t.options = merged(options, t.options) if t.options is not None else options
+        note_redact(t)
     if name is not None:
         rare_of(t).name = name
     t.epoch = 0

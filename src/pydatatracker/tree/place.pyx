@@ -263,7 +263,7 @@ cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log)
         state |= T_NOTIFY
     if t.rare is not None and t.rare.guards is not None:
         state |= T_GUARD
-    if options.redact is not None:
+    if t.marks & X_REDACTS:
         state |= T_REDACT
     if options.values[O_STACK] > 0:
         state |= T_STACK

@@ -56,6 +56,7 @@ cdef Tracker new_tracker(object owner, int kind):
     t.number = last_number
     if kind == K_ATTR:
         t.options = class_options(t.cls)
+        note_redact(t)
     return t
 
 

@@ -127,7 +127,7 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
 cdef tuple recordable(Tracker t, int action, int shape, Py_ssize_t index, object key, object old, object new):
     """Step 1, prepare: return (shape, key, old, new) without what may not be recorded. O(values)."""
     if t.state & T_REDACT and action <= A_REMOVE:
-        shape, key, old, new = redacted(t, shape, index, key, old, new)
+        shape, key, old, new = redacted(rules_for(t), t.kind, shape, index, key, old, new)
     if t.state & T_NOVALUES:
         shape, key, old, new = without_values(shape, key, old, new)
     return shape, key, old, new

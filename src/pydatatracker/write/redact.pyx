@@ -1,96 +1,413 @@
 # Owns: applying tracking_redact, whose rules values/redact.py compiles: replaces values before a record holds them.
-# May touch: options and places, to find the rules; builtin and tracked containers, to look inside values.
+# May touch: options, places and links, to find the rules; builtin and tracked containers, to look inside values.
 # Invariants:
 #  - what a rule matches never enters a record, and neither does anything below it;
-#  - globs are matched in C with the collector paused, so nothing comes between the change and its record. A callable is
-#    user code: while it runs, other threads may record.
+#  - it fails closed. Where a rule may match something below, a value that cannot be looked into is replaced whole: one
+#    whose __repr__ is its own, one that contains itself, one that is too deep or too large. A key without text is
+#    matched by every segment of a glob, and a callable that raises has matched;
+#  - a container that leaves a tree keeps the rules that applied to it (Rare.rules), and so does all that it holds;
+#  - the collector is paused, and globs over keys that are str, int, float, bytes, bool or None run no user code, so
+#    nothing comes between the change and its record. A callable, and the __str__ of other keys, is user code: while it
+#    runs, other threads may record.
+# ANY_KEY, a key that is not known, is in paths of rules and of callers only.
+# A rule is (globs or callable, keys, texts, skip): it applies to the location keys + (path below the container)[skip:].
+
+cdef enum:
+    LOOK_DEPTH = 100            # levels of a value that are looked into
+    LOOK_CONTAINERS = 500000    # containers of a value that are looked into
+    MAX_RULES = 16              # that a container keeps; more are made less exact
+
+
+cdef enum:                      # what kind_inside() says of a value
+    V_LEAF                      # it has no parts
+    V_MAPPING
+    V_SEQUENCE
+    V_NAMED                     # a named tuple
+    V_ELEMENTS
+    V_ATTRIBUTES
+    V_OPAQUE                    # it has parts, or may have, and cannot be looked into
+
+
+cdef bint redacting = False     # whether any container of the process was given tracking_redact
+cdef tuple EVERYTHING = ((None,),)
+
+
+cdef class Looking:
+    """One look into a value for what has to be redacted."""
+
+
+cdef Looking new_look(dict nodes, bint is_state=False):
+    cdef Looking look = Looking.__new__(Looking)
+    look.left = LOOK_CONTAINERS
+    look.above = set()
+    look.nodes = nodes
+    look.is_state = is_state or nodes is not None
+    return look
+
+
+# ---- the rules -----------------------------------------------------------------------------------
+
+cdef list own_rules(Tracker t):
+    """Return [(globs or callable, keys, texts)] of the rules that a container itself was given, or keeps. O(rules)."""
+    cdef list rules = []
+    if t.options is not None and t.options.redact is not None:
+        rules.append((t.options.redact, (), ()))
+    if t.rare is not None and t.rare.rules is not None:
+        rules.extend(t.rare.rules)
+    return rules
+
 
 cdef list rules_for(Tracker t):
-    """Return [(globs or callable, path from where they were given to the container)] for all places of t."""
+    """Return the rules that apply to a container in all its places. O(places x depth)."""
     return rules_of(places_in(targets_of(t)))
 
 
 cdef list rules_of(list places):
     cdef list rules = []
     cdef Place step
-    cdef Options options
     for place in places:
         step = place
         while step is not None:
-            options = step.tracker.effective
-            if options is not None and options.redact is not None:
-                rules.append((options.redact, path_of(<Place>place, step.tracker)))
+            for redact, keys, texts in own_rules(step.tracker):
+                below = path_of(<Place>place, step.tracker)
+                rules.append((redact, keys + below, texts + texts_of(below), 0))
             step = step.parent
     return rules
 
 
-cdef bint withheld_at(list rules, tuple below) except -1:
-    """True if a rule matches the location ``below`` the container, or one above that."""
-    cdef tuple path
+cdef int mark_redacting(Tracker t) except -1:
+    """Note in a container and all above it that there are rules, or were some below. O(ancestors)."""
+    cdef list todo = [t]
+    cdef Tracker each
+    cdef Link link
+    global redacting
+    redacting = True
+    t.epoch = 0
+    if t.children or t.link is not None:
+        bump()
+    while todo:
+        each = <Tracker>todo.pop()
+        if each.marks & X_REDACTS:
+            continue
+        each.marks |= X_REDACTS
+        link = each.link
+        while link is not None:
+            todo.append(link.parent)
+            link = link.next
+    return 0
+
+
+cdef inline int note_redact(Tracker t) except -1:
+    """Call this when a container got its options. O(1), O(ancestors) if they have rules."""
+    if t.options is not None and t.options.redact is not None and not t.marks & X_REDACTS:
+        mark_redacting(t)
+    return 0
+
+
+cdef int keep_rules(Tracker t, Link link) except -1:
+    """Let a container that leaves a parent keep the rules that applied there. O(ancestors)."""
+    cdef list todo = [(link.parent, (link, None))]
+    cdef set seen = set()
+    cdef list kept = []
+    cdef Tracker each
+    cdef Link up
+    while todo:                         # by links, which outlive a parent; places do not
+        each, way = todo.pop()
+        for redact, keys, texts in own_rules(each):
+            kept.append(rule_below(redact, keys, texts, way))
+        up = each.link
+        while up is not None:
+            if not up.back and up.parent.number not in seen:
+                seen.add(up.parent.number)
+                todo.append((up.parent, (up, way)))
+            up = up.next
+    if kept:
+        add_rules(t, kept)
+    return 0
+
+
+cdef tuple rule_below(object redact, tuple keys, tuple texts, object way):
+    """Return a rule for the container at the end of a way down: (link, (link, ... None))."""
+    cdef list more = []
+    cdef list more_texts = []
+    cdef Link link
+    while way is not None:
+        link, way = way
+        if link.parent.kind == K_LIST:
+            more.append(link.hint)
+            more_texts.append(ANY_KEY)          # items are shifted
+        elif link.key is missing or link.key is None or isinstance(link.key, list) or link.parent.kind == K_SET:
+            more.append(ANY_KEY)
+            more_texts.append(ANY_KEY)
+        else:
+            more.append(link.key)
+            more_texts.append(texts_of((link.key,))[0])
+    return redact, keys + tuple(more), texts + tuple(more_texts)
+
+
+cdef int add_rules(Tracker t, list rules) except -1:
+    cdef list kept = list(rare_of(t).rules or ())
+    for rule in rules:
+        for other in kept:
+            if other[0] is rule[0] and other[2] == rule[2]:
+                break
+        else:
+            kept.append(rule)
+    if len(kept) > MAX_RULES:           # by the depth of what they were given for, whatever the keys are
+        exact, kept = kept, []
+        for redact, keys, texts in exact:
+            if not any([other[0] is redact and len(<tuple>other[1]) == len(<tuple>keys) for other in kept]):
+                unknown = (ANY_KEY,) * len(<tuple>keys)
+                kept.append((redact, unknown, unknown))
+    if len(kept) > MAX_RULES:
+        kept = [(EVERYTHING, (), ())]
+    t.rare.rules = tuple(kept)
+    return mark_redacting(t)
+
+
+# ---- matching ------------------------------------------------------------------------------------
+
+cdef bint calls_it_secret(object redact, tuple path):
+    # a callable that raises, or that cannot be given the path, fails closed
+    if ANY_KEY in path:
+        return True
+    try:
+        return bool(redact(path))
+    except Exception:
+        return True
+
+
+cdef bint matched(object redact, tuple keys, tuple texts) except -1:
+    """True if a rule matches exactly this location."""
+    if type(redact) is not tuple:
+        return calls_it_secret(redact, keys)
+    for pattern in <tuple>redact:
+        if glob_matches(<tuple>pattern, 0, texts, 0):
+            return True
+    return False
+
+
+cdef bint withheld_here(list rules, tuple keys, tuple texts) except -1:
+    """True if a rule matches the location below the container. O(rules x path)."""
+    for redact, above, above_texts, skip in rules:
+        if matched(redact, <tuple>above + keys[skip:], <tuple>above_texts + texts[skip:]):
+            return True
+    return False
+
+
+cdef bint withheld_at(list rules, tuple keys, tuple texts) except -1:
+    """True if a rule matches the location below the container, or one above that. O(rules x path^2)."""
     cdef Py_ssize_t n
-    for redact, base in rules:
-        path = <tuple>base + below
+    cdef tuple path
+    cdef tuple path_texts
+    for redact, above, above_texts, skip in rules:
+        path = <tuple>above + keys[skip:]
+        path_texts = <tuple>above_texts + texts[skip:]
         for n in range(1, len(path) + 1):
-            if type(redact) is tuple:
-                for pattern in <tuple>redact:
-                    if glob_matches(<tuple>pattern, 0, path[:n], 0):
-                        return True
-            elif redact(path[:n]):
+            if matched(redact, path[:n], path_texts[:n]):
                 return True
     return False
 
 
-cdef object without_secrets(list rules, tuple below, object value, int depth):
-    """Return value, a plain copy with redacted values inside, or REDACTED."""
+cdef bint withheld_below(list rules, tuple texts) except -1:
+    """True if a rule may match something below this location. O(rules x path)."""
+    for redact, above, above_texts, skip in rules:
+        if type(redact) is not tuple:
+            return True
+        for pattern in <tuple>redact:
+            if glob_reaches(<tuple>pattern, <tuple>above_texts + texts[skip:]):
+                return True
+    return False
+
+
+# ---- values --------------------------------------------------------------------------------------
+
+cdef object without_secrets(list rules, tuple keys, object value, Looking look):
+    """Return value, a plain copy with redacted values inside, or REDACTED. ``keys``: where it is in the container."""
+    cdef tuple texts
     if value is missing:
         return value
-    if withheld_at(rules, below):
+    if not rules:
+        return inside(look, rules, keys, keys, value, 0)
+    texts = texts_of(keys)
+    if withheld_at(rules, keys, texts):
         return REDACTED
-    return inside_without_secrets(rules, below, value, depth)
+    return inside(look, rules, keys, texts, value, 0)
 
 
-cdef object inside_without_secrets(list rules, tuple below, object value, int depth):
-    cdef object out = None
-    cdef Py_ssize_t n = 0
-    if pdt_plain(value) or depth > 60:
+cdef object one_inside(Looking look, list rules, tuple keys, tuple texts, object key, object value, int depth):
+    keys = keys + (key,)
+    if rules:
+        texts = texts + texts_of((key,))
+        if withheld_here(rules, keys, texts):
+            return REDACTED
+    else:
+        texts = keys
+    return inside(look, rules, keys, texts, value, depth + 1)
+
+
+cdef object inside(Looking look, list rules, tuple keys, tuple texts, object value, int depth):
+    cdef int kind = kind_inside(value)
+    cdef Tracker t = None
+    cdef list more
+    cdef bint apart = False
+    if kind == V_LEAF:
         return value
-    if PyDict_Check(value) or isinstance(value, AttrHook):
-        pairs = list(dict.items(value)) if PyDict_Check(value) else attributes_of(value)
-        for k, v in pairs:
-            w = without_secrets(rules, below + (k,), v, depth + 1)
-            if w is not v:
-                if out is None:
-                    out = redacted_dict(pairs)
-                dict.__setitem__(out, k, w)
-    elif PyList_Check(value) or PyTuple_CheckExact(value) or PySet_Check(value):
-        items = list(list.__iter__(value) if PyList_Check(value) else
-                     set.__iter__(value) if PySet_Check(value) else value)
-        for n, v in enumerate(items):
-            w = without_secrets(rules, below + (v if PySet_Check(value) else n,), v, depth + 1)
-            if w is not v:
-                if out is None:
-                    out = redacted_list(items)
-                list.__setitem__(out, n, w)
+    if redacting:
+        t = tracker_in(look, value)
+    if t is not None and t.marks & X_REDACTS:
+        more = [(redact, above, above_texts, len(keys)) for redact, above, above_texts in own_rules(t)]
+        if more:
+            texts = texts_of(keys)
+            if withheld_at(more, keys, texts):
+                return REDACTED
+            rules = rules + more
+    elif not withheld_below(rules, texts):
+        if kind == V_OPAQUE or not look.is_state:
+            return value
+        apart = True                    # no rule from above, but what it holds may have its own
+    if kind == V_OPAQUE or depth > LOOK_DEPTH or look.left <= 0 or id(value) in look.above:
+        return value if apart else REDACTED
+    look.left -= 1
+    look.above.add(id(value))
+    try:
+        if kind == V_MAPPING or kind == V_ATTRIBUTES:
+            return mapping_inside(look, rules, keys, texts, value, kind, depth)
+        return items_inside(look, rules, keys, texts, value, kind, depth)
+    finally:
+        look.above.discard(id(value))
+
+
+cdef Tracker tracker_in(Looking look, object value):
+    """Return the tracker of a container, or of the one that a plain state is of; None if there is none."""
+    if pdt_heap_type(value):
+        return tracker_of(value)
+    return None if look.nodes is None else look.nodes.get(id(value))
+
+
+cdef object mapping_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
+    cdef object out = None
+    cdef list pairs = list(dict.items(value)) if kind == V_MAPPING else attributes_of(value)
+    for k, v in pairs:
+        w = one_inside(look, rules, keys, texts, k, v, depth)
+        if w is not v:
+            if out is None:
+                out = redacted_dict(pairs)
+            dict.__setitem__(out, k, w)
     return value if out is None else out
 
 
-cdef tuple redacted(Tracker t, int shape, Py_ssize_t index, object key, object old, object new):
+cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
+    cdef object out = None
+    cdef Py_ssize_t n = 0
+    cdef list items
+    cdef object names = ()
+    if kind == V_ELEMENTS:
+        items = list(set.__iter__(value) if PySet_Check(value) else frozenset.__iter__(value))
+    elif PyList_Check(value):
+        items = list(list.__iter__(value))
+    else:
+        items = list(tuple.__iter__(value))
+    if kind == V_NAMED:
+        names = type(value)._fields
+    for n, v in enumerate(items):
+        w = one_inside(look, rules, keys, texts, v if kind == V_ELEMENTS else n, v, depth)
+        if w is v and n < len(names):
+            w = one_inside(look, rules, keys, texts, names[n], v, depth)
+        if w is not v:
+            if out is None:
+                out = redacted_list(items)
+            list.__setitem__(out, n, w)
+    return value if out is None else out
+
+
+# ---- what can be looked into ---------------------------------------------------------------------
+
+cdef set scalar_types = {type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis),
+                         type(NotImplemented), type(len), type(lambda: 0), type(_sys), _MemberDescriptorType}
+# without imports: most programs have none of them
+cdef set scalar_names = {
+    ("datetime", "date"), ("datetime", "time"), ("datetime", "datetime"), ("datetime", "timedelta"),
+    ("datetime", "timezone"), ("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID"),
+    ("zoneinfo", "ZoneInfo"), ("ipaddress", "IPv4Address"), ("ipaddress", "IPv6Address"),
+    ("ipaddress", "IPv4Network"), ("ipaddress", "IPv6Network"), ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"),
+    ("pathlib", "PurePosixPath"), ("pathlib", "PureWindowsPath"), ("pathlib._local", "PosixPath"),
+    ("pathlib._local", "WindowsPath"), ("pathlib._local", "PurePosixPath"), ("pathlib._local", "PureWindowsPath"),
+}
+cdef tuple scalar_bases = (str, int, float, bytes, complex, bytearray)
+# __repr__ that show the items only
+cdef set known_reprs = {id(cls.__dict__["__repr__"]) for cls in (
+    dict, list, tuple, set, frozenset, str, int, float, bytes, complex, bytearray,
+    _collections.OrderedDict, _collections.defaultdict, _collections.Counter)}
+cdef object default_repr = object.__dict__["__repr__"]
+
+
+cdef inline bint shows_items_only(type cls):
+    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
+    return held != NULL and id(<object>held) in known_reprs
+
+
+cdef int kind_inside(object value) except -1:
+    """Say how to look into a value, V_... O(1)."""
+    cdef type cls = type(value)
+    if cls in scalar_types or value is missing or cls is type(REDACTED) or isinstance(value, Words):
+        return V_LEAF
+    if PyDict_Check(value):
+        return V_MAPPING if isinstance(value, DictHook) or shows_items_only(cls) else V_OPAQUE
+    if PyList_Check(value):
+        return V_SEQUENCE if isinstance(value, ListHook) or shows_items_only(cls) else V_OPAQUE
+    if isinstance(value, tuple):
+        if _PyType_Lookup(<PyTypeObject *>cls, "_fields") != NULL and type(cls._fields) is tuple:
+            return V_NAMED
+        return V_SEQUENCE if shows_items_only(cls) else V_OPAQUE
+    if isinstance(value, (set, frozenset)):
+        return V_ELEMENTS if isinstance(value, SetHook) or shows_items_only(cls) else V_OPAQUE
+    if isinstance(value, AttrHook):
+        return V_ATTRIBUTES
+    try:
+        return V_LEAF if has_no_parts(value, cls) else V_OPAQUE
+    except Exception:
+        return V_OPAQUE
+
+
+cdef bint has_no_parts(object value, type cls) except -1:
+    """True if the text of a value cannot show anything else that it holds."""
+    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
+    if isinstance(value, type) or held == <PyObject *>default_repr:
+        return True                     # <module.Class object at 0x...>
+    if (cls.__module__, cls.__name__) in scalar_names:
+        return True
+    if issubclass(cls, scalar_bases) and shows_items_only(cls):
+        return True
+    for base in cls.__mro__:
+        if (base.__module__, base.__name__) in (("enum", "Enum"), ("numpy", "number"), ("numpy", "str_"),
+                                                ("numpy", "bytes_"), ("numpy", "bool_"), ("numpy", "bool"),
+                                                ("numpy", "datetime64")):
+            return True
+    return False
+
+
+# ---- records and states --------------------------------------------------------------------------
+
+cdef tuple redacted(list rules, int kind, int shape, Py_ssize_t index, object key, object old, object new):
     """Return (shape, key, old, new) as they may be recorded. O(values)."""
-    cdef list rules = rules_for(t)
+    cdef Looking look = new_look(None)
     cdef list rows
     cdef Py_ssize_t i
     if shape == S_SLOT:
         below = (key if index < 0 else index,)
-        old = without_secrets(rules, below, old, 0)
-        new = without_secrets(rules, below, new, 0)
-        if t.kind == K_SET and (old is REDACTED or new is REDACTED):
-            key = REDACTED
+        was, will = old, new
+        old = without_secrets(rules, below, old, look)
+        new = without_secrets(rules, below, new, look)
+        if kind == K_SET and (old is not was or new is not will):
+            key, old, new = REDACTED, old if old is missing else REDACTED, new if new is missing else REDACTED
     elif shape == S_SPLICE:
-        old = tuple([without_secrets(rules, (index + i,), item, 0) for i, item in enumerate(old)])
-        new = tuple([without_secrets(rules, (index + i,), item, 0) for i, item in enumerate(new)])
+        old = tuple([without_secrets(rules, (index + i,), item, look) for i, item in enumerate(old)])
+        new = tuple([without_secrets(rules, (index + i,), item, look) for i, item in enumerate(new)])
     elif shape == S_ELEMENTS:
-        old = tuple([without_secrets(rules, (item,), item, 0) for item in old])
-        new = tuple([without_secrets(rules, (item,), item, 0) for item in new])
+        # an element with something withheld is not one that a set could hold
+        old = tuple([item if without_secrets(rules, (item,), item, look) is item else REDACTED for item in old])
+        new = tuple([item if without_secrets(rules, (item,), item, look) is item else REDACTED for item in new])
     elif shape == S_SORT:
         new = order_of(old, new)
         old = missing
@@ -99,19 +416,73 @@ cdef tuple redacted(Tracker t, int shape, Py_ssize_t index, object key, object o
         rows = list(new) if shape == S_ROWS else [each for k, v in (<dict>new).items() for each in (k, missing, v)]
         shape = S_ROWS
         for i in range(0, len(rows), 3):
-            rows[i + 1] = without_secrets(rules, (rows[i],), rows[i + 1], 0)
-            rows[i + 2] = without_secrets(rules, (rows[i],), rows[i + 2], 0)
+            rows[i + 1] = without_secrets(rules, (rows[i],), rows[i + 1], look)
+            rows[i + 2] = without_secrets(rules, (rows[i],), rows[i + 2], look)
         new = tuple(rows)
     return shape, key, old, new
 
 
-def redacted_state(container, state):
-    """Return state, which is plain data of the container, with its redacted values replaced. O(state)."""
+def as_recorded(Change change):
+    """Return a change as it may be shown: the same one, or a copy with what tracking_redact names withheld. O(values)."""
+    cdef list places = [change.place]
+    if not change.place.tracker.state & T_REDACT or change.action_code > A_REMOVE or change.action_code == A_INIT:
+        return change
+    if change.details is not None and change.details.places is not None:
+        places.extend(<tuple>change.details.places)
+    shape, key, old, new = redacted(rules_of(places), change.place.tracker.kind, change.shape, change.index, change.key,
+                                    change.old, change.new)
+    return make_change(change.seq, change.time_ns, change.index, change.action_code, change.method_code, shape,
+                       change.place, key, old, new, change.scope, change.details, change.viewer)
+
+
+def redacted_state(container, state, nodes=None):
+    """Return state, which is plain data of the container, with its redacted values replaced. O(state).
+
+    ``nodes``: {id of a part of state: the tracker of the container that it is the state of}, for rules of parts.
+    """
+    return redacted_at(container, (), state, nodes)
+
+
+def withholds(container):
+    """True if tracking_redact may name something at or below a container. O(1)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
-    if not t.state & T_REDACT:
-        return state
+    return t.state & T_REDACT != 0
+
+
+def redacted_at(container, tuple path, value, nodes=None):
+    """Return value, which is plain data at a path below a container, with its redacted values replaced.
+
+    O(value). ANY_KEY in the path stands for a key that is not known.
+    """
+    cdef Tracker t = tracker_of(container)
+    cdef list rules
+    cdef Py_ssize_t n
+    refresh(t)
+    if not t.state & T_REDACT or value is missing:
+        return value
     rules = rules_for(t)
-    if withheld_at(rules, ()):
-        return REDACTED
-    return inside_without_secrets(rules, (), state, 0)
+    for n in range(len(path)):          # the rules of the containers on the way
+        container = member_of(container, path[n])
+        t = tracker_of(container)
+        if t is None:
+            break
+        rules.extend([(redact, above, texts, n + 1) for redact, above, texts in own_rules(t)])
+    return without_secrets(rules, path, value, new_look(nodes, True))
+
+
+cdef object member_of(object container, object key):
+    """Return what a tracked container holds at a key, or at the text of one; None if it is not a container. O(items)."""
+    cdef Tracker t = tracker_of(container)
+    cdef Tracker ct
+    cdef bint exact
+    text = key if key is ANY_KEY else text_of_key(key, &exact)
+    if not t.children or key is ANY_KEY:
+        return None
+    pairs = (enumerate(list.copy(container)) if t.kind == K_LIST else list(dict.items(container)) if t.kind == K_DICT
+             else attributes_of(container) if t.kind == K_ATTR else [(each, each) for each in contents_of(container)])
+    for held, value in pairs:
+        ct = tracker_of(value)
+        if ct is not None and text_of_key(held, &exact) == text:
+            return value
+    return None
