@@ -289,9 +289,11 @@ class Loader:
         try:
             factory = getattr(importlib.import_module(kind.module), kind.factory)
             observer = factory(*first, **options)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except Exception as error:  # clients have classes of their own
             if plan.inner is not None:
                 Observers(first).close()
+            if isinstance(error, OSError):  # a file that cannot be opened
+                raise
             text = str(error)
             cleaned = clean(text, secrets_in(plan.options))
             # what caused it is shown, too, unless it holds a secret
