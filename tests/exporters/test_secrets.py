@@ -82,7 +82,7 @@ def test_errors_of_constructors_have_none(name: str, make: Make) -> None:
 
 
 class Server(ScriptedServer):
-    """Answers with what it was sent, as a proxy that helps to find mistakes does."""
+    """Answers with what it was sent, as some proxies do."""
 
     def answer(self, request: Any, body: bytes) -> None:
         said = f"{request.path} {dict(request.headers)}".encode()
@@ -146,7 +146,7 @@ def test_errors_of_sending_have_none(name: str, make: Make, caplog: pytest.LogCa
 
 @pytest.mark.parametrize("background", [True, False])
 def test_a_client_of_the_program_is_cleaned_too(background: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Errors that a client raises are cleaned by the names in them, and by its options."""
+    """Errors of a client are cleaned by names in them, and by its options."""
 
     def post(url: str, json: Any, **kw: Any) -> None:
         raise OSError(f"{url} refused {kw} Authorization: Basic {SECRET} password={SECRET} key is {SECRET}")

@@ -98,7 +98,7 @@ def test_every_change_of_a_worker_arrives_once(how: str, way: str, tmp_path: pat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_an_orphaned_spill_file_is_adopted(tmp_path: pathlib.Path) -> None:
-    """What a child that has ended left in its spill file is sent by the next process."""
+    """The next process sends what an ended child left in its spill file."""
     from pydatatracker.exporters import Delivery, Item
 
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
