@@ -107,7 +107,7 @@ def send_errors(exporter: Any, caplog: pytest.LogCaptureFixture) -> str:
 def test_what_a_server_repeats_is_cleaned(
     kind: Any, headers: dict[str, str], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that answers with the request does not bring a secret into a message."""
+    """A server that repeats the request brings no secret into a message."""
     server = Server()
     server.answers = [status] * 50
     try:
