@@ -128,7 +128,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"view"}))
 def test_a_command_needs_only_the_extra_of_commands(command: str, tmp_path: pathlib.Path) -> None:
-    """A missing module is named with the extra that brings it, never a traceback."""
+    """A missing module is named with the extra that brings it."""
     (tmp_path / "log.jsonl").write_bytes(LOG)
     (tmp_path / "program.py").write_text("from pydatatracker import TrackedDict\nTrackedDict()['a'] = 1\n")
     names = {"LOG": "log.jsonl", "OUT": "out", "PROGRAM": "program.py"}
