@@ -55,7 +55,12 @@ class tracking_actor:
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # blocks that are open now end in this process; with its own state, all pickle protocols have it
-        return None, {"_actor": self._actor, "_context": self._context, "_tokens": []}
+        return None, {"_actor": self._actor, "_context": self._context}
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        self._actor = state[1]["_actor"]
+        self._context = state[1]["_context"]
+        self._entries = []
 
     def __enter__(self) -> Self:
         self._enter(_frame_id(sys._getframe(1)))

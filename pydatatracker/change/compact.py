@@ -12,6 +12,7 @@ from typing import Any, Final
 __all__ = ["DERIVED", "MAY_BE_EMPTY", "compacted"]
 
 DERIVED: Final = frozenset(("tree", "extra"))  # they follow from the other keys
+DERIVED_LATER: Final = DERIVED | {"name"}  # the init has it
 MAY_BE_EMPTY: Final = frozenset(("path", "location", "before", "after"))  # an empty one means something
 
 
@@ -21,10 +22,11 @@ def compacted(line: Mapping[str, Any]) -> dict[str, Any]:
     >>> compacted({"v": 1, "path": [], "before": "", "actor": "", "context": {}, "extra": {"a": 1}})
     {'v': 1, 'path': [], 'before': ''}
     """
+    derived = DERIVED if line.get("action") == "init" else DERIVED_LATER
     return {
         key: value
         for key, value in line.items()
-        if key not in DERIVED and (key in MAY_BE_EMPTY or not _is_empty(value))
+        if key not in derived and (key in MAY_BE_EMPTY or not _is_empty(value))
     }
 
 

@@ -223,11 +223,16 @@ class ChangeLogEntry(Change):
 
     @property
     def root(self) -> str:
-        """Id of the root container of its tree."""
-        place = self.place
-        while place.parent is not None:
-            place = place.parent
-        return place.tracker.uuid
+        """Id of the container that was queried or observed.
+
+        Paths start from it. It need not be the root of its tree.
+        """
+        return self.viewer.uuid
+
+    @property
+    def name(self) -> str | None:
+        """The `tracking_name` of that container, or None."""
+        return self.viewer.name
 
     # ---- text
 

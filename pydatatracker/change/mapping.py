@@ -85,6 +85,9 @@ def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
     if change.undoes is not None:
         line["undoes"] = change.undoes
     line["root"] = change.root
+    name = change.name
+    if name:
+        line["name"] = name
     line["tracked_item_uuid"] = change.tracked_item_uuid
     line["stack"] = [
         {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
@@ -128,6 +131,7 @@ class ReadChange(ChangeLogEntry):
     type = property(lambda self: self._get("type") or self._get("extra", {}).get("type", ""))
     tree = property(lambda self: list(self._get("tree", ())))
     root = property(lambda self: self._get("root", ""))
+    name = property(lambda self: self._get("name"))
     extra = property(lambda self: dict(self._get("extra", {})))
 
     def _time_ns(self) -> int:

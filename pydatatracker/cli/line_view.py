@@ -25,6 +25,7 @@ from pydatatracker.values.decode import decode
 __all__ = ["Layout", "LineView", "json_line", "painter", "show", "texts"]
 
 _SAMPLE: Final = 400  # lines of a log from which the widths of the columns are computed
+_LABEL: Final = 40  # characters of a name that is shown before pointers
 _ROOTS: Final = 100_000  # roots that get a label: memory stays bounded
 _LONG: Final = 400  # characters of a value that has a line of its own
 _VALUE: Final = 60  # characters of a value if there is no terminal
@@ -199,10 +200,12 @@ class LineView:
         root = line.pid, line.root
         known = self.roots.get(root)
         if known is None:
-            if self.counts:
-                known = f"#{len(self.roots) + 1}" if self.roots else ""
+            if self.counts and not self.roots:
+                known = ""
+            elif is_label(line.name) and f"@{line.name}" not in self.roots.values():
+                known = f"@{line.name}"
             else:
-                known = f"@{clean(line.root[:8])}" if line.root else ""
+                known = f"#{len(self.roots) + 1}" if self.counts else short_id(line.root)
             if len(self.roots) < _ROOTS:
                 self.roots[root] = known
             else:
@@ -227,6 +230,28 @@ class LineView:
             pass
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
+
+
+def is_label(name: str) -> bool:
+    """Return whether a name of a container can stand before a pointer.
+
+    >>> is_label("settings"), is_label("a/b")
+    (True, False)
+    """
+    return bool(name) and len(name) <= _LABEL and name.replace("-", "_").replace(".", "_").isidentifier()
+
+
+def short_id(root: str) -> str:
+    """Return the label of a container that has no number.
+
+    All containers of a process begin with the same 16 digits, so it has some of those and the number after them.
+
+    >>> short_id("8fe10c2a5629f4bc8000000000000012")
+    '@8fe10c2a-12'
+    """
+    if len(root) == 32 and root[16:24] == "80000000" and root.isalnum():
+        return f"@{root[:8]}-{root[24:].lstrip('0')}"
+    return f"@{clean(root[:8])}" if root else ""
 
 
 def painter(colour: bool) -> Callable[[str, str], str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from pydatatracker.cli.base import PROGRAM, fail, open_logs, print_error
+from pydatatracker.cli.line_view import short_id
 from pydatatracker.cli.terminal import clean
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LOG", "ROOT", "chosen_roots", "one_root", "open_roots", "split_pointer"]
 
 LOG: Final = click.argument("file", metavar="LOG")
-ROOT: Final = click.option("--root", metavar="#N|ID", help="Which container of the log, as `show` numbers them.")
+ROOT: Final = click.option("--root", metavar="#N|NAME|ID", help="Which container of the log, as `show` prints them.")
 
 
 @contextlib.contextmanager
@@ -41,12 +42,27 @@ def chosen_roots(roots: Roots, root: str | None) -> list[tuple[str, Key]]:
         if number is not None:
             found = found[int(number[1]) - 1 : int(number[1])] if int(number[1]) else []
         else:
-            found = [(label, key) for label, key in found if root and key[1].startswith(root.removeprefix("@"))]
+            found = _named(found, roots.names, root)
         if not found:
             fail(f"the log has no container {root}; it has {len(roots.by_root)}")
     if not found:
         fail("the log has no changes")
     return found
+
+
+def _named(found: list[tuple[str, Key]], names: dict[Key, str], root: str) -> list[tuple[str, Key]]:
+    """Return the roots with a label, name or id; of an id, each end will do."""
+    text = root.removeprefix("@")
+    for matches in (
+        lambda label, key: label == root,
+        lambda label, key: names.get(key) == text,
+        lambda label, key: short_id(key[1]) == f"@{text}",
+        lambda label, key: key[1].startswith(text) or key[1].endswith(text),
+    ):
+        chosen = [(label, key) for label, key in found if text and matches(label, key)]
+        if chosen:
+            return chosen
+    return []
 
 
 def one_root(roots: Roots, root: str | None) -> Key:
@@ -74,5 +90,5 @@ def split_pointer(root: str | None, pointer: str | None) -> tuple[str | None, st
     >>> split_pointer(None, "#2/users/0")
     ('#2', '/users/0')
     """
-    found = re.fullmatch(r"([#@]\w+)(|/.*)", pointer or "", re.DOTALL)
+    found = re.fullmatch(r"([#@][\w.-]+)(|/.*)", pointer or "", re.DOTALL)
     return (root, pointer) if found is None or root is not None else (found[1], found[2])

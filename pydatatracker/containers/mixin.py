@@ -177,6 +177,8 @@ class TrackingMixin(HistoryMixin):
         feed = None if weak else getattr(observer, "tracking_feed", None)
         _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate", feed))
         attached = getattr(observer, "tracking_attached", None)
+        if attached is None and isinstance(observer, types.MethodType):  # such as the write of a ChangeWriter
+            attached = getattr(observer.__self__, f"tracking_attached_{observer.__name__}", None)
         if attached is not None:
             attached(self)
 

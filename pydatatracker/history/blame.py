@@ -42,10 +42,27 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
         kept = trail.remembered(container)
     if kept is not None and (not oldest or kept.seq < oldest):
         yield kept._seen_from(viewer)
-    elif not oldest and trail.whole():
+    elif not oldest and trail.whole() and _is_there(container, trail.parts):  # it did not change: it was there
         from pydatatracker.change.entry import start_of
 
         yield from start_of(container)
+
+
+def _is_there(container: Any, parts: tuple[str, ...]) -> bool:
+    """Return whether a path leads to a value now, also into plain data."""
+    value = container
+    for part in parts:
+        if _core.tracker(value) is not None:
+            value = step_into(value, part)[1]
+        elif isinstance(value, dict):
+            value = next((held for key, held in value.items() if part in (key, key_text(key))), MISSING)
+        elif isinstance(value, (list, tuple)) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return False
+        if value is MISSING:
+            return False
+    return True
 
 
 class _Gone:

@@ -47,7 +47,8 @@ class HistoryMixin:
         Without a pointer, return {pointer: change} for all paths with a known change.
 
         A list item is followed through shifts and sorts. A value that arrived inside a container was last changed by
-        what stored that container. Of removed values only keys of containers that still exist are listed. With
+        what stored that container. A value that never changed was set by the ``init``; for a path that never existed
+        it is None. Of removed values only keys of containers that still exist are listed. With
         ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree). Raises ValueError
         for an invalid pointer (RFC 6901).
 

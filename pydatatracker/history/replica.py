@@ -95,6 +95,9 @@ class Replica:
         return True
 
 
+_NAMED = 5  # containers in the message of an error
+
+
 def replay(
     lines: Iterable[Line] | str | os.PathLike[str],
     at: int | datetime.datetime | None = None,
@@ -116,6 +119,10 @@ def replay(
     >>> replay(d.tracking_changes())
     {'a': 1, 'b': (2,)}
     """
+    if at is not None and not isinstance(at, (int, datetime.datetime)):
+        raise TypeError(
+            f"at= takes a seq or a datetime, not {at!r}; for a text, use datetime.datetime.fromisoformat({at!r})"
+        )
     if isinstance(lines, os.PathLike) or (isinstance(lines, str) and "\n" not in lines and "{" not in lines):
         from pydatatracker.io import read_changes
 
@@ -134,9 +141,12 @@ def _seq_of_line(line: Any) -> int:
 
 def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:
     replicas: dict[str, Replica] = {}
+    others: dict[str, None] = {}
     moment = micros(at) if isinstance(at, datetime.datetime) else None
     for step in steps_of(lines):
         if root is not None and step.root != root:
+            if len(others) < _NAMED:
+                others[step.root] = None
             continue
         if moment is not None:
             if step.time_ns // 1000 > moment:
@@ -148,6 +158,10 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
         replicas[step.root]._apply(step)
     if len(replicas) > 1:
         raise ReplicaError(f"the log has {len(replicas)} containers; choose one with root=: {', '.join(replicas)}")
+    if not replicas and others and root not in others:
+        raise ReplicaError(
+            f"the log has no container {root!r}: root= takes the id of a container, such as {', '.join(others)}"
+        )
     if not replicas:
         raise ReplicaError("the log has no changes" + ("" if at is None else f" up to {at}"))
     return next(iter(replicas.values())).value

@@ -211,7 +211,9 @@ def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> Step:
         None if splice is None else (splice[0], [plain(v) for v in splice[1]], [plain(v) for v in splice[2]]),
         change.order,
         tuple((key, plain(before), plain(after)) for key, before, after in rows),
-        tree[0]["type"] if tree else change.type,
+        next((node["type"] for node in tree if node.get("uuid") == change.root), tree[0]["type"])
+        if tree
+        else change.type,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -14,6 +15,8 @@ from pydatatracker.history.inverse import Unwinding, cancelled
 from pydatatracker.values.pickles import Handle, PicklableError
 
 __all__ = ["RollbackConflictError", "tracking_transaction"]
+
+_KEPT = 1000  # changes of a transaction that it keeps after its end
 
 
 class RollbackConflictError(PicklableError, RuntimeError):
@@ -72,16 +75,38 @@ class tracking_transaction(Handle, _core.Transaction):
         self.message = message
         self._token: Any = None
         self._ended = False
+        # weak: a record refers to the transaction
+        self._kept: list[tuple[weakref.ref[Any], list[int]]] = []
 
     @property
     def changes(self) -> list[ChangeLogEntry]:
         """The changes that the block made and did not undo, oldest first.
 
-        O(changes since it began).
+        O(changes since it began). After the block: the first thousand of them, as far as their records are kept.
         """
-        found = [change for _, change, own in self._entries() if own] if self.is_open else []
+        if not self.is_open:
+            return self._recalled()
+        found = [change for _, change, own in self._entries() if own]
         gone = cancelled(found)
         return [change for change in found if change.seq not in gone]  # type: ignore[misc]
+
+    def _remember(self) -> None:
+        """Note which changes `changes` returns after the end."""
+        seqs: dict[int, tuple[Any, list[int]]] = {}
+        for change in self.changes[:_KEPT]:
+            container = change.viewer.container
+            if container is not None:
+                seqs.setdefault(id(container), (container, []))[1].append(change.seq)
+        self._kept = [(weakref.ref(container), found) for container, found in seqs.values()]
+
+    def _recalled(self) -> list[ChangeLogEntry]:
+        found: list[ChangeLogEntry] = []
+        for reference, seqs in self._kept:
+            container, wanted = reference(), set(seqs)
+            if container is not None:
+                changes: list[ChangeLogEntry] = _core.changes_of(container, seqs[0] - 1)
+                found += [change for change in changes if change.seq in wanted]
+        return sorted(found)
 
     def rollback(self) -> None:
         """Undo what the block did so far, and continue it.
@@ -133,6 +158,7 @@ class tracking_transaction(Handle, _core.Transaction):
             self._ended = True
             if self.parent is None and self.is_open:
                 lasting = self._lasting()
+            self._remember()
             self._close()
             token, self._token = self._token, None
             _core.reset_scope(token)

@@ -168,6 +168,11 @@ class LogLine:
         return str(self.head.thread)
 
     @property
+    def name(self) -> str:
+        """The `tracking_name` of the root; "" if the line does not have it."""
+        return str(self.head.name)
+
+    @property
     def trace_id(self) -> str:
         """Trace of the OpenTelemetry span of the change, 32 hex digits."""
         return str(self.head.trace_id)

@@ -128,7 +128,7 @@ def _head_class() -> Any:
     raw = msgspec.Raw
     fields: list[Any] = [("action", str), *_NUMBERS]
     for name in (
-        *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid"),
+        *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid", "name"),
         *("transaction", "thread", "reason", "trace_id", "span_id"),
     ):
         fields.append((name, str, ""))

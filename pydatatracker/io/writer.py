@@ -208,6 +208,12 @@ class ChangeWriter(Handle):
                 self._batch_seqs = None
                 self._put(data, *seqs)
 
+    def tracking_attached_write(self, container: Any) -> None:
+        """Write the state of a container that ``write`` begins to observe."""
+        state = _core.plain(container)
+        if state:
+            self.write(_core.state_change(container, _core.redacted_state(container, state)))
+
     def close(self) -> None:
         """Write the lines that were gathered, and close the file.
 

@@ -285,3 +285,14 @@ def test_remember_last_is_bounded(what: str) -> None:
     work(6000)
     gc.collect()
     assert len(gc.get_objects()) - before < 1500
+
+
+def test_a_path_that_never_existed_has_no_change() -> None:
+    """Only a path that exists and never changed gives the init."""
+    data = TrackedDict({"a": {"b": [1]}, 2: "x", "l": TrackedList([1]), "s": TrackedSet([1])})
+    for pointer in ("", "/a", "/a/b", "/a/b/0", "/2", "/l", "/l/0", "/s/1"):
+        assert "init" == data.tracking_blame(pointer).action, pointer
+        assert 1 == len(data.tracking_history(pointer))
+    for pointer in ("/nope", "/a/nope", "/a/b/1", "/a/b/0/x", "/3", "/l/1", "/l/x", "/s/2", "/2/0"):
+        assert data.tracking_blame(pointer) is None, pointer
+        assert [] == data.tracking_history(pointer)

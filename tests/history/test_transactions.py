@@ -270,7 +270,7 @@ def test_nothing_is_kept_once_all_are_over() -> None:
         with tracking_transaction():
             x["b"] = 1
         assert 2 == len(outer._entries())
-    assert [] == outer.changes
+    assert [] == outer._entries()
     import gc
     import weakref
 
@@ -286,3 +286,37 @@ def test_nothing_is_kept_once_all_are_over() -> None:
     del value
     gc.collect()
     assert gone() is None
+
+
+def test_the_changes_are_known_after_the_block() -> None:
+    """`changes` has what the block made, as long as the records are kept."""
+    x, y = TrackedDict(), TrackedDict(inner=TrackedDict(), tracking_max_changes=2)
+    with tracking_transaction() as outer:
+        x["a"] = 1
+        with pytest.raises(KeyError), tracking_transaction() as failed:
+            x["gone"] = 1
+            raise KeyError
+        with tracking_transaction() as saved:
+            y["inner"]["b"] = 2
+        inside = outer.changes
+    assert inside == outer.changes
+    assert (["/a", "/b"], ["/b"]) == tuple([c.pointer for c in each.changes] for each in (outer, saved))
+    assert [] == failed.changes
+    y["c"] = y["d"] = 3  # the log of y has two records
+    assert ["/a"] == [change.pointer for change in outer.changes]
+    del x
+    assert [] == outer.changes
+
+
+def test_a_transaction_keeps_a_thousand_changes_and_no_values() -> None:
+    """A long transaction keeps its first thousand changes."""
+    x = TrackedList(tracking_max_changes=None)
+    with tracking_transaction() as long:
+        for number in range(1500):
+            x.append(number)
+    assert list(range(1000)) == [change.after for change in long.changes]
+
+
+def test_a_transaction_that_did_not_begin_has_no_changes() -> None:
+    """`changes` is empty before the block."""
+    assert [] == tracking_transaction().changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from pydatatracker.cli.line_view import is_label
 from pydatatracker.cli.replay.line_index import LineIndex, Source
 from pydatatracker.cli.replay.logs import Logs, Report
 from pydatatracker.io.line import LogLine
@@ -28,6 +29,7 @@ class Roots:
 
     def __init__(self, logs: Logs, on_error: Report, foreign: OnLine | None = None, gap: OnLine | None = None) -> None:
         self.by_root: dict[Key, LineIndex] = {}
+        self.names: dict[Key, str] = {}
         self.bar = logs.bar
         self._logs = logs
         self._on_error = on_error
@@ -53,6 +55,8 @@ class Roots:
                 index = self.by_root.get((line.pid, line.root))
                 if index is None:
                     index = LineIndex(self._sources)
+                    if line.name:
+                        self.names[line.pid, line.root] = line.name
                 if index.add(number, line):
                     self.by_root[line.pid, line.root] = index
                     continue
@@ -83,9 +87,14 @@ class Roots:
     def labels(self) -> list[str]:
         """Return the labels of the roots as `show` prints them.
 
-        The first one has none; the others are #2, #3 and so on.
+        The first one has none; the others have their name, or are #2, #3 and so on.
         """
-        return ["" if n == 0 else f"#{n + 1}" for n in range(len(self.by_root))]
+        labels: list[str] = []
+        for n, key in enumerate(self.by_root):
+            label = f"@{self.names.get(key, '')}"
+            usable = is_label(label[1:]) and label not in labels
+            labels.append("" if n == 0 else label if usable else f"#{n + 1}")
+        return labels
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ cdef class ChangeItem:
 
     @property
     def root(self):
-        return root_of(self.change.place).uuid
+        return self.change.viewer.uuid
 
     def __repr__(self):
         return f"ChangeItem({self.line!r})"

@@ -121,7 +121,7 @@ cdef bint put_line(pdt_out *out, Change change, Tracker viewer, str thread) exce
         if pdt_out_scalar(out, scope.actor) != 0:
             return False
     pdt_out_literal(out, b',"root":"')
-    put_uuid(out, root_of(place).number, True)
+    put_uuid(out, viewer.number, True)
     pdt_out_literal(out, b'","tracked_item_uuid":"')
     put_uuid(out, place.tracker.number, True)
     pdt_out_literal(out, b'","pid":')
