@@ -301,7 +301,13 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
         for node, marks in (_core.remembered(log)[0] or {}).items():
             if node in paths:
                 _add_remembered(found, node, paths[node], marks, items.get(node))
-    pointers = {to_pointer(path): change for path, change in found.items() if wanted is None or wanted(change)}
+    pointers: dict[str, Change] = {}
+    for path, change in found.items():
+        if wanted is None or wanted(change):
+            pointer = to_pointer(path)
+            if pointer in pointers:  # keys such as 1 and "1" have one pointer: the one that it leads to counts
+                change = next(filter(wanted, history_of(container, pointer)), change)
+            pointers[pointer] = change
     return {pointer: pointers[pointer]._seen_from(viewer) for pointer in sorted(pointers, key=_reading_order)}
 
 

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from gardening import STEPS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rebuilding import Run, by_three, compare_blame, fail, fresh, logged, say, two
 
@@ -16,6 +16,14 @@ from pydatatracker.cli.replay.rebuilt import Rebuilt
 from pydatatracker.cli.replay.roots import Roots
 
 __all__ = ["say", "two"]  # the fixtures
+
+
+# overwriting the oldest record of a full ring frees a container
+FREED_WHILE_FULL = [
+    *((0, 0, 0, 2), (0, 5, 0, 0), (0, 5, 0, 0), (1, 0, 5, 0), (7, 6, 0, 2), (23, 9, 0, 9), (0, 5, 5, 7)),
+    *((17, 0, 0, 0), (20, 0, 0, 0), (6, 3, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)),
+    *((0, 3, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (0, 1, 0, 0)),
+]
 
 
 @settings(max_examples=40, deadline=None)
@@ -31,6 +39,9 @@ def test_blame_and_history_of_a_log_are_those_of_its_container(steps: Any) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
+@example([(2, 3, 7, 0), (2, 3, 4, 0)])  # the keys 1 and "1" in one dict
+@example([(9, 3, 6, 0), (28, 3, 9, 0), (14, 0, 0, 8)])  # a tuple with a quote as a key
+@example(FREED_WHILE_FULL)
 def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
     """``blame --all`` gives the same with and without older changes.
 

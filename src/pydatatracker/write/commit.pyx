@@ -28,7 +28,9 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
         if t.epoch != epoch:            # overwriting the oldest record ran user code
             refresh(t)
         return complete(<Log>t.active, i, seq, with_summaries(None, shape, old, new))
-    if t.epoch == epoch and (<Log>t.active).held is not None:
+    if t.epoch != epoch:                # overwriting the oldest record freed a container, or ran user code
+        refresh(t)
+    if (<Log>t.active).held is not None:
         settle_oldest(<Log>t.active)
     return 0
 
