@@ -134,6 +134,21 @@ class ChangeLogEntry(Change):
         return self._order if self._shape in ("sort", "order", "reverse") else None
 
     @property
+    def position(self) -> int | tuple[int | None, ...] | None:
+        """Where an undo put a dict's key back, if not at the end.
+
+        Its position among the keys. For a change of several keys, a tuple with a position or None for each row of
+        ``changes``, valid when the rows are applied in turn. None for all other changes. O(1), or O(rows).
+        """
+        beside = self._beside
+        if type(beside) is int:
+            return beside
+        if self._shape != "rows" or beside is None:
+            return None
+        found = tuple(each if type(each) is int else None for each in beside)
+        return None if set(found) == {None} else found
+
+    @property
     def changes(self) -> tuple[tuple[Any, Any, Any], ...]:
         """Rows ``(key, before, after)`` of a bulk call.
 

@@ -75,6 +75,9 @@ def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
     rows = change.changes
     if rows:
         line["changes"] = [[encode(key), encoded(before), encoded(after)] for key, before, after in rows]
+    position = change.position
+    if position is not None:
+        line["position"] = list(position) if type(position) is tuple else position
 
 
 def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
@@ -164,6 +167,11 @@ class ReadChange(ChangeLogEntry):
     def order(self) -> tuple[int, ...] | None:
         given = self._get("order")
         return None if given is None else tuple(given)
+
+    @property
+    def position(self) -> int | tuple[int | None, ...] | None:
+        given = self._get("position")
+        return tuple(given) if type(given) is list else given
 
     @property
     def changes(self) -> tuple[tuple[Any, Any, Any], ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Tracker
+from pydatatracker.change.key_order import KeyOrder
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import is_redacted
 
@@ -103,12 +104,24 @@ def require_kept(log: Any, seq: int) -> None:
 class Node:
     """One container while it is rewound."""
 
-    __slots__ = ("changes", "last", "state")
+    __slots__ = ("changes", "last", "order", "state")
 
     def __init__(self, state: Any, changes: list[Change]) -> None:
         self.state = state
         self.changes = changes  # not yet undone, oldest first
         self.last = -1
+        self.order: KeyOrder | None = None  # of a dict's keys, while its own is not the right one
+
+    def settle(self) -> None:
+        """Give a dict the order of keys that it should have.
+
+        O(items) if a key returned between others.
+        """
+        if self.order is not None:
+            items = [(key, self.state[key]) for key in self.order.in_turn()]
+            self.state.clear()
+            self.state.update(items)
+            self.order = None
 
 
 class Rewind:
@@ -132,6 +145,7 @@ class Rewind:
         self._logs: list[Any] = []
         self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not seen yet
         self._fresh: list[Node] = []
+        self._unsettled: list[Node] = []  # dicts whose order is not the right one yet
         self._seq = _core.newest_seq()
         self._lost = 0  # newest seq that may have been in a log that died
         self.withheld = False  # is a value in the state that tracking_redact withholds?
@@ -158,6 +172,9 @@ class Rewind:
             todo = self._fresh
             if todo:
                 self._require_all(seq)
+        for node in self._unsettled:
+            node.settle()
+        self._unsettled.clear()
         return self._of(self._container)
 
     def _require_all(self, seq: int) -> None:
@@ -227,7 +244,10 @@ class Rewind:
     def _take_back(self, node: Node, change: Change) -> None:
         if change._node.kind == "attr" and is_computed(change):
             return
-        _take_back(node.state, change, self._of)
+        settled = node.order is None
+        _take_back(node.state, change, self._of, node)
+        if settled and node.order is not None:
+            self._unsettled.append(node)
 
 
 def is_computed(change: Change) -> bool:
@@ -239,9 +259,10 @@ def is_computed(change: Change) -> bool:
     return isinstance(getattr(type(container), str(change.key), None), property)
 
 
-def _take_back(state: Any, change: Change, plain: Any) -> None:
+def _take_back(state: Any, change: Change, plain: Any, node: Node | None = None) -> None:
     """Undo one change of a container on a plain copy of it.
 
+    ``node``: keeps the order of a dict's keys; without it, keys that return are the last.
     ``plain`` turns values that come back into plain data. O(1), or O(items of the change).
     """
     shape = change._shape
@@ -254,21 +275,32 @@ def _take_back(state: Any, change: Change, plain: Any) -> None:
             state.difference_update(change.new)
             state.update(change.old)
     elif shape == "slot":
-        _put_back(state, change.key, change.old, plain)
+        _put_back(state, change.key, change.old, plain, node, change._beside)
     elif shape == "rows":
-        rows = change.new
+        rows, beside = change.new, change._beside
+        gone = [n for n in range(0, len(rows), 3) if rows[n + 2] is MISSING]
+        for n in gone:  # their order is that of the dict
+            _put_back(state, rows[n], rows[n + 1], plain, node, None if beside is None else beside[n // 3])
         for n in range(len(rows) - 3, -1, -3):
-            _put_back(state, rows[n], rows[n + 1], plain)
+            if rows[n + 2] is not MISSING:
+                _put_back(state, rows[n], rows[n + 1], plain, node)
     elif shape == "fill":
         for key in change.new:
-            state.pop(key, None)
+            _put_back(state, key, MISSING, plain, node)
 
 
-def _put_back(state: dict[Any, Any], key: Any, before: Any, plain: Any) -> None:
+def _put_back(state: dict[Any, Any], key: Any, before: Any, plain: Any, node: Node | None, beside: Any = None) -> None:
     if before is MISSING:
         state.pop(key, None)
-    else:
-        state[key] = plain(before)
+        if node is not None and node.order is not None:
+            node.order.remove(key)
+        return
+    if node is not None and key not in state:
+        if node.order is None and type(beside) is tuple:
+            node.order = KeyOrder(state)
+        if node.order is not None:
+            node.order.add(key, beside)
+    state[key] = plain(before)
 
 
 def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) -> None:

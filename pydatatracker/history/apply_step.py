@@ -223,16 +223,17 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
         items = list(target)
         target[:] = [items[old] for old in step.order]
     elif step.is_slot:
-        _put(target, path[-1], step.before, own(step.after))
+        _put(target, path[-1], step.before, own(step.after), step.position)
     else:
         rows = step.rows
         if isinstance(target, list) and rows and rows[0][2] is MISSING:
             rows = rows[::-1]  # removed: from the end, so that the other indices stay valid
-        for key, before, after in rows:
-            _put(target, key, before, own(after))
+        positions = step.position if type(step.position) is tuple and len(step.position) == len(rows) else None
+        for n, (key, before, after) in enumerate(rows):
+            _put(target, key, before, own(after), None if positions is None else positions[n])
 
 
-def _put(target: Any, key: Any, before: Any, after: Any) -> None:
+def _put(target: Any, key: Any, before: Any, after: Any, position: Any = None) -> None:
     if isinstance(target, set):
         if after is MISSING:
             target.discard(before)
@@ -248,8 +249,16 @@ def _put(target: Any, key: Any, before: Any, after: Any) -> None:
     elif isinstance(target, dict):
         if after is MISSING:
             del target[key]
-        else:
+        elif type(position) is not int or key in target:
             target[key] = after
+        elif _core.tracker(target) is not None:
+            _core.restore(target, "slot", -1, key, MISSING, after, _core.M_CODES["__setitem__"], 0, position)
+        else:
+            later = list(target.items())[position:]
+            for each, _ in later:
+                del target[each]
+            target[key] = after
+            target.update(later)
     elif after is MISSING:
         delattr(target, key)
     else:

@@ -33,6 +33,7 @@ class Operation:
     old: Any = MISSING
     new: Any = MISSING
     undoes: int = 0
+    beside: Any = None  # dict: where keys were or come, see Change._beside
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -64,7 +65,7 @@ def operation(change: Change) -> Operation:
     if shape == "fill":
         rows = tuple(part for key, value in change.new.items() for part in (key, MISSING, value))
         return Operation("rows", new=rows, undoes=undoes)
-    return Operation(shape, change.index, change.key, change.old, change.new, undoes)
+    return Operation(shape, change.index, change.key, change.old, change.new, undoes, change._beside)
 
 
 def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
@@ -81,12 +82,18 @@ def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
     if shape == "rows":
         rows = done.new
         triples = [(rows[n], rows[n + 2], rows[n + 1]) for n in range(0, len(rows), 3)]
-        if kind == "dict":  # a key may come twice
-            triples.reverse()
-        return Operation("rows", new=tuple(part for row in triples for part in row))
+        if kind != "dict":
+            return Operation("rows", new=tuple(part for row in triples for part in row))
+        # a key may come twice, so updates are reversed; keys that come and go keep the order of the dict
+        places = done.beside or [None] * len(triples)
+        come = [n for n, row in enumerate(triples) if row[1] is MISSING]
+        stay = [n for n, row in enumerate(triples) if row[1] is not MISSING and row[2] is not MISSING][::-1]
+        go = [n for n, row in enumerate(triples) if row[2] is MISSING]
+        beside = None if done.beside is None else tuple(places[n] if n in come else None for n in (*come, *stay, *go))
+        return Operation("rows", new=tuple(part for n in (*come, *stay, *go) for part in triples[n]), beside=beside)
     if shape == "whole":
         return Operation("whole", key=done.key, new=action != _core.ACTIONS.index("lock"))
-    return Operation(shape, done.index, done.key, done.new, done.old)
+    return Operation(shape, done.index, done.key, done.new, done.old, beside=done.beside if kind != "list" else None)
 
 
 _BACK = frozenset(_core.M_CODES[name] for name in ("tracking_undo", "tracking_redo", "tracking_revert", "rollback"))
@@ -135,7 +142,7 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
     token = _core.set_scope(scope)
     try:
         code = _core.M_CODES[method]
-        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen)
+        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen, step.beside)
         return scope if done else None
     finally:
         _core.reset_scope(token)

@@ -27,6 +27,8 @@ __all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "
 Line = ChangeLogEntry | LogLine | Mapping[str, Any] | str | bytes
 
 _TYPES = {"seq": int, "root": str, "action": str, "method": str, "type": str, "top": str}
+# they can have a position, which the head of a line does not tell
+_PUT_BACK = frozenset(("tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback"))
 _ONE_PLACE = frozenset(("add", "update", "remove"))
 
 
@@ -55,6 +57,7 @@ class Step:
     order: Any
     rows: tuple[tuple[Any, Any, Any], ...]
     top: str  # type of the root of its tree
+    position: Any = None  # of a dict's key that comes, if not at the end; for rows a tuple
 
     @property
     def is_slot(self) -> bool:
@@ -89,7 +92,7 @@ def quick_step(line: LogLine) -> Step | None:
     head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
         return None
-    if head.splice or head.order or head.changes or head.paths or not head.path:
+    if head.splice or head.order or head.changes or head.paths or not head.path or head.method in _PUT_BACK:
         return None
     path = line.path
     if not path:
@@ -214,6 +217,7 @@ def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> Step:
         next((node["type"] for node in tree if node.get("uuid") == change.root), tree[0]["type"])
         if tree
         else change.type,
+        change.position,
     )
 
 
@@ -232,6 +236,9 @@ def _check_types(step: Step) -> None:
             raise TypeError(f"{name} is a {type(getattr(step, name)).__name__}, not a {kind.__name__}")
     if not step.paths:
         raise ValueError("paths is empty")
+    for at in step.position if type(step.position) is tuple else (step.position,):
+        if at is not None and (type(at) is not int or at < 0):
+            raise ValueError("position is not a position")
     if step.splice is not None and (type(step.splice[0]) is not int or step.splice[0] < 0):
         raise ValueError("splice does not begin with a position")
 

@@ -308,7 +308,8 @@ def _part_at(change: Change, pattern: Any, container: Any) -> Operation:
         return Operation("elements", old=old, new=new)
     rows = done.new
     kept = [n for n in range(0, len(rows), 3) if _core.matches_at(change, pattern, container, rows[n])]
-    return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]))
+    beside = None if done.beside is None else tuple(done.beside[n // 3] for n in kept)
+    return Operation("rows", new=tuple(part for n in kept for part in rows[n : n + 3]), beside=beside)
 
 
 def take_back_all(

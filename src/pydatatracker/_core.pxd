@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef struct Stamp:          # the scalars of one record; the references are in Log.objects
     uint64_t seq            # order of changes in the whole process, which clocks do not give
     int64_t time_ns         # wall clock, since 1970
-    Py_ssize_t index        # list: position, or start of the splice; reverse: the length; else -1
+    Py_ssize_t index        # list: position, or start of the splice; reverse: the length; dict: I_...; else -1
     uint8_t action          # A_ADD ...: what happened to the location
     uint8_t method          # M_SETITEM ...: which call did it
     uint16_t shape          # S_SLOT ...: how to read key, old and new
@@ -50,6 +50,7 @@ cdef class Extra:           # what only some records have
     cdef readonly object old_text       # summary of the old value if that can change later, or None
     cdef readonly object new_text       # the same for the new value
     cdef readonly object places         # further places of the container (tuple of Place), or None
+    cdef readonly object beside         # dict: where a key was or came, see Change._beside; or None
 
 
 cdef class Words:           # replaces a value that is not kept (tracking_keep_values=False); pickles use this name

@@ -20,6 +20,14 @@ cdef extern from "native/compat.h":
     PyObject *pdt_frame_code(PyObject *)                    # new reference
     int pdt_frame_lasti(PyObject *)
 
+cdef extern from "native/dict_order.h":
+    ctypedef struct pdt_spot:
+        pass
+    enum:
+        PDT_LAST, PDT_FIRST, PDT_AFTER, PDT_BEFORE
+    void pdt_spot_find(object, Py_hash_t, pdt_spot *)
+    int pdt_spot_gap(object, pdt_spot *, PyObject **)       # borrowed neighbour
+
 cdef extern from "native/clock.h":
     int64_t pdt_now_ns() nogil
     void pdt_clock_setup(int)

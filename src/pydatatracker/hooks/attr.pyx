@@ -123,6 +123,43 @@ cdef object in_instance(object self, object name):
     return (<dict>attributes).get(name, missing)
 
 
+cdef dict instance_dict(object self):
+    try:
+        return <dict?>object.__getattribute__(self, "__dict__")
+    except AttributeError:
+        return None
+
+
+cdef tuple attribute_spot(object self, Tracker t, str name):
+    """Return (I_..., neighbour) of an attribute among the tracked ones in the instance. O(attributes)."""
+    cdef dict attributes = instance_dict(self)
+    cdef object before = missing
+    cdef bint found = False
+    if attributes is None:
+        return I_LAST, None
+    for each in list(attributes):
+        if each is name or each == name:
+            found = True
+        elif type(each) is str and is_monitored(t, each):
+            if found:
+                return (I_FIRST, None) if before is missing else (I_AFTER, before)
+            before = each
+    return I_LAST, None
+
+
+cdef Py_ssize_t put_attribute_at(object self, Tracker t, str name, object beside) except -2:
+    """Move the last attribute to where it belongs; return its position among the tracked ones, -1 for the last."""
+    cdef dict attributes = instance_dict(self)
+    cdef Py_ssize_t at = 0
+    if attributes is None or name not in attributes or put_at(attributes, beside) < 0:
+        return -1
+    for each, _ in attributes_of(self):
+        if each == name:
+            return at
+        at += is_monitored(t, each)
+    return -1
+
+
 cdef int change_attribute(AttrHook self, object name, PyObject *value, int method) except -1:
     cdef Tracker t
     cdef PyObject *class_value
@@ -173,10 +210,11 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
                 return PyObject_GenericSetAttr(self, name, value)       # raises
             old = read_property(self, name)
     if value == NULL:
+        where, beside = (I_LAST, None) if computed else attribute_spot(self, t, name)
         PyObject_GenericSetAttr(self, name, NULL)
         if t.children:
             unlink_child(t, old, name)
-        return commit(t, A_REMOVE, method, S_SLOT, -1, name, old, missing, 0)
+        return commit_beside(t, A_REMOVE, method, S_SLOT, where, name, old, missing, 0, beside)
     new = <object>value
     if not computed:
         new = convert_for(t, new)

@@ -152,14 +152,60 @@ cdef list changes_since_version(Tracker t, uint32_t newer):
 
 
 cdef object take(DictHook self, Tracker t, object key, int method):
-    """Remove key with one look-up and record it; return its value, or missing."""
+    """Remove key, record it and between which keys it was; return its value, or missing."""
+    cdef pdt_spot spot
+    cdef PyObject *neighbour = NULL
+    cdef object beside = None
+    cdef int where
+    if PyDict_Size(self) == 0:
+        return missing              # as dict.pop, which does not hash the key then
+    pdt_spot_find(self, PyObject_Hash(key), &spot)
     value = dict.pop(self, key, missing)
     if value is missing:
         return value
+    where = pdt_spot_gap(self, &spot, &neighbour)
+    if neighbour != NULL:
+        beside = <object>neighbour
     if t.children:
         unlink_child(t, value, key)
-    commit(t, A_REMOVE, method, S_SLOT, -1, key, value, missing, -1)
+    if where == PDT_LAST:
+        commit(t, A_REMOVE, method, S_SLOT, I_LAST, key, value, missing, -1)
+    else:
+        commit_beside(t, A_REMOVE, method, S_SLOT, where, key, value, missing, -1, beside)
     return value
+
+
+cdef Py_ssize_t put_at(object d, object beside) except -2:
+    """Move the last key to where it belongs (see Change._beside), without a record; return its position. O(items).
+
+    -1: it stays the last.
+    """
+    cdef list keys
+    cdef Py_ssize_t at, i
+    cdef Py_ssize_t last = PyDict_Size(d) - 1
+    if beside is None or last < 1:
+        return -1
+    keys = list(dict.keys(d))
+    if type(beside) is int:
+        at = beside
+    elif beside == ():
+        at = 0
+    else:
+        for at in range(last):
+            if keys[at] is beside[0]:
+                break
+        else:
+            try:
+                at = keys.index(beside[0], 0, last)
+            except ValueError:
+                return -1           # it is gone, too: others changed the dict since
+        at += len(<tuple>beside) == 1
+    if at >= last or at < 0:
+        return -1
+    for i in range(at, last):
+        value = dict.pop(d, keys[i])
+        PyDict_SetItem(d, keys[i], value)
+    return at
 
 
 cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -1:

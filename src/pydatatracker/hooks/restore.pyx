@@ -5,11 +5,12 @@
 #    the result is False;
 #  - what is stored is stored as it is: the same objects, and nothing is converted.
 
-def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0):
+def restore(container, str shape, Py_ssize_t index, key, old, new, int method, uint64_t seen=0, beside=None):
     """Change what a record names from old to new; return False and do nothing if it is not at old now.
 
     ``seen``, in a transaction: also False if the container changed after change ``seen``, because the index may mean
-    another item then. O(1), or O(items of the record). Raises TrackingLockedError if the container is locked.
+    another item then. ``beside``: where a dict's key that returns belongs, see Change._beside; for rows, a tuple of them.
+    O(1), or O(items of the record); O(items) for a key that belongs between others. Raises TrackingLockedError if the container is locked.
     """
     cdef Tracker t = tracker_of(container)
     cdef int code = SHAPES.index(shape)
@@ -20,21 +21,23 @@ def restore(container, str shape, Py_ssize_t index, key, old, new, int method, u
             return set_lock_as(container, new, method)
         return set_name_lock_as(container, key, new, method)
     if t.kind == K_DICT:
-        return restore_dict(container, code, key, old, new, method)
+        return restore_dict(container, code, key, old, new, method, beside)
     if t.kind == K_LIST:
         return restore_list(container, code, index, old, new, method)
     if t.kind == K_SET:
         return restore_set(container, code, key, old, new, method)
-    return restore_attr(container, key, old, new, method)
+    return restore_attr(container, key, old, new, method, beside)
 
 
 M_CODES = {name: code for code, name in enumerate(METHODS)}
 
 
-cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method) except -1:
+cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method,
+                       object beside) except -1:
     cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple rows
-    cdef Py_ssize_t i, before
+    cdef list places
+    cdef Py_ssize_t i, before, at
     cdef Py_ssize_t added = 0
     cdef Py_ssize_t gone = 0
     cdef bint quiet = True
@@ -44,9 +47,11 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             return False
         if new is missing:
             return old is missing or take(self, t, key, method) is not missing
+        if old is missing and beside is not None:
+            return put_back(self, t, key, new, method, beside)
         store(self, t, key, new, method)
         return True
-    rows = new
+    rows, places = in_order(self, <tuple>new)
     seen = {}
     for i in range(0, len(rows), 3):
         if (seen[rows[i]] if rows[i] in seen else dict.get(self, rows[i], missing)) is not rows[i + 1]:
@@ -59,7 +64,10 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             if rows[i + 2] is missing:
                 take(self, t, rows[i], method)
             else:
-                store(self, t, rows[i], rows[i + 2], method)
+                if rows[i + 1] is missing and beside is not None:
+                    put_back(self, t, rows[i], rows[i + 2], method, beside[i // 3])
+                else:
+                    store(self, t, rows[i], rows[i + 2], method)
         return True
     gc = pdt_pause_gc()
     before = PyDict_Size(self)
@@ -71,13 +79,85 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             gone += 1
         else:
             PyDict_SetItem(self, rows[i], rows[i + 2])
-            added += rows[i + 1] is missing
+            if rows[i + 1] is missing:
+                added += 1
+                if beside is not None and beside[i // 3] is not None:
+                    at = put_at(self, beside[i // 3])
+                    if at >= 0:
+                        places = places or [None] * (len(rows) // 3)
+                        places[i // 3] = at
             if pdt_heap_type(rows[i + 2]):
                 link_child(t, rows[i + 2], rows[i], 0)
     pdt_resume_gc(gc)
-    commit(t, A_ADD if 3 * added == len(rows) else A_REMOVE if 3 * gone == len(rows) else A_UPDATE, method, S_ROWS, -1,
-           missing, missing, rows, PyDict_Size(self) - before)
+    i = A_ADD if 3 * added == len(rows) else A_REMOVE if 3 * gone == len(rows) else A_UPDATE
+    if places is None:
+        commit(t, i, method, S_ROWS, I_LAST, missing, missing, rows, PyDict_Size(self) - before)
+    else:
+        commit_beside(t, i, method, S_ROWS, I_BESIDE, missing, missing, rows, PyDict_Size(self) - before, tuple(places))
     return True
+
+
+cdef bint put_back(DictHook self, Tracker t, object key, object value, int method, object beside) except -1:
+    """Store a key that is not there where it belongs, and record its position. O(items)."""
+    cdef bint added
+    cdef uint32_t newer
+    cdef Py_ssize_t at
+    cdef object old = put_item(self, t, key, value, &added, &newer)
+    cdef int gc
+    if newer or not added:
+        if newer:
+            store_contended(self, t, key, old, value, method, newer, added)
+        else:
+            store_linked(t, key, old, value, method, added)
+        return True
+    gc = pdt_pause_gc()
+    at = put_at(self, beside)
+    if pdt_heap_type(value):
+        link_child(t, value, key, 0)
+    pdt_resume_gc(gc)
+    if at < 0:
+        commit(t, A_ADD, method, S_SLOT, I_LAST, key, missing, value, 1)
+    else:
+        commit_beside(t, A_ADD, method, S_SLOT, I_BESIDE, key, missing, value, 1, at)
+    return True
+
+
+cdef tuple in_order(DictHook self, tuple rows):
+    """Return (rows, places): rows that remove keys in the order of the dict, and where those are. O(rows), or O(items).
+
+    places is None if the keys are the last of the dict; otherwise it says which key each follows.
+    """
+    cdef dict gone = {}
+    cdef list keys = []
+    cdef list places
+    cdef tuple row
+    cdef Py_ssize_t i
+    for i in range(0, len(rows), 3):
+        if rows[i + 2] is missing:
+            gone[rows[i]] = rows[i:i + 3]
+    if not gone:
+        return rows, None
+    for key in dict.__reversed__(self):
+        if key not in gone:
+            break
+        keys.append(key)
+    keep = [part for i in range(0, len(rows), 3) if rows[i + 2] is not missing for part in rows[i:i + 3]]
+    if len(keys) == len(gone):
+        keys.reverse()
+        for key in keys:
+            keep.extend(gone[key])
+        return tuple(keep), None
+    places = [None] * (len(keep) // 3)
+    beside = ()
+    for key in dict.keys(self):
+        if key in gone:
+            keep.extend(gone.pop(key))
+            places.append(beside)
+        beside = (key,)
+    for row in gone.values():           # not there: restore finds out
+        keep.extend(row)
+        places.append(None)
+    return tuple(keep), places
 
 
 cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, object new, int method) except -1:
@@ -194,12 +274,21 @@ cdef bint restore_set(SetHook self, int shape, object key, object old, object ne
     return True
 
 
-cdef bint restore_attr(AttrHook self, str name, object old, object new, int method) except -1:
+cdef bint restore_attr(AttrHook self, str name, object old, object new, int method, object beside) except -1:
+    cdef Tracker t
+    cdef Py_ssize_t at
     cdef PyObject *held = _PyType_Lookup(Py_TYPE(self), name)
     cdef bint computed = held != NULL and pdt_data_descriptor(<object>held) and type(<object>held) is not member_type
     if not computed and held_attribute(self, name) is not old:
         return False
-    if new is missing:
+    t = current(self, <PyObject *>self.tracker)
+    if old is missing and beside is not None and held == NULL and not t.state & (T_LOCKED | T_LOCKED_NAMES):
+        PyObject_GenericSetAttr(self, name, <PyObject *>new)
+        at = put_attribute_at(self, t, name, beside)
+        if pdt_heap_type(new):
+            link_child(t, new, name, 0)
+        commit_beside(t, A_ADD, method, S_SLOT, I_LAST if at < 0 else I_BESIDE, name, missing, new, 0, at)
+    elif new is missing:
         change_attribute(self, name, NULL, method)
     else:
         change_attribute(self, name, <PyObject *>new, method)

@@ -17,6 +17,7 @@ cdef Extra at_places(Extra extra, tuple further):
     both = Extra.__new__(Extra)
     both.places = further or None
     if extra is not None:
+        both.beside = extra.beside
         both.stack = extra.stack
         both.old_text = extra.old_text
         both.new_text = extra.new_text
@@ -57,6 +58,25 @@ cdef class Change:
     @property
     def _bases(self):
         return bases(self, self.viewer)
+
+    @property
+    def _beside(self):
+        """Where a dict's key was or came: None at the end, () first, (key,) behind key, (key, None) before key, or an int.
+
+        For rows, None or a tuple with one of these for each row: an int for a key that came (its position when the
+        row is applied), for keys that are gone what stands for the order before all rows.
+        """
+        if self.index >= I_LAST or self.place is None:
+            return None
+        if self.index == I_FIRST:
+            return ()
+        if self.details is None:
+            return None
+        if self.index == I_AFTER:
+            return (self.details.beside,)
+        if self.index == I_BEFORE:
+            return (self.details.beside, None)
+        return self.details.beside
 
     @property
     def _order(self):

@@ -32,6 +32,14 @@ cdef enum:
     S_FILL = 8      # dict: an empty dict was filled; new = plain dict of all items
 
 
+cdef enum:                      # Stamp.index of a dict's record: where a key was that is gone, or came that was not there
+    I_LAST = -1                 # at the end, in the order of the rows
+    I_FIRST = -2                # removed from the beginning
+    I_AFTER = -3                # removed from behind the key Extra.beside
+    I_BEFORE = -4               # removed from before the key Extra.beside
+    I_BESIDE = -5               # undo and the like: Extra.beside has a position for each row
+
+
 SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill")
 
 

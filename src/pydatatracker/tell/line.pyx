@@ -47,7 +47,7 @@ cdef bint is_common(Change change):
         return False
     if change.shape != S_SLOT or change.action_code > A_REMOVE or change.action_code == A_INIT:
         return False
-    if change.place.tracker.state & T_REDACT or change.settled is not None:
+    if change.place.tracker.state & T_REDACT or change.settled is not None or change.index == I_BESIDE:
         return False
     if change.details is not None and (change.details.places is not None or change.details.stack is not None):
         return False

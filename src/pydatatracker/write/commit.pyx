@@ -19,7 +19,7 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     t.version += 1
     t.net += growth
     if t.state & T_SPECIAL:
-        return commit_special(t, action, method, shape, index, key, old, new)
+        return commit_special(t, action, method, shape, index, key, old, new, None)
     last_seq += 1
     seq = last_seq
     i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
@@ -35,6 +35,34 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     return 0
 
 
+cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                       object new, int32_t growth, object beside) except -1:
+    """As commit, for a dict's record with a place among the keys (I_...); beside: Extra.beside, if it has one."""
+    global last_seq
+    cdef Py_ssize_t i
+    cdef uint64_t seq
+    cdef int gc
+    cdef Extra extra = None
+    if index != I_FIRST:
+        gc = pdt_pause_gc()
+        extra = Extra.__new__(Extra)
+        extra.beside = beside
+        pdt_resume_gc(gc)
+    if t.epoch != epoch:
+        refresh(t)
+    t.version += 1
+    t.net += growth
+    if t.state & T_SPECIAL:
+        return commit_special(t, action, method, shape, index, key, old, new, extra)
+    last_seq += 1
+    seq = last_seq
+    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
+             <PyObject *>old, <PyObject *>new, pdt_scope(), <PyObject *>extra)
+    if t.epoch != epoch:
+        refresh(t)
+    return complete(<Log>t.active, i, seq, with_summaries(extra, shape, old, new))
+
+
 cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
     """Add `extra` to record i (-1: the log keeps no records), then save what the next record overwrites."""
     if extra is not None and i >= 0:
@@ -45,7 +73,7 @@ cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
 
 
 cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
-                        object new) except -1:
+                        object new, Extra extra) except -1:
     """Record a change that needs more than a push: guards, redaction, several places, observers ..."""
     cdef list waiting = None
     cdef Change change
@@ -60,7 +88,7 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
             refresh(t)
     gc = pdt_pause_gc()
     try:
-        change = record_special(t, action, method, shape, index, key, old, new)
+        change = record_special(t, action, method, shape, index, key, old, new, extra)
     finally:
         pdt_resume_gc(gc)
     if waiting:
@@ -79,7 +107,7 @@ cdef int ask_guards(Tracker t, int action, int method, int shape, Py_ssize_t ind
 
 
 cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
-                           object new):
+                           object new, Extra given):
     """Prepare, write and finish a record; return the change if observers or a journal need it, else None."""
     global last_seq
     cdef uint64_t seq
@@ -94,6 +122,9 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     cdef object scope
     if t.state & (T_REDACT | T_NOVALUES):
         shape, key, old, new = recordable(t, action, shape, index, key, old, new)
+        if given is not None and t.state & T_NOVALUES and not pdt_quiet_key(given.beside):
+            given = None                # a key that is not kept, or positions beside such
+            index = I_LAST
     last_seq += 1
     seq = last_seq
     time_ns = pdt_now_ns()
@@ -102,13 +133,13 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
         written = []
         for target, places in targets_of(t):
             i = write(<Log>target, seq, time_ns, action, method, shape, index, <Place>(<tuple>places)[0], key, old, new,
-                      scope, at_places(None, (<tuple>places)[1:]))
+                      scope, at_places(given, (<tuple>places)[1:]))
             written.append((target, i, places))
     else:
-        i = write(log, seq, time_ns, action, method, shape, index, place, key, old, new, scope, None)
+        i = write(log, seq, time_ns, action, method, shape, index, place, key, old, new, scope, given)
     if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
         t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
-    extra = details(t, shape, old, new)
+    extra = details(t, shape, old, new, given)
     if written is None:
         complete(log, i, seq, extra)
     else:
@@ -160,9 +191,9 @@ cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action,
                 <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
 
 
-cdef Extra details(Tracker t, int shape, object old, object new):
+cdef Extra details(Tracker t, int shape, object old, object new, Extra given):
     """Step 3, finish: return the summaries and the stack of a record that is written, or None; see complete()."""
-    cdef Extra extra = with_summaries(None, shape, old, new)
+    cdef Extra extra = with_summaries(given, shape, old, new)
     if t.state & T_STACK:
         if extra is None:
             extra = Extra.__new__(Extra)
