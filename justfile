@@ -156,6 +156,11 @@ fuzz *args: setup
 fuzz-logs examples="5000": build
     PYDATATRACKER_EXAMPLES="$1" python -m pytest -q tests/cli/test_broken_logs.py -k mutations
 
+# Change the library in one spot at a time, 60 by default, and print what no test notices: `just mutants 300 --in io`
+[group('test')]
+mutants *args: build
+    python scripts/mutants.py "$@"
+
 # Count the instructions of one store, which do not vary between runs (valgrind)
 [group('benchmark')]
 callgrind: build

@@ -405,3 +405,17 @@ def test_only_so_many_wait_for_a_coroutine() -> None:
     for n in range(12):
         d["k"] = n
     assert (5, 7) == (len(task._waiting), task.dropped)
+
+
+def test_removing_one_coroutine_function_leaves_the_others() -> None:
+    """Only the coroutine function that is named is removed."""
+
+    async def one(change: object) -> None: ...
+
+    async def other(change: object) -> None: ...
+
+    from pydatatracker.observers.async_ import TaskObserver, is_task_for
+
+    held = TaskObserver(one)
+    assert (True, False) == (is_task_for(held, one), is_task_for(held, other))
+    assert not is_task_for(one, one)
