@@ -2,7 +2,7 @@
 
 A fork copies every object, but only the thread that forks. So in the child a lock may be held by a thread that does not
 exist, a connection is the parent's as well, and a buffer has lines that the parent will write. This module is the one
-that knows all of them: each owner registers here. Only this module and the core (`record/ids.pyx`) use
+that knows all of them: each owner registers here, the core too (`record/ids.pyx`). No other module uses
 ``os.register_at_fork``.
 
 - ``keep(owner, ORDER)``: ``owner.after_fork()`` is called in the child while the owner exists.

@@ -28,5 +28,6 @@ def _forked():
     forget_threads(PyThread_get_thread_ident())
 
 
-if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(after_in_child=_forked)
+from pydatatracker import _forks as _package_forks
+
+_package_forks.in_child(_forked, _package_forks.CORE)
