@@ -97,7 +97,7 @@ def step_into(container: Any, part: str) -> tuple[Any, Any]:
         return _Gone(part), MISSING
     held = _core.plain(container)
     if part in held:
-        return part, held[part]
+        return _core.key_in(held, part), held[part]
     for key, value in held.items():
         if type(key) is not str and key_text(key) == part:
             return key, value

@@ -65,7 +65,7 @@ from pydatatracker.native cimport (
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     PDT_AFTER, PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_context, pdt_forked_gc, pdt_scopes_over, pdt_set_as_tuple, pdt_set_contains,
-    pdt_spot, pdt_spot_find, pdt_spot_gap,
+    pdt_only_str_keys, pdt_spot, pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key,
 )
 
 import collections as _collections

@@ -58,6 +58,11 @@ cdef extern from "native/ring.h":
 cdef extern from "native/freeing.h":
     int pdt_bound_freeing(PyTypeObject *) except -1
 
+cdef extern from "native/stored.h":
+    bint pdt_only_str_keys(object)
+    PyObject *pdt_stored_key(object, object, Py_hash_t, Py_ssize_t)         # borrowed, or NULL
+    PyObject *pdt_stored_element(object, object, Py_hash_t, Py_ssize_t)     # borrowed, or NULL
+
 cdef extern from "native/attribute_cache.h":
     bint pdt_known_plain(object, object)
     void pdt_remember_plain(object, object)

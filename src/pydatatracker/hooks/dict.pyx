@@ -4,11 +4,15 @@
 #  - behaves as dict does, exceptions and order included;
 #  - keys that are str run no user code, so their old value is looked up first, and nothing comes between the store and
 #    its record;
-#  - other keys are hashed once. Their __eq__ can let other code change the dict meanwhile: t.version and t.net show
+#  - what is recorded is the key that the dict holds, which is not always the one that was given: 1, 1.0 and True are
+#    one key. It has to be looked for only if one of the two is not an exact str or int: X_OTHER_KEYS says whether the
+#    dict may hold such a key;
+#  - a key that is stored is hashed once. Its __eq__ can let other code change the dict meanwhile: t.version and t.net show
 #    that, and the record then says what really happened.
 
 cdef object put_item(DictHook self, Tracker t, object key, object value, bint *added, uint32_t *newer):
     """Do self[key] = value; return what it held, or missing. newer: number of changes by others meanwhile."""
+    cdef object stored = key
     cdef PyObject *held
     cdef object old
     cdef Py_ssize_t size
@@ -21,12 +25,16 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
         old = missing if held == NULL else <object>held
         PyDict_SetItem(self, key, value)
         added[0] = held == NULL
+        if held != NULL and t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) != X_KEYS_KNOWN:
+            look_for_other(held_key(self, t, key), key, newer)
         return old
     hash = PyObject_Hash(key)
     while True:
         version = t.version
         held = _PyDict_GetItem_KnownHash(self, key, hash)
         old = missing if held == NULL else <object>held
+        if held != NULL and not (PyLong_CheckExact(key) and t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN):
+            stored = key if PyLong_CheckExact(key) and not has_other_keys(self, t) else stored_key(self, key, hash)
         if t.version == version:
             break
     net = t.net
@@ -37,7 +45,98 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
         # the dict changed while the key's __eq__ ran, so its size tells whether the key was new
         newer[0] = t.version - version
         added[0] = PyDict_Size(self) - size - (t.net - net) == 1
+    if added[0]:
+        if not PyLong_CheckExact(key):
+            t.marks |= X_OTHER_KEYS
+    elif stored is not key:
+        look_for_other(stored, key, newer)
     return old
+
+
+cdef enum:
+    OTHER_KEY = 0xFFFFFFFF              # put_item's `newer`: nothing came between, and the dict holds other_key
+
+cdef object other_key = missing         # the key that the dict holds, from put_item to its caller; else missing
+
+
+cdef int look_for_other(object stored, object key, uint32_t *newer) except -1:
+    global other_key
+    if stored is not key:
+        other_key = stored
+        if newer[0] == 0:
+            newer[0] = OTHER_KEY
+    return 0
+
+
+cdef object taken_key(object key):
+    """Return the key that put_item found in the dict, or the given one."""
+    global other_key
+    if other_key is missing:
+        return key
+    stored = other_key
+    other_key = missing
+    return stored
+
+
+cdef inline bint is_exact_key(object key):
+    return PyUnicode_CheckExact(key) or PyLong_CheckExact(key)
+
+
+cdef bint has_other_keys(object d, Tracker t) except -1:
+    """True if some keys of a dict may be neither an exact str nor an exact int. O(1), O(items) once."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    if not t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS):
+        t.marks |= X_KEYS_KNOWN
+        if not pdt_only_str_keys(d):
+            while PyDict_Next(d, &position, &key, &value):
+                if not is_exact_key(<object>key):
+                    t.marks |= X_OTHER_KEYS
+                    break
+    return t.marks & X_OTHER_KEYS != 0
+
+
+cdef object held_key(object d, Tracker t, object key):
+    """Return the key that a dict holds and that is equal to key; key itself if there is none. O(1).
+
+    Runs no user code unless keys that are not equal have the same hash, or key has a __hash__ of its own.
+    """
+    if PyDict_Size(d) == 0 or (is_exact_key(key) and not has_other_keys(d, t)):
+        return key
+    return stored_key(d, key, PyObject_Hash(key))
+
+
+cdef object stored_key(object d, object key, Py_hash_t hash):
+    return one_of(pdt_stored_key(d, key, hash, 0), pdt_stored_key(d, key, hash, 1), d, key, hash)
+
+
+def key_in(dict d, key):
+    """Return the key that a dict holds and that is equal to key; key itself if there is none. O(1)."""
+    return stored_key(d, key, PyObject_Hash(key))
+
+
+cdef object one_of(PyObject *first, PyObject *second, object container, object key, Py_hash_t hash):
+    # key itself, or one of the candidates in the container, which have the same hash
+    cdef list candidates
+    cdef Py_ssize_t n = 1
+    if first == NULL:
+        return key
+    candidates = [<object>first]
+    if second == NULL or candidates[0] is key:
+        return candidates[0]
+    while second != NULL:
+        candidates.append(<object>second)
+        n += 1
+        second = pdt_stored_element(container, key, hash, n) if PySet_Check(container) else \
+            pdt_stored_key(container, key, hash, n)
+    for each in candidates:
+        try:
+            if each == key:
+                return each
+        except Exception:
+            pass                # the builtin's own comparison raises it, too, or never comes here
+    return key
 
 
 cdef inline int store(DictHook self, Tracker t, object key, object value, int method) except -1:
@@ -46,7 +145,9 @@ cdef inline int store(DictHook self, Tracker t, object key, object value, int me
     cdef uint32_t newer
     cdef object old = put_item(self, t, key, value, &added, &newer)
     if newer:
-        return store_contended(self, t, key, old, value, method, newer, added)
+        key = taken_key(key)
+        if newer != OTHER_KEY:
+            return store_contended(self, t, key, old, value, method, newer, added)
     if (pdt_plain(old) or added) and pdt_plain(value):
         return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
     return store_linked(t, key, old, value, method, added)
@@ -61,7 +162,9 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
     cdef int gc
     value = convert_for(t, value)
     old = put_item(self, t, key, value, &added, &newer)
-    if newer:                       # others changed the dict meanwhile, so the step gets its own record
+    if newer:
+        key = taken_key(key)
+    if newer and newer != OTHER_KEY:    # others changed the dict meanwhile, so the step gets its own record
         return store_contended(self, t, key, old, value, p.method, newer, added)
     gc = pdt_pause_gc()
     waiting = take_over(t, p)
@@ -156,13 +259,16 @@ cdef object take(DictHook self, Tracker t, object key, int method):
     cdef pdt_spot spot
     cdef PyObject *neighbour = NULL
     cdef object beside = None
+    cdef object held
     cdef int where
     if PyDict_Size(self) == 0:
         return missing              # as dict.pop, which does not hash the key then
+    held = held_key(self, t, key)
     pdt_spot_find(self, PyObject_Hash(key), &spot)
     value = dict.pop(self, key, missing)
     if value is missing:
         return value
+    key = held
     where = pdt_spot_gap(self, &spot, &neighbour)
     if neighbour != NULL:
         beside = <object>neighbour
@@ -222,6 +328,7 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
     cdef Py_ssize_t before = PyDict_Size(self)
     cdef tuple rows
     cdef bint complicated = False
+    cdef bint others = False
     cdef object old
     cdef int gc
     if size == 0:
@@ -234,6 +341,7 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
         return True
     gc = pdt_pause_gc()
     before = PyDict_Size(self)
+    has_other_keys(self, t)
     rows = PyTuple_New(3 * size)
     while n < size and PyDict_Next(rows_from, &position, &key, &value):
         k = <object>key
@@ -241,6 +349,11 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
             break
         held = PyDict_GetItemWithError(self, k)
         old = missing if held == NULL else <object>held
+        if not is_exact_key(k) or t.marks & X_OTHER_KEYS:
+            if held == NULL:
+                others = not is_exact_key(k) or others
+            else:
+                k = held_key(self, t, k)
         if not complicated and old is not missing and pdt_heap_type(old):
             complicated = True
         if not complicated and pdt_heap_type(<object>value):
@@ -259,6 +372,8 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
         pdt_resume_gc(gc)
         return False
     PyDict_Merge(self, rows_from, 1)
+    if others:
+        t.marks |= X_OTHER_KEYS
     if complicated or t.children:
         for n in range(size):
             if rows[3 * n + 1] is not missing:
@@ -280,6 +395,7 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
     if PyDict_Size(self):           # another thread filled self during the copy
         return update_from(self, t, ([(k, v) for k, v in (<dict>items).items()],), None, method)
     PyDict_Merge(self, items, 1)
+    t.marks &= ~(X_KEYS_KNOWN | X_OTHER_KEYS)
     if not pdt_dict_of_scalars(items):
         while PyDict_Next(items, &position, &key, &value):
             if pdt_heap_type(<object>value):
@@ -404,6 +520,8 @@ cdef class DictHook(dict):
         size = PyDict_Size(self)
         value = dict.setdefault(self, key, default)
         if value is default and PyDict_Size(self) - size - (t.net - net) == 1:
+            if not is_exact_key(key):
+                t.marks |= X_OTHER_KEYS
             store_linked(t, key, missing, value, M_SETDEFAULT, True)
         return value
 

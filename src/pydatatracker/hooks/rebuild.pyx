@@ -25,6 +25,7 @@ def end_rebuild(container):
     cdef Hook hook = hook_of(container)
     begin_life(container, hook.kind, hook.birth)
     t.net = 0
+    t.marks &= ~(X_KEYS_KNOWN | X_OTHER_KEYS)
     t.state &= ~T_QUIET
     t.epoch = 0
 

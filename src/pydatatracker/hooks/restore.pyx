@@ -79,6 +79,8 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             gone += 1
         else:
             PyDict_SetItem(self, rows[i], rows[i + 2])
+            if not is_exact_key(rows[i]):
+                t.marks |= X_OTHER_KEYS
             if rows[i + 1] is missing:
                 added += 1
                 if beside is not None and beside[i // 3] is not None:

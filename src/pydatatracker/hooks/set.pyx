@@ -64,14 +64,16 @@ cdef int take_element(SetHook self, Tracker t, Pending p, object element) except
     cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
+    cdef object gone = held_element(self, element)
     set.discard(self, element)
     if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
         return 0
+    element = gone
     gc = pdt_pause_gc()
     waiting = take_over(t, p)
     t.version += 1
     t.net -= 1
-    p.out.append(frozenset(element) if isinstance(element, set) else element)
+    p.out.append(element)
     if t.children:
         unlink_child(t, element, missing)
     pdt_resume_gc(gc)
@@ -137,8 +139,26 @@ cdef int subtract(SetHook self, tuple others, int method) except -1:
 cdef set elements_in(SetHook self, object other):
     """Return the elements of self that are in other, as the objects that self holds. O(smaller set)."""
     if len(other) < PySet_GET_SIZE(self) // 4:
-        return {e for e in other if pdt_set_contains(self, e)}
+        return {held_element(self, e) for e in other if pdt_set_contains(self, e)}
     return {e for e in pdt_set_as_tuple(self) if e in other}
+
+
+cdef object held_element(object s, object element):
+    """Return the element that a set holds and that is equal to one; that one itself if there is none. O(1).
+
+    Runs no user code unless elements that are not equal have the same hash, or the one has a __hash__ of its own.
+    """
+    cdef Py_hash_t hash
+    if PySet_GET_SIZE(s) == 0:
+        return element
+    try:
+        hash = PyObject_Hash(element)
+    except TypeError:
+        if not isinstance(element, set):
+            raise
+        element = frozenset(element)        # set looks for an equal frozenset
+        hash = PyObject_Hash(element)
+    return one_of(pdt_stored_element(s, element, hash, 0), pdt_stored_element(s, element, hash, 1), s, element, hash)
 
 
 @cython.no_gc_clear
@@ -300,12 +320,10 @@ cdef bint drop_element(SetHook self, object element, int method) except -1:
     cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
-    cdef object gone = element
+    cdef object gone = held_element(self, element)
     set.discard(self, element)
     if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
         return False
-    if isinstance(element, set):
-        gone = frozenset(element)   # set looks for an equal frozenset
     if t.children:
         unlink_child(t, gone, missing)
     commit(t, A_REMOVE, method, S_SLOT, -1, gone, gone, missing, -1)
