@@ -1,4 +1,7 @@
-"""What is recorded is the key that a container holds, not the equal one that a call was given."""
+"""What is recorded is the key that a container holds.
+
+A call may be given another one that is equal.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +181,7 @@ def test_an_equal_key_does_not_pass_redaction_by(held: Any, given_: Any) -> None
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_records_say_what_the_dict_holds_after_any_calls(data: st.DataObject) -> None:
-    """Log, undo, state_at, blame and a replica agree on the key objects, whatever equal keys were used."""
+    """Log, undo and a replica agree on the keys that the dict holds."""
     family = [key for each in FAMILIES for key in each if not isinstance(key, (Same, Collides))]
     d: TrackedDict[Any, Any] = TrackedDict(
         data.draw(st.dictionaries(st.sampled_from(family), st.integers(), max_size=4))

@@ -160,6 +160,14 @@ cdef Py_ssize_t put_attribute_at(object self, Tracker t, str name, object beside
     return -1
 
 
+cdef int delete_attribute(object self, Tracker t, str name, object old, bint computed, int method) except -1:
+    where, beside = (I_LAST, None) if computed else attribute_spot(self, t, name)
+    PyObject_GenericSetAttr(self, name, NULL)
+    if t.children:
+        unlink_child(t, old, name)
+    return commit_beside(t, A_REMOVE, method, S_SLOT, where, name, old, missing, 0, beside)
+
+
 cdef int change_attribute(AttrHook self, object name, PyObject *value, int method) except -1:
     cdef Tracker t
     cdef PyObject *class_value
@@ -210,11 +218,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
                 return PyObject_GenericSetAttr(self, name, value)       # raises
             old = read_property(self, name)
     if value == NULL:
-        where, beside = (I_LAST, None) if computed else attribute_spot(self, t, name)
-        PyObject_GenericSetAttr(self, name, NULL)
-        if t.children:
-            unlink_child(t, old, name)
-        return commit_beside(t, A_REMOVE, method, S_SLOT, where, name, old, missing, 0, beside)
+        return delete_attribute(self, t, name, old, computed, method)
     new = <object>value
     if not computed:
         new = convert_for(t, new)
