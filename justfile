@@ -146,6 +146,10 @@ annotate: setup
 sanitize *args: setup
     sh scripts/sanitize.sh "$@"
 
+# Make every allocation of every mutator fail and check what is left: `just oom nested`, `just oom --sample 20`; hours in full
+oom *args: build
+    python tests/support/no_memory.py "$@"
+
 # Fuzz the core against the builtins with atheris (clang), for a minute by default
 [group('test')]
 fuzz *args: setup

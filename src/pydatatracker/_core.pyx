@@ -37,18 +37,18 @@ Invariant: a part is included once, and its module-level statements use only wha
 
 cimport cython
 from cpython.dict cimport (
-    PyDict_Contains, PyDict_Copy, PyDict_GetItemWithError, PyDict_Merge, PyDict_Next, PyDict_SetItem,
+    PyDict_Contains, PyDict_Copy, PyDict_DelItem, PyDict_GetItemWithError, PyDict_Merge, PyDict_Next, PyDict_SetItem,
 )
 from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_Insert, PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject, PyObject_Hash, PyObject_RichCompareBool, Py_EQ, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.set cimport PySet_Add, PySet_GET_SIZE
+from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyAnySet_CheckExact, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
+    PY_SSIZE_T_MAX, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact,
@@ -57,15 +57,16 @@ from pydatatracker.cpython cimport (
 )
 from pydatatracker.native cimport (
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup,
-    pdt_all_quiet, pdt_any_heap_in, pdt_bound_freeing, pdt_builtin_container, pdt_clock_setup, pdt_copy_items,
-    pdt_data_descriptor, pdt_dict_iter, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
+    pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_builtin_container, pdt_clock_setup, pdt_copy_items,
+    pdt_data_descriptor, pdt_dict_iter, pdt_dict_setdefault, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
     pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper, pdt_known_plain,
-    pdt_list_as_tuple, pdt_list_ass_subscript,
+    pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_reserve, pdt_no_memory,
     pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
-    PDT_AFTER, PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_context, pdt_forked_gc, pdt_scopes_over, pdt_set_as_tuple, pdt_set_contains,
-    pdt_only_str_keys, pdt_spot, pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key,
+    PDT_AFTER, PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_context, pdt_forked_gc, pdt_only_str_keys, pdt_scope_or_null,
+    pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot, pdt_spot_find, pdt_spot_gap,
+    pdt_stored_element, pdt_stored_key,
 )
 
 import collections as _collections
@@ -131,6 +132,7 @@ include "tree/links.pyx"
 include "tree/place.pyx"
 include "tree/convert.pyx"
 include "write/commit.pyx"
+include "write/later.pyx"
 include "write/stack.pyx"
 include "write/redact.pyx"
 include "write/guard.pyx"

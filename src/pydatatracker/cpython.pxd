@@ -32,6 +32,11 @@ cdef extern from "Python.h":
     bint PySlice_Check(object)
     bint PyIndex_Check(object)
 
+    # the current exception
+    void PyErr_Clear()
+    void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
+    void PyErr_Restore(PyObject *, PyObject *, PyObject *)
+
     # numbers and text
     object PyNumber_Index(object)
     Py_ssize_t PyNumber_AsSsize_t(object, PyObject *) except? -1

@@ -34,6 +34,7 @@ cdef extern from "native/clock.h":
 
 cdef extern from "native/scope.h":
     PyObject *pdt_scope() except NULL                       # borrowed
+    PyObject *pdt_scope_or_null "pdt_scope"() noexcept       # the same; NULL with an error set
     void pdt_scope_changed()
     void pdt_scopes_over()
     object pdt_context()
@@ -53,6 +54,8 @@ cdef extern from "native/copies.h":
     object pdt_copy_items(object, Py_ssize_t, int *)
 
 cdef extern from "native/ring.h":
+    int pdt_append_none(object, Py_ssize_t) noexcept
+    int pdt_list_reserve(object, Py_ssize_t) except -1
     int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
 
 cdef extern from "native/freeing.h":
@@ -77,6 +80,9 @@ cdef extern from "native/slots.h":
     int pdt_list_contains(object, object) except -1
     int pdt_list_ass_subscript(object, object, PyObject *) except -1
     int pdt_set_contains(object, object) except -1
+    int pdt_set_add(object, object) except -1
+    bint pdt_no_memory()
+    object pdt_dict_setdefault(object, object, object)
 
 cdef extern from "native/json.h":
     ctypedef struct pdt_out:

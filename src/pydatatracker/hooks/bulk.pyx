@@ -20,8 +20,6 @@ cdef Pending begin_bulk(Tracker t, int method):
     p.scope = <object>pdt_scope()
     p.thread = PyThread_get_thread_ident()
     p.tracker = t
-    rare.bulk_calls += 1
-    bulk_list.append(p)
     if t.kind == K_LIST:
         p.start = PyList_GET_SIZE(<object>t.owner)
     elif t.kind == K_DICT:
@@ -29,6 +27,8 @@ cdef Pending begin_bulk(Tracker t, int method):
     else:
         p.out = []
         p.into = []
+    bulk_list.append(p)
+    rare.bulk_calls += 1
     rare.pending = p
     t.state |= T_PENDING
     return p
@@ -44,11 +44,28 @@ cdef int end_bulk(Tracker t, Pending p) except -1:
             break
     try:
         flush_bulk(t)
+    except MemoryError:
+        later_with(t)
+        raise
     finally:
-        if rare.bulk_calls == 0:
+        if rare.bulk_calls == 0 and not (alive(t) and steps_wait(t)):
             t.state &= ~T_PENDING
             rare.pending = None
     return 0
+
+
+cdef int flush_kept(Tracker t) except -1:
+    """Record steps that a bulk call left because there was no memory."""
+    flush_bulk(t)
+    if t.rare.bulk_calls == 0:
+        t.state &= ~T_PENDING
+        t.rare.pending = None
+    return 0
+
+
+cdef bint steps_wait(Tracker t):
+    return waits(t) or (t.kind == K_LIST and t.rare.pending is not None and
+                        t.rare.pending.start < PyList_GET_SIZE(<object>t.owner))
 
 
 cdef inline list take_over(Tracker t, Pending p):
@@ -79,31 +96,59 @@ cdef int flush_bulk(Tracker t) except -1:
     return flush_elements(t, p)
 
 
+ctypedef int (*item_converter)(Tracker, Py_ssize_t, list, Py_ssize_t *) noexcept
+
+
 cdef int flush_items(Tracker t, Pending p) except -1:
     # list.extend appends by itself: what is behind p.start is not recorded yet
     global scope_instead
     cdef list items
     cdef Py_ssize_t n
     cdef Py_ssize_t start = p.start
+    cdef bint failed = False
+    cdef PyObject *kind
+    cdef PyObject *error
+    cdef PyObject *traceback
     cdef int gc
     if PyList_GET_SIZE(<object>t.owner) <= start:
         return 0
     gc = pdt_pause_gc()
-    items = PyList_GetSlice(<object>t.owner, start, PyList_GET_SIZE(<object>t.owner))
-    p.start += len(items)
-    if t.state & T_CONVERT:
-        for n, item in enumerate(items):
-            made = convert_for(t, item)
-            if made is not item:
-                items[n] = made
-                list.__setitem__(<object>t.owner, start + n, made)
-    if pdt_any_heap_in(items):
-        for n, item in enumerate(items):
-            if pdt_heap_type(item):
-                link_child(t, item, None, start + n)
-    pdt_resume_gc(gc)
-    scope_instead = p.scope
-    return commit(t, A_ADD, p.method, S_SPLICE, start, missing, (), items, <int32_t>len(items))
+    try:
+        items = PyList_GetSlice(<object>t.owner, start, PyList_GET_SIZE(<object>t.owner))
+        if t.state & T_CONVERT:
+            if (<item_converter>convert_items)(t, start, items, &n) < 0:
+                failed = True
+                PyErr_Fetch(&kind, &error, &traceback)
+                # as if the iterator had failed at this item
+                PyList_SetSlice(<object>t.owner, start + n, start + PyList_GET_SIZE(items), EMPTY)
+                PyList_SetSlice(items, n, PyList_GET_SIZE(items), EMPTY)
+        if pdt_any_heap_in(items):
+            for n, item in enumerate(items):
+                if pdt_heap_type(item):
+                    link_child(t, item, None, start + n)
+        p.start = PyList_GET_SIZE(<object>t.owner)
+    finally:
+        pdt_resume_gc(gc)
+    if items:
+        scope_instead = p.scope
+        commit(t, A_ADD, p.method, S_SPLICE, start, missing, (), items, <int32_t>len(items))
+    if failed:
+        PyErr_Restore(kind, error, traceback)
+        return -1
+    return 0
+
+
+cdef int convert_items(Tracker t, Py_ssize_t start, list items, Py_ssize_t *n) except -1:
+    """Convert items, which are in the list from start on; n: how many were converted if one cannot be. O(items)."""
+    n[0] = 0
+    while n[0] < PyList_GET_SIZE(items):
+        item = items[n[0]]
+        made = convert_for(t, item)
+        if made is not item:
+            items[n[0]] = made
+            list.__setitem__(<object>t.owner, start + n[0], made)
+        n[0] += 1
+    return 0
 
 
 cdef int flush_rows(Tracker t, Pending p) except -1:
@@ -115,11 +160,13 @@ cdef int flush_rows(Tracker t, Pending p) except -1:
     if not p.rows:
         return 0
     gc = pdt_pause_gc()
-    rows = tuple(p.rows)
-    p.rows = []
-    for i in range(1, len(rows), 3):
-        added += rows[i] is missing
-    pdt_resume_gc(gc)
+    try:
+        rows = tuple(p.rows)
+        p.rows = []
+        for i in range(1, len(rows), 3):
+            added += rows[i] is missing
+    finally:
+        pdt_resume_gc(gc)
     scope_instead = p.scope
     return commit(t, A_ADD if 3 * added == len(rows) else A_UPDATE, p.method, S_ROWS, -1, missing, missing, rows, 0)
 
@@ -132,11 +179,14 @@ cdef int flush_elements(Tracker t, Pending p) except -1:
     if not p.out and not p.into:
         return 0
     gc = pdt_pause_gc()
-    out = tuple(p.out)
-    into = tuple(p.into)
-    p.out = []
-    p.into = []
-    pdt_resume_gc(gc)
+    try:
+        out = tuple(p.out)
+        into = tuple(p.into)
+        left = []
+        p.into = []
+        p.out = left
+    finally:
+        pdt_resume_gc(gc)
     scope_instead = p.scope
     return commit(t, A_UPDATE if out and into else (A_ADD if into else A_REMOVE), p.method, S_ELEMENTS, -1, missing,
                   out, into, 0)

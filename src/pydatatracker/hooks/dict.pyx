@@ -161,24 +161,27 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
     cdef list rows
     cdef int gc
     value = convert_for(t, value)
+    pdt_list_reserve(p.rows, 3)
     old = put_item(self, t, key, value, &added, &newer)
     if newer:
         key = taken_key(key)
     if newer and newer != OTHER_KEY:    # others changed the dict meanwhile, so the step gets its own record
         return store_contended(self, t, key, old, value, p.method, newer, added)
     gc = pdt_pause_gc()
-    waiting = take_over(t, p)
-    t.version += 1                  # shows others that the dict changed, though the record comes later
-    t.net += added
-    rows = p.rows
-    rows.append(key)
-    rows.append(old)
-    rows.append(value)
-    if t.children and old is not missing:
-        unlink_child(t, old, key)
-    if pdt_heap_type(value):
-        link_child(t, value, key, 0)
-    pdt_resume_gc(gc)
+    try:
+        waiting = take_over(t, p)
+        t.version += 1                  # shows others that the dict changed, though the record comes later
+        t.net += added
+        rows = p.rows
+        rows.append(key)
+        rows.append(old)
+        rows.append(value)
+        if t.children and old is not missing:
+            unlink_child(t, old, key)
+        if pdt_heap_type(value):
+            link_child(t, value, key, 0)
+    finally:
+        pdt_resume_gc(gc)
     if waiting:
         notify_later(waiting)
     return 0
@@ -189,11 +192,13 @@ cdef int store_linked(Tracker t, object key, object old, object value, int metho
     cdef int gc
     if t.children or pdt_heap_type(value):
         gc = pdt_pause_gc()
-        if old is not missing:
-            unlink_child(t, old, key)
-        if pdt_heap_type(value):
-            link_child(t, value, key, 0)
-        pdt_resume_gc(gc)
+        try:
+            if old is not missing:
+                unlink_child(t, old, key)
+            if pdt_heap_type(value):
+                link_child(t, value, key, 0)
+        finally:
+            pdt_resume_gc(gc)
     return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
 
 
@@ -209,11 +214,13 @@ cdef int store_contended(DictHook self, Tracker t, object key, object old, objec
     cdef Py_ssize_t i
     cdef Log log
     cdef int gc = pdt_pause_gc()
-    if t.state & T_PENDING and waits(t):
-        waiting = flush_first(t)
-    since = [] if added else changes_since_version(t, newer)
-    seq = last_seq + 1
-    pdt_resume_gc(gc)
+    try:
+        if t.state & T_PENDING and waits(t):
+            waiting = flush_first(t)
+        since = [] if added else changes_since_version(t, newer)
+        seq = last_seq + 1
+    finally:
+        pdt_resume_gc(gc)
     store_linked(t, key, missing if added else old, value, method, added)
     if waiting:
         notify_later(waiting)
@@ -340,50 +347,66 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
         fill(self, t, rows_from, size, method)
         return True
     gc = pdt_pause_gc()
-    before = PyDict_Size(self)
-    has_other_keys(self, t)
-    rows = PyTuple_New(3 * size)
-    while n < size and PyDict_Next(rows_from, &position, &key, &value):
-        k = <object>key
-        if not pdt_quiet_key(k):
-            break
-        held = PyDict_GetItemWithError(self, k)
-        old = missing if held == NULL else <object>held
-        if not is_exact_key(k) or t.marks & X_OTHER_KEYS:
-            if held == NULL:
-                others = not is_exact_key(k) or others
-            else:
-                k = held_key(self, t, k)
-        if not complicated and old is not missing and pdt_heap_type(old):
-            complicated = True
-        if not complicated and pdt_heap_type(<object>value):
-            complicated = True
-        Py_INCREF(k)
-        PyTuple_SET_ITEM(rows, 3 * n, k)
-        Py_INCREF(old)
-        PyTuple_SET_ITEM(rows, 3 * n + 1, old)
-        Py_INCREF(<object>value)
-        PyTuple_SET_ITEM(rows, 3 * n + 2, <object>value)
-        n += 1
-    if n < size:
-        for n in range(3 * n, 3 * size):        # the collector must not find NULL in a tuple
-            Py_INCREF(missing)
-            PyTuple_SET_ITEM(rows, n, missing)
+    try:
+        before = PyDict_Size(self)
+        has_other_keys(self, t)
+        rows = PyTuple_New(3 * size)
+        while n < size and PyDict_Next(rows_from, &position, &key, &value):
+            k = <object>key
+            if not pdt_quiet_key(k):
+                break
+            held = PyDict_GetItemWithError(self, k)
+            old = missing if held == NULL else <object>held
+            if not is_exact_key(k) or t.marks & X_OTHER_KEYS:
+                if held == NULL:
+                    others = not is_exact_key(k) or others
+                else:
+                    k = held_key(self, t, k)
+            if not complicated and old is not missing and pdt_heap_type(old):
+                complicated = True
+            if not complicated and pdt_heap_type(<object>value):
+                complicated = True
+            Py_INCREF(k)
+            PyTuple_SET_ITEM(rows, 3 * n, k)
+            Py_INCREF(old)
+            PyTuple_SET_ITEM(rows, 3 * n + 1, old)
+            Py_INCREF(<object>value)
+            PyTuple_SET_ITEM(rows, 3 * n + 2, <object>value)
+            n += 1
+        if n < size:
+            for n in range(3 * n, 3 * size):        # the collector must not find NULL in a tuple
+                Py_INCREF(missing)
+                PyTuple_SET_ITEM(rows, n, missing)
+            return False
+        merge_all(self, rows_from, rows)
+        if others:
+            t.marks |= X_OTHER_KEYS
+        if complicated or t.children:
+            for n in range(size):
+                if rows[3 * n + 1] is not missing:
+                    unlink_child(t, rows[3 * n + 1], rows[3 * n])
+                if pdt_heap_type(rows[3 * n + 2]):
+                    link_child(t, rows[3 * n + 2], rows[3 * n], 0)
+    finally:
         pdt_resume_gc(gc)
-        return False
-    PyDict_Merge(self, rows_from, 1)
-    if others:
-        t.marks |= X_OTHER_KEYS
-    if complicated or t.children:
-        for n in range(size):
-            if rows[3 * n + 1] is not missing:
-                unlink_child(t, rows[3 * n + 1], rows[3 * n])
-            if pdt_heap_type(rows[3 * n + 2]):
-                link_child(t, rows[3 * n + 2], rows[3 * n], 0)
-    pdt_resume_gc(gc)
     commit(t, A_ADD if PyDict_Size(self) - before == size else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
            PyDict_Size(self) - before)
     return True
+
+
+cdef int merge_all(DictHook self, object rows_from, tuple rows) except -1:
+    """Store all items of rows_from, or none if that fails; no Python code runs. O(items)."""
+    cdef Py_ssize_t n
+    try:
+        PyDict_Merge(self, rows_from, 1)
+    except:
+        for n in range(len(rows) - 3, -1, -3):      # takes no memory
+            if rows[n + 1] is not missing:
+                PyDict_SetItem(self, rows[n], rows[n + 1])
+            elif PyDict_Contains(self, rows[n]):
+                PyDict_DelItem(self, rows[n])
+        raise
+    return 0
 
 
 cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int method) except -1:
@@ -394,7 +417,11 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
     items = PyDict_Copy(items)
     if PyDict_Size(self):           # another thread filled self during the copy
         return update_from(self, t, ([(k, v) for k, v in (<dict>items).items()],), None, method)
-    PyDict_Merge(self, items, 1)
+    try:
+        PyDict_Merge(self, items, 1)
+    except:
+        dict.clear(self)
+        raise
     t.marks &= ~(X_KEYS_KNOWN | X_OTHER_KEYS)
     if not pdt_dict_of_scalars(items):
         while PyDict_Next(items, &position, &key, &value):
@@ -518,7 +545,7 @@ cdef class DictHook(dict):
         default = convert_for(t, args[1]) if len(args) == 2 else None
         net = t.net
         size = PyDict_Size(self)
-        value = dict.setdefault(self, key, default)
+        value = pdt_dict_setdefault(self, key, default)
         if value is default and PyDict_Size(self) - size - (t.net - net) == 1:
             if not is_exact_key(key):
                 t.marks |= X_OTHER_KEYS
@@ -561,20 +588,22 @@ cdef class DictHook(dict):
         if size == 0:
             return
         gc = pdt_pause_gc()
-        rows = PyTuple_New(3 * size)
-        while n < size and PyDict_Next(self, &position, &key, &value):
-            Py_INCREF(<object>key)
-            PyTuple_SET_ITEM(rows, 3 * n, <object>key)
-            Py_INCREF(<object>value)
-            PyTuple_SET_ITEM(rows, 3 * n + 1, <object>value)
-            Py_INCREF(missing)
-            PyTuple_SET_ITEM(rows, 3 * n + 2, missing)
-            n += 1
-        dict.clear(self)
-        if t.children:
-            for n in range(size):
-                unlink_child(t, rows[3 * n + 1], rows[3 * n])
-        pdt_resume_gc(gc)
+        try:
+            rows = PyTuple_New(3 * size)
+            while n < size and PyDict_Next(self, &position, &key, &value):
+                Py_INCREF(<object>key)
+                PyTuple_SET_ITEM(rows, 3 * n, <object>key)
+                Py_INCREF(<object>value)
+                PyTuple_SET_ITEM(rows, 3 * n + 1, <object>value)
+                Py_INCREF(missing)
+                PyTuple_SET_ITEM(rows, 3 * n + 2, missing)
+                n += 1
+            dict.clear(self)
+            if t.children:
+                for n in range(size):
+                    unlink_child(t, rows[3 * n + 1], rows[3 * n])
+        finally:
+            pdt_resume_gc(gc)
         commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
 
     def update(self, *args, **kwargs):

@@ -56,13 +56,35 @@ cdef Tracker first_tracker(object c, Hook hook):
         (<SetHook>c).tracker = t
     else:
         (<AttrHook>c).tracker = t
+    try:
+        know(c, t, hook)
+    except:                             # next time anew, and completely
+        t.owner = NULL
+        forget_tracker(c, hook.kind)
+        raise
+    return t
+
+
+cdef int forget_tracker(object c, int kind) except -1:
+    if kind == K_DICT:
+        (<DictHook>c).tracker = None
+    elif kind == K_LIST:
+        (<ListHook>c).tracker = None
+    elif kind == K_SET:
+        (<SetHook>c).tracker = None
+    else:
+        (<AttrHook>c).tracker = None
+    return 0
+
+
+cdef int know(object c, Tracker t, Hook hook) except -1:
     if hook.birth.time_ns == 0:         # __init__ did not run: the container begins with what it holds
         begin_life(c, hook.kind, hook.birth)
         if hook.birth.size:
             link_all(t)
     if hook.kind == K_ATTR:
         watch_class(<AttrHook>c, t)
-    return t
+    return 0
 
 
 cdef inline Py_ssize_t size_of(object c, int kind) except -1:

@@ -14,7 +14,7 @@ cdef int insert_at(ListHook self, Tracker t, Py_ssize_t i, object value, int met
     if pdt_heap_type(value):
         link_child(t, value, None, i)
     if inside and t.children:
-        bump()
+        bump_below(t)
     return commit(t, A_ADD, method, S_SLOT, i, missing, missing, value, 1)
 
 
@@ -24,7 +24,7 @@ cdef object remove_at(ListHook self, Tracker t, Py_ssize_t i, int method, object
     PyList_SetSlice(self, i, i + 1, EMPTY)
     if t.children:
         unlink_child(t, value, None)
-        bump()
+        bump_below(t)
     commit(t, A_REMOVE, method, S_SLOT, i, passed, value, missing, -1)
     return value
 
@@ -51,30 +51,31 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
     else:
         inserted = pdt_copy_items(items, PyList_GET_SIZE(items), &heap)
     gc = pdt_pause_gc()
-    size = PyList_GET_SIZE(self)    # another thread may have changed the list until here
-    if at_end:
-        start = stop = size
-    start = min(start, size)
-    stop = min(stop, size)
-    removed = PyList_GetSlice(self, start, stop) if stop > start else ()
-    if stop <= start and not inserted:
+    try:
+        size = PyList_GET_SIZE(self)    # another thread may have changed the list until here
+        if at_end:
+            start = stop = size
+        start = min(start, size)
+        stop = min(stop, size)
+        removed = PyList_GetSlice(self, start, stop) if stop > start else ()
+        if stop <= start and not inserted:
+            return 0
+        if start >= size:
+            list.extend(self, inserted)
+        else:
+            PyList_SetSlice(self, start, stop, inserted)
+        if t.children:
+            for item in removed:
+                if pdt_heap_type(item):
+                    unlink_child(t, item, None)
+        if heap:
+            for i, item in enumerate(inserted):
+                if pdt_heap_type(item):
+                    link_child(t, item, None, start + i)
+        if t.children and start < size:
+            bump_below(t)
+    finally:
         pdt_resume_gc(gc)
-        return 0
-    if start >= size:
-        list.extend(self, inserted)
-    else:
-        PyList_SetSlice(self, start, stop, inserted)
-    if t.children:
-        for item in removed:
-            if pdt_heap_type(item):
-                unlink_child(t, item, None)
-    if heap:
-        for i, item in enumerate(inserted):
-            if pdt_heap_type(item):
-                link_child(t, item, None, start + i)
-    if t.children and start < size:
-        bump()
-    pdt_resume_gc(gc)
     return commit(t, A_UPDATE if removed and inserted else (A_ADD if inserted else A_REMOVE), method, S_SPLICE, start,
                   missing, removed, inserted, len(inserted) - len(removed))
 
@@ -129,43 +130,43 @@ cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssi
     if not delete and t.state & T_CONVERT:
         items = [convert_for(t, item) for item in items]
     gc = pdt_pause_gc()             # nothing else may change the list until the record is written
-    length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
-    if not delete and len(items) != length:
-        pdt_resume_gc(gc)
-        raise ValueError(f"attempt to assign sequence of size {len(items)} to extended slice of size {length}")
-    if length == 0:
-        pdt_resume_gc(gc)
-        return 0
-    key = slice(start, stop if stop >= 0 else None, step)
-    if delete and step < 0:
-        start += (length - 1) * step
-        step = -step
-    rows = PyTuple_New(3 * length)
-    for n in range(length):
-        i = start + n * step
-        index = i
-        Py_INCREF(index)
-        PyTuple_SET_ITEM(rows, 3 * n, index)
-        old = <object>PyList_GET_ITEM(<PyObject *>self, i)
-        Py_INCREF(old)
-        PyTuple_SET_ITEM(rows, 3 * n + 1, old)
-        new = missing if delete else items[n]
-        Py_INCREF(new)
-        PyTuple_SET_ITEM(rows, 3 * n + 2, new)
-    pdt_list_ass_subscript(self, key, NULL if delete else <PyObject *>items)
-    for n in range(length):
+    try:
+        length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)
+        if not delete and len(items) != length:
+            raise ValueError(f"attempt to assign sequence of size {len(items)} to extended slice of size {length}")
+        if length == 0:
+            return 0
+        key = slice(start, stop if stop >= 0 else None, step)
+        if delete and step < 0:
+            start += (length - 1) * step
+            step = -step
+        rows = PyTuple_New(3 * length)
+        for n in range(length):
+            i = start + n * step
+            index = i
+            Py_INCREF(index)
+            PyTuple_SET_ITEM(rows, 3 * n, index)
+            old = <object>PyList_GET_ITEM(<PyObject *>self, i)
+            Py_INCREF(old)
+            PyTuple_SET_ITEM(rows, 3 * n + 1, old)
+            new = missing if delete else items[n]
+            Py_INCREF(new)
+            PyTuple_SET_ITEM(rows, 3 * n + 2, new)
+        pdt_list_ass_subscript(self, key, NULL if delete else <PyObject *>items)
+        for n in range(length):
+            if t.children:
+                unlink_child(t, rows[3 * n + 1], None)
+            if pdt_heap_type(rows[3 * n + 2]):
+                link_child(t, rows[3 * n + 2], None, rows[3 * n])
         if t.children:
-            unlink_child(t, rows[3 * n + 1], None)
-        if pdt_heap_type(rows[3 * n + 2]):
-            link_child(t, rows[3 * n + 2], None, rows[3 * n])
-    if t.children:
-        bump()
-    pdt_resume_gc(gc)
+            bump_below(t)
+    finally:
+        pdt_resume_gc(gc)
     return commit(t, A_REMOVE if delete else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
                   -length if delete else 0)
 
 
-cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
+cdef int reorder(ListHook self, Tracker t, tuple before, tuple after) except -1:
     """Record the order that sort left, unless it is the one of before. O(items)."""
     cdef Py_ssize_t i
     cdef Py_ssize_t size = PyList_GET_SIZE(self)
@@ -177,8 +178,8 @@ cdef int reorder(ListHook self, Tracker t, tuple before) except -1:
     if same:
         return 0
     if t.children:
-        bump()
-    return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, pdt_list_as_tuple(self), 0)
+        bump_below(t)
+    return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, after, 0)
 
 
 @cython.no_gc_clear
@@ -326,7 +327,7 @@ cdef class ListHook(list):
             return
         list.reverse(self)
         if t.children:
-            bump()
+            bump_below(t)
         commit(t, A_UPDATE, M_REVERSE, S_REVERSE, n, missing, missing, missing, 0)
 
     def sort(self, *args, **kwargs):
@@ -334,18 +335,20 @@ cdef class ListHook(list):
         cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef Rare rare = rare_of(t)
         cdef int gc = pdt_pause_gc()
-        if rare.sorts == 0:
-            rare.quiet_before = t.state & T_QUIET
-            rare.sort_before = pdt_list_as_tuple(self)
-            rare.sort_net = t.net
-            rare.sort_mixed = False
-        else:
-            rare.sort_mixed = True
-        rare.sorts += 1
-        rare.sorter = PyThread_get_thread_ident()
-        sort_list.append(t)
-        t.state |= T_QUIET | T_SORTING      # list.sort discards what a key function does to the list
-        pdt_resume_gc(gc)
+        try:
+            if rare.sorts == 0:
+                rare.quiet_before = t.state & T_QUIET
+                rare.sort_before = pdt_list_as_tuple(self)
+                rare.sort_net = t.net
+                rare.sort_mixed = False
+            else:
+                rare.sort_mixed = True
+            sort_list.append(t)
+            rare.sorts += 1
+            rare.sorter = PyThread_get_thread_ident()
+            t.state |= T_QUIET | T_SORTING      # list.sort discards what a key function does to the list
+        finally:
+            pdt_resume_gc(gc)
         try:
             list.sort(self, *args, **kwargs)
         except:                             # the bare except also covers exceptions of dropped references
@@ -419,8 +422,10 @@ cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
     """Record what one sort, or several that overlapped, left: another order, or other items. O(items)."""
     cdef Py_ssize_t i
     cdef tuple before
+    cdef tuple after
+    cdef bint only_moved
     if t.children:
-        bump()
+        bump_below(t)
     rare.sorts -= 1
     if rare.sorts > 0:                  # the last of them records
         return 0
@@ -430,15 +435,23 @@ cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
     t.net = rare.sort_net
     before = rare.sort_before
     rare.sort_before = None
-    if not rare.sort_mixed or same_items(self, before):
-        return reorder(self, t, before)
+    try:
+        after = pdt_list_as_tuple(self)
+        only_moved = not rare.sort_mixed or same_items(self, before)
+    except MemoryError:
+        if PyList_GET_SIZE(self) == len(before):
+            for i in range(len(before)):
+                replace_at(self, i, before[i])
+        raise
+    if only_moved:
+        return reorder(self, t, before, after)
     for item in before:                 # links did not change during the sort
         if pdt_heap_type(item):
             unlink_child(t, item, None)
     for i in range(PyList_GET_SIZE(self)):
         if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
             link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
-    return splice_record(self, t, before)
+    return splice_record(self, t, before, after)
 
 
 cdef bint same_items(ListHook self, tuple before) except -1:
@@ -467,7 +480,7 @@ cdef inline void replace_at(ListHook self, Py_ssize_t i, object value):
     Py_DECREF(<object>gone)
 
 
-cdef int splice_record(ListHook self, Tracker t, tuple before) except -1:
+cdef int splice_record(ListHook self, Tracker t, tuple before, tuple after) except -1:
     # a sort that failed, or several that overlapped, left other items
-    return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, pdt_list_as_tuple(self),
+    return commit(t, A_UPDATE, M_SORT, S_SPLICE, 0, missing, before, after,
                   PyList_GET_SIZE(self) - len(before))

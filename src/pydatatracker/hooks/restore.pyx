@@ -70,27 +70,29 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
                     store(self, t, rows[i], rows[i + 2], method)
         return True
     gc = pdt_pause_gc()
-    before = PyDict_Size(self)
-    for i in range(0, len(rows), 3):
-        if rows[i + 1] is not missing:
-            unlink_child(t, rows[i + 1], rows[i])
-        if rows[i + 2] is missing:
-            dict.pop(self, rows[i], None)
-            gone += 1
-        else:
-            PyDict_SetItem(self, rows[i], rows[i + 2])
-            if not is_exact_key(rows[i]):
-                t.marks |= X_OTHER_KEYS
-            if rows[i + 1] is missing:
-                added += 1
-                if beside is not None and beside[i // 3] is not None:
-                    at = put_at(self, beside[i // 3])
-                    if at >= 0:
-                        places = places or [None] * (len(rows) // 3)
-                        places[i // 3] = at
-            if pdt_heap_type(rows[i + 2]):
-                link_child(t, rows[i + 2], rows[i], 0)
-    pdt_resume_gc(gc)
+    try:
+        before = PyDict_Size(self)
+        for i in range(0, len(rows), 3):
+            if rows[i + 1] is not missing:
+                unlink_child(t, rows[i + 1], rows[i])
+            if rows[i + 2] is missing:
+                dict.pop(self, rows[i], None)
+                gone += 1
+            else:
+                PyDict_SetItem(self, rows[i], rows[i + 2])
+                if not is_exact_key(rows[i]):
+                    t.marks |= X_OTHER_KEYS
+                if rows[i + 1] is missing:
+                    added += 1
+                    if beside is not None and beside[i // 3] is not None:
+                        at = put_at(self, beside[i // 3])
+                        if at >= 0:
+                            places = places or [None] * (len(rows) // 3)
+                            places[i // 3] = at
+                if pdt_heap_type(rows[i + 2]):
+                    link_child(t, rows[i + 2], rows[i], 0)
+    finally:
+        pdt_resume_gc(gc)
     i = A_ADD if 3 * added == len(rows) else A_REMOVE if 3 * gone == len(rows) else A_UPDATE
     if places is None:
         commit(t, i, method, S_ROWS, I_LAST, missing, missing, rows, PyDict_Size(self) - before)
@@ -113,10 +115,12 @@ cdef bint put_back(DictHook self, Tracker t, object key, object value, int metho
             store_linked(t, key, old, value, method, added)
         return True
     gc = pdt_pause_gc()
-    at = put_at(self, beside)
-    if pdt_heap_type(value):
-        link_child(t, value, key, 0)
-    pdt_resume_gc(gc)
+    try:
+        at = put_at(self, beside)
+        if pdt_heap_type(value):
+            link_child(t, value, key, 0)
+    finally:
+        pdt_resume_gc(gc)
     if at < 0:
         commit(t, A_ADD, method, S_SLOT, I_LAST, key, missing, value, 1)
     else:
@@ -196,11 +200,13 @@ cdef bint restore_list(ListHook self, int shape, Py_ssize_t index, object old, o
     if len(<tuple>new) != n:
         return False
     gc = pdt_pause_gc()
-    items = [<object>PyList_GET_ITEM(<PyObject *>self, i) for i in <tuple>new]
-    PyList_SetSlice(self, 0, n, items)
-    if t.children:
-        bump()
-    pdt_resume_gc(gc)
+    try:
+        items = [<object>PyList_GET_ITEM(<PyObject *>self, i) for i in <tuple>new]
+        PyList_SetSlice(self, 0, n, items)
+        if t.children:
+            bump_below(t)
+    finally:
+        pdt_resume_gc(gc)
     commit(t, A_UPDATE, method, S_ORDER, -1, missing, missing, new, 0)
     return True
 
@@ -221,24 +227,26 @@ cdef bint restore_rows(ListHook self, Tracker t, tuple rows, int method) except 
         elif at >= n or PyList_GET_ITEM(<PyObject *>self, at) != <PyObject *>rows[i + 1]:
             return False
     gc = pdt_pause_gc()
-    if removes:
-        for i in range(size - 3, -1, -3):
-            at = rows[i]
-            PyList_SetSlice(self, at, at + 1, EMPTY)
-            unlink_child(t, rows[i + 1], None)
-    else:
-        for i in range(0, size, 3):
-            at = rows[i]
-            if inserts:
-                PyList_Insert(self, at, rows[i + 2])
-            else:
-                replace_at(self, at, rows[i + 2])
+    try:
+        if removes:
+            for i in range(size - 3, -1, -3):
+                at = rows[i]
+                PyList_SetSlice(self, at, at + 1, EMPTY)
                 unlink_child(t, rows[i + 1], None)
-            if pdt_heap_type(rows[i + 2]):
-                link_child(t, rows[i + 2], None, at)
-    if t.children:
-        bump()
-    pdt_resume_gc(gc)
+        else:
+            for i in range(0, size, 3):
+                at = rows[i]
+                if inserts:
+                    PyList_Insert(self, at, rows[i + 2])
+                else:
+                    replace_at(self, at, rows[i + 2])
+                    unlink_child(t, rows[i + 1], None)
+                if pdt_heap_type(rows[i + 2]):
+                    link_child(t, rows[i + 2], None, at)
+        if t.children:
+            bump_below(t)
+    finally:
+        pdt_resume_gc(gc)
     commit(t, A_ADD if inserts else A_REMOVE if removes else A_UPDATE, method, S_ROWS, -1, missing, missing, rows,
            <int32_t>(size // 3 if inserts else -(size // 3) if removes else 0))
     return True
@@ -269,7 +277,7 @@ cdef bint restore_set(SetHook self, int shape, object key, object old, object ne
             unlink_child(t, out[0], missing)
         commit(t, A_REMOVE, method, S_SLOT, -1, out[0], out[0], missing, -1)
     else:
-        PySet_Add(self, into[0])
+        pdt_set_add(self, into[0])
         if pdt_heap_type(into[0]):
             link_child(t, into[0], missing, 0)
         commit(t, A_ADD, method, S_SLOT, -1, into[0], missing, into[0], 1)

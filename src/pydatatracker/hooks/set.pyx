@@ -17,11 +17,19 @@ cdef int change_elements(SetHook self, Tracker t, set removed, set added, int me
     if not (all_quiet(out) and all_quiet(into)):
         return one_by_one(self, t, out, into, method)
     gc = pdt_pause_gc()
-    if removed:
-        set.difference_update(self, removed)
-    if added:
-        set.update(self, added)
-    pdt_resume_gc(gc)
+    try:
+        if removed:
+            for element in out:             # one by one, as this takes no memory
+                set.discard(self, element)
+        if added:
+            try:
+                set.update(self, added)
+            except MemoryError:             # nothing was added
+                if out:
+                    record_elements(t, out, (), method)
+                raise
+    finally:
+        pdt_resume_gc(gc)
     return record_elements(t, out, into, method)
 
 
@@ -43,17 +51,20 @@ cdef int put_element(SetHook self, Tracker t, Pending p, object element) except 
     cdef int gc
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
-    PySet_Add(self, element)
+    pdt_list_reserve(p.into, 1)
+    pdt_set_add(self, element)
     if PySet_GET_SIZE(self) - size - (t.net - net) != 1:
         return 0
     gc = pdt_pause_gc()
-    waiting = take_over(t, p)
-    t.version += 1
-    t.net += 1
-    p.into.append(element)
-    if pdt_heap_type(element):
-        link_child(t, element, missing, 0)
-    pdt_resume_gc(gc)
+    try:
+        waiting = take_over(t, p)
+        t.version += 1
+        t.net += 1
+        p.into.append(element)
+        if pdt_heap_type(element):
+            link_child(t, element, missing, 0)
+    finally:
+        pdt_resume_gc(gc)
     if waiting:
         notify_later(waiting)
     return 0
@@ -65,18 +76,21 @@ cdef int take_element(SetHook self, Tracker t, Pending p, object element) except
     cdef int32_t net = t.net
     cdef Py_ssize_t size = PySet_GET_SIZE(self)
     cdef object gone = held_element(self, element)
+    pdt_list_reserve(p.out, 1)
     set.discard(self, element)
     if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
         return 0
     element = gone
     gc = pdt_pause_gc()
-    waiting = take_over(t, p)
-    t.version += 1
-    t.net -= 1
-    p.out.append(element)
-    if t.children:
-        unlink_child(t, element, missing)
-    pdt_resume_gc(gc)
+    try:
+        waiting = take_over(t, p)
+        t.version += 1
+        t.net -= 1
+        p.out.append(element)
+        if t.children:
+            unlink_child(t, element, missing)
+    finally:
+        pdt_resume_gc(gc)
     if waiting:
         notify_later(waiting)
     return 0
@@ -201,7 +215,7 @@ cdef class SetHook(set):
         cdef Tracker t = enter(self, <PyObject *>self.tracker)
         cdef int32_t net = t.net
         cdef Py_ssize_t size = PySet_GET_SIZE(self)
-        PySet_Add(self, element)
+        pdt_set_add(self, element)
         if PySet_GET_SIZE(self) - size - (t.net - net) == 1:
             if pdt_heap_type(element):
                 link_child(t, element, missing, 0)
@@ -286,9 +300,11 @@ cdef int clear_set(SetHook self, int method) except -1:
     if PySet_GET_SIZE(self) == 0:
         return 0
     gc = pdt_pause_gc()
-    out = pdt_set_as_tuple(self)
-    set.clear(self)
-    pdt_resume_gc(gc)
+    try:
+        out = pdt_set_as_tuple(self)
+        set.clear(self)
+    finally:
+        pdt_resume_gc(gc)
     return record_elements(t, out, (), method)
 
 

@@ -1,5 +1,5 @@
 /* Owns: writing the references of one record (key, old and new value, ...) into the ring of record/ring.pyx.
- * May touch: the SLOTS references at the given address.
+ * May touch: the SLOTS references at the given address; the room of lists.
  * Invariant: drops no reference. */
 #ifndef PYDATATRACKER_RING_H
 #define PYDATATRACKER_RING_H
@@ -22,6 +22,33 @@ static inline int pdt_put(PyObject **at, PyObject *place, PyObject *key, PyObjec
     PDT_PUT(5, extra)
 #undef PDT_PUT
     return n;
+}
+
+/* Append n times None to a list. Returns -1, with no error set and nothing changed, if there is no memory. */
+static int pdt_append_none(PyObject *list, Py_ssize_t n) {
+    Py_ssize_t size = PyList_GET_SIZE(list);
+    PyObject *more = PyList_New(n);
+    int result = -1;
+    if (more != NULL) {
+        for (Py_ssize_t i = 0; i < n; i++) {
+            Py_INCREF(Py_None);
+            PyList_SET_ITEM(more, i, Py_None);
+        }
+        result = PyList_SetSlice(list, size, size, more);
+        Py_DECREF(more);
+    }
+    if (result < 0) PyErr_Clear();
+    return result;
+}
+
+/* Make sure that the next n appends to a list need no memory. */
+static int pdt_list_reserve(PyObject *list, Py_ssize_t n) {
+    Py_ssize_t i, size = PyList_GET_SIZE(list);
+    for (i = 0; i < n; i++)
+        if (PyList_Append(list, Py_None) < 0) break;
+    for (Py_ssize_t at = 0; at < i; at++) Py_DECREF(Py_None);
+    Py_SET_SIZE(list, size);
+    return i == n ? 0 : -1;
 }
 
 #endif

@@ -30,4 +30,37 @@ static inline int pdt_set_contains(PyObject *s, PyObject *v) { return PySet_Type
 static inline int pdt_init(PyTypeObject *base, PyObject *self, PyObject *args, PyObject *kw) { return base->tp_init(self, args, kw); }
 static inline int pdt_same_new(PyObject *self, PyTypeObject *base) { return Py_TYPE(self)->tp_new == base->tp_new; }
 
+/* PyDict_SetDefault; CPython 3.13.0 sets no error if there is no memory. */
+static inline PyObject *pdt_dict_setdefault(PyObject *d, PyObject *k, PyObject *v) {
+    PyObject *held = PyDict_SetDefault(d, k, v);
+    if (held == NULL && !PyErr_Occurred()) PyErr_NoMemory();
+    Py_XINCREF(held);
+    return held;
+}
+
+/* PySet_Add, which adds the element and then fails if there is no memory for a larger table. */
+static inline int pdt_set_add(PyObject *s, PyObject *element) {
+    if (PySet_Add(s, element) == 0) return 0;
+    if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (PySet_Contains(s, element) == 1) {
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+            return 0;
+        }
+        PyErr_Restore(type, value, traceback);
+    }
+    return -1;
+}
+
+/* True if MemoryError is set, which is cleared. The core catches it so, and not with `except`: Cython's `except` drops
+ * the reference to a traceback that was not made for want of memory. */
+static inline int pdt_no_memory(void) {
+    if (!PyErr_ExceptionMatches(PyExc_MemoryError)) return 0;
+    PyErr_Clear();
+    return 1;
+}
+
 #endif

@@ -47,38 +47,44 @@ cdef inline Py_ssize_t ring_index(Log log, Py_ssize_t i):
     return at + log.capacity if at < 0 else at
 
 
-cdef int grow(Log log) except -1:
+cdef bint grow(Log log) noexcept:
+    """Make room for more records; False, and nothing is changed, if there is no memory."""
     cdef Py_ssize_t capacity = 8 if log.capacity == 0 else log.capacity * 2
     cdef Stamp *stamps
     cdef int gc
+    cdef int failed
     if log.limit != NO_LIMIT and capacity > log.limit:
         capacity = log.limit
     stamps = <Stamp *>PyMem_Realloc(log.stamps, capacity * sizeof(Stamp))
     if stamps == NULL:
-        raise MemoryError()
+        return False
     log.stamps = stamps
     gc = pdt_pause_gc()             # the change is made: no other may be recorded before it
-    try:
-        log.objects.extend([None] * ((capacity - log.capacity) * SLOTS))
-    finally:
-        pdt_resume_gc(gc)
-    if log.head < log.count:        # cannot happen, see the invariants
-        raise AssertionError("a ring that wraps must not grow")
+    failed = pdt_append_none(log.objects, (capacity - log.capacity) * SLOTS)
+    pdt_resume_gc(gc)
+    if failed:
+        return False
     log.capacity = capacity
-    return 0
+    return True
+
+
+cdef bint has_room(Log log) noexcept:
+    """Make room for one more record; False if there is no memory."""
+    return log.limit == 0 or log.count < log.capacity or log.capacity == log.limit or grow(log)
 
 
 cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int action, int method, int shape,
                             Py_ssize_t index, PyObject *place, PyObject *key, PyObject *old, PyObject *new,
-                            PyObject *scope, PyObject *extra) except -1:
-    """Write one record and return its slot. O(1) amortized."""
+                            PyObject *scope, PyObject *extra) noexcept:
+    """Write one record and return its slot; -1, and nothing is changed, if there is no memory. O(1) amortized."""
     cdef PyObject *gone[SLOTS]
     cdef Stamp *stamp
     cdef Py_ssize_t i
     cdef int n
     if (<Log>where).count == (<Log>where).capacity:
         if (<Log>where).capacity != (<Log>where).limit:
-            grow(<Log>where)
+            if not grow(<Log>where):
+                return -1
             (<Log>where).count += 1
         else:
             (<Log>where).dropped += 1

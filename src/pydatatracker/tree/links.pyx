@@ -42,13 +42,18 @@ cdef bint is_above(Tracker top, Tracker t):
         t = todo.pop()
 
 
+ctypedef int (*link_maker)(Tracker, object, object, Py_ssize_t) noexcept
+
+
 cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
     """Count that a slot of parent holds child, if child is tracked. O(parents of child)."""
     cdef int gc = pdt_pause_gc()        # the change is made and not recorded yet, so nothing may come between
-    try:
-        return make_link(parent, child, key, hint)
-    finally:
-        pdt_resume_gc(gc)
+    cdef int made = (<link_maker>make_link)(parent, child, key, hint)
+    if made < 0 and pdt_no_memory():
+        later_with(parent)
+        made = 0
+    pdt_resume_gc(gc)
+    return made
 
 
 cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
@@ -61,7 +66,6 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     while link is not None and link.parent is not parent:
         link = link.next
     if link is not None:
-        link.count += 1
         if parent.kind == K_ATTR:
             if isinstance(link.key, list):
                 (<list>link.key).append(key)
@@ -69,21 +73,22 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
                 link.key = [link.key, key]
         else:
             link.key = missing
+        link.count += 1
     else:
         link = Link.__new__(Link)
         link.parent = parent
         link.key = key
         link.hint = hint
         link.count = 1
-        if is_above(ct, parent):
+        if ct is parent or (ct.children and is_above(ct, parent)):     # what has no children is above nothing
             link.back = True
             back_links += 1
         link.next = ct.link
         ct.link = link
     parent.children += 1
     ct.epoch = 0
-    if ct.children:
-        bump()
+    if ct.children and ct.place is not None:
+        bump_below(parent)
     if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
         mark_redacting(parent)
     return 1
@@ -120,14 +125,15 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
             link.key = key
         drop_link(ct, link)
     elif parent.kind == K_ATTR:
-        if isinstance(link.key, list):
-            names = [name for name in <list>link.key if name != key]
-            link.key = names[0] if len(names) == 1 else names
+        if isinstance(link.key, list) and key in <list>link.key:
+            (<list>link.key).remove(key)        # takes no memory
+            if PyList_GET_SIZE(link.key) == 1:
+                link.key = (<list>link.key)[0]
     else:
         link.key = missing
     ct.epoch = 0
-    if ct.children or back_links:
-        bump()
+    if back_links or (ct.children and ct.place is not None):
+        bump_below(parent)
     return 1
 
 

@@ -165,6 +165,8 @@ cdef int refresh(Tracker t) except -1:
     """
     cdef int gc = pdt_pause_gc()
     try:
+        if waiting_count or waiting_tracker_count:
+            record_what_waits()
         while t.epoch != epoch:
             if t.link is None:
                 derive(t)

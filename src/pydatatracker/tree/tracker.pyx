@@ -3,7 +3,9 @@
 # Invariants:
 #  - a tracker belongs to one container and outlives it only inside records, where its owner is NULL;
 #  - place, active and state are valid while the tracker's epoch equals the global one;
-#  - `bump` is called whenever the place, log, options or flags of some container may have changed.
+#  - `bump` is called whenever the place, log, options or flags of some container may have changed;
+#  - a container that has no place yet has none below it that is valid: to move it invalidates nothing. A valid tracker
+#    may have ancestors that are not, as `bump_below` leaves it valid.
 
 cdef class Rare:
     """What few trackers need."""
@@ -70,8 +72,17 @@ cdef inline void bump():
     epoch += 1
 
 
+cdef inline void bump_below(Tracker t):
+    """Note that containers below t may have moved, and that t has not. Only with `back_links` t can be below itself."""
+    cdef bint valid = t.epoch == epoch and back_links == 0
+    bump()
+    if valid:
+        t.epoch = epoch
+
+
 cdef void detach(Tracker t):
     """Cut everything that the tracker of a dying container holds, so that no cycle is left."""
+    cdef bint placed = t.place is not None
     t.owner = NULL
     t.place = None
     t.active = NULL
@@ -80,5 +91,5 @@ cdef void detach(Tracker t):
     if t.rare is not None:
         t.rare.targets = None
         t.rare.observers = None     # an observer may hold changes, which refer to this tracker
-    if t.children:
+    if t.children and placed:       # else nothing below has a place yet
         bump()                      # its children are roots now

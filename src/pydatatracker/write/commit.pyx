@@ -3,8 +3,9 @@
 # Invariants:
 #  - a hook calls `commit` once per change, after the builtin did its work;
 #  - nothing that could run Python code or start the collector comes between the change and its record, except a guard
-#    and a function given as tracking_redact; summaries and stacks, which allocate, are added after the record is written;
+#    and a function given as tracking_redact;
 #  - observers are notified last, when the record is complete.
+#  - a change that cannot be recorded for want of memory is kept, and recorded before anything else (write/later.pyx).
 # commit() is the hot path. It updates the tracker (mostly one comparison), takes number, time and scope, and calls
 # `push`. Everything rare is behind one test of flags, in commit_special().
 
@@ -14,16 +15,22 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     global last_seq
     cdef Py_ssize_t i
     cdef uint64_t seq
-    if t.epoch != epoch:
-        refresh(t)
+    cdef PyObject *scope
+    if t.epoch != epoch and not brought_up_to_date(t):
+        t.version += 1
+        t.net += growth
+        return later(t, action, method, shape, index, key, old, new, None, 0)
     t.version += 1
     t.net += growth
     if t.state & T_SPECIAL:
         return commit_special(t, action, method, shape, index, key, old, new, None)
     last_seq += 1
     seq = last_seq
-    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
-             <PyObject *>old, <PyObject *>new, pdt_scope(), <PyObject *>None)
+    scope = pdt_scope_or_null()
+    i = -1 if scope == NULL else push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
+             <PyObject *>old, <PyObject *>new, scope, <PyObject *>None)
+    if i < 0:
+        return later(t, action, method, shape, index, key, old, new, None, seq)
     if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
         if t.epoch != epoch:            # overwriting the oldest record ran user code
             refresh(t)
@@ -41,6 +48,7 @@ cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t 
     global last_seq
     cdef Py_ssize_t i
     cdef uint64_t seq
+    cdef PyObject *scope
     cdef int gc
     cdef Extra extra = None
     if index != I_FIRST:
@@ -48,16 +56,21 @@ cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t 
         extra = Extra.__new__(Extra)
         extra.beside = beside
         pdt_resume_gc(gc)
-    if t.epoch != epoch:
-        refresh(t)
+    if t.epoch != epoch and not brought_up_to_date(t):
+        t.version += 1
+        t.net += growth
+        return later(t, action, method, shape, index, key, old, new, extra, 0)
     t.version += 1
     t.net += growth
     if t.state & T_SPECIAL:
         return commit_special(t, action, method, shape, index, key, old, new, extra)
     last_seq += 1
     seq = last_seq
-    i = push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
-             <PyObject *>old, <PyObject *>new, pdt_scope(), <PyObject *>extra)
+    scope = pdt_scope_or_null()
+    i = -1 if scope == NULL else push(t.active, seq, pdt_now_ns(), action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
+             <PyObject *>old, <PyObject *>new, scope, <PyObject *>extra)
+    if i < 0:
+        return later(t, action, method, shape, index, key, old, new, extra, seq)
     if t.epoch != epoch:
         refresh(t)
     return complete(<Log>t.active, i, seq, with_summaries(extra, shape, old, new))
@@ -75,22 +88,31 @@ cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
 cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                         object new, Extra extra) except -1:
     """Record a change that needs more than a push: guards, redaction, several places, observers ..."""
+    global last_seq
     cdef list waiting = None
     cdef Change change
+    cdef uint64_t seq = 0
     cdef int gc
     if t.state & T_QUIET:
         return 0
-    if t.state & T_PENDING and t.kind != K_LIST and waits(t):
-        waiting = flush_first(t)    # steps of a bulk call that another thread made while the __eq__ of our key ran
-    if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
-        ask_guards(t, action, method, shape, index, key, old, new)
-        if t.epoch != epoch:
-            refresh(t)
-    gc = pdt_pause_gc()
     try:
-        change = record_special(t, action, method, shape, index, key, old, new, extra)
-    finally:
-        pdt_resume_gc(gc)
+        if t.state & T_PENDING and t.kind != K_LIST and waits(t):
+            waiting = flush_first(t)    # steps of a bulk call that another thread made while the __eq__ of our key ran
+        if t.state & T_GUARD and action <= A_REMOVE and method != M_ROLLBACK:
+            ask_guards(t, action, method, shape, index, key, old, new)
+            if t.epoch != epoch:
+                refresh(t)
+        gc = pdt_pause_gc()
+        try:
+            last_seq += 1
+            seq = last_seq
+            change = record_special(t, action, method, shape, index, key, old, new, extra, seq, pdt_now_ns())
+        finally:
+            pdt_resume_gc(gc)
+    except MemoryError:
+        if seq == 0 or written_seq != seq:
+            return later(t, action, method, shape, index, key, old, new, extra, seq)
+        raise
     if waiting:
         notify_later(waiting)
     if change is not None and t.state & T_NOTIFY:
@@ -106,54 +128,67 @@ cdef int ask_guards(Tracker t, int action, int method, int shape, Py_ssize_t ind
     return 0
 
 
+cdef uint64_t written_seq = 0           # seq of the newest record that record_special wrote
+
+
 cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
-                           object new, Extra given):
-    """Prepare, write and finish a record; return the change if observers or a journal need it, else None."""
-    global last_seq
-    cdef uint64_t seq
-    cdef int64_t time_ns
+                           object new, Extra given, uint64_t seq, int64_t time_ns):
+    """Prepare, write and finish a record; return the change if observers or a journal need it, else None.
+
+    What needs memory comes first. If it fails, nothing is written; afterwards `written_seq` is seq.
+    """
+    global written_seq
     cdef Py_ssize_t i = -1
     cdef Log log = <Log>t.active
     cdef Place place = t.place
-    cdef list written = None            # several places: (log, its slot, places in its tree)
+    cdef list targets = None            # several places: (log, places in its tree)
+    cdef list extras = None             # and what is added to the record in each
+    cdef list slots = None
     cdef list everywhere
     cdef Extra extra
-    cdef Change change
+    cdef Extra whole
+    cdef Change change = None
     cdef object scope
     if t.state & (T_REDACT | T_NOVALUES):
         shape, key, old, new = recordable(t, action, shape, index, key, old, new)
         if given is not None and t.state & T_NOVALUES and not pdt_quiet_key(given.beside):
             given = None                # a key that is not kept, or positions beside such
             index = I_LAST
-    last_seq += 1
-    seq = last_seq
-    time_ns = pdt_now_ns()
     scope = scope_of_call()
+    extra = whole = details(t, shape, old, new, given)
     if t.state & T_SEVERAL:
-        written = []
-        for target, places in targets_of(t):
-            i = write(<Log>target, seq, time_ns, action, method, shape, index, <Place>(<tuple>places)[0], key, old, new,
-                      scope, at_places(given, (<tuple>places)[1:]))
-            written.append((target, i, places))
+        targets = targets_of(t)
+        extras = [at_places(extra, (<tuple>places)[1:]) for _, places in targets]
+        # observers can be above any of the places, so they get a change that knows all of them
+        everywhere = places_in(targets)
+        place = <Place>everywhere[0]
+        whole = at_places(extra, tuple(everywhere[1:]))
+        for target, _ in targets:
+            if not has_room(<Log>target):
+                raise MemoryError
+    elif not has_room(log):
+        raise MemoryError
+    if t.state & (T_NOTIFY | T_JOURNAL):
+        change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, whole, t)
+        if t.state & T_JOURNAL:
+            keep_in_journal(t, change)
+    forget_scope_of_call()
+    written_seq = seq
+    if targets is None:
+        write(log, seq, time_ns, action, method, shape, index, place, key, old, new, scope, extra)
     else:
-        i = write(log, seq, time_ns, action, method, shape, index, place, key, old, new, scope, given)
+        for i in range(len(targets)):
+            write(<Log>(<tuple>targets[i])[0], seq, time_ns, action, method, shape, index,
+                  <Place>(<tuple>(<tuple>targets[i])[1])[0], key, old, new, scope, <Extra>extras[i])
     if t.state & T_PENDING and t.kind == K_LIST and t.owner != NULL:
         t.rare.pending.start = PyList_GET_SIZE(<object>t.owner)
-    extra = details(t, shape, old, new, given)
-    if written is None:
-        complete(log, i, seq, extra)
+    if targets is None:
+        if log.held is not None:
+            settle_oldest(log)
     else:
-        for target, slot, places in written:
-            complete(<Log>target, slot, seq, None if extra is None else at_places(extra, (<tuple>places)[1:]))
-        # observers can be above any of the places, so they get a change that knows all of them
-        everywhere = [each for _, _, places in written for each in <tuple>places]
-        place = <Place>everywhere[0]
-        extra = at_places(extra, tuple(everywhere[1:]))
-    if not t.state & (T_NOTIFY | T_JOURNAL):
-        return None
-    change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, extra, t)
-    if t.state & T_JOURNAL:
-        keep_in_journal(t, change)
+        for target, _ in targets:
+            if (<Log>target).held is not None:
+                settle_oldest(<Log>target)
     return change
 
 
@@ -181,8 +216,8 @@ cdef tuple without_values(int shape, object key, object old, object new):
 
 cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action, int method, int shape,
                              Py_ssize_t index, Place place, object key, object old, object new, object scope,
-                             Extra extra) except -2:
-    """Step 2, write: push the record into one log; return its slot, or -1 if the log keeps no records."""
+                             Extra extra) noexcept:
+    """Step 2, write: push the record into one log, which has room; return its slot, -1 if the log keeps no records."""
     if log.limit == 0:
         log.dropped += 1
         log.last_dropped = seq
@@ -192,7 +227,7 @@ cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action,
 
 
 cdef Extra details(Tracker t, int shape, object old, object new, Extra given):
-    """Step 3, finish: return the summaries and the stack of a record that is written, or None; see complete()."""
+    """Return the summaries and the stack of a record, or None."""
     cdef Extra extra = with_summaries(given, shape, old, new)
     if t.state & T_STACK:
         if extra is None:
@@ -203,9 +238,9 @@ cdef Extra details(Tracker t, int shape, object old, object new, Extra given):
 
 cdef object scope_of_call():
     """Return the scope of the bulk call whose steps are being recorded, or the current one."""
+    return current_scope() if scope_instead is missing else scope_instead
+
+
+cdef inline void forget_scope_of_call():
     global scope_instead
-    if scope_instead is missing:
-        return current_scope()
-    scope = scope_instead
     scope_instead = missing
-    return scope
