@@ -338,28 +338,28 @@ def take_back_plain(state: Any, change: Change) -> None:
     _take_back(state, change, lambda value: value)
 
 
-def collect(container: Any) -> tuple[dict[int, tuple[tuple[Any, ...], Any]], dict[int, list[Change]]]:
+def collect(container: Any) -> tuple[dict[int, tuple[int, Any, Any]], dict[int, list[Change]]]:
     """Return the containers at or below a container, and their changes.
 
-    The result is ({id of tracker: (path, container)}, {id of tracker: changes}). The changes are oldest first, from
-    every log that one of the containers wrote to. O(items + records).
+    The result is ({id of tracker: (id of its parent's or 0, key there, container)}, {id of tracker: changes}). The
+    changes are oldest first, from every log that one of the containers wrote to. O(items + records).
     """
-    nodes: dict[int, tuple[tuple[Any, ...], Any]] = {}
+    nodes: dict[int, tuple[int, Any, Any]] = {}
     logs: dict[int, Any] = {}
-    todo: list[tuple[tuple[Any, ...], Any]] = [((), container)]
-    for path, each in todo:
+    todo: list[tuple[int, Any, Any]] = [(0, None, container)]
+    for above, at, each in todo:
         tracker = _core.tracker(each)
         if tracker is None or id(tracker) in nodes:
             continue
-        nodes[id(tracker)] = (path, each)
+        nodes[id(tracker)] = (above, at, each)
         logs.update((id(log), log) for log in _core.logs(each))
         if _core.children(each):
             held = _core.plain(each)
             if isinstance(held, set):
-                todo.extend(((*path, item), item) for item in held)
+                todo.extend((id(tracker), item, item) for item in held)
             else:
                 pairs = held.items() if isinstance(held, dict) else enumerate(held)
-                todo.extend(((*path, key), item) for key, item in pairs)
+                todo.extend((id(tracker), key, item) for key, item in pairs)
     changes: dict[int, dict[int, Change]] = {}
     for log in logs.values():
         for change in _core.log_changes(log, 0):

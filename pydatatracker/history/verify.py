@@ -38,13 +38,27 @@ class Difference:
 def verify(container: Any) -> Difference | None:
     """Implement `tracking_verify`."""
     nodes, changes = collect(container)
-    for path, each in sorted(nodes.values(), key=lambda item: [key_text(key) for key in item[0]]):
-        tracker = _core.tracker(each)
-        found = _one(each, changes.get(id(tracker), []))
+    below: dict[int, list[int]] = {}
+    for node, (above, _, _) in nodes.items():
+        below.setdefault(above, []).append(node)
+    todo = below[0] if nodes else []
+    while todo:  # in the order of paths
+        node = todo.pop()
+        found = _one(nodes[node][2], changes.get(node, []))
         if found is not None:
             key, logged, there, text = found
-            return Difference(to_pointer((*path, *key)), logged, there, text)
+            return Difference(to_pointer((*_path(nodes, node), *key)), logged, there, text)
+        todo.extend(sorted(below.get(node, []), key=lambda each: key_text(nodes[each][1]), reverse=True))
     return None
+
+
+def _path(nodes: dict[int, tuple[int, Any, Any]], node: int) -> tuple[Any, ...]:
+    """Return the keys from the container that is verified down to a node."""
+    keys = []
+    while nodes[node][0]:
+        keys.append(nodes[node][1])
+        node = nodes[node][0]
+    return tuple(reversed(keys))
 
 
 def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, Any, str] | None:

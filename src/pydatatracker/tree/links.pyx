@@ -42,6 +42,12 @@ cdef bint is_above(Tracker top, Tracker t):
         t = todo.pop()
 
 
+cdef inline bint in_another_tree(Tracker top, Tracker t):
+    """True if top is a root and t surely is not in its tree, by the logs that they write to. O(1)."""
+    return top.link is None and t.epoch == epoch and not t.state & T_SEVERAL and (
+        top.log is None or t.active != <PyObject *>top.log)
+
+
 ctypedef int (*link_maker)(Tracker, object, object, Py_ssize_t) noexcept
 
 
@@ -80,7 +86,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         link.key = key
         link.hint = hint
         link.count = 1
-        if ct is parent or (ct.children and is_above(ct, parent)):     # what has no children is above nothing
+        if ct is parent or (ct.children and not in_another_tree(ct, parent) and is_above(ct, parent)):
             link.back = True
             back_links += 1
         link.next = ct.link
