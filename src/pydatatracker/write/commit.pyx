@@ -42,6 +42,13 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     return 0
 
 
+ctypedef PyObject *(*extra_maker)() noexcept
+
+
+cdef Extra new_extra():
+    return Extra.__new__(Extra)
+
+
 cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                        object new, int32_t growth, object beside) except -1:
     """As commit, for a dict's record with a place among the keys (I_...); beside: Extra.beside, if it has one."""
@@ -49,13 +56,20 @@ cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t 
     cdef Py_ssize_t i
     cdef uint64_t seq
     cdef PyObject *scope
+    cdef PyObject *made
     cdef int gc
     cdef Extra extra = None
     if index != I_FIRST:
         gc = pdt_pause_gc()
-        extra = Extra.__new__(Extra)
-        extra.beside = beside
+        made = (<extra_maker>new_extra)()
         pdt_resume_gc(gc)
+        if made == NULL:                # no memory: the order is lost, the change is not
+            PyErr_Clear()
+            index = I_LAST
+        else:
+            extra = <Extra>made
+            Py_DECREF(extra)
+            extra.beside = beside
     if t.epoch != epoch and not brought_up_to_date(t):
         t.version += 1
         t.net += growth
