@@ -128,6 +128,7 @@ cdef class Rare:            # what few trackers need
     cdef tuple sort_before              # what the list held before the first of them
     cdef bint sort_mixed                # whether they overlapped or one failed
     cdef int32_t sort_net               # the tracker's net before the first of them
+    cdef uint32_t sort_version          # and its version: another one now says that other code changed the list
     cdef tuple rules                    # tracking_redact of trees that the container was part of
     cdef tuple guards                   # what can refuse changes here and below
     cdef list order                     # guarded dict: its keys before the change in progress

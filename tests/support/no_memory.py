@@ -12,7 +12,6 @@ if a case failed.
 
 from __future__ import annotations
 
-import _testcapi
 import argparse
 import contextlib
 import gc
@@ -272,6 +271,8 @@ def one(mode: str, kind: str, name: str, start: int, stop: int) -> str:
 
     Return "done", "ok", or what is wrong.
     """
+    import _testcapi
+
     call = KINDS[kind][1][name]
     for warm in (True, False):
         container, keep = prepare(mode, kind)

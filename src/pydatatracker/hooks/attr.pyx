@@ -160,21 +160,58 @@ cdef Py_ssize_t put_attribute_at(object self, Tracker t, str name, object beside
     return -1
 
 
-cdef int delete_attribute(object self, Tracker t, str name, object old, bint computed, int method) except -1:
-    where, beside = (I_LAST, None) if computed else attribute_spot(self, t, name)
-    PyObject_GenericSetAttr(self, name, NULL)
-    if t.children:
-        unlink_child(t, old, name)
+cdef inline object held_attribute(object self, object name, bint below_class):
+    """Return what the instance holds, or missing; below_class: the class has an attribute of that name, too.
+
+    Between this and the store nothing may run other code: another thread's store would be recorded with this `before`.
+    """
+    cdef PyObject *held
+    if below_class:
+        return in_instance(self, name)
+    held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
+    if held == NULL:
+        return missing
+    old = <object>held
+    Py_DECREF(old)
+    return old
+
+
+cdef int change_computed(AttrHook self, Tracker t, object name, object descriptor, PyObject *value,
+                         int method) except -1:
+    """Set or delete what a property or another descriptor computes: its values are what its getter returns."""
+    if isinstance(descriptor, property) and (descriptor.fset if value != NULL else descriptor.fdel) is None:
+        return PyObject_GenericSetAttr(self, name, value)       # raises
+    old = read_property(self, name)
+    PyObject_GenericSetAttr(self, name, value)
+    if value == NULL:
+        if t.children:
+            unlink_child(t, old, name)
+        return commit(t, A_REMOVE, method, S_SLOT, -1, name, old, missing, 0)
+    new = read_property(self, name)
+    if new is missing:
+        new = <object>value
+    return commit(t, A_ADD if old is missing else A_UPDATE, method, S_SLOT, -1, name, old, new, 0)
+
+
+cdef int delete_attribute(object self, Tracker t, str name, bint below_class, int method) except -1:
+    cdef int gc = pdt_pause_gc()        # a collection could let other threads run
+    try:
+        where, beside = attribute_spot(self, t, name)
+        old = held_attribute(self, name, below_class)
+        PyObject_GenericSetAttr(self, name, NULL)
+        if t.children:
+            unlink_child(t, old, name)
+    finally:
+        pdt_resume_gc(gc)
     return commit_beside(t, A_REMOVE, method, S_SLOT, where, name, old, missing, 0, beside)
 
 
 cdef int change_attribute(AttrHook self, object name, PyObject *value, int method) except -1:
     cdef Tracker t
     cdef PyObject *class_value
-    cdef PyObject *held
     cdef object old
     cdef object new
-    cdef bint computed = False
+    cdef bint below_class = False
     cdef bint plain = False
     if not PyUnicode_CheckExact(name):
         if not isinstance(name, str):
@@ -194,40 +231,17 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
     elif PyUnicode_GET_LENGTH(name) == 0 or PyUnicode_READ_CHAR(name, 0) == c'_':
         return PyObject_GenericSetAttr(self, name, value)
     class_value = NULL if plain else _PyType_Lookup(Py_TYPE(self), name)
-    if class_value == NULL:
-        held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
-        old = missing
-        if held != NULL:
-            old = <object>held
-            Py_DECREF(old)
-        if not plain and not t.state & T_NAMES:
-            pdt_remember_plain(self, name)
-    else:
-        descriptor = <object>class_value
-        if not pdt_data_descriptor(descriptor):
-            old = in_instance(self, name)
-        elif type(descriptor) is member_type:
-            held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
-            old = missing
-            if held != NULL:
-                old = <object>held
-                Py_DECREF(old)
-        else:
-            computed = True
-            if isinstance(descriptor, property) and (descriptor.fset if value != NULL else descriptor.fdel) is None:
-                return PyObject_GenericSetAttr(self, name, value)       # raises
-            old = read_property(self, name)
+    if class_value != NULL:
+        below_class = not pdt_data_descriptor(<object>class_value)
+        if not below_class and type(<object>class_value) is not member_type:
+            return change_computed(self, t, name, <object>class_value, value, method)
     if value == NULL:
-        return delete_attribute(self, t, name, old, computed, method)
-    new = <object>value
-    if not computed:
-        new = convert_for(t, new)
+        return delete_attribute(self, t, name, below_class, method)
+    new = convert_for(t, <object>value)
+    old = held_attribute(self, name, below_class)
+    if class_value == NULL and not plain and not t.state & T_NAMES:
+        pdt_remember_plain(self, name)
     PyObject_GenericSetAttr(self, name, <PyObject *>new)
-    if computed:
-        new = read_property(self, name)
-        if new is missing:
-            new = <object>value
-        return commit(t, A_ADD if old is missing else A_UPDATE, method, S_SLOT, -1, name, old, new, 0)
     if not (pdt_plain(new) and (old is missing or pdt_plain(old))):
         if t.children and old is not missing:
             unlink_child(t, old, name)

@@ -340,6 +340,7 @@ cdef class ListHook(list):
                 rare.quiet_before = t.state & T_QUIET
                 rare.sort_before = pdt_list_as_tuple(self)
                 rare.sort_net = t.net
+                rare.sort_version = t.version
                 rare.sort_mixed = False
             else:
                 rare.sort_mixed = True
@@ -437,7 +438,7 @@ cdef int end_of_sort(ListHook self, Tracker t, Rare rare) except -1:
     rare.sort_before = None
     try:
         after = pdt_list_as_tuple(self)
-        only_moved = not rare.sort_mixed or same_items(self, before)
+        only_moved = not (rare.sort_mixed or t.version != rare.sort_version) or same_items(self, before)
     except MemoryError:
         if PyList_GET_SIZE(self) == len(before):
             for i in range(len(before)):

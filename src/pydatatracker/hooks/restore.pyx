@@ -288,8 +288,9 @@ cdef bint restore_attr(AttrHook self, str name, object old, object new, int meth
     cdef Tracker t
     cdef Py_ssize_t at
     cdef PyObject *held = _PyType_Lookup(Py_TYPE(self), name)
-    cdef bint computed = held != NULL and pdt_data_descriptor(<object>held) and type(<object>held) is not member_type
-    if not computed and held_attribute(self, name) is not old:
+    cdef bint described = held != NULL and pdt_data_descriptor(<object>held)
+    cdef bint computed = described and type(<object>held) is not member_type
+    if not computed and held_attribute(self, name, held != NULL and not described) is not old:
         return False
     t = current(self, <PyObject *>self.tracker)
     if old is missing and beside is not None and held == NULL and not t.state & (T_LOCKED | T_LOCKED_NAMES):
@@ -303,13 +304,6 @@ cdef bint restore_attr(AttrHook self, str name, object old, object new, int meth
     else:
         change_attribute(self, name, <PyObject *>new, method)
     return True
-
-
-cdef object held_attribute(AttrHook self, str name):
-    for held, value in attributes_of(self):
-        if held == name:
-            return value
-    return missing
 
 
 cdef bint journaled_since(Tracker t, uint64_t seq):
