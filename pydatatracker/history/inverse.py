@@ -8,7 +8,7 @@ each item, which are rewound through the later records.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,18 +105,22 @@ def undone_by(change: Change) -> int:
     return change.scope.undoes if change.scope is not None and change.method_code in _BACK else 0
 
 
-def cancelled(changes: Iterable[Change]) -> set[int]:
+def cancelled(changes: Sequence[Change]) -> set[int]:
     """Return the seqs of the changes that amount to nothing together.
 
-    Those are the changes that were undone, and those that undid them. ``changes``: oldest first.
+    Those are the changes that were undone, and those that undid them. ``changes``: oldest first. O(changes).
     """
-    gone: set[int] = set()
-    known: dict[int, int] = {}
+    known = {change.seq for change in changes}
+    undoing: dict[int, list[Change]] = {}  # id of scope -> the records of one step, which undo one change
     for change in changes:
-        back = known[change.seq] = undone_by(change)
-        if back and back in known:
-            gone.update((back, change.seq))
-            gone.discard(known[back])  # undoing an undo restores what that had undone
+        if undone_by(change) in known:
+            undoing.setdefault(id(change.scope), []).append(change)
+    gone: set[int] = set()
+    for step in reversed(undoing.values()):  # what was undone itself, or in part, has undone nothing
+        seqs = {change.seq for change in step}
+        if gone.isdisjoint(seqs):
+            gone |= seqs
+            gone.add(undone_by(step[0]))
     return gone
 
 

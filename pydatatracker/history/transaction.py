@@ -178,7 +178,7 @@ class tracking_transaction(Handle, _core.Transaction):
     def _lasting(self) -> list[tuple[Any, Change]]:
         # what observers were not called for yet: own changes that were not undone
         entries = [(tracker, change) for tracker, change, own in self._entries() if own]
-        gone = cancelled(change for _, change in entries)
+        gone = cancelled([change for _, change in entries])
         return [(tracker, change) for tracker, change in entries if change.seq not in gone]
 
     async def __aenter__(self) -> Self:

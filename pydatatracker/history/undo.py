@@ -201,13 +201,13 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
         top = stacks.top(stack, container)
         if top is None:
             break
-        group = top.transaction  # type: ignore[attr-defined]
-        if group is None:
+        first, group = top, top.transaction  # type: ignore[attr-defined]
+        if group is None and not _in_parts(top):
             _one(top, method)
             done.append(top)
         else:
             with tracking_transaction():
-                while top is not None and top.transaction == group:  # type: ignore[attr-defined]
+                while top is first or (top is not None and top.transaction == group is not None):  # type: ignore[attr-defined]
                     _one(top, method)
                     done.append(top)
                     stacks.catch_up(container)  # which removes it from its stack
@@ -219,6 +219,12 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
             " a larger tracking_max_changes keeps more"
         )
     return _seen(done, container)
+
+
+def _in_parts(change: Change) -> bool:
+    """Return whether what undoes a change can be several records."""
+    keys = operation(change).keys if change._shape in ("rows", "elements") and change._node.kind != "list" else ()
+    return not all(map(_core.is_quiet, keys))
 
 
 def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:

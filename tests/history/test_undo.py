@@ -25,6 +25,15 @@ from pydatatracker import (
 from pydatatracker.history.undo import UndoConflictError
 
 
+class Name(str):
+    """A key that is compared by its class."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+
 def undo_all(x: Any) -> int:
     steps = 0
     while x.tracking_undo():
@@ -172,6 +181,27 @@ def test_a_transaction_is_one_step() -> None:
     assert {"z": [1], "a": 1} == x
 
 
+@pytest.mark.parametrize(
+    "key", ["e", 5, (1, "x"), frozenset({1}), Name("e")], ids=["str", "int", "tuple", "set", "own"]
+)
+@pytest.mark.parametrize("kind", ["dict", "set"])
+def test_a_bulk_call_is_one_step_whatever_its_keys(kind: str, key: Any) -> None:
+    """Undo and redo of a bulk call take all of it, with any keys."""
+    x: Any = track({"a": 0, key: 1, "c": 2}) if kind == "dict" else TrackedSet(["a", key, "c"])
+    full = x.copy()
+    x.clear()
+    empty = x.copy()
+    for _ in range(2):
+        x.tracking_undo()
+        assert full == x
+        x.tracking_redo()
+        assert empty == x
+    x.tracking_undo()
+    before = _core.newest_seq()
+    assert [] == x.tracking_revert(since=0)
+    assert (full, before) == (x, _core.newest_seq())
+
+
 def test_a_rolled_back_transaction_leaves_no_step() -> None:
     """Undo skips a transaction that was rolled back."""
     x = TrackedDict()
@@ -309,6 +339,48 @@ def test_revert_reports_what_a_later_change_touched_and_leaves_it() -> None:
     assert {"a": 2, "b": 3} == x
     assert [] == x.tracking_revert(path="/a")
     assert {"a": 1, "b": 3} == x
+
+
+@pytest.mark.parametrize("how", ["undo", "revert", "undo and redo", "undo, redo and undo", "undo, redo and revert"])
+def test_what_is_undone_already_is_not_reverted_again(how: str) -> None:
+    """A revert records nothing for a change that has been undone."""
+    d = TrackedDict(a=1)
+    with tracking_actor("eve"):
+        d["a"] = 2
+        d["l"] = 3
+    for word in how.replace(",", "").split():
+        if word == "revert":
+            assert [] == d.tracking_revert(actor="eve")
+        elif word != "and":
+            assert 2 == len((d.tracking_undo if word == "undo" else d.tracking_redo)(2))
+    if word == "redo":
+        d.tracking_revert(actor="eve")
+    before = _core.newest_seq()
+    assert [] == d.tracking_revert(actor="eve")
+    assert ({"a": 1}, before) == (d, _core.newest_seq())
+
+
+@pytest.mark.parametrize(
+    ("change", "reverted", "conflicts"),
+    [
+        (lambda x: x.__setitem__(slice(None, None, 2), "abc"), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.__delitem__(slice(None, None, 2)), ["x", 1, 3, 5, "y"], 1),
+        (lambda x: x.__setitem__(slice(1, 3), []), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.sort(reverse=True), ["x", 5, 4, 3, 2, 1, 0, "y"], 1),
+    ],
+)
+def test_a_bulk_change_of_a_list_below_later_ones(change: Any, reverted: Any, conflicts: int) -> None:
+    """Values put into a slice are reverted below later insertions.
+
+    Scattered removals have no place of their own any more, and an order none at all: these are conflicts, and stay.
+    """
+    items = TrackedList(range(6))
+    with tracking_actor("eve"):
+        change(items)
+    items.insert(0, "x")
+    items.append("y")
+    assert (conflicts, reverted) == (len(items.tracking_revert(actor="eve")), items)
+    assert items.tracking_verify() is None
 
 
 def test_a_revert_is_one_step_to_undo() -> None:
