@@ -156,6 +156,32 @@ def test_items_are_followed_through_shifts() -> None:
     assert [("add", "/1", MISSING, "a"), ("add", "/2", MISSING, "b"), ("update", "/3/n", 5, 6), ("add", "/5", MISSING, "end")] == told(rows, since)  # fmt: skip
 
 
+@pytest.mark.parametrize("then", [[], [1], [1, 2, 3, 4], [1, 1, 2, 2], [0, 1, 2, 3, 4, 5]])
+@pytest.mark.parametrize("now", [[], [1], [1, 9, 4], [1, 2, 4], [4], [1, 4], [0, 1, 2, 2, 3, 4, 5], [9, 1, 2, 3, 4]])
+def test_items_that_were_replaced_by_equal_ones_are_no_net_change(then: list[int], now: list[int]) -> None:
+    """All items replaced: equal beginnings and ends are left out.
+
+    The rest is every old item against the new one at its side.
+    """
+    items = TrackedList(then)
+    since = _core.newest_seq()
+    items[:] = now
+    first = next(
+        (n for n, pair in enumerate(zip(then, now, strict=False)) if pair[0] != pair[1]), min(len(then), len(now))
+    )
+    olds, news = list(enumerate(then))[first:], list(enumerate(now))[first:]
+    while olds and news and olds[-1][1] == news[-1][1]:
+        olds.pop()
+        news.pop()
+    both = min(len(olds), len(news))
+    expected: list[Any] = [
+        ("update", f"/{n}", old, new) for (_, old), (n, new) in zip(olds, news, strict=False) if old != new
+    ]
+    expected += [("remove", f"/{n}", old, MISSING) for n, old in olds[both:]]
+    expected += [("add", f"/{n}", MISSING, new) for n, new in news[both:]]
+    assert expected == told(items, since)
+
+
 def test_a_reordered_list_is_one_update() -> None:
     """A list whose items changed their order is one update of the list."""
     d = track({"l": [3, 1, 2]})

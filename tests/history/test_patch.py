@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from typing import Any
 
 import jsonpatch
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from pydatatracker import HistoryLostError, TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track
 from pydatatracker.history import state_at, walk
-from pydatatracker.history.patch import patch
+from pydatatracker.history.patch import _longest_rising, patch
 from pydatatracker.history.walk import plain_copy
 
 
@@ -184,6 +185,17 @@ def test_a_short_reordering_is_moves_and_a_long_one_a_replacement(moved: int) ->
     before = _core.newest_seq()
     items.sort(key=lambda item: item[0] * 7 % 40)
     assert ["replace"] == [each["op"] for each in patch(items, before)]
+
+
+@pytest.mark.parametrize("size", range(7))
+def test_a_reordering_is_as_few_moves_as_possible(size: int) -> None:
+    """Of every order, all items but a longest rising part are moved."""
+    for order in itertools.permutations(range(size)):
+        parts = (part for length in range(size + 1) for part in itertools.combinations(order, length))
+        longest = max(len(part) for part in parts if list(part) == sorted(part))
+        found = _longest_rising(order)
+        assert longest == len(found)
+        assert sorted(found) == [n for n in order if n in found]
 
 
 @given(st.permutations(list(range(9))))

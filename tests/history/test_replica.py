@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track, tracking_transaction
-from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, replay
+from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, empty_for, replay
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.observers import json_file_observer
 
@@ -180,6 +180,87 @@ def test_every_kind_from_nothing(tmp_path: pathlib.Path) -> None:
         assert plain_copy(source) == replay(path)
 
 
+def test_a_change_that_is_applied_late_has_its_value_of_then() -> None:
+    """A change that is kept in memory brings what it brought at its time."""
+    source = TrackedDict(tracking_auto_convert=True)
+    source["a"] = []
+    first = source.last_change()
+    source["a"].append(1)
+    assert first is not None
+    replica = Replica({})
+    assert 0 == replica.seq
+    assert replica.apply(first)
+    assert ({"a": []}, first.seq) == (replica.value, replica.seq)
+
+
+class Items(TrackedList[Any]):
+    """A list of a class that a reader of its log does not know."""
+
+
+class Tags(TrackedSet[Any]):
+    """A set of such a class."""
+
+
+class Table(TrackedDict[Any, Any]):
+    """A dict of such a class."""
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "expected"),
+    [
+        (Items, lambda x: x.append(1), []),
+        (Items, lambda x: x.insert(0, 1), []),
+        (Items, lambda x: x.extend([1, 2]), []),
+        (Tags, lambda x: x.add(1), set()),
+        (Table, lambda x: x.update({1: 1, 2: 2}), {}),
+        (Table, lambda x: x.__setitem__(1, 1), {}),
+        (Table, lambda x: x.setdefault(1, []).append(2), {}),
+    ],
+)
+def test_the_first_change_says_what_an_unknown_class_is(make: Any, change: Any, expected: Any) -> None:
+    """Without an init line, the first change tells list, set and dict."""
+    source = make(tracking_auto_convert=True)
+    lines: list[str] = []
+    source.tracking_add_observer(lambda change: lines.append(json.dumps(change.to_dict(compact=True))))
+    change(source)
+    for first in (lines[0], source.tracking_changes()[0]):
+        found = empty_for(first)
+        assert (type(expected), expected) == (type(found), found)
+    assert alike(plain_copy(source), replay(lines))
+
+
+def test_without_changes_there_is_nothing_to_replay() -> None:
+    """An empty log is an error, which names the point if there is one."""
+    source = TrackedList()
+    source.append(1)
+    change = source.last_change()
+    assert change is not None
+    with pytest.raises(ReplicaError, match="the log has no changes$"):
+        replay([])
+    with pytest.raises(ReplicaError, match=f"the log has no changes up to {change.seq - 1}$"):
+        replay([change], at=change.seq - 1)
+
+
+def test_a_replica_remembers_what_it_applied_for_100_000_changes() -> None:
+    """A repeated line is known, and an older one than that is not an error.
+
+    It answers False to both; what comes too late and is still remembered is an error.
+    """
+    line = {"v": 1, "root": "x", "action": "update", "method": "__setitem__", "type": "TrackedDict", "path": ["a"]}
+    replica = Replica({"a": 0})
+    for seq in range(10, 100_010):
+        replica._recent.append(seq)
+        replica._known.add(seq)
+    replica.seq, replica.root = 100_009, "x"
+    with pytest.raises(ReplicaError, match="comes too late"):
+        Replica({"a": 0}).apply({**line, "seq": -1, "before": 0, "after": 1})
+    assert not replica.apply({**line, "seq": 9, "before": 0, "after": 1})
+    assert replica.apply({**line, "seq": 100_010, "before": 0, "after": 1})
+    assert not replica.apply({**line, "seq": 10, "before": 0, "after": 1}), "older than what it remembers"
+    assert not replica.apply({**line, "seq": 11, "before": 0, "after": 1}), "the oldest that it remembers"
+    assert (100_000, 100_000, {"a": 1}) == (len(replica._recent), len(replica._known), replica.value)
+
+
 def test_a_missing_line_is_noticed() -> None:
     """A change that does not fit the value is refused.
 
@@ -268,6 +349,43 @@ def test_attributes_of_a_real_object() -> None:
     del source.y  # type: ignore[attr-defined]
     assert {"x": [1, 2]} == plain_copy(copy)
     assert copy.x is not source.x  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["__class__", "__dict__", "tracking_changes", 5])
+@pytest.mark.parametrize("path", [[], ["a"]])
+@pytest.mark.parametrize("how", ["set", "init", "below"])
+def test_a_log_stays_out_of_the_program(name: Any, path: list[str], how: str) -> None:
+    """A log cannot reach a method, a dunder name, or a key that is a number.
+
+    The error says where the log tried it.
+    """
+
+    class Point(TrackedAttr):
+        pass
+
+    target = Point()
+    replica = Replica({"a": target} if path else target)
+    line = {"seq": 1, "root": "x", "type": "Point", "method": "__setattr__", "action": "add", "path": [*path, name]}
+    if how == "init":
+        line |= {"action": "init", "path": path, "after": {name: 2}}
+    elif how == "below":
+        line["path"] = [*path, name, "x"]
+    if name == 5 and how == "init":
+        pytest.skip("a JSON object has no such key")
+    there = f"nothing at .*{name}" if how == "below" else "at /a is a Point" if path else "at the root is a Point"
+    with pytest.raises(ReplicaError, match=there):
+        replica.apply({"v": 1, **line, "after": line.get("after", 2)})
+    assert ({}, Point) == (plain_copy(target), type(target))
+    assert 0 == replica.seq
+
+
+@pytest.mark.parametrize("thing", [pathlib.Path, json, len, test_a_missing_line_is_noticed, [].append])
+def test_a_log_changes_no_class_module_or_function(thing: Any) -> None:
+    """What belongs to the program and lies in the data stays as it is."""
+    line = {"v": 1, "seq": 1, "root": "x", "action": "add", "method": "__setattr__", "after": 2}
+    with pytest.raises(ReplicaError):
+        apply_change({"a": thing}, {**line, "path": ["a", "new"]})
+    assert not hasattr(thing, "new")
 
 
 def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:
