@@ -221,13 +221,14 @@ class _Writer:
         """
         exact: list[Path] = []
         whole: set[Path] = set()
-        for base in change._bases or [()]:
+        bases = change._bases or [()]
+        for base in bases:
             path, held = self._walk(base)
             if held is state and len(path) == len(base) and not is_whole:
                 exact.append(path)
             else:
                 whole.add(path if held is state or len(path) < len(base) else ())
-        if len(exact) + len(whole) >= _MOST_PLACES:  # there may be more than were reported
+        if len(bases) >= _MOST_PLACES:  # there may be more than were reported
             exact, whole = [], {()}
         return (
             [p for p in exact if not any(p[:n] in self.open or p[:n] in whole for n in range(len(p) + 1))],

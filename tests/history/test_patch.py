@@ -115,6 +115,22 @@ def test_a_container_at_two_paths_is_changed_at_both() -> None:
     assert {"a": [1], "b": [1]} == applied(state_at(d, _core.born(d)[1]), patch(d))
 
 
+@pytest.mark.parametrize(("good", "bad"), [(1, 0), (1, 1), (2, 1), (1, 2), (254, 1), (255, 1), (256, 0), (200, 100)])
+def test_a_container_at_many_paths_is_changed_at_all(good: int, bad: int) -> None:
+    """Any number of paths, also with some that no pointer names."""
+    shared = track({"n": 0})
+    x = track({})
+    for n in range(good):
+        x[str(n)] = shared
+    x["tuples"] = {}
+    for n in range(bad):
+        x["tuples"][n, 0] = shared
+    then, since = plain_copy(x), _core.newest_seq()
+    shared["n"] = 1
+    operations = patch(x, since)
+    assert alike(plain_copy(x), applied(then, operations))
+
+
 def test_a_value_is_given_as_it_was_then() -> None:
     """A value is added as it was when it was stored."""
     d = TrackedDict()
