@@ -291,6 +291,15 @@ for data in TrackedDict(), TrackedDict(tracking_capture_stack=False, tracking_ca
     assert ([], False) == (second.stack, "data_pre_change" in second.extra)
 
 
+@pytest.mark.parametrize(("options", "stack", "snapshots"), [([], 0, 0), (["--stack"], 1, 0), (["--snapshots"], 0, 1)])
+def test_each_default_is_set_alone(tmp_path: Path, options: list[str], stack: int, snapshots: int) -> None:
+    """--stack captures no snapshots, and --snapshots no stack."""
+    write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1")
+    run("run", *options, "program.py", cwd=tmp_path)
+    (line,) = read_changes(tmp_path / "changes.jsonl")
+    assert (stack, snapshots) == (len(line.stack), int("data_pre_change" in line.extra))
+
+
 def test_the_log_is_appended_to(tmp_path: Path) -> None:
     """A second run appends to the log, also after a torn last line."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1")

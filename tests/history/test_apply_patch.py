@@ -312,6 +312,31 @@ def test_a_small_ring_is_rolled_back_too(options: dict[str, Any]) -> None:
     doc._check()
 
 
+@pytest.mark.parametrize("steps", [[], [1], [1, "k"], [1, "k", 0], [1, "k", 0, 1]])
+def test_plain_data_in_a_tracked_container_is_changed_at_any_depth(steps: list[Any]) -> None:
+    """Of plain data inside, only the item of the path is another one.
+
+    What was there before is not modified: it is the old value of the log.
+    """
+
+    def document() -> Any:
+        return [0, {"k": [[1, [2, 3]], 4], "m": 5}, 6]
+
+    x = TrackedDict(plain=document(), other=1)
+    before = x["plain"]
+    pointer = "".join(f"/{step}" for step in ("plain", *steps))
+    held: Any = document()
+    for step in steps:
+        held = held[step]
+    added = f"{pointer}/{'new' if isinstance(held, dict) else '-'}"
+    for operation in ({"op": "add", "path": added, "value": 7}, {"op": "replace", "path": pointer, "value": 8}):
+        expected = jsonpatch.apply_patch({"plain": document(), "other": 1}, [operation])
+        apply_patch(y := TrackedDict(plain=document(), other=1), [operation])
+        assert expected == y
+    apply_patch(x, [{"op": "add", "path": added, "value": 7}])
+    assert document() == before
+
+
 def test_no_list_of_operations() -> None:
     """One operation, JSON text and a plain document are refused at once."""
     for wrong in (op("remove", "/a"), '[{"op": "remove"}]', b"[]"):

@@ -156,6 +156,60 @@ def test_a_hot_counter_does_not_make_it_forget() -> None:
         x._check()
 
 
+@pytest.mark.parametrize("part", [slice(None, None, 2), slice(1, None, 2), slice(None, None, 3), slice(4, 1, -2)])
+@pytest.mark.parametrize("how", ["undo", "undo, redo and undo"])
+def test_items_that_come_back_are_blamed_on_who_brought_them(part: slice, how: str) -> None:
+    """Scattered items that were removed and put back have a history of both.
+
+    Those between them keep theirs, wherever they were meanwhile.
+    """
+    x = TrackedList(range(6))
+    marks = dict.fromkeys(range(6), "")
+    for at in (0, 1, 4):
+        with tracking_actor(f"set {at}"):
+            x[at] = -at
+        marks[at] = f"set {at}"
+    removed = list(range(6))[part]
+    with tracking_actor("remove"):
+        del x[part]
+    for word in how.replace(",", "").split():
+        if word != "and":
+            with tracking_actor(word):
+                x.tracking_undo() if word == "undo" else x.tracking_redo()
+    for at in range(6):
+        change, actors = x.tracking_blame(f"/{at}"), [each.actor for each in x.tracking_history(f"/{at}")]
+        if at in removed:
+            assert "undo" == change.actor
+            assert "undo" == actors[-1]
+        else:
+            assert marks[at] == (change.actor if change.action != "init" else "")
+            assert [marks[at]] == actors[-1:] or not marks[at]
+    blamed = {pointer: change.actor for pointer, change in x.tracking_blame().items()}
+    expected = {f"/{at}": "undo" if at in removed else mark for at, mark in marks.items()}
+    assert {pointer: actor for pointer, actor in expected.items() if actor} == blamed
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 12))
+def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -> None:
+    """Oldest first, and none twice, also if the last is remembered."""
+    chance = random.Random(seed)
+    x = track({"a": 0, "l": [1, 2]}, tracking_max_changes=ring, tracking_remember_last=True)
+    for n in range(operations):
+        do = chance.randrange(4)
+        if do == 0:
+            x["a"] = n
+        elif do == 1:
+            x["l"][chance.randrange(2)] = n
+        elif do == 2:
+            x["other"] = n
+        else:
+            x["l"] = [n, n]
+    for pointer in ("/a", "/l", "/l/0", "/l/1", "/other"):
+        seqs = [change.seq for change in x.tracking_history(pointer)]
+        assert sorted(set(seqs)) == seqs, pointer
+
+
 def test_a_path_that_came_with_its_container() -> None:
     """A path is blamed on the change that brought its container.
 

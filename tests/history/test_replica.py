@@ -19,6 +19,7 @@ from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _co
 from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, empty_for, replay
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.observers import json_file_observer
+from pydatatracker.values.encode import encode
 
 VALUES = [
     (1, (2, b"x")),
@@ -386,6 +387,41 @@ def test_a_log_changes_no_class_module_or_function(thing: Any) -> None:
     with pytest.raises(ReplicaError):
         apply_change({"a": thing}, {**line, "path": ["a", "new"]})
     assert not hasattr(thing, "new")
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), [float("nan")], {"k": [1.0]}, (1, 2), {1, 2}, b"x", 1.5, True, None, "x", 5]
+)
+def test_what_is_there_is_compared_as_the_log_writes_it(value: Any) -> None:
+    """A value that the log says was there is found again, whatever its type."""
+    source = TrackedDict(a=value)
+    copy = {"a": json.loads("NaN") if value != value else plain_copy(value)}
+    source["a"] = 1
+    apply_change(copy, json.dumps(source.last_change().to_dict()))
+    assert {"a": 1} == copy
+
+
+@pytest.mark.parametrize(("there", "logged"), [("1", 1), (1, "1"), ([1], (1,)), ("a", "b"), (None, 0)])
+def test_another_value_than_the_log_has_is_refused(there: Any, logged: Any) -> None:
+    """A value of another type or content does not fit, and stays."""
+    source = TrackedDict(a=logged)
+    source["a"] = 5
+    copy = {"a": there}
+    with pytest.raises(ReplicaError, match="does not fit"):
+        apply_change(copy, json.dumps(source.last_change().to_dict()))
+    assert there is copy["a"]
+
+
+@pytest.mark.parametrize("value", ["x" * 1000, ["x" * 1000, 1], {"k": "x" * 1000}, object, [[object]]])
+def test_a_value_that_was_cut_agrees_with_any(value: Any) -> None:
+    """What a log could not keep whole cannot be compared, so it fits."""
+    source = TrackedDict(a=1)
+    source["a"] = 5
+    line = source.last_change().to_dict() | {"before": encode(value, limit=100)}
+    for there in (value, "other", ["other"], {"k": 2}, 1):
+        copy = {"a": there}
+        apply_change(copy, json.dumps(line))
+        assert {"a": 5} == copy
 
 
 def test_a_gap_line_of_a_file_is_named(tmp_path: pathlib.Path) -> None:

@@ -22,6 +22,7 @@ from pydatatracker import (
     tracking_actor,
     tracking_transaction,
 )
+from pydatatracker.history.inverse import undone_by
 from pydatatracker.history.undo import UndoConflictError
 
 
@@ -366,6 +367,10 @@ def test_what_is_undone_already_is_not_reverted_again(how: str) -> None:
         (lambda x: x.__setitem__(slice(None, None, 2), "abc"), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
         (lambda x: x.__delitem__(slice(None, None, 2)), ["x", 1, 3, 5, "y"], 1),
         (lambda x: x.__setitem__(slice(1, 3), []), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.__setitem__(slice(0, 0), [8, 9]), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.__setitem__(slice(0, 2), [8, 9, 7]), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.__delitem__(slice(0, 2)), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
+        (lambda x: x.pop(0), ["x", 0, 1, 2, 3, 4, 5, "y"], 0),
         (lambda x: x.sort(reverse=True), ["x", 5, 4, 3, 2, 1, 0, "y"], 1),
     ],
 )
@@ -408,6 +413,39 @@ def test_revert_by_transaction_and_since() -> None:
     assert [] == x.tracking_revert(since=mark, path="/c")
     assert {"b": 2} == x
     assert [] == x.tracking_revert(actor="nobody")
+
+
+def test_since_leaves_what_is_older() -> None:
+    """With since, only newer changes are reverted, whatever else is asked."""
+    d = TrackedDict()
+    with tracking_actor("eve"):
+        d["a"] = 1
+        since = d.last_change()
+        d["b"] = 2
+    d["c"] = 3
+    assert since is not None
+    assert [] == d.tracking_revert(actor="eve", since=since)
+    assert {"a": 1, "c": 3} == d
+    assert [] == d.tracking_revert(since=since)
+    assert {"a": 1} == d
+    assert [] == d.tracking_revert()
+    assert {} == d
+
+
+@pytest.mark.parametrize("method", ["tracking_undo", "tracking_redo", "tracking_revert"])
+def test_only_what_undoes_names_another_change(method: str) -> None:
+    """`undoes` is None, and 0 inside, for every other change."""
+    d = TrackedDict()
+    d["a"] = 1
+    change: Any = d.last_change()
+    assert (None, 0) == (change.undoes, undone_by(change))
+    d.tracking_undo() if method != "tracking_revert" else d.tracking_revert()
+    first: Any = d.last_change()
+    assert (change.seq, change.seq) == (first.undoes, undone_by(first))
+    if method == "tracking_redo":
+        d.tracking_redo()
+        second: Any = d.last_change()
+        assert (first.seq, first.seq) == (second.undoes, undone_by(second))
 
 
 def test_a_change_below_a_replaced_container_is_a_conflict() -> None:

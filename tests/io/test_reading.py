@@ -21,6 +21,7 @@ from loglines import LINE, OLD_ADD, OLD_INIT, OLD_POP, Errors, line_of, read
 import pydatatracker.io as pdt_io
 from pydatatracker import MISSING, ChangeLogEntry
 from pydatatracker.io import ChangeReader, LogFormatError, parse, read_changes
+from pydatatracker.io.parsing import parse_all
 from pydatatracker.values.encode import Repr
 
 # ---- one line
@@ -116,6 +117,21 @@ def test_lines_of_0_1_0_and_bare_extras(line: Any, action: str, before: Any, aft
         assert datetime.datetime(2026, 11, 23, 22, 15, 28, 143696, datetime.UTC) == parsed.created_time
 
 
+@pytest.mark.parametrize(
+    ("extra", "name", "before"),
+    [
+        ({"attribute_locked": "True", "attribute_name": "x", "data_pre_change": "1", "removed_items": "2"}, "x", "1"),
+        ({"locked": "True", "data_pre_change": "1", "removed_items": "2"}, None, "2"),
+        ({"locked": "True", "data_pre_change": "{'a': 1}"}, None, None),
+    ],
+)
+def test_a_lock_of_0_1_0(extra: Any, name: str | None, before: str | None) -> None:
+    """The lock of an attribute has its value; of a container, not all of it."""
+    line = parse(json.dumps({**OLD_ADD, "extra": {"action": "lock", **extra}}).encode())
+    assert ("lock", name) == (line.action, line.location)
+    assert (MISSING if before is None else Repr(before, "")) == line.before
+
+
 def test_a_line_becomes_a_change() -> None:
     """entry() is ChangeLogEntry.from_dict of the line."""
     entry = parse(line_of()).entry()
@@ -170,6 +186,48 @@ def test_a_bad_line_is_skipped_and_reported(bad: bytes, reason: str) -> None:
     assert [(2, len(good))] == errors.places
     assert reason in errors[0].reason
     assert f"line 2, byte {len(good)}: " in str(errors[0])
+
+
+@pytest.mark.parametrize("tail", [b"{", b'{"v":1', line_of()[:-2], line_of()[:20]])
+def test_a_line_that_was_cut_off_is_said_to_be(tail: bytes) -> None:
+    """The last line, if it began as a change; elsewhere it is not JSON."""
+    assert read(line_of() + tail)[1][0].reason.startswith("cut off (")
+    for text in (b"hello", b"12 13", b'"', b"[1"):
+        assert read(line_of() + text)[1][0].reason.startswith("not JSON (")
+    assert read(tail + b"\n" + line_of())[1][0].reason.startswith("not JSON (")
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("rest", [line_of(), line_of() + b"?\n", b"\n" + line_of(), line_of() + BOM + line_of(), b""])
+def test_blocks_have_the_lines_that_the_reader_has(rest: bytes) -> None:
+    """Read at once or one by one: the same lines, offsets and errors.
+
+    A byte order mark is skipped at the beginning of a file, and nowhere else.
+    """
+    for data in (rest, BOM + rest, line_of() + rest):
+        lines, errors = read(data)
+        told = Errors()
+        blocks = list(read_changes(io.BytesIO(data), on_error=told).blocks())
+        found = [block.line(n) for block in blocks for n in range(len(block.heads))]
+        assert [(line.line, line.offset, line.raw.strip()) for line in lines] == [
+            (line.line, line.offset, line.raw.strip()) for line in found
+        ]
+        assert [str(error) for error in errors] == [str(error) for error in told]
+
+
+def test_only_whole_lines_of_one_value_are_parsed_together() -> None:
+    """parse_all takes lines of one change each, and leaves all others."""
+    one = line_of()
+    for good in (one, one + one, one + one[:-1]):
+        raws = good.splitlines(keepends=True)
+        block = parse_all(good, raws, 0, 0)
+        assert block is not None
+        assert [41] * len(raws) == [block.line(n).seq for n in range(len(raws))]
+    bare = one.strip()
+    for bad in (bare + bare + b"\n", bare + b" " + bare + b"\n" + one, one + b"\n" + one, b"[1]\n", bare + b",\n"):
+        assert parse_all(bad, bad.splitlines(keepends=True), 0, 0) is None
 
 
 def test_strict_stops_at_the_first_bad_line() -> None:

@@ -280,6 +280,82 @@ def test_a_change_that_cannot_be_written_leaves_a_gap() -> None:
     assert ((7, 7), "ZeroDivisionError: broken") == (line.gap, line.reason)
 
 
+def test_several_changes_that_cannot_be_written_are_one_gap() -> None:
+    """A gap begins with the first of them, and ends with the last."""
+    file = io.BytesIO()
+    writer = ChangeWriter(file)
+    for seq in (1, 2, 3):
+        with pytest.raises(ValueError, match="deep"):
+            writer.write({**LINE, "seq": seq, "after": functools.reduce(lambda value, _: [value], range(400), 1)})
+    writer.write({**LINE, "seq": 4})
+    lines, errors = read(file.getvalue())
+    assert ([(1, 3), None], []) == ([line.gap if line.is_gap else None for line in lines], errors)
+
+
+@pytest.mark.parametrize(("mode", "expected"), [((), 0o600), ((0o640,), 0o640), (("0604",), 0o604), ((None,), 0o644)])
+@pytest.mark.skipif(os.name != "posix", reason="no permissions here")
+def test_a_new_log_has_the_mode_that_was_asked_for(tmp_path: pathlib.Path, mode: Any, expected: int) -> None:
+    """The owner's alone by default, exact if given, of the umask if None."""
+    before = os.umask(0o022)
+    try:
+        with ChangeWriter(tmp_path / "log", **dict(zip(("mode",), mode, strict=False))) as writer:
+            writer.write(LINE)
+    finally:
+        os.umask(before)
+    assert oct(expected) == oct((tmp_path / "log").stat().st_mode & 0o777)
+
+
+def test_a_detached_writer_leaves_its_descriptor_open(tmp_path: pathlib.Path) -> None:
+    """detach() gives the descriptor away; the writer has none, and is closed."""
+    writer = ChangeWriter(tmp_path / "log")
+    fd = writer.fileno()
+    assert fd == writer.detach()
+    assert (True, -1) == (writer.closed, writer.fileno())
+    writer.close()
+    os.write(fd, line_of())
+    os.close(fd)
+    assert line_of() == (tmp_path / "log").read_bytes()
+
+
+def test_no_more_than_64_kib_are_gathered(tmp_path: pathlib.Path) -> None:
+    """With buffered=True, lines of 64 KiB together are written at once."""
+    path, size = tmp_path / "log", len(to_line(LINE))
+    enough = -(-(1 << 16) // size)
+    with ChangeWriter(path, buffered=True) as writer:
+        for n in range(1, enough + 2):
+            writer.write(LINE)
+            assert (enough * size if n >= enough else 0) == path.stat().st_size
+
+
+NUMBER_0 = """
+import os, sys
+os.close(0)
+from pydatatracker import TrackedDict
+from pydatatracker.exporters import JsonLinesExporter
+from pydatatracker.io import ChangeWriter
+how, path = sys.argv[1:]
+if how == "writer":
+    writer = ChangeWriter(path, buffered=True)
+    assert writer.fileno() == 0
+    writer.write({"v": 1, "seq": 1, "action": "add", "after": 1})
+    del writer
+else:
+    d = TrackedDict()
+    d.tracking_add_observer(JsonLinesExporter(path, buffered=how == "buffered"))
+    d["a"] = 1
+"""
+
+
+@pytest.mark.parametrize("how", ["writer", "direct", "buffered"])
+def test_a_log_may_have_descriptor_0(tmp_path: pathlib.Path, how: str) -> None:
+    """A program whose standard input is closed has its log like any other."""
+    done = subprocess.run(
+        [sys.executable, "-c", NUMBER_0, how, str(tmp_path / "log")], capture_output=True, text=True, timeout=60
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [1] == [line.after for line in read_changes(tmp_path / "log", strict=True)]
+
+
 def test_a_change_made_while_writing() -> None:
     """A write() inside a write() in the same thread does not hang.
 

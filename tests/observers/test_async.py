@@ -185,6 +185,81 @@ def test_a_plain_queue(on_full: Any, left: list[int]) -> None:
     assert 3 == observer.dropped
 
 
+class Noting(queue.Queue[Any]):
+    """A queue that notes how it is asked, and another consumer of it."""
+
+    def __init__(self, size: int = 0) -> None:
+        super().__init__(size)
+        self.asked: list[tuple[bool, float | None]] = []
+        self.others = 0  # items that another consumer takes just before ours does
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self.asked.append((block, timeout))
+        super().put(item, False)
+
+    def get_nowait(self) -> Any:
+        if self.others:
+            self.others -= 1
+            super().get_nowait()
+            raise queue.Empty
+        return super().get_nowait()
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest", "block"])
+def test_only_block_waits_for_a_plain_queue(on_full: Any) -> None:
+    """The changing thread waits with on_full="block" alone, for timeout."""
+    d = TrackedDict()
+    found = Noting(2)
+    d.tracking_add_observer(async_queue_observer(found, on_full=on_full, timeout=7.5))
+    for n in range(4):
+        d["k"] = n
+    assert {(on_full == "block", 7.5)} == set(found.asked)
+
+
+def test_a_change_that_another_consumer_took_is_not_dropped() -> None:
+    """The count is of changes that nobody gets."""
+    d = TrackedDict()
+    found = Noting(1)
+    observer = async_queue_observer(found)
+    d.tracking_add_observer(observer)
+    d["k"] = 1
+    found.others = 1
+    d["k"] = 2
+    assert (0, 2) == (observer.dropped, found.get()["after"])
+    d["k"] = 3
+    d["k"] = 4
+    assert (1, 4) == (observer.dropped, found.get()["after"])
+
+
+def test_any_object_with_a_put_is_a_queue() -> None:
+    """Its put is called with the dict; a coroutine function in the loop."""
+
+    class Own:
+        def __init__(self) -> None:
+            self.got: list[Any] = []
+
+        def put(self, item: Any) -> None:
+            self.got.append(item["after"])
+
+    class Slow(Own):
+        async def put(self, item: Any) -> None:  # type: ignore[override]
+            await asyncio.sleep(0)
+            self.got.append(item["after"])
+
+    async def main() -> None:
+        d, own, slow, simple = TrackedDict(), Own(), Slow(), queue.SimpleQueue[Any]()
+        for each in (own, slow, simple):
+            d.tracking_add_observer(async_queue_observer(each))
+        for n in range(5):
+            d["k"] = n
+        assert [0, 1, 2, 3, 4] == own.got == [simple.get_nowait()["after"] for _ in range(5)]
+        while len(slow.got) < 5:
+            await asyncio.sleep(0)
+        assert own.got == slow.got
+
+    go(main())
+
+
 def test_a_wrong_queue_is_refused() -> None:
     """A wrong queue or on_full is refused, with what is allowed."""
     with pytest.raises(TypeError, match=r"an asyncio.Queue or a queue.Queue, not list"):
