@@ -69,7 +69,7 @@ class ChangeLogEntry(Change):
     @property
     def _step(self) -> tuple[Any, ...]:
         if self._shape == "slot":
-            return (self.key if self.index < 0 else self.index,)
+            return (self._shown_key if self.index < 0 else self.index,)
         if self._shape == "whole" and self.key is not MISSING:
             return (self.key,)
         return ()
@@ -98,7 +98,7 @@ class ChangeLogEntry(Change):
         """The value before, MISSING if there was none."""
         if self._shape != "slot":
             return MISSING
-        return self._withheld(self._step[0], self.old) if self._withholds else self.old
+        return _core.as_shown(self).old
 
     @property
     def after(self) -> Any:
@@ -107,7 +107,7 @@ class ChangeLogEntry(Change):
             return self.new.state() if isinstance(self.new, _Start) else self.new
         if self._shape != "slot":
             return MISSING
-        return self._withheld(self._step[0], self.new) if self._withholds else self.new
+        return _core.as_shown(self).new
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
@@ -117,13 +117,8 @@ class ChangeLogEntry(Change):
         """
         if self._shape != "splice":
             return None
-        if self._withholds:
-            old, new = (
-                tuple(self._withheld(self.index + n, item) for n, item in enumerate(items))
-                for items in (self.old, self.new)
-            )
-            return self.index, old, new
-        return self.index, tuple(self.old), tuple(self.new)
+        shown = _core.as_shown(self)
+        return self.index, tuple(shown.old), tuple(shown.new)
 
     @property
     def order(self) -> tuple[int, ...] | None:
@@ -154,24 +149,15 @@ class ChangeLogEntry(Change):
 
         Empty for a change of one item. O(rows).
         """
-        if self._shape == "rows":
-            rows = self.new
-            if self._withholds:
-                keys = rows[::3]
-                return tuple(
-                    (key, self._withheld(key, before), self._withheld(key, after))
-                    for key, before, after in zip(keys, rows[1::3], rows[2::3], strict=True)
-                )
+        if self._shape not in ("rows", "fill", "elements"):
+            return ()
+        shown = _core.as_shown(self)
+        if shown._shape == "rows":
+            rows = shown.new
             return tuple(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
-        if self._shape == "fill":
-            return tuple((key, MISSING, self._shown(key, value)) for key, value in self.new.items())
-        if self._shape == "elements":
-            old, new = ([self._shown(e, e) for e in elements] for elements in (self.old, self.new))
-            return (*((e, e, MISSING) for e in old), *((e, MISSING, e) for e in new))
-        return ()
-
-    def _shown(self, key: Any, value: Any) -> Any:
-        return self._withheld(key, value) if self._withholds else value
+        if shown._shape == "fill":
+            return tuple((key, MISSING, value) for key, value in shown.new.items())
+        return (*((e, e, MISSING) for e in shown.old), *((e, MISSING, e) for e in shown.new))
 
     # ---- who, when, from where
 
@@ -357,7 +343,8 @@ def settle_entries(entries: list[ChangeLogEntry]) -> None:
         if container is None:
             continue
         rewind = Rewind(container)
-        known: dict[int, tuple[str, str]] = {}
+        known: dict[int, tuple[str, str, Any]] = {}
+        mark = _core.rules_mark(container)
         for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):
             try:
                 if entry.seq not in known:
@@ -365,7 +352,7 @@ def settle_entries(entries: list[ChangeLogEntry]) -> None:
                     post = text(_core.redacted_state(container, after, rewind.trackers()))
                     before = rewind.back_to(entry.seq - 1)
                     pre = _core.redacted_state(container, before, rewind.trackers())
-                    known[entry.seq] = text(pre), post
+                    known[entry.seq] = text(pre), post, mark
                 entry.settled = known[entry.seq]
             except LookupError:
                 break

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from traceback import StackSummary
 from types import MappingProxyType
 from typing import Any
@@ -59,22 +59,34 @@ def _put_place(line: dict[str, Any], change: ChangeLogEntry) -> None:
 
 def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
     seq = change.seq
-    encoded: Callable[[Any], Any] = encode
+
+    def encoded(key: Any, value: Any) -> Any:
+        return encode(value)
+
     if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
-        encoded = lambda value: encode(value_at(value, seq))  # noqa: E731
+        change = _core.as_shown(change)
+        withholds = change._withholds
+
+        def encoded(key: Any, value: Any) -> Any:
+            then = value_at(value, seq)
+            return encode(change._withheld(key, then) if withholds and then is not value else then)
 
     if change.before is not MISSING:
-        line["before"] = encoded(change.before)
+        line["before"] = encoded(change.location, change.before)
     if change.after is not MISSING:
-        line["after"] = encoded(change.after)
+        line["after"] = encoded(change.location, change.after)
     if change.splice is not None:
         start, removed, inserted = change.splice
-        line["splice"] = [start, [encoded(v) for v in removed], [encoded(v) for v in inserted]]
+        line["splice"] = [
+            start,
+            [encoded(start + n, v) for n, v in enumerate(removed)],
+            [encoded(start + n, v) for n, v in enumerate(inserted)],
+        ]
     if change.order is not None:
         line["order"] = list(change.order)
     rows = change.changes
     if rows:
-        line["changes"] = [[encode(key), encoded(before), encoded(after)] for key, before, after in rows]
+        line["changes"] = [[encode(key), encoded(key, before), encoded(key, after)] for key, before, after in rows]
     position = change.position
     if position is not None:
         line["position"] = list(position) if type(position) is tuple else position

@@ -42,7 +42,7 @@ def state_at(container: Any, seq: int) -> Any:
     rewind = Rewind(container)
     state = rewind.back_to(seq)
     if rewind.withheld:
-        _refuse(state)
+        _refuse(container, state)
     return _core.redacted_state(container, state, rewind.trackers())
 
 
@@ -70,7 +70,7 @@ def shown_at(container: Any, seq: int) -> Any:
     return _core.redacted_state(container, state, rewind.trackers())
 
 
-def _refuse(state: Any) -> None:
+def _refuse(container: Any, state: Any) -> None:
     """Raise RedactedError with the path of the first value that is withheld."""
     from pydatatracker.values.redact import RedactedError
 
@@ -80,13 +80,39 @@ def _refuse(state: Any) -> None:
         path, value = todo.pop()
         if is_redacted(value):
             raise RedactedError(
-                f"the state cannot be returned: tracking_redact withholds {to_pointer(path)}, so its value at that time"
-                " was not recorded; omit the path from tracking_redact to record it"
+                f"the state cannot be returned: tracking_redact withholds"
+                f" {to_pointer(_core.shown_path(container, path))}, so its value at that time was not recorded; omit"
+                " the path from tracking_redact to record it"
             )
         if id(value) not in seen and isinstance(value, (dict, list)):
             seen.add(id(value))
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             todo.extend(((*path, key), item) for key, item in pairs)
+
+
+def _has_lost_keys(change: Change) -> bool:
+    """Return True if a change has a key that was not recorded.
+
+    O(items of the change).
+    """
+    if change._node.kind not in ("dict", "set"):
+        return False
+    shape = change._shape
+    if shape == "rows":
+        return any(map(is_redacted, change.new[::3]))
+    if shape == "elements":
+        return any(map(is_redacted, (*change.old, *change.new)))
+    return is_redacted(change.key)
+
+
+def _refuse_keys(change: Any) -> None:
+    """Raise RedactedError for a change whose keys are not known."""
+    from pydatatracker.values.redact import RedactedError
+
+    raise RedactedError(
+        f"the state before {change!r} is not known: tracking_redact withholds the key or element that changed, so it"
+        " was not recorded; omit what it holds from tracking_redact to record it"
+    )
 
 
 def require_kept(log: Any, seq: int) -> None:
@@ -244,6 +270,8 @@ class Rewind:
     def _take_back(self, node: Node, change: Change) -> None:
         if change._node.kind == "attr" and is_computed(change):
             return
+        if change._withholds and _has_lost_keys(change):
+            _refuse_keys(change)
         settled = node.order is None
         _take_back(node.state, change, self._of, node)
         if settled and node.order is not None:

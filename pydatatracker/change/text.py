@@ -25,7 +25,7 @@ def layout(place: Any) -> list[tuple[Any, Tracker]]:
     """Return (key, tracker) from the root down to place. O(depth)."""
     steps = []
     while place is not None:
-        steps.append((place.key, place.tracker))
+        steps.append((_core.shown_key(place), place.tracker))
         place = place.parent
     steps.reverse()
     return steps
@@ -57,6 +57,7 @@ def location_of(change: ChangeLogEntry) -> Any:
 
 def extra_of(change: ChangeLogEntry) -> dict[str, Any]:
     """Build ``change.extra``."""
+    change = _core.as_shown(change)
     action = change.action
     extra: dict[str, Any] = {"action": action}
     location = location_of(change)
@@ -143,8 +144,8 @@ def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
     None without ``tracking_capture_snapshots``, or if the state is no longer known.
     """
     if change.settled is not None:
-        pre_post: tuple[str, str] = change.settled
-        return pre_post
+        pre, post, _rules = change.settled
+        return pre, post
     container = change.viewer.container
     if container is None or change.action == "init" or _core.describe(container)[4].snapshots != 1:
         return None
@@ -160,6 +161,7 @@ def one_line(change: ChangeLogEntry) -> str:
 
     ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``
     """
+    change = _core.as_shown(change)
     line = f"<change {change.seq} {change.action} {change.pointer or '(whole)'}"
     if change._shape == "slot":
         before = "" if change.old is MISSING else shown(change.before, _VALUE)

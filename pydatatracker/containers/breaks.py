@@ -112,7 +112,7 @@ def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> 
         _core.set_quiet(container, False)
     if error is not None:
         raise error
-    change = _core.as_recorded(change)
+    change = _core.as_shown(change)
     raise TrackedChangeError(
         f"{change!r} was refused by tracking_break({guard[3].path!r}, do='raise'); nothing was changed", change
     )

@@ -29,19 +29,19 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     kept: Change | None = None
     oldest = 0
-    for change in reversed(_core.changes_of(container)):
+    for change in reversed(_core.recorded_changes(container)):
         if change.seq <= noted and kept is None:
             kept = trail.remembered(container)
             noted = 0
         if change.action_code in DATA_ACTIONS and trail.back(change):
             oldest = change.seq
-            yield change
+            yield _core.as_shown(change)
         if trail.over:
             return
     if kept is None and noted:
         kept = trail.remembered(container)
     if kept is not None and (not oldest or kept.seq < oldest):
-        yield kept._seen_from(viewer)
+        yield _core.as_shown(kept._seen_from(viewer))
     elif not oldest and trail.whole() and _is_there(container, trail.parts):  # it did not change: it was there
         from pydatatracker.change.entry import start_of
 
@@ -282,7 +282,7 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
     found: dict[tuple[Any, ...], Change] = {}
     items: dict[Any, list[int]] = {}  # tracker of a list -> present indices of its items at that time; -1: gone
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
-    for change in reversed(_core.changes_of(container, noted)):
+    for change in reversed(_core.recorded_changes(container, noted)):
         node = change._node
         if change.action_code not in DATA_ACTIONS or node not in paths:
             continue
@@ -304,11 +304,14 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
     pointers: dict[str, Change] = {}
     for path, change in found.items():
         if wanted is None or wanted(change):
-            pointer = to_pointer(path)
+            pointer = to_pointer(_core.shown_path(container, path))
             if pointer in pointers:  # keys such as 1 and "1" have one pointer: the one that it leads to counts
                 change = next(filter(wanted, history_of(container, pointer)), change)
             pointers[pointer] = change
-    return {pointer: pointers[pointer]._seen_from(viewer) for pointer in sorted(pointers, key=_reading_order)}
+    return {
+        pointer: _core.as_shown(pointers[pointer]._seen_from(viewer))
+        for pointer in sorted(pointers, key=_reading_order)
+    }
 
 
 def _add_remembered(found: dict[Any, Change], node: Any, path: Any, marks: Any, now: list[int] | None) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Scope
+from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
 from pydatatracker.values.standins import Redacted, RedactedDict, RedactedList
 
-__all__ = ["Operation", "Unwinding", "cancelled", "inverse", "operation", "take_back", "undone_by"]
+__all__ = ["Operation", "Unwinding", "cancelled", "inverse", "not_recorded", "operation", "take_back", "undone_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +131,16 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
     Returns the scope of the record, or None if it cannot be done; then nothing was changed. Raises TrackingLockedError
     if the container is locked.
 
+    A rollback has all values in the journal; anything else raises RedactedError if a value or key was not recorded.
+
     ``whole=False``: only some rows of the change are undone, so the record does not name it. ``seen``: seq of the
     newest change that step was computed from; in a transaction, one that came later stops the step.
     """
     container = change._node.container
-    if container is None or _holds(step, _core.Words):
+    if container is None or (method != "rollback" and _holds(step, _core.Words)):
         return None
-    if _holds(step, _STAND_INS):
-        raise RedactedError(
-            f"{change!r} cannot be undone: tracking_redact withholds the value that was there, so it was not recorded"
-        )
+    if method != "rollback" and _holds(step, _STAND_INS):
+        raise not_recorded(change, method)
     now = _core.scope_now()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
     scope = Scope(actor, context, transaction, change.seq if whole else 0)
@@ -150,6 +151,28 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
         return scope if done else None
     finally:
         _core.reset_scope(token)
+
+
+def not_recorded(change: Any, method: str) -> RedactedError:
+    """Return the error for a change that was recorded without its values."""
+    shown: Any = _core.as_shown(change)
+    return RedactedError(
+        f"{method}: {shown!r} cannot be undone: tracking_redact withholds what was stored or removed at"
+        f" {_withheld_at(shown)}, so it was not recorded; set the value yourself, or omit the path from tracking_redact"
+        " to record it from now on"
+    )
+
+
+def _withheld_at(change: Any) -> str:
+    """Return the pointer of the first value of a change that is withheld."""
+    rows: list[tuple[tuple[Any, ...], Any]] = []
+    if change.splice is not None:
+        start, removed, inserted = change.splice
+        rows = [((start + n,), item) for items in (removed, inserted) for n, item in enumerate(items)]
+    else:
+        rows = [((key,), item) for key, before, after in change.changes for item in (before, after)]
+    step = next((key for key, item in rows if isinstance(item, _STAND_INS)), ())
+    return to_pointer((*change.path, *step)) or "the whole"
 
 
 _STAND_INS = (Redacted, RedactedDict, RedactedList)

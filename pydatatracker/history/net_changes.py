@@ -282,9 +282,11 @@ class _Comparison:
         if alike(then, now):
             return
         action = "add" if then is MISSING else "remove" if now is MISSING else "update"
+        change = _core.as_shown(self._newest_in(after, change))
         if _core.withholds(self._container):
             then, now = plain_copy(self.shown(path, before)), plain_copy(self.shown(path, after))
-        yield NetChange(path, to_pointer(path), action, then, now, self._newest_in(after, change))
+            path = _core.shown_path(self._container, path)
+        yield NetChange(path, to_pointer(path), action, then, now, change)
 
     def _newest_in(self, value: Any, change: Any) -> Any:
         """Return the newest of change and those at or below value."""

@@ -36,7 +36,7 @@ def seq_of(container: Any, point: Point) -> int:
 
 
 def _seq_at(container: Any, moment: int) -> int:
-    changes: list[ChangeLogEntry] = _core.changes_of(container)
+    changes: list[ChangeLogEntry] = _core.recorded_changes(container)
     for change in reversed(changes):
         if change.time_ns // 1000 <= moment:
             return change.seq

@@ -192,15 +192,21 @@ def _settle_all(changes: list[ChangeLogEntry]) -> Iterator[Step]:
     for change in reversed(changes):
         if rewind is not None and change.action != "init":
             rewind.back_to(change.seq)
-            found.append(_step(change, lambda value: copied(rewind.plain_of(value), {})))
+            found.append(_step(_core.as_shown(change), lambda value: copied(rewind.plain_of(value), {}), rewind))
         else:
             found.append(_step(change, _plain_now))
     return reversed(found)
 
 
-def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> Step:
+def _step(change: ChangeLogEntry, plain_value: Callable[[Any], Any], rewind: Rewind | None = None) -> Step:
     splice, rows = change.splice, change.changes
     tree = change.tree
+    withholds = rewind is not None and change._withholds
+
+    def plain(key: Any, value: Any) -> Any:
+        made = plain_value(value)
+        return change._withheld(key, made) if withholds and made is not value else made
+
     return Step(
         change.seq,
         change.root,
@@ -209,11 +215,13 @@ def _step(change: ChangeLogEntry, plain: Callable[[Any], Any]) -> Step:
         change.type,
         change.time_ns,
         change.paths,
-        plain(change.before),
-        plain(change.after),
-        None if splice is None else (splice[0], [plain(v) for v in splice[1]], [plain(v) for v in splice[2]]),
+        plain(change.location, change.before),
+        plain(change.location, change.after),
+        None
+        if splice is None
+        else (splice[0], *([plain(splice[0] + n, v) for n, v in enumerate(items)] for items in splice[1:])),
         change.order,
-        tuple((key, plain(before), plain(after)) for key, before, after in rows),
+        tuple((key, plain(key, before), plain(key, after)) for key, before, after in rows),
         next((node["type"] for node in tree if node.get("uuid") == change.root), tree[0]["type"])
         if tree
         else change.type,

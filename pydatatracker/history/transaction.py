@@ -115,19 +115,20 @@ class tracking_transaction(Handle, _core.Transaction):
         """
         if not self.is_open:
             raise RuntimeError("this transaction is over; rollback() works inside its block")
-        entries = self._entries()
-        own = {change.seq for _, change, is_own in entries if is_own}
+        entries = self._real_entries()
+        own = {change.seq for change, is_own in entries if is_own}
         seen = len(entries)
 
         def newer() -> list[Change]:
             nonlocal seen
-            found = self._entries(seen)
+            found = self._real_entries(seen)
             seen += len(found)
-            return [change for _, change, _ in found]
+            return [change for change, _ in found]
 
-        unwinding = Unwinding([change for _, change, _ in entries], newer, "rollback")
+        unwinding = Unwinding([change for change, _ in entries], newer, "rollback")
         _, conflicts = unwinding.run(lambda change: change.seq in own)
         if conflicts:
+            conflicts = [_core.as_shown(change) for change in conflicts]
             paths = ", ".join(change.pointer or "the whole" for change in conflicts[:5])  # type: ignore[attr-defined]
             raise RollbackConflictError(
                 f"{len(conflicts)} of the changes could not be rolled back, because something else changed the same"

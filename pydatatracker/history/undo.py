@@ -15,10 +15,11 @@ from pydatatracker import _core
 from pydatatracker._core import Change
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.change.rewind import HistoryLostError, require_kept
-from pydatatracker.history.inverse import Operation, Unwinding, inverse, operation, take_back, undone_by
+from pydatatracker.history.inverse import Operation, Unwinding, inverse, not_recorded, operation, take_back, undone_by
 from pydatatracker.history.points import Point, seq_of
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.values.pointer import compile_glob
+from pydatatracker.values.redact import RedactedError
 
 __all__ = ["UndoConflictError", "redo", "revert", "revert_to", "take_back_all", "undo"]
 
@@ -195,30 +196,45 @@ def _back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise TypeError(f"n is a number of steps, 0 or more, not {n!r}")
     done: list[Change] = []
-    stacks = _stacks(container)
-    for _ in range(n):
-        stack = stacks.undo if method == "tracking_undo" else stacks.redo
-        top = stacks.top(stack, container)
-        if top is None:
+    for step in range(n):
+        try:
+            more = _one_step(container, method)
+        except (UndoConflictError, RedactedError):
+            if step:  # all steps, or none
+                _back(container, step, "tracking_redo" if method == "tracking_undo" else "tracking_undo")
+            raise
+        if not more:
             break
-        first, group = top, top.transaction  # type: ignore[attr-defined]
-        if group is None and not _in_parts(top):
-            _one(top, method)
-            done.append(top)
-        else:
-            with tracking_transaction():
-                while top is first or (top is not None and top.transaction == group is not None):  # type: ignore[attr-defined]
-                    _one(top, method)
-                    done.append(top)
-                    stacks.catch_up(container)  # which removes it from its stack
-                    top = stacks.top(stack, container)
-        stacks.catch_up(container)
+        done += more
     if n and not done and method == "tracking_undo" and _lost(container):
         raise HistoryLostError(
             f"nothing is left to undo here: {_core.describe(container)[3]} older changes are no longer kept;"
             " a larger tracking_max_changes keeps more"
         )
     return _seen(done, container)
+
+
+def _one_step(container: Any, method: str) -> list[Change]:
+    """Undo or redo one step; return its changes, newest first."""
+    stacks = _stacks(container)
+    stack = stacks.undo if method == "tracking_undo" else stacks.redo
+    top = stacks.top(stack, container)
+    if top is None:
+        return []
+    done: list[Change] = []
+    first, group = top, top.transaction  # type: ignore[attr-defined]
+    if group is None and not _in_parts(top):
+        _one(container, top, method)
+        done.append(top)
+    else:
+        with tracking_transaction():
+            while top is first or (top is not None and top.transaction == group is not None):  # type: ignore[attr-defined]
+                _one(container, top, method)
+                done.append(top)
+                stacks.catch_up(container)  # which removes it from its stack
+                top = stacks.top(stack, container)
+    stacks.catch_up(container)
+    return done
 
 
 def _in_parts(change: Change) -> bool:
@@ -228,10 +244,10 @@ def _in_parts(change: Change) -> bool:
 
 
 def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
-    """Return changes with their paths from the container."""
+    """Return changes as they may be shown, with paths from the container."""
     viewer = _core.tracker(container)
     assert viewer is not None
-    return [change._seen_from(viewer) for change in changes]
+    return [_core.as_shown(change._seen_from(viewer)) for change in changes]
 
 
 def _lost(container: Any) -> bool:
@@ -239,13 +255,17 @@ def _lost(container: Any) -> bool:
     return any(log.last_dropped > born for log in _core.logs(container))
 
 
-def _one(change: Change, method: str) -> None:
+def _one(container: Any, change: Change, method: str) -> None:
     step = inverse(operation(change), change._node.kind, change.action_code)
-    if take_back(change, step, method) is None:
-        raise UndoConflictError(
-            f"{method}: {change!r} cannot be undone: the data is not as the change left it"
-            " (something bypassed tracking, see tracking_verify(), or values were not kept)"
-        )
+    try:
+        if take_back(change, step, method) is not None:
+            return
+    except RedactedError:
+        raise not_recorded(_seen([change], container)[0], method) from None
+    raise UndoConflictError(
+        f"{method}: {_seen([change], container)[0]!r} cannot be undone: the data is not as the change left it"
+        " (something bypassed tracking, see tracking_verify(), or values were not kept)"
+    )
 
 
 def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
@@ -262,7 +282,7 @@ def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
                 break
             stacks.undo.pop()
             stacks.past.add(top.seq)
-            _one(top, "tracking_revert_to")
+            _one(container, top, "tracking_revert_to")
             done.append(top)
         _require(container, seq)
     return _seen(done, container)
@@ -280,7 +300,7 @@ def revert(
     first = 0 if since is None else seq_of(container, since)
     pattern = None if path is None else compile_glob(path)
     wanted = set()
-    for change in _core.changes_of(container):
+    for change in _core.recorded_changes(container):
         entry: Any = change
         if (
             change.action_code in DATA_ACTIONS
@@ -332,7 +352,7 @@ def take_back_all(
 
     def newer() -> list[Change]:
         nonlocal newest
-        found = _core.changes_of(container, newest)
+        found = _core.recorded_changes(container, newest)
         newest = found[-1].seq if found else newest
         return found
 

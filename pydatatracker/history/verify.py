@@ -47,7 +47,8 @@ def verify(container: Any) -> Difference | None:
         found = _one(nodes[node][2], changes.get(node, []))
         if found is not None:
             key, logged, there, text = found
-            return Difference(to_pointer((*_path(nodes, node), *key)), logged, there, text)
+            path = _core.shown_path(container, (*_path(nodes, node), *key))
+            return Difference(to_pointer(path), logged, there, text)
         todo.extend(sorted(below.get(node, []), key=lambda each: key_text(nodes[each][1]), reverse=True))
     return None
 
@@ -127,7 +128,12 @@ def _at(state: Any, key: Any) -> Any:
 
 
 def _same(logged: Any, there: Any) -> bool:
-    return logged is there or isinstance(logged, Words) or is_redacted(logged)
+    return logged is there or _is_unknown(logged) or _is_unknown(there)
+
+
+def _is_unknown(key: Any) -> bool:
+    """Return True for a stand-in of what is withheld or was not kept."""
+    return isinstance(key, Words) or is_redacted(key)
 
 
 def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
@@ -140,13 +146,13 @@ def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
             if element not in state and not _same(element, MISSING):
                 return element, element
         for element in out:
-            if element in state:
+            if element in state and not _is_unknown(element):
                 return element, MISSING
         return None
     rows = done.new if done.shape == "rows" else (done.key, done.old, done.new)
     last: dict[Any, int] = {rows[n]: n for n in range(0, len(rows), 3)}  # an equal key is the same slot
     for n in last.values():
-        if not _same(rows[n + 2], state.get(rows[n], MISSING)):
+        if not _is_unknown(rows[n]) and not _same(rows[n + 2], state.get(rows[n], MISSING)):
             return rows[n], rows[n + 2]
     return None
 

@@ -44,9 +44,7 @@ def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
     if type(value) in _ATOMS:
         return value
     if isinstance(value, Words):
-        raise HistoryLostError(
-            f"a value of type {value.type} was not kept ({value.text}); tracking_keep_values=True keeps values"
-        )
+        raise HistoryLostError(f"a value of type {value.type} was not kept; tracking_keep_values=True keeps values")
     tracked = _core.tracker(value) is not None
     if not tracked and not isinstance(value, (dict, list, set)) and type(value) is not tuple:
         return value

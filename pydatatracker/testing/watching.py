@@ -244,6 +244,7 @@ def _what(change: ChangeLogEntry) -> str:
 
     Values that may have changed since are shown as they were then.
     """
+    change = _core.as_shown(change)
     rare = change.details
     old_text, new_text = (None, None) if rare is None else (rare.old_text, rare.new_text)
     if change._shape == "slot":

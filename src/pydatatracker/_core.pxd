@@ -51,11 +51,13 @@ cdef class Extra:           # what only some records have
     cdef readonly object new_text       # the same for the new value
     cdef readonly object places         # further places of the container (tuple of Place), or None
     cdef readonly object beside         # dict: where a key was or came, see Change._beside; or None
+    cdef object rules                   # those of tracking_redact that the summaries obey (mark_of), or None
 
 
 cdef class Words:           # replaces a value that is not kept (tracking_keep_values=False); pickles use this name
     cdef readonly str text              # summary of the value
     cdef readonly str type              # name of its class
+    cdef object rules                   # those of tracking_redact that the summary obeys (mark_of), or None
 
 
 cdef class Change:          # one record, taken out of the ring; base class of ChangeLogEntry

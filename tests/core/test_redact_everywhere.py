@@ -81,7 +81,7 @@ def named(key: Any) -> str:
 
 
 def labelled(value: object) -> str:
-    """Name a value for a test: without its address, which differs from process to process."""
+    """Name a value for a test, without its address."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 

@@ -310,7 +310,7 @@ cdef bint journaled_since(Tracker t, uint64_t seq):
     """True if t changed after change seq; known while a transaction is open. O(changes since)."""
     cdef Py_ssize_t i
     for i in range(len(journal) - 1, -1, -1):
-        tracker, change = journal[i]
+        tracker, change, _ = journal[i]
         if (<Change>change).seq <= seq:
             return False
         if tracker is t and (<Change>change).shape != S_WHOLE:

@@ -2,12 +2,22 @@
 # May touch: rings, places and links, to read only (refresh may update places).
 # Invariants:
 #  - a query sees the changes of every log that the container wrote to and that still lives, each change once;
+#  - what leaves the library went through as_shown (write/redact.pyx): changes_of does it, recorded_changes does not;
 #  - changes are in the order of seq.
 
 def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
-    """Return the changes at or below container with seq > after, oldest first. O(records of its logs)."""
+    """Return the changes at or below container with seq > after, oldest first. O(records of its logs).
+
+    What tracking_redact names is withheld, also if it did not apply when the change was recorded.
+    """
     cdef Tracker t = tracker_of(container)
-    return collect(t, logs_of(t), after, most_recent)
+    return collect(t, logs_of(t), after, most_recent, redacting)
+
+
+def recorded_changes(container, uint64_t after=0, Py_ssize_t most_recent=-1):
+    """As `changes_of`, with the values as they were recorded: for undo and blame, not to be handed out."""
+    cdef Tracker t = tracker_of(container)
+    return collect(t, logs_of(t), after, most_recent, False)
 
 
 def logs(container):
@@ -46,7 +56,7 @@ cdef list logs_of(Tracker t):
     return logs
 
 
-cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent):
+cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent, bint shown):
     cdef list found = []
     cdef list part
     cdef Log log
@@ -63,7 +73,7 @@ cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent):
             if i >= log.count or log.stamps[ring_index(log, i)].seq <= after or len(part) == most_recent:
                 break
             if whole or concerns(log, ring_index(log, i), t, known):
-                part.append(watched(change_at(log, i, t)))
+                part.append(watched(as_shown(change_at(log, i, t)) if shown else change_at(log, i, t)))
         part.reverse()
         if not found:
             found = part

@@ -21,6 +21,7 @@ cdef Extra at_places(Extra extra, tuple further):
         both.stack = extra.stack
         both.old_text = extra.old_text
         both.new_text = extra.new_text
+        both.rules = extra.rules
     return both
 
 
@@ -44,20 +45,23 @@ cdef class Change:
 
     @property
     def _withholds(self):
-        return self.place.tracker.state & T_REDACT != 0
+        return may_withhold(self)
 
     def _withheld(self, key, value, nodes=None):
         """Return the value at ``key`` without what tracking_redact names there or below."""
-        if not self.place.tracker.state & T_REDACT:
+        if not may_withhold(self):
             return value
-        places = [self.place]
-        if self.details is not None and self.details.places is not None:
-            places.extend(self.details.places)
-        return without_secrets(rules_of(places), (key,), value, new_look(nodes))
+        return without_secrets(rules_of_record(self), (key,), value, new_look(nodes))
+
+    @property
+    def _shown_key(self):
+        if type(self.key) in scalar_types or self.key is missing or not may_withhold(self):
+            return self.key
+        return (<Change>as_shown(self)).key
 
     @property
     def _bases(self):
-        return bases(self, self.viewer)
+        return shown_bases(self)
 
     @property
     def _beside(self):

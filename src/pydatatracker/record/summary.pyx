@@ -52,11 +52,13 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth) except
             text = repr(value)
     elif cls is str or cls is bytes or cls is bytearray:
         text = repr(value[:room[0]]) + "..." if len(value) > room[0] else repr(value)
-    elif cls is list or isinstance(value, ListHook):
+    elif value is REDACTED:
+        text = "REDACTED"
+    elif cls is list or isinstance(value, ListHook) or cls is redacted_list:
         return summarize_items(value, "[", "]", parts, room, depth)
     elif cls is tuple:
         return summarize_items(value, "(", ",)" if len(<tuple>value) == 1 else ")", parts, room, depth)
-    elif cls is dict or isinstance(value, DictHook):
+    elif cls is dict or isinstance(value, DictHook) or cls is redacted_dict:
         return summarize_dict(value, parts, room, depth)
     elif cls is set or isinstance(value, SetHook):
         if set.__len__(value) == 0:
@@ -141,18 +143,22 @@ def words_for(value):
     return summary_of(value)
 
 
-cdef object kept(object value):
+cdef object kept(object value, object rules):
     """Return what a record keeps of value with tracking_keep_values=False: a small scalar itself, else Words."""
     cdef type cls = type(value)
-    if value is None or value is missing or cls is bool or cls is int or cls is float or isinstance(value, Words):
+    cdef Words words
+    if value is None or value is missing or value is REDACTED or cls is bool or cls is int or cls is float or \
+            isinstance(value, Words):
         return value
     if (cls is str or cls is bytes) and len(value) <= 200:
         return value
-    return Words(summary_of(value), class_name(cls))
+    words = Words(summary_of(value), class_name(cls))
+    words.rules = rules
+    return words
 
 
-cdef tuple kept_all(object values):
-    return tuple([kept(v) for v in values])
+cdef tuple kept_all(object values, object rules):
+    return tuple([kept(v, rules) for v in values])
 
 
 cdef bint needs_summary(object value, int depth):

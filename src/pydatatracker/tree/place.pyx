@@ -9,7 +9,7 @@ cdef class Place:
     """Where a container is; immutable."""
 
     def __repr__(self):
-        return f"Place({path_of(self, None)!r})"
+        return f"Place({shown_keys(self, None)!r})"
 
 
 cdef Place new_place(Place parent, object key, Tracker t):

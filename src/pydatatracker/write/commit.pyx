@@ -163,13 +163,20 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     cdef Extra whole
     cdef Change change = None
     cdef object scope
+    cdef tuple real = None              # what is not recorded as it is: (shape, key, old, new) for the journal
+    cdef object mark = None
+    cdef Extra beside = given
+    cdef Py_ssize_t given_index = index
     if t.state & (T_REDACT | T_NOVALUES):
-        shape, key, old, new = recordable(t, action, shape, index, key, old, new)
+        real = (shape, key, old, new)
+        shape, key, old, new, mark = recordable(t, action, shape, index, key, old, new)
         if given is not None and t.state & T_NOVALUES and not pdt_quiet_key(given.beside):
             given = None                # a key that is not kept, or positions beside such
             index = I_LAST
     scope = scope_of_call()
     extra = whole = details(t, shape, old, new, given)
+    if mark is not None and extra is not None:
+        extra.rules = mark
     if t.state & T_SEVERAL:
         targets = targets_of(t)
         extras = [at_places(extra, (<tuple>places)[1:]) for _, places in targets]
@@ -185,7 +192,9 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     if t.state & (T_NOTIFY | T_JOURNAL):
         change = make_change(seq, time_ns, index, action, method, shape, place, key, old, new, scope, whole, t)
         if t.state & T_JOURNAL:
-            keep_in_journal(t, change)
+            keep_in_journal(t, change, change if real is None else make_change(
+                seq, time_ns, given_index, action, method, real[0], place, real[1], real[2], real[3], scope,
+                with_beside(whole, beside), t))
     forget_scope_of_call()
     written_seq = seq
     if targets is None:
@@ -207,25 +216,30 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
 
 
 cdef tuple recordable(Tracker t, int action, int shape, Py_ssize_t index, object key, object old, object new):
-    """Step 1, prepare: return (shape, key, old, new) without what may not be recorded. O(values)."""
+    """Step 1, prepare: return (shape, key, old, new, mark of the rules) without what may not be recorded. O(values)."""
+    cdef object mark = None
+    cdef list rules
     if t.state & T_REDACT and action <= A_REMOVE:
-        shape, key, old, new = redacted(rules_for(t), t.kind, shape, index, key, old, new)
+        rules = rules_for(t)
+        shape, key, old, new = redacted(rules, t.kind, shape, index, key, old, new)
+        mark = mark_of(rules)
     if t.state & T_NOVALUES:
-        shape, key, old, new = without_values(shape, key, old, new)
-    return shape, key, old, new
+        shape, key, old, new = without_values(shape, key, old, new, mark)
+    return shape, key, old, new, mark
 
 
-cdef tuple without_values(int shape, object key, object old, object new):
+cdef tuple without_values(int shape, object key, object old, object new, object mark):
     """Return (shape, key, old, new) with summaries in place of values (tracking_keep_values=False)."""
     if shape == S_SORT:
         return S_ORDER, key, missing, order_of(old, new)
     if shape == S_ORDER or shape == S_REVERSE or shape == S_WHOLE:
         return shape, key, old, new             # they have no values
     if shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
-        return shape, key, old if old is missing else kept_all(old), kept_all(new)
+        return shape, key, old if old is missing else kept_all(old, mark), kept_all(new, mark)
     if shape == S_FILL:
-        return S_ROWS, key, old, tuple([each for k, v in (<dict>new).items() for each in (kept(k), missing, kept(v))])
-    return shape, key if pdt_plain(key) or key is missing else kept(key), kept(old), kept(new)
+        return S_ROWS, key, old, tuple([each for k, v in (<dict>new).items()
+                                          for each in (kept(k, mark), missing, kept(v, mark))])
+    return shape, key if pdt_plain(key) or key is missing else kept(key, mark), kept(old, mark), kept(new, mark)
 
 
 cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action, int method, int shape,
@@ -248,6 +262,13 @@ cdef Extra details(Tracker t, int shape, object old, object new, Extra given):
             extra = Extra.__new__(Extra)
         extra.stack = capture_stack(t.effective.values[O_STACK])
     return extra
+
+
+cdef Extra with_beside(Extra extra, Extra beside):
+    """Return extra with where a dict's key was or came, which a record without values may lack."""
+    if beside is None or beside is extra:
+        return extra
+    return at_places(beside, () if extra is None or extra.places is None else <tuple>extra.places)
 
 
 cdef object scope_of_call():

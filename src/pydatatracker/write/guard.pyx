@@ -29,7 +29,7 @@ cdef int check_guards(Tracker t, Change change) except -1:
             refused = True
             try:
                 if when is not None:
-                    refused = when(as_recorded(seen))
+                    refused = when(as_shown(seen))
             except BaseException as error:
                 refuse_change(seen, guard, error)
             if refused:

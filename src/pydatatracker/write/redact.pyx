@@ -2,6 +2,12 @@
 # May touch: options, places and links, to find the rules; builtin and tracked containers, to look inside values.
 # Invariants:
 #  - what a rule matches never enters a record, and neither does anything below it;
+#  - a record from before a rule applied keeps its values, which only undo, rollback and the rewinding of states use. What
+#    leaves the library goes through as_shown, or redacted_at for states: they obey the rules of the places that the
+#    record has and of those where its containers are now. A summary, which cannot be looked into, is shown if it was
+#    made under the same rules (mark_of, covered);
+#  - a key is part of the path and stays visible, unless a rule may match something inside it: then it and its value are
+#    withheld. A key has something inside if it is a tuple, a frozenset or an object with text of its own;
 #  - it fails closed. Where a rule may match something below, a value that cannot be looked into is replaced whole: one
 #    whose __repr__ is its own, one that contains itself, one that is too deep or too large. A key without text is
 #    matched by every segment of a glob, and a callable that raises has matched;
@@ -73,6 +79,124 @@ cdef list rules_of(list places):
                 rules.append((redact, keys + below, texts + texts_of(below), 0))
             step = step.parent
     return rules
+
+
+cdef bint may_withhold(Change c) except -1:
+    """True if rules may apply to a change: where it was recorded, or where its containers are now. O(depth)."""
+    cdef Place step
+    cdef Tracker t
+    if not redacting or c.place is None:
+        return False
+    for place in recorded_places(c):
+        step = <Place>place
+        while step is not None:
+            t = step.tracker
+            if alive(t):
+                refresh(t)
+            if t.state & T_REDACT or t.marks & X_REDACTS:
+                return True
+            if t.place is step and not t.state & T_SEVERAL and alive(t):
+                break                   # and so are those above
+            step = step.parent
+    return False
+
+
+cdef list rules_of_record(Change c):
+    """Return the rules for a change: by the places of its record, and by those of its containers now.
+
+    O(places x depth^2), mostly O(depth).
+    """
+    return rules_then_and_now(list(recorded_places(c)))
+
+
+cdef list rules_then_and_now(list places):
+    cdef list rules = rules_of(places)
+    cdef Place step
+    cdef Tracker t
+    for place in places:
+        step = <Place>place
+        while step is not None:
+            t = step.tracker
+            if alive(t):
+                refresh(t)
+                if t.place is step and not t.state & T_SEVERAL:
+                    break               # what is above is where it was
+                below = path_of(<Place>place, t)
+                for redact, keys, texts, _ in rules_for(t):
+                    keys, texts = keys + below, texts + texts_of(below)
+                    for other in rules:
+                        if other[0] is redact and other[2] == texts:
+                            break
+                    else:
+                        rules.append((redact, keys, texts, 0))
+            step = step.parent
+    return rules
+
+
+cdef dict known_marks = {}
+
+
+cdef tuple mark_of(list rules):
+    """Return what is kept of rules with a summary that was made under them; the same tuple for the same rules."""
+    cdef tuple mark = tuple([(redact, texts) for redact, _, texts, _ in rules])
+    key = tuple([(id(redact), texts) for redact, texts in mark])
+    known = known_marks.get(key)
+    if known is None:
+        if len(known_marks) > 1000:
+            known_marks.clear()
+        known = known_marks[key] = mark
+    return known
+
+
+cdef bint covered(object mark, list rules, tuple texts) except -1:
+    """True if a summary of what is at texts, made under the rules in mark, shows nothing that these rules withhold."""
+    cdef bint same
+    for redact, above, above_texts, skip in rules:
+        full = <tuple>above_texts + texts[skip:]
+        now = None if type(redact) is not tuple else left_of(redact, full)
+        if now is not None and not now:
+            continue                    # it matches nothing here or below
+        same = False
+        for other, other_above in mark or ():
+            if other is redact and (other_above == above_texts or
+                                    (now is not None and now <= left_of(redact, <tuple>other_above + texts[skip:]))):
+                same = True
+                break
+        if not same:
+            return False
+    return True
+
+
+cdef set left_of(tuple redact, tuple texts):
+    """Return what of the globs can still match at or below a path: {(glob, position)}. O(globs x path)."""
+    cdef set found = set()
+    cdef set at, next
+    cdef tuple pattern
+    for n, each in enumerate(redact):
+        pattern = <tuple>each
+        at = {0}
+        for text in texts:
+            next = set()
+            for p in opened(pattern, at):
+                if p == len(pattern):
+                    next.add(p)         # it matches above: all that is below is withheld
+                elif pattern[p] is None:
+                    next.add(p)
+                elif segment_matches(pattern[p], text):
+                    next.add(p + 1)
+            at = next
+        found.update([(n, p) for p in opened(pattern, at)])
+    return found
+
+
+cdef set opened(tuple pattern, set at):
+    """Return positions of a glob with those behind each ``**``."""
+    cdef set both = set(at)
+    for p in at:
+        while p < len(pattern) and pattern[p] is None:
+            p += 1
+            both.add(p)
+    return both
 
 
 cdef int mark_redacting(Tracker t) except -1:
@@ -252,6 +376,8 @@ cdef object inside(Looking look, list rules, tuple keys, tuple texts, object val
     cdef list more
     cdef bint apart = False
     if kind == V_LEAF:
+        if type(value) is Words and not covered((<Words>value).rules, rules, texts):
+            return REDACTED
         return value
     if redacting:
         t = tracker_in(look, value)
@@ -288,6 +414,13 @@ cdef Tracker tracker_in(Looking look, object value):
 cdef object mapping_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
     cdef object out = None
     cdef list pairs = list(dict.items(value)) if kind == V_MAPPING else attributes_of(value)
+    cdef list left
+    if kind == V_MAPPING:
+        left = [pair for pair in pairs if not key_withheld(look, rules, keys, texts, pair[0], depth)]
+        if len(left) < len(pairs):
+            pairs = left
+            pairs.append((REDACTED, REDACTED))
+            out = redacted_dict(pairs)
     for k, v in pairs:
         w = one_inside(look, rules, keys, texts, k, v, depth)
         if w is not v:
@@ -295,6 +428,26 @@ cdef object mapping_inside(Looking look, list rules, tuple keys, tuple texts, ob
                 out = redacted_dict(pairs)
             dict.__setitem__(out, k, w)
     return value if out is None else out
+
+
+cdef bint key_withheld(Looking look, list rules, tuple keys, tuple texts, object key, int depth) except -1:
+    """True if something inside a key is withheld, or may be. ``keys``, ``texts``: where its container is."""
+    if type(key) in scalar_types or key is missing or not rules and not redacting:
+        return False
+    keys = keys + (key,)
+    texts = texts + texts_of((key,)) if rules else keys
+    if kind_inside(key) == V_LEAF:
+        return not type(key) is type(REDACTED) and not text_is_plain(key) and withheld_below(rules, texts)
+    return inside(look, rules, keys, texts, key, depth + 1) is not key
+
+
+cdef bint text_is_plain(object key) except -1:
+    """True if the str of a key that has no parts cannot show more than its repr."""
+    cdef type cls = type(key)
+    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__str__")
+    if held == <PyObject *>default_str or isinstance(key, (type, Words)) or issubclass(cls, scalar_bases):
+        return True
+    return is_known_scalar(cls)
 
 
 cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
@@ -312,8 +465,10 @@ cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, obje
         names = type(value)._fields
     for n, v in enumerate(items):
         w = one_inside(look, rules, keys, texts, v if kind == V_ELEMENTS else n, v, depth)
-        if w is v and n < len(names):
-            w = one_inside(look, rules, keys, texts, names[n], v, depth)
+        if n < len(names):
+            w = one_inside(look, rules, keys, texts, names[n], w, depth)
+        elif kind == V_ELEMENTS and w is v and key_withheld(look, rules, keys, texts, v, depth):
+            w = REDACTED
         if w is not v:
             if out is None:
                 out = redacted_list(items)
@@ -340,6 +495,7 @@ cdef set known_reprs = {id(cls.__dict__["__repr__"]) for cls in (
     dict, list, tuple, set, frozenset, str, int, float, bytes, complex, bytearray,
     _collections.OrderedDict, _collections.defaultdict, _collections.Counter)}
 cdef object default_repr = object.__dict__["__repr__"]
+cdef object default_str = object.__dict__["__str__"]
 
 
 cdef inline bint shows_items_only(type cls):
@@ -375,9 +531,12 @@ cdef bint has_no_parts(object value, type cls) except -1:
     cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
     if isinstance(value, type) or held == <PyObject *>default_repr:
         return True                     # <module.Class object at 0x...>
+    return issubclass(cls, scalar_bases) and shows_items_only(cls) or is_known_scalar(cls)
+
+
+cdef bint is_known_scalar(type cls) except -1:
+    """True for dates, numbers, enums and the like, whose text is theirs alone."""
     if (cls.__module__, cls.__name__) in scalar_names:
-        return True
-    if issubclass(cls, scalar_bases) and shows_items_only(cls):
         return True
     for base in cls.__mro__:
         if (base.__module__, base.__name__) in (("enum", "Enum"), ("numpy", "number"), ("numpy", "str_"),
@@ -397,17 +556,19 @@ cdef tuple redacted(list rules, int kind, int shape, Py_ssize_t index, object ke
     if shape == S_SLOT:
         below = (key if index < 0 else index,)
         was, will = old, new
+        if kind == K_DICT and key_withheld(look, rules, (), (), key, 0):
+            return shape, REDACTED, old if old is missing else REDACTED, new if new is missing else REDACTED
         old = without_secrets(rules, below, old, look)
         new = without_secrets(rules, below, new, look)
-        if kind == K_SET and (old is not was or new is not will):
+        if kind == K_SET and (old is not was or new is not will or key_withheld(look, rules, (), (), key, 0)):
             key, old, new = REDACTED, old if old is missing else REDACTED, new if new is missing else REDACTED
     elif shape == S_SPLICE:
         old = tuple([without_secrets(rules, (index + i,), item, look) for i, item in enumerate(old)])
         new = tuple([without_secrets(rules, (index + i,), item, look) for i, item in enumerate(new)])
     elif shape == S_ELEMENTS:
         # an element with something withheld is not one that a set could hold
-        old = tuple([item if without_secrets(rules, (item,), item, look) is item else REDACTED for item in old])
-        new = tuple([item if without_secrets(rules, (item,), item, look) is item else REDACTED for item in new])
+        old = tuple([element_shown(rules, item, look) for item in old])
+        new = tuple([element_shown(rules, item, look) for item in new])
     elif shape == S_SORT:
         new = order_of(old, new)
         old = missing
@@ -416,23 +577,151 @@ cdef tuple redacted(list rules, int kind, int shape, Py_ssize_t index, object ke
         rows = list(new) if shape == S_ROWS else [each for k, v in (<dict>new).items() for each in (k, missing, v)]
         shape = S_ROWS
         for i in range(0, len(rows), 3):
+            if kind == K_DICT and key_withheld(look, rules, (), (), rows[i], 0):
+                rows[i] = REDACTED
+                rows[i + 1] = missing if rows[i + 1] is missing else REDACTED
+                rows[i + 2] = missing if rows[i + 2] is missing else REDACTED
+                continue
             rows[i + 1] = without_secrets(rules, (rows[i],), rows[i + 1], look)
             rows[i + 2] = without_secrets(rules, (rows[i],), rows[i + 2], look)
         new = tuple(rows)
     return shape, key, old, new
 
 
-def as_recorded(Change change):
+cdef object element_shown(list rules, object item, Looking look):
+    if without_secrets(rules, (item,), item, look) is item and not key_withheld(look, rules, (), (), item, 0):
+        return item
+    return REDACTED
+
+
+def as_shown(change):
     """Return a change as it may be shown: the same one, or a copy with what tracking_redact names withheld. O(values)."""
-    cdef list places = [change.place]
-    if not change.place.tracker.state & T_REDACT or change.action_code > A_REMOVE or change.action_code == A_INIT:
-        return change
-    if change.details is not None and change.details.places is not None:
-        places.extend(<tuple>change.details.places)
-    shape, key, old, new = redacted(rules_of(places), change.place.tracker.kind, change.shape, change.index, change.key,
-                                    change.old, change.new)
-    return make_change(change.seq, change.time_ns, change.index, change.action_code, change.method_code, shape,
-                       change.place, key, old, new, change.scope, change.details, change.viewer)
+    cdef Change c = change
+    cdef Change copied
+    cdef Extra extra
+    cdef list rules
+    if not may_withhold(c):
+        return c
+    settled = c.settled
+    if settled is not None and alive(c.viewer):
+        refresh(c.viewer)
+        if not covered((<tuple>settled)[2], rules_for(c.viewer), ()):
+            settled = None
+    if c.action_code > A_REMOVE or c.action_code == A_INIT:
+        return c
+    rules = rules_of_record(c)
+    shape, key, old, new = redacted(rules, c.place.tracker.kind, c.shape, c.index, c.key, c.old, c.new)
+    if c.shape == S_FILL and all([new[i] is not REDACTED and c.new.get(new[i], missing) is new[i + 2]
+                                  for i in range(0, len(<tuple>new), 3)]):
+        shape, new = S_FILL, c.new
+    extra = c.details
+    if extra is not None and (extra.old_text is not None or extra.new_text is not None):
+        below = ((key if c.index < 0 else c.index,)) if shape == S_SLOT else ()
+        if not covered(extra.rules, rules, texts_of(below)):
+            extra = at_places(extra, () if extra.places is None else <tuple>extra.places)
+            if extra is c.details:
+                extra = copy_of(extra)
+            extra.old_text = None if extra.old_text is None else "REDACTED"
+            extra.new_text = None if extra.new_text is None else "REDACTED"
+            extra.rules = mark_of(rules)
+    if shape == c.shape and key is c.key and extra is c.details and settled is c.settled and same_objects(old, c.old) \
+            and same_objects(new, c.new):
+        return c
+    copied = make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, shape, c.place, key, old, new,
+                         c.scope, extra, c.viewer)
+    copied.audience = c.audience
+    copied.settled = settled
+    return copied
+
+
+cdef Extra copy_of(Extra extra):
+    cdef Extra copied = Extra.__new__(Extra)
+    copied.beside = extra.beside
+    copied.stack = extra.stack
+    copied.places = extra.places
+    copied.old_text = extra.old_text
+    copied.new_text = extra.new_text
+    return copied
+
+
+cdef bint same_objects(object a, object b) except -1:
+    """True if two values, or the items of two tuples, are the same objects."""
+    cdef Py_ssize_t i
+    if a is b:
+        return True
+    if type(a) is not tuple or type(b) is not tuple or len(<tuple>a) != len(<tuple>b):
+        return False
+    for i in range(len(<tuple>a)):
+        if (<tuple>a)[i] is not (<tuple>b)[i]:
+            return False
+    return True
+
+
+cdef list shown_bases(Change c):
+    """Return the paths from the viewer to the container that changed, as they may be shown. O(places x depth)."""
+    cdef list found = bases(c, c.viewer)
+    cdef list shown = []
+    if not redacting or all([all_plain(<tuple>base) for base in found]) or not may_withhold(c):
+        return found
+    for place in recorded_places(c):
+        if runs_through(<Place>place, c.viewer):
+            shown.append(shown_keys(<Place>place, c.viewer))
+    return shown
+
+
+cdef tuple shown_keys(Place place, Tracker viewer):
+    """As path_of, with REDACTED for keys that have something inside that is withheld."""
+    cdef list keys = []
+    while place.parent is not None and place.tracker is not viewer:
+        keys.append(shown_key(place))
+        place = place.parent
+    keys.reverse()
+    return tuple(keys)
+
+
+cdef bint all_plain(tuple path):
+    for key in path:
+        if type(key) not in scalar_types:
+            return False
+    return True
+
+
+def shown_key(Place place):
+    """Return the key of a place, or REDACTED if something inside it is withheld. O(1) for plain keys."""
+    if not redacting or place.parent is None or type(place.key) in scalar_types:
+        return place.key
+    if key_withheld(new_look(None), rules_then_and_now([place.parent]), (), (), place.key, 0):
+        return REDACTED
+    return place.key
+
+
+def shown_path(container, tuple path):
+    """Return a path below a container with REDACTED for keys that have something inside that is withheld. O(path)."""
+    cdef Tracker t = tracker_of(container)
+    cdef list rules
+    cdef list shown = []
+    cdef Py_ssize_t n
+    if not redacting or all_plain(path):
+        return path
+    refresh(t)
+    rules = rules_for(t)
+    for n in range(len(path)):
+        if key_withheld(new_look(None), rules, path[:n], texts_of(path[:n]), path[n], 0):
+            shown.append(REDACTED)
+        else:
+            shown.append(path[n])
+        container = None if container is None else member_of(container, path[n])
+        t = None if container is None else tracker_of(container)
+        if t is not None:
+            rules = rules + [(redact, above, texts, n + 1) for redact, above, texts in own_rules(t)]
+    return tuple(shown)
+
+
+def rules_mark(container):
+    """Return what to keep with a summary of a container's state, for as_shown; None without redaction. O(depth)."""
+    cdef Tracker t = tracker_of(container)
+    refresh(t)
+    return mark_of(rules_for(t)) if t.state & T_REDACT else None
 
 
 def redacted_state(container, state, nodes=None):

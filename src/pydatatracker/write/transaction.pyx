@@ -3,9 +3,11 @@
 # Invariants:
 #  - while a transaction is open anywhere, the journal holds every change of the process since the oldest one began, in
 #    order, however small the ring is: the block's changes and those that others made meanwhile;
+#  - an entry has the change as it was recorded, and `real`: the same with the values that tracking_redact and
+#    tracking_keep_values=False keep out of the record. Only a rollback reads those, and they go with the entry;
 #  - containers see this by the flag T_JOURNAL, so a store costs nothing while no transaction is open.
 
-cdef list journal = []                  # (tracker, change) since the oldest open transaction began
+cdef list journal = []                  # (tracker, change, real) since the oldest open transaction began
 cdef Py_ssize_t journal_base = 0        # number of the journal's first entry, counted from the start of the process
 cdef list open_list = []                # the open transactions
 cdef int open_transactions = 0
@@ -40,7 +42,13 @@ cdef class Transaction:
         """Return [(tracker, change, own)] since the transaction began, without the first `after`. O(changes)."""
         cdef list entries = journal         # held, because another thread may replace it during the slice
         entries = entries[self.start - journal_base + after:]
-        return [(t, change, owns(self, <Change>change)) for t, change in entries]
+        return [(t, as_shown(change), owns(self, <Change>change)) for t, change, _ in entries]
+
+    def _real_entries(self, Py_ssize_t after=0):
+        """Return [(change, own)] as `_entries`, with the values that are not recorded, for a rollback. O(changes)."""
+        cdef list entries = journal
+        entries = entries[self.start - journal_base + after:]
+        return [(real, owns(self, <Change>real)) for _, _, real in entries]
 
     def _id_at(self, uint64_t seq):
         """Return the id of the transaction, or of the nearest around it, that was open at change seq; or None."""
@@ -130,10 +138,10 @@ cdef bint owns(Transaction tx, Change change):
     return False
 
 
-cdef int keep_in_journal(Tracker t, Change change) except -1:
+cdef int keep_in_journal(Tracker t, Change change, Change real) except -1:
     cdef object scope = change.scope
     cdef Transaction each
-    journal.append((t, change))
+    journal.append((t, change, real))
     if scope is not None and isinstance((<Scope>scope).transaction, Transaction):
         each = (<Scope>scope).transaction
         while each is not None and not (each.is_open and covers(each, change)):
