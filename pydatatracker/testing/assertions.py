@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.testing.expecting import Segments, at, differences, fits, segments, snapshot, touches, wish
+from pydatatracker.testing.expecting import Hiding, Segments, at, differences, fits, segments, snapshot, touches, wish
 from pydatatracker.testing.watching import Seen, Watch, name_of, printable, say
 from pydatatracker.values.pickles import Handle, PicklableError
 
@@ -166,8 +165,10 @@ class expect_changes(_Block):
         self._expected: dict[Segments, tuple[Any, Any]] = {}
         for pointer, pair in expected.items():
             place = segments(pointer)
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise TypeError(f"expected[{pointer!r}] is (before, after), not {say(pair)}")
+            given: Any = pair
+            if not isinstance(given, tuple) or len(given) != 2:
+                what = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
+                raise TypeError(f"expected[{pointer!r}] is (before, after), not {what}")
             for wanted in pair:
                 if isinstance(wanted, type):
                     raise TypeError(
@@ -181,7 +182,8 @@ class expect_changes(_Block):
 
     def __enter__(self) -> Self:
         if not self._watch.is_on:  # if it is on, start raises
-            self._before = snapshot(self._container)
+            self._known: dict[int, tuple[Any, Any]] = {}
+            self._before = snapshot(self._container, self._known)
         return super().__enter__()
 
     def _judge(self, error: BaseException | None) -> None:
@@ -189,19 +191,24 @@ class expect_changes(_Block):
         before, self._before = self._before, None
         if error is not None:
             return
-        after = snapshot(self._container)
-        report = _Report(self._watch.seen(), _shown(self._container, before), _shown(self._container, after))
+        known: dict[int, tuple[Any, Any]] = {}
+        after = snapshot(self._container, known)
+        hiding = Hiding(self._container, (after, before), (known, self._known))
+        report = _Report(self._watch.seen(), before, after, hiding)
         for place, (was, now) in self._expected.items():
             old, new = at(before, place), at(after, place)
             wrong = [
                 f"{word} it should have been {wanted}"
-                for word, wanted in (("before", fits(old, was)), ("after", fits(new, now)))
+                for word, wanted in (
+                    ("before", fits(old, was, hiding, place)),
+                    ("after", fits(new, now, hiding, place)),
+                )
                 if wanted
             ]
             if not wrong:
                 continue
             if next(differences(old, new, set()), None) is None:
-                report.missing.append((place, f", expected {wish(was)} -> {wish(now)}"))
+                report.missing.append((place, f", expected {wish(was, hiding, place)} -> {wish(now, hiding, place)}"))
             else:
                 report.different.append((place, f"; {' and '.join(wrong)}"))
         if self._others == "forbid":
@@ -214,20 +221,13 @@ class expect_changes(_Block):
             raise _error(lines, report.named or report.found)
 
 
-def _shown(container: Any, state: Any) -> Any:
-    """Return the state as a message may show it.
-
-    What tracking_redact withholds is left out.
-    """
-    return _core.redacted_state(container, state)
-
-
 class _Report:
     """What is wrong, as text, with the change that caused each."""
 
-    def __init__(self, found: list[Seen], before: Any, after: Any) -> None:
+    def __init__(self, found: list[Seen], before: Any, after: Any, hiding: Hiding) -> None:
         self.found = found
-        self.before, self.after = before, after
+        self.before, self.after = hiding.state(before), hiding.state(after)
+        self._hiding = hiding
         self.missing: list[tuple[Segments, str]] = []
         self.different: list[tuple[Segments, str]] = []
         self.unexpected: list[tuple[Segments, str]] = []
@@ -251,7 +251,7 @@ class _Report:
             for place, rest in rows[:_SHOWN]:
                 old, new = at(self.before, place), at(self.after, place)
                 states = f"{say(old)} -> {say(new)}" if rows is not self.missing else f"is {say(new)}"
-                lines.append(f"  {printable(''.join(place)) or 'the whole'}: {states}{rest}")
+                lines.append(f"  {printable(self._hiding.path(place)) or 'the whole'}: {states}{rest}")
                 if rows is not self.missing:
                     lines += self._who(place)
             if len(rows) > _SHOWN:

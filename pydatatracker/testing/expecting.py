@@ -15,8 +15,9 @@ from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.testing.watching import printable, say
 from pydatatracker.values.compare import PLAIN, alike
 from pydatatracker.values.pointer import parse_pointer, to_pointer
+from pydatatracker.values.standins import is_redacted
 
-__all__ = ["Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
+__all__ = ["Hiding", "Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
 
 Segments = tuple[str, ...]
 
@@ -52,6 +53,7 @@ def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
         made.extend(snapshot(item, known) for item in list(list.__iter__(held)))
     elif isinstance(held, set):
         made = set(set.__iter__(held))
+        known[id(value)] = value, made
     elif type(held) is tuple:
         known[id(value)] = value, value  # if it holds itself, through a list, the old one is there
         made = tuple(snapshot(item, known) for item in held)
@@ -79,8 +81,83 @@ def at(state: Any, place: Segments) -> Any:
         elif isinstance(state, set):
             state = next((element for element in state if to_pointer((element,)) == segment), MISSING)
         else:
-            return MISSING
+            return state if is_redacted(state) else MISSING
     return state
+
+
+def _keys_of(states: tuple[Any, ...], place: Segments) -> tuple[Any, ...]:
+    """Return the keys that segments name in the first of some snapshots.
+
+    A segment that names nothing there stands for itself. O(depth), or O(keys) if they are not text.
+    """
+    keys: list[Any] = []
+    for n, segment in enumerate(place):
+        part = parse_pointer(segment)[0]
+        key: Any = MISSING
+        for state in (at(each, place[:n]) for each in states):
+            if isinstance(state, (list, tuple)):
+                key = int(part) if part.isascii() and part.isdecimal() and len(part) < 20 else part
+            elif isinstance(state, (dict, set)):
+                key = next((each for each in state if to_pointer((each,)) == segment), MISSING)
+            if key is not MISSING:
+                break
+        keys.append(part if key is MISSING else key)
+    return tuple(keys)
+
+
+class _Opaque:
+    """A value that cannot be looked into, because its text is its own."""
+
+    def __repr__(self) -> str:
+        return ""
+
+
+class Hiding:
+    """What a message about a container may show of paths and values.
+
+    It leaves out what `tracking_redact` withholds. ``states`` are snapshots of the container, ``known`` what `snapshot`
+    noted of all of them: a part has rules of its own, also one that is gone.
+    """
+
+    def __init__(self, container: Any, states: tuple[Any, ...], known: tuple[dict[int, tuple[Any, Any]], ...]) -> None:
+        self._container = container
+        self._states = states
+        pairs = [pair for each in known for pair in each.values() if _core.tracker(pair[0]) is not None]
+        self._parts = {id(made): value for value, made in pairs}
+        self._is_on = any(_core.withholds(value) for value in (container, *self._parts.values()))
+
+    def state(self, state: Any) -> Any:
+        """Return a snapshot of the container as it may be shown."""
+        nodes: Any = {made: _core.tracker(value) for made, value in self._parts.items()}
+        return _core.redacted_state(self._container, state, nodes) if self._is_on else state
+
+    def path(self, place: Segments) -> str:
+        """Return a path as it may be shown."""
+        if not self._is_on:
+            return "".join(place)
+        keys = _keys_of(self._states, place)
+        for n, container in self._above(place):
+            keys = (*keys[:n], *_core.shown_path(container, keys[n:]))
+        return to_pointer(keys)
+
+    def value(self, place: Segments, value: Any) -> Any:
+        """Return a value at a path as it may be shown."""
+        if self._is_on and value is not MISSING:
+            keys = _keys_of(self._states, place)
+            for n, container in self._above(place):
+                value = _core.redacted_at(container, keys[n:], value)
+        return value
+
+    def _above(self, place: Segments) -> Iterator[tuple[int, Any]]:
+        """Yield the containers at and above a path, each with its depth."""
+        for n in range(len(place) + 1):
+            found = [self._parts.get(id(at(state, place[:n]))) for state in self._states]
+            for container in {id(each): each for each in found if each is not None}.values():
+                yield n, container
+
+    def hides(self, place: Segments) -> bool:
+        """Return True if something at or below a path may be withheld."""
+        return self._is_on and is_redacted(self.value(place, _Opaque()))
 
 
 def differences(old: Any, new: Any, opened: set[Segments]) -> Iterator[tuple[Segments, Any, Any]]:
@@ -128,30 +205,36 @@ def is_test(wanted: Any) -> bool:
     return callable(wanted) and wanted is not MISSING and _core.tracker(wanted) is None
 
 
-def fits(value: Any, wanted: Any) -> str:
+def fits(value: Any, wanted: Any, hiding: Hiding, place: Segments) -> str:
     """Return "" if value is as wanted, otherwise what was wanted.
 
     ``...`` fits anything, a function fits what it approves, other values fit what is alike. What a function raises is
-    part of the text. O(size).
+    part of the text, unless the path is withheld. O(size).
     """
     if wanted is ...:
         return ""
     if is_test(wanted):
         try:
-            return "" if wanted(value) else wish(wanted)
+            return "" if wanted(value) else wish(wanted, hiding, place)
         except Exception as error:
-            return f"{wish(wanted)}, which raised {say(error)}"
-    return "" if alike(value, snapshot(wanted), by_wanted=True) else wish(wanted)
+            raised = type(error).__name__ if hiding.hides(place) else say(error)
+            return f"{wish(wanted, hiding, place)}, which raised {raised}"
+    return "" if alike(value, snapshot(wanted), by_wanted=True) else wish(wanted, hiding, place)
 
 
-def wish(wanted: Any) -> str:
-    """Return what is expected, as text."""
+def wish(wanted: Any, hiding: Hiding, place: Segments) -> str:
+    """Return what is expected at a path, as text.
+
+    What `tracking_redact` withholds there is left out.
+    """
     if wanted is ...:
         return "anything"
     if is_test(wanted):
         name = getattr(wanted, "__name__", None)
+        if not isinstance(name, str) and hiding.hides(place):
+            return f"what a {type(wanted).__name__} approves"
         return f"what {printable(name) if isinstance(name, str) else say(wanted)} approves"
-    return say(wanted)
+    return say(hiding.value(place, snapshot(wanted)))
 
 
 def touches(change: ChangeLogEntry, place: Segments) -> bool:
