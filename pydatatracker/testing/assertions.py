@@ -39,6 +39,23 @@ class ModifiedError(PicklableError, AssertionError):
         self.changes = list(changes)
         self.stacks = list(stacks)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a FrameSummary has slots, which protocols 0 and 1 refuse
+        make, arguments, state = super().__reduce__()
+        stacks = [[(f.filename, f.lineno, f.name, f.line) for f in stack] for stack in self.stacks]
+        return make, arguments, {**(state or {}), "stacks": stacks}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self.stacks = [
+            stack
+            if isinstance(stack, traceback.StackSummary)
+            else traceback.StackSummary.from_list(
+                [traceback.FrameSummary(file, line, name, line=source) for file, line, name, source in stack]
+            )
+            for stack in self.stacks
+        ]
+
 
 class _Block(Handle):
     """What both assertions share: a watch for the length of a block."""

@@ -23,6 +23,9 @@ class Repr:
         self.text = text
         self.type = type
 
+    def __reduce__(self) -> tuple[Any, ...]:  # for protocols 0 and 1
+        return type(self), (self.text, self.type)
+
     def __repr__(self) -> str:
         return self.text
 
@@ -49,6 +52,9 @@ class Cut:
         self.type = type
         self.start = start
 
+    def __reduce__(self) -> tuple[Any, ...]:  # for protocols 0 and 1
+        return type(self), (self.size, self.type, self.start)
+
     def __repr__(self) -> str:
         return f"<{self.type} of {self.size}: {self.start!r}...>"
 
@@ -71,6 +77,9 @@ class Ref:
 
     def __init__(self, pointer: str) -> None:
         self.pointer = pointer
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for protocols 0 and 1
+        return type(self), (self.pointer,)
 
     def __repr__(self) -> str:
         return f"<cycle to {self.pointer!r}>"

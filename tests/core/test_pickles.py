@@ -7,6 +7,7 @@ import copy
 import copyreg
 import multiprocessing
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from raising import every_error, make, raise_it
 
 from pydatatracker import (
+    MISSING,
     TrackedAttr,
     TrackedChangeError,
     TrackedDict,
@@ -23,11 +25,13 @@ from pydatatracker import (
     tracking_actor,
     tracking_transaction,
 )
-from pydatatracker.exporters import JsonLinesExporter
+from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.exporters import JsonLinesExporter, Stats
 from pydatatracker.io import ChangeWriter, LogLine, read_changes
-from pydatatracker.observers import json_file_observer
+from pydatatracker.observers import ChangeCollector, json_file_observer
 from pydatatracker.observers.async_ import changes
-from pydatatracker.testing import assert_unmodified
+from pydatatracker.testing import assert_unmodified, expect_changes
+from pydatatracker.values.standins import REDACTED, Cut, RedactedDict, RedactedList, Ref, Repr
 
 WAYS: list[Any] = [copy.copy, copy.deepcopy] + [
     (lambda protocol: lambda value: pickle.loads(pickle.dumps(value, protocol)))(n)
@@ -49,6 +53,91 @@ def test_every_error_goes_through_pickle_and_copy(name: str, way: Any) -> None:
     """Every public error keeps its type, text, attributes and notes."""
     error = make(name)
     assert facts_of(error) == facts_of(way(error))
+
+
+def caught() -> dict[str, BaseException]:
+    """Return errors as the library raises them, with all that they hold."""
+    data = TrackedDict(a=1, tracking_capture_stack=5)
+    found: dict[str, BaseException] = {}
+
+    def note(act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except Exception as error:
+            found[type(error).__name__] = error
+
+    def unmodified() -> None:
+        with assert_unmodified(data):
+            data["a"] = 2
+
+    def expected() -> None:
+        with expect_changes(data, {"/a": (1, 2)}):
+            data["b"] = {"c": {1, 2}}
+
+    def conflict() -> None:
+        with tracking_transaction():
+            data["a"] = 3
+            dict.__setitem__(data, "a", 4)
+            raise ValueError
+
+    def refused() -> None:
+        with data.tracking_break("/**", do="raise"):
+            data["a"] = 5
+
+    for act in (unmodified, conflict, refused, lambda: data.tracking_apply_patch([{"op": "remove", "path": "/x"}])):
+        note(act)
+    found["expect_changes"] = found.pop("ModifiedError")
+    note(expected)
+    return found
+
+
+@way
+def test_errors_go_through_as_they_are_raised(way: Any) -> None:
+    """Errors keep their changes and stacks by every protocol."""
+    for error in caught().values():
+        error.__dict__["own"] = {"kept": True}
+        gone = way(error)
+        assert facts_of(error) == facts_of(gone)
+        assert [str(change) for change in getattr(error, "changes", ())] == [
+            str(change) for change in getattr(gone, "changes", ())
+        ]
+        assert [stack.format() for stack in getattr(error, "stacks", ())] == [
+            stack.format() for stack in getattr(gone, "stacks", ())
+        ]
+
+
+@way
+def test_what_the_library_returns_goes_through(tmp_path: Path, way: Any) -> None:
+    """Changes, differences, states and stand-ins go through every protocol."""
+    data = TrackedDict(a=1, l=TrackedList([{1: 2}]), s=TrackedSet([1]), tracking_capture_stack=5, tracking_name="n")
+    with tracking_actor("eve", reason=1):
+        data["a"] = 2
+        data["l"].append(frozenset({1}))
+    net = data.tracking_net_changes()
+    dict.__setitem__(data, "a", 9)
+    returned = [
+        *data.tracking_changes(), *net, data.tracking_verify(), data.tracking_state_at(0), data.tracking_patch(),
+        data, data["l"], MISSING, REDACTED, RedactedDict(a=REDACTED), RedactedList([REDACTED]), tracking_actor("a"),
+        Cut(9, "str", "a"), Ref("/a"), Repr("x", "y"), Stats(*range(8), None), *read_changes_of(data, tmp_path), ChangeCollector(),
+    ]  # fmt: skip
+    for each in returned:
+        gone = way(each)
+        if isinstance(each, ChangeLogEntry):
+            assert each.to_dict() == gone.to_dict()
+        else:
+            assert shown(each) == shown(gone)
+
+
+def shown(value: Any) -> str:
+    """Return the text of a value without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def read_changes_of(data: TrackedDict[str, Any], folder: Path) -> list[Any]:
+    with ChangeWriter(folder / "log.jsonl") as writer:
+        for change in data.tracking_changes():
+            writer.write(change)
+    return list(read_changes(folder / "log.jsonl"))
 
 
 def test_every_error_comes_out_of_a_process_pool() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydatatracker import TrackedDict
 
 _MODULES = (
     "pydatatracker",
-    *(f"pydatatracker.{name}" for name in ["exporters", "history", "io", "observers", "testing"]),
+    *(f"pydatatracker.{name}" for name in ["config", "exporters", "history", "io", "observers", "query", "testing"]),
 )
 
 
@@ -24,7 +25,7 @@ def _change() -> Any:
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "ConfigurationError": lambda: ("app.json", ["a is wrong", "b is wrong"]),
     "LogFormatError": lambda: ("changes.jsonl", 3, 77, "not JSON"),
-    "ModifiedError": lambda: ("changed", [_change()]),
+    "ModifiedError": lambda: ("changed", [_change()], [traceback.extract_stack()]),
     "PatchError": lambda: ("no such key", 2, {"op": "remove", "path": "/a"}),
     "RollbackConflictError": lambda: ("conflict", [_change(), _change()]),
     "SinkRejected": lambda: ("no", []),
