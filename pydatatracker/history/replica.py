@@ -143,11 +143,13 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
     replicas: dict[str, Replica] = {}
     others: dict[str, None] = {}
     moment = micros(at) if isinstance(at, datetime.datetime) else None
+    is_there = False
     for step in steps_of(lines):
         if root is not None and step.root != root:
             if len(others) < _NAMED:
                 others[step.root] = None
             continue
+        is_there = True
         if moment is not None:
             if step.time_ns // 1000 > moment:
                 continue
@@ -158,7 +160,7 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
         replicas[step.root]._apply(step)
     if len(replicas) > 1:
         raise ReplicaError(f"the log has {len(replicas)} containers; choose one with root=: {', '.join(replicas)}")
-    if not replicas and others and root not in others:
+    if others and not is_there:
         raise ReplicaError(
             f"the log has no container {root!r}: root= takes the id of a container, such as {', '.join(others)}"
         )

@@ -189,6 +189,43 @@ def test_items_that_come_back_are_blamed_on_who_brought_them(part: slice, how: s
     assert {pointer: actor for pointer, actor in expected.items() if actor} == blamed
 
 
+@pytest.mark.parametrize("replace", ["slot", "rows", "removed"])
+@pytest.mark.parametrize("above", [[], ["p"], ["p", "q"]])
+def test_history_goes_through_a_replaced_container_at_any_depth(replace: str, above: list[str]) -> None:
+    """What the container held before counts, however it was replaced."""
+    x: Any = track({"a": {"x": {"y": 1}}, "b": 0})
+    for key in reversed(above):
+        x = track({key: x, "a": {"x": {"y": "elsewhere"}}})
+    at = x
+    for key in above:
+        at = at[key]
+    path = "".join(f"/{key}" for key in (*above, "a", "x", "y"))
+    with tracking_actor("before"):
+        at["a"]["x"]["y"] = 2
+    with tracking_actor("replace"):
+        if replace == "rows":
+            at.update({"b": 1, "a": {"x": {"y": 3}}})
+        elif replace == "slot":
+            at["a"] = {"x": {"y": 3}}
+        else:
+            del at["a"]
+            at["a"] = {"x": {"y": 3}}
+    with tracking_actor("after"):
+        at["a"]["x"]["y"] = 4
+    actors = [change.actor for change in x.tracking_history(path)]
+    assert ["before", *["replace"] * (1 + (replace == "removed")), "after"] == actors
+
+
+def test_numbers_come_before_names_and_by_value() -> None:
+    """All paths are in reading order: 2 before 10, numbers before names."""
+    x = track({"l": [0] * 12})
+    for key in ("b", "a", "0", "10", "9", "02", ""):
+        x[key] = 1
+    for at in (11, 2, 0):
+        x["l"][at] = 1
+    assert ["/0", "/02", "/9", "/10", "/", "/a", "/b", "/l/0", "/l/2", "/l/11"] == list(x.tracking_blame())
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 12))
 def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -> None:
@@ -208,6 +245,8 @@ def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -
     for pointer in ("/a", "/l", "/l/0", "/l/1", "/other"):
         seqs = [change.seq for change in x.tracking_history(pointer)]
         assert sorted(set(seqs)) == seqs, pointer
+        blamed = x.tracking_blame(pointer)
+        assert blamed is None or blamed.seq == (seqs or [0])[-1], pointer
 
 
 def test_a_path_that_came_with_its_container() -> None:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track, tracking_transaction
 from pydatatracker.history.replica import GapError, Replica, ReplicaError, apply_change, empty_for, replay
+from pydatatracker.history.steps import quick_step, step_of
 from pydatatracker.history.walk import plain_copy
+from pydatatracker.io import parse, to_line
 from pydatatracker.observers import json_file_observer
 from pydatatracker.values.encode import encode
 
@@ -242,6 +244,47 @@ def test_without_changes_there_is_nothing_to_replay() -> None:
         replay([change], at=change.seq - 1)
 
 
+def test_a_root_that_is_not_in_the_log_is_named() -> None:
+    """The error has ids that the log does have, or says that it is too early."""
+    first, second = TrackedDict(), TrackedDict()
+    changes = []
+    for x in (first, second):
+        x["a"] = 1
+        changes.append(x.last_change())
+    assert {"a": 1} == replay(changes, root=second.tracking_uuid)
+    with pytest.raises(ReplicaError, match=f"no container 'nobody'.* such as {first.tracking_uuid}"):
+        replay(changes, root="nobody")
+    seq = changes[0].seq - 1
+    with pytest.raises(ReplicaError, match=f"the log has no changes up to {seq}$"):
+        replay(changes, root=first.tracking_uuid, at=seq)
+
+
+def test_the_quick_way_reads_what_the_slow_one_reads() -> None:
+    """A line of one slot is read from its head, with the same step."""
+    x = track({"l": [1, 2], "s": {1}})
+    lines: list[bytes] = []
+    x.tracking_add_observer(lambda change: lines.append(to_line(change)))
+    x["a"] = (1, b"x")
+    x["a"] = None
+    x["l"][0] = 5
+    x["l"].insert(1, 6)
+    x["s"].add(2)
+    del x["a"]
+    for line in lines:
+        quick, slow = quick_step(parse(line)), step_of(parse(line))
+        assert quick is not None
+        assert [(name, getattr(slow, name)) for name in quick.__slots__ if name != "top"] == [
+            (name, getattr(quick, name)) for name in quick.__slots__ if name != "top"
+        ]
+        for name in ("seq", "time_ns", "v"):
+            assert quick_step(parse(json.dumps({**json.loads(line), name: None}).encode())) is None
+    x["l"].extend([1, 2])
+    x["l"].reverse()
+    x.update(b=1, c=2)
+    x.tracking_undo()
+    assert {None} == {quick_step(parse(line)) for line in lines[6:]}
+
+
 def test_a_replica_remembers_what_it_applied_for_100_000_changes() -> None:
     """A repeated line is known, and an older one than that is not an error.
 
@@ -249,16 +292,18 @@ def test_a_replica_remembers_what_it_applied_for_100_000_changes() -> None:
     """
     line = {"v": 1, "root": "x", "action": "update", "method": "__setitem__", "type": "TrackedDict", "path": ["a"]}
     replica = Replica({"a": 0})
-    for seq in range(10, 100_010):
+    for seq in (10, *range(12, 100_011)):
         replica._recent.append(seq)
         replica._known.add(seq)
-    replica.seq, replica.root = 100_009, "x"
+    replica.seq, replica.root = 100_010, "x"
     with pytest.raises(ReplicaError, match="comes too late"):
         Replica({"a": 0}).apply({**line, "seq": -1, "before": 0, "after": 1})
     assert not replica.apply({**line, "seq": 9, "before": 0, "after": 1})
-    assert replica.apply({**line, "seq": 100_010, "before": 0, "after": 1})
+    with pytest.raises(ReplicaError, match="comes too late"):
+        replica.apply({**line, "seq": 11, "before": 0, "after": 1})
+    assert replica.apply({**line, "seq": 100_011, "before": 0, "after": 1})
     assert not replica.apply({**line, "seq": 10, "before": 0, "after": 1}), "older than what it remembers"
-    assert not replica.apply({**line, "seq": 11, "before": 0, "after": 1}), "the oldest that it remembers"
+    assert not replica.apply({**line, "seq": 12, "before": 0, "after": 1}), "the oldest that it remembers"
     assert (100_000, 100_000, {"a": 1}) == (len(replica._recent), len(replica._known), replica.value)
 
 

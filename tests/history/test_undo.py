@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
@@ -430,6 +431,43 @@ def test_since_leaves_what_is_older() -> None:
     assert {"a": 1} == d
     assert [] == d.tracking_revert()
     assert {} == d
+
+
+def test_an_emptied_list_is_filled_again() -> None:
+    """A removal is reverted also if nothing of that time is left."""
+    items = TrackedList([1])
+    with tracking_actor("eve"):
+        del items[0]
+    items.append("x")
+    items.pop()
+    assert [] == items.tracking_revert(actor="eve")
+    assert [1] == items
+
+
+def test_no_steps_are_no_change() -> None:
+    """0 steps are allowed, and undo and redo nothing."""
+    d = TrackedDict(a=1)
+    d["a"] = 2
+    before = _core.newest_seq()
+    assert [] == d.tracking_undo(0) == d.tracking_redo(0)
+    assert before == _core.newest_seq()
+
+
+@pytest.mark.parametrize("rounds", [1, 30, 200])
+def test_what_was_undone_stays_so_when_another_log_has_it_too(rounds: int) -> None:
+    """A tree that comes in later brings no step that was undone before."""
+    x, y = track({}, tracking_max_changes=4), track({}, tracking_max_changes=4)
+    x["c"] = y["c"] = shared = track({"n": 0})
+    for n in range(rounds):
+        shared["n"] = n + 1
+        assert 1 == len(x.tracking_undo())
+        assert {"n": 0} == shared
+    x["y"] = y
+    assert ["/y"] == [change.pointer for change in x.tracking_undo()]
+    for _ in range(3):
+        with contextlib.suppress(HistoryLostError):
+            x.tracking_undo()
+        assert {"n": 0} == shared
 
 
 @pytest.mark.parametrize("method", ["tracking_undo", "tracking_redo", "tracking_revert"])

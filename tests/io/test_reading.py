@@ -21,6 +21,7 @@ from loglines import LINE, OLD_ADD, OLD_INIT, OLD_POP, Errors, line_of, read
 import pydatatracker.io as pdt_io
 from pydatatracker import MISSING, ChangeLogEntry
 from pydatatracker.io import ChangeReader, LogFormatError, parse, read_changes
+from pydatatracker.io.line import nanoseconds_of
 from pydatatracker.io.parsing import parse_all
 from pydatatracker.values.encode import Repr
 
@@ -115,6 +116,16 @@ def test_lines_of_0_1_0_and_bare_extras(line: Any, action: str, before: Any, aft
     if "extra" in line:
         assert (line["uuid"], line["stack"], line["actor"]) == (parsed.uuid, parsed.stack, parsed.actor)
         assert datetime.datetime(2026, 11, 23, 22, 15, 28, 143696, datetime.UTC) == parsed.created_time
+
+
+def test_nanoseconds_are_those_of_the_line_or_of_its_time() -> None:
+    """time_ns, else created_time in whole microseconds, else None."""
+    assert LINE["time_ns"] == nanoseconds_of(parse(line_of()))
+    bare = {"v": 1, "action": "add"}
+    line = {**bare, "created_time": "2026-11-23T12:45:30.422044+00:00"}
+    moment = datetime.datetime(2026, 11, 23, 12, 45, 30, tzinfo=datetime.UTC)
+    assert int(moment.timestamp()) * 10**9 + 422_044_000 == nanoseconds_of(parse(json.dumps(line).encode()))
+    assert nanoseconds_of(parse(json.dumps(bare).encode())) is None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from loglines import LINE, line_of, read
 
 from pydatatracker.io import ChangeWriter, parse, read_changes, to_line
+from pydatatracker.io.files import check_mode, like
 from pydatatracker.values.encode import Repr, encode
 
 
@@ -303,6 +304,34 @@ def test_a_new_log_has_the_mode_that_was_asked_for(tmp_path: pathlib.Path, mode:
     finally:
         os.umask(before)
     assert oct(expected) == oct((tmp_path / "log").stat().st_mode & 0o777)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no permissions here")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_a_file_in_place_of_another_has_its_permissions(tmp_path: pathlib.Path, mode: int) -> None:
+    """`like` copies the permissions, whatever they were."""
+    for name in ("one", "other"):
+        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).chmod(mode if name == "one" else 0o600)
+    fd = os.open(tmp_path / "other", os.O_RDWR)
+    like(str(tmp_path / "one"), fd)
+    os.close(fd)
+    assert oct(mode) == oct((tmp_path / "other").stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o777, "600", "0644", "0o660"])
+def test_a_mode_is_a_number_or_octal_text(mode: Any) -> None:
+    """Text is octal; the owner has to read and write."""
+    assert (mode if type(mode) is int else int(mode, 8)) == check_mode(mode)
+    assert check_mode(None) is None
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o200, 0, 0o1600, -1, True, 384.0, "", "0o8", "0680", "rw", b"600"])
+def test_another_mode_is_refused(mode: Any) -> None:
+    """The error says what a mode is, and what was given."""
+    with pytest.raises(ValueError, match="mode must be permissions such as 0o640") as caught:
+        check_mode(mode)
+    assert repr(mode) in str(caught.value)
 
 
 def test_a_detached_writer_leaves_its_descriptor_open(tmp_path: pathlib.Path) -> None:
