@@ -162,6 +162,8 @@ _SET_METHODS: Final = frozenset(_core.METHODS[_core.METHODS.index("add") : _core
 def _is_of_a_set(line: dict[str, Any]) -> bool:
     if line.get("type") == "TrackedSet" or line.get("method") in _SET_METHODS:
         return True
+    if line.get("type") in ("TrackedDict", "TrackedList"):
+        return False
     # an update of a set: each row is an element, and the element itself what came or went
     rows = line.get("changes", [])
     return bool(rows) and type(rows[0][0]) is not int and all(key in (old, new) for key, old, new in rows)

@@ -300,6 +300,17 @@ def test_each_default_is_set_alone(tmp_path: Path, options: list[str], stack: in
     assert (stack, snapshots) == (len(line.stack), int("data_pre_change" in line.extra))
 
 
+def test_an_init_has_the_number_before_the_first_change(tmp_path: Path) -> None:
+    """So a replay up to it is the state before, and one beyond it has more."""
+    write(tmp_path, "from pydatatracker import *\nd = TrackedDict(a=1)\nd['b'] = 2\nd['c'] = 3")
+    run("run", "program.py", cwd=tmp_path)
+    init, first, second = read_changes(tmp_path / "changes.jsonl")
+    assert ("init", {"a": 1}) == (init.action, init.after)
+    assert [first.seq - 1, first.seq, first.seq + 1] == [init.seq, first.seq, second.seq]
+    for seq, expected in ((init.seq, {"a": 1}), (first.seq, {"a": 1, "b": 2})):
+        assert expected == replay(tmp_path / "changes.jsonl", at=seq)
+
+
 def test_the_log_is_appended_to(tmp_path: Path) -> None:
     """A second run appends to the log, also after a torn last line."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,9 @@ import pytest
 from pydatatracker import TrackedDict, TrackedList
 from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
+from pydatatracker.exporters.retry import Backoff
 from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+from pydatatracker.exporters.spill import SpillFile
 
 
 def item(n: int, size: int = 10) -> Item:
@@ -85,6 +88,84 @@ def wait_for(ready: Any) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+@pytest.mark.parametrize("by", ["items", "bytes"])
+def test_a_full_batch_is_sent_at_once_and_a_smaller_one_waits(by: str) -> None:
+    """Exactly batch_items, or batch_bytes, are a full batch; one less is not."""
+    sink = Sink()
+    size = len(item(1).line)
+    options: dict[str, Any] = {"batch_items": 3} if by == "items" else {"batch_bytes": 3 * size}
+    delivery = Delivery(sink, name="t", batch_age=600.0, **options)
+    delivery.put(item(1))
+    delivery.put(item(2))
+    time.sleep(0.05)
+    assert [] == sink.batches
+    delivery.put(item(3))
+    assert wait_for(lambda: sink.batches == [[1, 2, 3]])
+    delivery.put(item(4))
+    time.sleep(0.05)
+    assert [[1, 2, 3]] == sink.batches
+    delivery.close()
+    assert [[1, 2, 3], [4]] == sink.batches
+
+
+def test_put_says_whether_an_item_was_accepted(tmp_path: pathlib.Path) -> None:
+    """False means dropped and counted: full, closed, or no spill file."""
+    sink = Sink()
+    sink.gate.clear()
+    delivery = Delivery(sink, name="t", max_items=2, batch_items=1, batch_age=0.0, on_full="drop_newest")
+    accepted = [delivery.put(item(n)) for n in range(1, 9)]
+    assert accepted.count(True) == delivery.stats().accepted
+    assert accepted.count(False) == delivery.stats().dropped > 0
+    sink.gate.set()
+    delivery.close()
+    before = delivery.stats().dropped
+    assert delivery.put(item(9)) is False
+    assert before + 1 == delivery.stats().dropped
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    closed = Sink()
+    closed.gate.clear()
+    spilling = Delivery(closed, name="t", max_items=1, batch_items=1, on_full="spill", spill=folder / "s" / "spill")
+    shutil.rmtree(folder)
+    folder.write_text("now a file")
+    found = [spilling.put(item(n)) for n in range(1, 6)]
+    assert found.count(False) == spilling.stats().dropped > 0
+    closed.gate.set()
+    spilling.close()
+
+
+@pytest.mark.parametrize("torn", [b"", b'[7,"root",7,"i'])
+def test_a_spill_file_of_before_is_appended_to(tmp_path: pathlib.Path, torn: bytes) -> None:
+    """Each item has a line of its own, also after one that a crash tore."""
+    path = tmp_path / "spill"
+    whole = b'[5,"root",5,"id5"]\t{"seq":5}\n'
+    path.write_bytes(whole + torn)
+    spill = SpillFile(str(path), 0o600)
+    spill.append(item(8))
+    spill.append(item(9))
+    lines = path.read_bytes().split(b"\n")
+    assert [whole.strip(), *([torn] if torn else [])] == lines[: 2 if torn else 1]
+    assert [item(8).line, item(9).line, b""] == [line.partition(b"\t")[2] for line in lines[-3:]]
+    assert [5, 8, 9] == [each.seq for each in spill.read(10, 10_000)]
+    spill.sent()
+    assert (0, b"") == (spill.waiting, path.read_bytes())
+    spill.close()
+
+
+@pytest.mark.parametrize("asked", [None, 0, -1, 0.5, 3, 1e9, "2", "soon", float("nan"), float("inf"), object()])
+def test_a_pause_is_what_the_sink_asks_for_or_grows(asked: Any) -> None:
+    """What is not a number above 0 counts as nothing asked; most is the limit."""
+    backoff = Backoff(0.25, 8.0)
+    wanted = {0.5: 0.5, 3: 3.0, 1e9: 8.0, "2": 2.0, float("inf"): 8.0}.get(asked)
+    for attempt in (1, 2, 3, 20):
+        pause = backoff.pause(attempt, asked)
+        if wanted is not None:
+            assert wanted == pause
+        else:
+            grown = 0.25 * 2 ** (attempt - 1)
+            assert min(grown, 8.0) <= pause <= min(grown + 0.25, 8.0)
 
 
 @pytest.mark.parametrize("error", [SinkUnavailable("down"), OSError("reset"), SinkUnavailable("slow", 0.01)])

@@ -80,6 +80,50 @@ def test_json_patch_of_a_change_leads_from_state_to_state(steps: Any) -> None:
     session.run(steps)
 
 
+@pytest.mark.parametrize(
+    ("start", "change"),
+    [
+        (list(range(6)), lambda x: x.__delitem__(slice(None, None, 2))),
+        (list(range(6)), lambda x: x.__delitem__(slice(0, 2, 2))),
+        (list(range(6)), lambda x: x.__setitem__(slice(None, None, 3), "ab")),
+        (list(range(6)), lambda x: (x.__delitem__(slice(1, None, 2)), x.tracking_undo())),
+        (list(range(6)), lambda x: x.clear()),
+        ({"0": "a", "1": "b", "z": 1}, lambda x: x.clear()),
+        ({"a": 1}, lambda x: x.update(a=2, b=3)),
+        ({"a": {1, 2}}, lambda x: x["a"].update([3])),
+        ({"a": {1, 2}}, lambda x: x["a"].add("a")),
+        ({"a": {"x"}}, lambda x: x["a"].clear()),
+        ({"a": "x", "x": "x"}, lambda x: x.clear()),
+        ({"a": 1}, lambda x: x.update(a="a", b="b")),
+    ],
+)
+def test_json_patch_of_every_bulk_call(start: Any, change: Any) -> None:
+    """Its operations lead from the state before to the state after.
+
+    JSON has no sets, so a change of one has no operations.
+    """
+    x = track(start)
+    items: list[Any] = []
+    state: Any = plain_copy(x)
+    x.tracking_add_observer(lambda change: items.append(item_of(change)))
+    change(x)
+    operations = [each for item in items for each in json.loads(format_item(item, "json-patch"))]
+    if isinstance(start, dict) and isinstance(start.get("a"), set):
+        assert [] == operations
+    else:
+        assert plain_copy(x) == jsonpatch.apply_patch(state, operations)
+
+
+def test_debezium_has_the_time_in_milliseconds_and_nanoseconds() -> None:
+    """ts_ms and ts_ns are the time of the change."""
+    x = track({})
+    x["a"] = 1
+    change = x.last_change()
+    assert change is not None
+    envelope = json.loads(format_item(item_of(change), "debezium"))
+    assert (change.time_ns // 1_000_000, change.time_ns) == (envelope["ts_ms"], envelope["ts_ns"])
+
+
 def test_who_and_why_are_in_the_envelope() -> None:
     """Actor, context and method are in the source of the envelope."""
     x = track({"a": {"b": 1}})

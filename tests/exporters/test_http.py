@@ -12,7 +12,8 @@ import pytest
 from peers import Server, server
 
 from pydatatracker import TrackedDict
-from pydatatracker.exporters.http import HttpExporter
+from pydatatracker.exporters.http import HttpExporter, check_answer
+from pydatatracker.exporters.sink import SinkRejected, SinkUnavailable
 
 pytest.importorskip("urllib3", reason="the extra http is not installed")
 __all__ = ["server"]
@@ -60,6 +61,62 @@ def test_retry_after_is_honoured_as_a_date_too(server: Server) -> None:
         d["a"] = 1
         assert exporter.flush(30)
     assert 1 == len(server.changes())
+
+
+def test_a_body_is_lines_or_an_array(server: Server) -> None:
+    """ndjson: one line per change, each ended; array: one JSON array."""
+    for body in ("ndjson", "array"):
+        d = TrackedDict()
+        with HttpExporter(server.url, body=body, batch_items=3, batch_age=60.0) as exporter:
+            d.tracking_add_observer(exporter)
+            for n in range(3):
+                d["n"] = n
+    lines, array = (data for _, _, data in server.requests)
+    assert [0, 1, 2] == [json.loads(line)["after"] for line in lines.splitlines()]
+    assert lines.endswith(b"\n")
+    assert [0, 1, 2] == [change["after"] for change in json.loads(array)]
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("-5", None),
+        ("1.5", None),
+        ("nonsense", None),
+        ("", None),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    """Anything else counts as not there."""
+    with pytest.raises(SinkUnavailable) as caught:
+        check_answer("http://h/", 503, b"", value)
+    assert seconds == caught.value.retry_after
+
+
+def test_retry_after_with_a_date_to_come() -> None:
+    """The seconds are counted from now."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    with pytest.raises(SinkUnavailable) as caught:
+        check_answer("http://h/", 429, b"", email.utils.format_datetime(moment, usegmt=True))
+    assert 3590 < (caught.value.retry_after or 0) <= 3600
+
+
+@pytest.mark.parametrize("status", range(100, 600, 7))
+def test_every_status_is_taken_retried_or_refused(status: int) -> None:
+    """2xx is taken; 408, 425, 429 and 5xx are retried; the rest is refused."""
+    for code in (status, 199, 200, 299, 300, 408, 425, 429, 499, 500):
+        if 200 <= code < 300:
+            check_answer("http://h/", code, b"x", None)
+        else:
+            temporary = code in (408, 425, 429) or code >= 500
+            with pytest.raises(SinkUnavailable if temporary else SinkRejected) as caught:
+                check_answer("http://h/", code, b"x" * 1000, None)
+            assert f"http://h/ answered {code} {'x' * 200}" == str(caught.value)
 
 
 def test_other_4xx_go_to_the_dead_letters(server: Server, tmp_path: pathlib.Path, caplog: Any) -> None:

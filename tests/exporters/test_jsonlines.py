@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from pydatatracker import TrackedDict, TrackedList, replay, track, tracking_transaction
-from pydatatracker.exporters.jsonlines import JsonLinesExporter
+from pydatatracker.exporters.jsonlines import FileSink, JsonLinesExporter
+from pydatatracker.exporters.sink import Item
 
 
 def lines_of(*paths: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -109,6 +110,54 @@ def test_rotation_by_time(tmp_path: pathlib.Path) -> None:
     assert [2] == [line["after"] for line in lines_of(path)]
 
 
+@pytest.mark.parametrize("options", [{}, {"rotate_size": 10**9}])
+def test_a_log_is_its_lines_and_nothing_else(tmp_path: pathlib.Path, options: Any) -> None:
+    """A new log begins with its first line; a whole one is appended to."""
+    path = tmp_path / "a.jsonl"
+    for n in range(2):
+        d = TrackedDict()
+        with JsonLinesExporter(path, **options) as exporter:
+            d.tracking_add_observer(exporter)
+            d["a"] = n
+    raw = path.read_bytes()
+    assert [0, 1] == [json.loads(line)["after"] for line in raw.removesuffix(b"\n").split(b"\n")]
+    assert raw.endswith(b"}\n")
+
+
+@pytest.mark.parametrize(("fsync", "syncs"), [("never", 0), ("batch", 1), ("always", 5)])
+def test_a_batch_is_one_write_and_on_disk_as_asked(
+    tmp_path: pathlib.Path, monkeypatch: Any, fsync: str, syncs: int
+) -> None:
+    """fsync="always" writes and syncs each line, "batch" all of them once."""
+    done: list[str] = []
+    for name in ("write", "fsync"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, real=real, name=name: (done.append(name), real(*given))[1])
+    sink = FileSink(tmp_path / "a.jsonl", None, None, None, None, fsync)
+    sink.send([Item(b'{"seq":%d}' % n, n, "root", n, f"id{n}") for n in range(5)])
+    assert (syncs or 1, syncs) == (done.count("write"), done.count("fsync"))
+    sink.close()
+    assert 5 == (tmp_path / "a.jsonl").read_bytes().count(b"\n")
+
+
+def test_without_rotation_a_log_is_written_where_it_was_moved(tmp_path: pathlib.Path) -> None:
+    """A log that another program renames goes on, and no second one begins.
+
+    With rotation, the next line begins a new file.
+    """
+    for options, expected in (({}, [1, 2]), ({"rotate_size": 10**9}, [1])):
+        path, moved = tmp_path / "a.jsonl", tmp_path / "moved.jsonl"
+        d = TrackedDict()
+        with JsonLinesExporter(path, **options) as exporter:
+            d.tracking_add_observer(exporter)
+            d["a"] = 1
+            os.rename(path, moved)
+            d["a"] = 2
+        assert expected == [line["after"] for line in lines_of(moved)]
+        assert path.exists() == (expected == [1])
+        moved.unlink()
+
+
 def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
     """A torn last line gets a newline before the next line is written."""
     path = tmp_path / "a.jsonl"
@@ -125,7 +174,8 @@ def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
 WRITER = """
 import sys
 from pydatatracker import TrackedDict
-from pydatatracker.exporters.jsonlines import JsonLinesExporter
+from pydatatracker.exporters.jsonlines import FileSink, JsonLinesExporter
+from pydatatracker.exporters.sink import Item
 path, name, count, buffered, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1", int(sys.argv[5])
 d = TrackedDict()
 exporter = JsonLinesExporter(path, compact=True, buffered=buffered, rotate_size=size or None)

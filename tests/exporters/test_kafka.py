@@ -10,7 +10,8 @@ import pytest
 from peers import brokers, consumed, fill, free_port
 
 from pydatatracker import TrackedDict, TrackedList
-from pydatatracker.exporters import KafkaExporter, S3Exporter
+from pydatatracker.exporters import Item, KafkaExporter, S3Exporter
+from pydatatracker.exporters.kafka import KafkaSink
 
 __all__ = ["brokers"]  # the fixtures
 
@@ -40,6 +41,32 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
         headers = dict(mine[0].headers())
         assert {"id", "seq", "traceparent"} == set(headers)
     assert 80 == exporter.stats().sent
+
+
+def test_a_message_waits_as_long_as_the_timeout_says() -> None:
+    """The timeout is in seconds, Kafka's in milliseconds; config wins."""
+    for timeout, config, expected in ((1.5, {}, 1500), (10.0, {}, 10_000), (10.0, {"message.timeout.ms": 7}, 7)):
+        sink = KafkaSink("t", {"bootstrap.servers": "127.0.0.1:1", **config}, "native", None, timeout)
+        assert expected == sink._settings["message.timeout.ms"]
+        sink.close()
+
+
+def test_a_forked_child_makes_a_producer_of_its_own(brokers: str) -> None:
+    """The first batch after a fork goes through a new one, which then stays."""
+    made = []
+    sink = KafkaSink("audit", {"bootstrap.servers": brokers}, "native", None, 30.0)
+    real = sink._new
+    sink._new = lambda settings: made.append(real(settings)) or made[-1]
+    mine = sink._producer
+    sink.send([Item(b'{"seq":1}', 1, "root", 1, "id1")])
+    assert (mine, []) == (sink._producer, made)
+    sink.after_fork()
+    for seq in (2, 3):
+        sink.send([Item(b'{"seq":%d}' % seq, seq, "root", seq, f"id{seq}")])
+    assert [sink._producer] == made
+    mine.flush(1.0)
+    sink.close()
+    assert [1, 2, 3] == [json.loads(message.value())["seq"] for message in consumed(brokers, "audit", 3)]
 
 
 def test_kafka_down_does_not_stop_the_program() -> None:

@@ -167,6 +167,20 @@ def test_the_runtime_with_a_custom_provider() -> None:
     assert (0, 0) == (second.trace_id, second.span_id)
 
 
+@pytest.mark.parametrize("forced", [True, False, None])
+@pytest.mark.parametrize("done", [True, False])
+def test_flush_is_true_if_both_were_in_time(forced: bool | None, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are asked; a provider without an answer counts as done."""
+    provider, _ = memory_of()
+    asked: list[Any] = []
+    monkeypatch.setattr(provider, "force_flush", lambda *given: asked.append(given) or forced)
+    exporter = OpenTelemetryExporter(logger_provider=provider)
+    monkeypatch.setattr(exporter._delivery, "flush", lambda timeout=None: done)
+    assert (done and forced is not False) == exporter.flush(2.5)
+    exporter.flush()
+    assert [(2500,), ()] == asked
+
+
 def test_a_provider_that_raises_never_reaches_the_program(caplog: pytest.LogCaptureFixture) -> None:
     """An error of a provider is counted and logged, never raised.
 

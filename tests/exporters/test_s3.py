@@ -10,7 +10,8 @@ import pytest
 from peers import CREDENTIALS, Bucket, bucket, fill
 
 from pydatatracker import TrackedDict
-from pydatatracker.exporters import S3Exporter
+from pydatatracker.exporters import Item, S3Exporter
+from pydatatracker.exporters.s3 import _key
 
 __all__ = ["bucket"]  # the fixtures
 
@@ -59,6 +60,22 @@ def test_s3_parquet(bucket: Bucket, tmp_path: pathlib.Path) -> None:
         assert [(str(n),) for n in range(25)] == table.execute("select after from changes order by seq").fetchall()
     with pytest.raises(ValueError, match="needs format='native'"):
         S3Exporter("audit", body="parquet", format="debezium", **options)
+
+
+@pytest.mark.parametrize("given", [{}, {"bucket": ""}, {"bucket": 5}, {"bucket": b"b"}, {"client": object()}])
+def test_a_bucket_has_to_be_named(given: Any) -> None:
+    """Without the name of a bucket the error says how it is given."""
+    with pytest.raises(TypeError, match=r"needs a bucket: S3Exporter\('audit-log'\)"):
+        S3Exporter(**given)
+    with pytest.raises(TypeError, match="needs a bucket"):
+        S3Exporter("")
+
+
+def test_a_key_sorts_by_time_and_is_that_of_its_items() -> None:
+    """UTC time, both seqs with twenty digits, twelve characters of the id."""
+    first, last = Item(b"{}", 7, "root", 1_795_750_000_123_456_789, "0123456789abcdef"), Item(b"{}", 12, "root", 9, "f")
+    expected = "log/2026/11/27/032640.123457Z-00000000000000000007-00000000000000000012-0123456789ab.jsonl"
+    assert expected == _key("log/", [first, last], ".jsonl")
 
 
 def test_s3_down_and_back() -> None:

@@ -44,6 +44,26 @@ def everything(error: BaseException) -> str:
     return "\n".join(parts)
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("http://ann:pw@h/path", {"ann:pw", "pw", "YW5uOnB3"}),
+        ("ann:pw@h", {"pw"}),
+        ("http://h/?token=abc&x=def#ghi", {"token=abc&x=def#ghi", "abc", "def"}),
+        ("http://h:80/path", set()),
+        ("h:80", set()),
+        ("mail@h", set()),
+        ("text", set()),
+    ],
+)
+def test_what_is_secret_in_a_url(option: str, expected: set[str]) -> None:
+    """User, password and query are secret; host, port and path are not."""
+    found = set(secrets_in(option))
+    assert expected <= found
+    assert not found & {"h", "80", "h:80", "http", "/path", "path", "text", "mail", "mail@h", option}
+    assert bool(expected) == bool(found)
+
+
 CONSTRUCTORS: list[tuple[str, Make]] = [
     ("http, scheme", lambda: HttpExporter(f"htp://ann:{SECRET}@h")),
     ("http, no slashes", lambda: HttpExporter(f"http:ann:{SECRET}@h")),

@@ -52,6 +52,22 @@ def test_changes_are_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) ->
     assert "1" == rows(postgres.url, "line->>'after'")[0][0]
 
 
+def test_the_columns_that_queries_ask_for_have_an_index(tmp_path: pathlib.Path) -> None:
+    """Time and actor have one; a line, and its time, are never NULL."""
+    d = TrackedDict()
+    url = f"sqlite:///{tmp_path}/changes.db"
+    with SqlExporter(url) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+    engine = sqlalchemy.create_engine(url)
+    table = sqlalchemy.inspect(engine)
+    assert {("time_ns",), ("actor",)} == {tuple(each["column_names"]) for each in table.get_indexes("changes")}
+    assert ["root", "seq", "id"] == table.get_pk_constraint("changes")["constrained_columns"]
+    required = {column["name"] for column in table.get_columns("changes") if not column["nullable"]}
+    assert {"root", "seq", "id", "time_ns", "line"} == required
+    engine.dispose()
+
+
 def test_down_in_the_middle_and_back(postgres: Postgres) -> None:
     """A crash of the database loses, reorders and repeats nothing."""
     d = TrackedDict()
