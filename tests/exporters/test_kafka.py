@@ -54,7 +54,7 @@ def test_a_message_waits_as_long_as_the_timeout_says() -> None:
 def test_a_forked_child_makes_a_producer_of_its_own(brokers: str) -> None:
     """The first batch after a fork goes through a new one, which then stays."""
     made = []
-    sink = KafkaSink("audit", {"bootstrap.servers": brokers}, "native", None, 30.0)
+    sink = KafkaSink("forked", {"bootstrap.servers": brokers}, "native", None, 30.0)
     real = sink._new
     sink._new = lambda settings: made.append(real(settings)) or made[-1]
     mine = sink._producer
@@ -66,7 +66,7 @@ def test_a_forked_child_makes_a_producer_of_its_own(brokers: str) -> None:
     assert [sink._producer] == made
     mine.flush(1.0)
     sink.close()
-    assert [1, 2, 3] == [json.loads(message.value())["seq"] for message in consumed(brokers, "audit", 3)]
+    assert [1, 2, 3] == [json.loads(message.value())["seq"] for message in consumed(brokers, "forked", 3)]
 
 
 def test_kafka_down_does_not_stop_the_program() -> None:
