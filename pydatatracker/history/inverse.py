@@ -144,11 +144,13 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
     now = _core.scope_now()
     actor, context, transaction = ("", None, None) if now is None else (now.actor, now.context, now.transaction)
     scope = Scope(actor, context, transaction, change.seq if whole else 0)
+    return scope if _restore(container, step, _core.M_CODES[method], seen, scope) else None
+
+
+def _restore(container: Any, step: Operation, code: int, seen: int, scope: Scope) -> bool:
     token = _core.set_scope(scope)
     try:
-        code = _core.M_CODES[method]
-        done = _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen, step.beside)
-        return scope if done else None
+        return _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen, step.beside)
     finally:
         _core.reset_scope(token)
 

@@ -56,17 +56,17 @@ from pydatatracker.cpython cimport (
     Py_REFCNT, Py_TYPE,
 )
 from pydatatracker.native cimport (
-    _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup,
-    pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_builtin_container, pdt_clock_setup, pdt_copy_items,
-    pdt_data_descriptor, pdt_dict_iter, pdt_dict_setdefault, pdt_dict_of_scalars, pdt_dict_subscript, pdt_frame, pdt_frame_back, pdt_frame_code,
-    pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper, pdt_known_plain,
-    pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_reserve, pdt_no_memory,
-    pdt_list_contains, pdt_list_subscript, pdt_new, pdt_now_ns, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
+    _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
+    PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
+    pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
+    pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
+    pdt_frame_code, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,
+    pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
+    pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
-    PDT_AFTER, PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_context, pdt_forked_gc, pdt_only_str_keys, pdt_scope_or_null,
-    pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot, pdt_spot_find, pdt_spot_gap,
-    pdt_stored_element, pdt_stored_key,
+    pdt_scope_or_null, pdt_scope_set, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
+    pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key,
 )
 
 import collections as _collections

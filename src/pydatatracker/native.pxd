@@ -35,6 +35,7 @@ cdef extern from "native/clock.h":
 cdef extern from "native/scope.h":
     PyObject *pdt_scope() except NULL                       # borrowed
     PyObject *pdt_scope_or_null "pdt_scope"() noexcept       # the same; NULL with an error set
+    int pdt_scope_set(object) except -1
     void pdt_scope_changed()
     void pdt_scopes_over()
     object pdt_context()

@@ -1,6 +1,6 @@
-"""The garbage collector may run other code within a mutator: finalizers, callbacks, other threads.
+"""The garbage collector may run other code within a mutator.
 
-The sentence of the kind: between reading what is replaced and the store nothing runs that could change the container,
+Finalizers, callbacks and other threads can change the container then. The sentence of the kind: between reading what is replaced and the store nothing runs that could change the container,
 so a record's `before` is what the change replaced.
 """
 
@@ -48,7 +48,7 @@ def changer(kind: str, container: Any, number: int) -> None:
 
 @contextlib.contextmanager
 def called_at_collections(function: Callable[[], None]) -> Iterator[None]:
-    """Have a function called at each collection, and collections as often as can be."""
+    """Call a function at each collection, and collect as often as can be."""
     threshold = gc.get_threshold()
     running = False
 

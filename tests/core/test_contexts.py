@@ -101,6 +101,26 @@ def test_a_generator_may_be_closed_anywhere(block, close):
     assert actor_now() == ""
 
 
+@pytest.mark.parametrize("close", [elsewhere, in_context])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_copied_context_does_not_begin_with_a_block_that_is_over(block, close):
+    """A task or thread that starts later inherits what holds then."""
+
+    def copied():
+        return contextvars.copy_context().run(actor_now)
+
+    with tracking_actor("outer"):
+        started = generator(BLOCKS[block](), [])
+        next(started)
+        close(started)
+        assert actor_now() == "outer"
+        assert copied() == "outer"
+        started = generator(BLOCKS[block](), [])
+        next(started)
+        close(started)
+    assert copied() == ""
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_an_async_generator_may_be_closed_by_another_task(block):
     async def stream():

@@ -244,6 +244,9 @@ def outcome(name: str, kind: str, tested: type, test: str) -> tuple[str, str]:
 
 
 KEEPS = "expects that a removed value is freed, but history keeps it alive (tracking_keep_values)"
+UNSTEADY = {
+    "test_get_objects_arguments": "compares two counts of all objects of the process, which other threads change",
+}  # their result depends on what ran before
 COUNTS = "counts what the collector frees, and a tracked object has objects of its own"
 NEW = "calls object.__new__, which no class that is written in C allows"
 CONVERTS = "expects the very container back, but attributes convert containers to tracked ones"
@@ -284,6 +287,8 @@ def test_as_cpython_tests_it(name: str, kind: str, test: str) -> None:
     A test that a plain subclass fails too (exact types, sizes, repr of the class name ...) is skipped, because no
     subclass can pass it. The test is run with the plain subclass to find out.
     """
+    if (unsteady := UNSTEADY.get(test.partition(".")[2])) is not None:
+        pytest.skip(unsteady)
     problem, skipped = outcome(name, kind, TRACKED[kind], test)
     if skipped:
         pytest.skip(skipped)

@@ -16,13 +16,41 @@ static int pdt_some_over = 0;                       /* whether a block ever ende
 
 static void pdt_scopes_over(void) { pdt_some_over = 1; }
 
-/* The scope of the running context, as a new reference. */
+/* Set the variable. PyContextVar_Set is not safe without memory: CPython 3.11 to 3.13 release a token that was not made,
+ * which crashes, or set the variable and report that they did not. */
+static int pdt_scope_set(PyObject *scope) {
+    PyObject *before, *token;
+    void *room = PyMem_Malloc(512); /* more than what it allocates */
+    if (room == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyMem_Free(room);
+    if (PyContextVar_Get(pdt_scope_var, Py_None, &before) < 0) return -1;
+    token = PyContextVar_Set(pdt_scope_var, scope);
+    if (token == NULL) {
+        PyObject *type, *error, *traceback;
+        PyErr_Fetch(&type, &error, &traceback);
+        token = PyContextVar_Set(pdt_scope_var, before);
+        if (token == NULL) PyErr_Clear();
+        PyErr_Restore(type, error, traceback);
+        Py_XDECREF(token);
+        Py_DECREF(before);
+        return -1;
+    }
+    Py_DECREF(token);
+    Py_DECREF(before);
+    return 0;
+}
+
+/* The scope of the running context, as a new reference. A scope that is skipped is also replaced, or a context that is
+ * copied from this one would begin with it. */
 static PyObject *pdt_scope_held(void) {
-    PyObject *value = NULL;
+    PyObject *value = NULL, *left;
     if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return NULL;
-    if (pdt_some_over) {
-        PyObject *left = pdt_lasting(value);
+    if (pdt_some_over && (left = pdt_lasting(value)) != value) {
         Py_INCREF(left);
+        if (pdt_scope_set(left) < 0) PyErr_Clear(); /* no memory: the next time */
         Py_SETREF(value, left);
     }
     return value;

@@ -51,26 +51,37 @@ def context_now():
 def set_scope(Scope scope):
     """Make a scope the current one and return what reset_scope needs. Enter a Scope object once, None at will."""
     before = <object>pdt_scope()
-    scope_variable.set(scope)
-    pdt_scope_changed()
     home = pdt_context()
+    if home is None:                    # to set the variable makes the context
+        pdt_scope_set(before)
+        home = pdt_context()
+    entry = (scope, before, home)
     if scope is not None:
         scope.outer = before
         scope.home = home
-    return scope, before, home
+    pdt_scope_set(scope)                # the last step that can fail for want of memory
+    pdt_scope_changed()
+    return entry
 
 
 def reset_scope(tuple entry):
     """End what set_scope began: restore the scope of before if this one is still current here, else only mark it."""
     cdef Scope scope = entry[0]
+    is_over = False
     if entry[2] is pdt_context() and scope_variable.get() is scope:
-        scope_variable.set(<object>lasting(<PyObject *>entry[1]))
-        if scope is not None:
-            scope.outer = scope.home = None
+        try:
+            pdt_scope_set(<object>lasting(<PyObject *>entry[1]))
+            is_over = True
+        except MemoryError:
+            if scope is None:
+                raise
+    if is_over and scope is not None:
+        scope.outer = scope.home = None
     elif scope is not None:
         scope.over = True
         pdt_scopes_over()
     pdt_scope_changed()
+    pdt_scope()                         # replaces what is over in this context
 
 
 cdef inline object current_scope():
