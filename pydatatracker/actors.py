@@ -93,6 +93,11 @@ class tracking_actor:
     def _leave(self, frame: int) -> None:
         # entered several times at once: look for the entry of this with statement, best in this context
         entries = self._entries[::-1]
+        if not entries:
+            raise RuntimeError(
+                "this tracking_actor is left more often than it was entered; write it as a with statement, or call"
+                " __exit__ once for each __enter__"
+            )
         here = context_now()
         found = next((entry for entry in entries if entry[0] == frame and entry[1][2] is here), None)
         found = found or next((entry for entry in entries if entry[0] == frame), None)

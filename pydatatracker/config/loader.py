@@ -52,11 +52,14 @@ class Observers(list[Any]):
     ``close()``, or the end of a ``with`` block, closes all of them.
     """
 
+    _closed = False
+
     def close(self) -> None:
         """Close the observers that can be closed, in turn.
 
         The first error is raised after all of them were closed.
         """
+        self._closed = True
         failed: list[BaseException] = []
         for observer in self:
             close = getattr(observer, "close", None)
@@ -69,6 +72,8 @@ class Observers(list[Any]):
             raise failed[0]
 
     def __enter__(self) -> Self:
+        if self._closed:
+            raise ValueError("these observers are closed; load the configuration again for another block")
         return self
 
     def __exit__(

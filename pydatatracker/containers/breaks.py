@@ -79,6 +79,8 @@ class Break(Handle):
             _core.remove_observer(container, self._observer)
 
     def __enter__(self) -> Self:
+        if self._container is None:
+            raise RuntimeError(f"{self!r} watches nothing any more; call tracking_break() again for another block")
         return self
 
     def __exit__(

@@ -41,6 +41,7 @@ class Exporter(Handle):
     """
 
     tracking_when = "immediate"
+    _closed = False
 
     def __init__(self, delivery: Delivery, *, compact: bool = False) -> None:
         self._delivery = delivery
@@ -84,6 +85,7 @@ class Exporter(Handle):
 
         Return True if everything was delivered.
         """
+        self._closed = True
         return self._delivery.close(timeout)
 
     def stats(self) -> Stats:
@@ -91,6 +93,8 @@ class Exporter(Handle):
         return self._delivery.stats()
 
     def __enter__(self) -> Self:
+        if self._closed:
+            raise ValueError(f"this {type(self).__name__} is closed; make a new one for another block")
         return self
 
     def __exit__(

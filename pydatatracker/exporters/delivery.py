@@ -193,6 +193,8 @@ class Delivery:
             return self._tally.stats(queue.queued, queue.spilled, queue.intake.accepted)
 
     def __enter__(self) -> Self:
+        if self._queue.closed:
+            raise ValueError(f"the delivery {self.name} is closed; make a new one for another block")
         return self
 
     def __exit__(

@@ -114,7 +114,8 @@ class tracking_transaction(Handle, _core.Transaction):
         O(changes since it began). Raises RollbackConflictError where others changed the same location since.
         """
         if not self.is_open:
-            raise RuntimeError("this transaction is over; rollback() works inside its block")
+            state = "over" if self._ended else "not entered"
+            raise RuntimeError(f"this transaction is {state}; rollback() works inside its block")
         entries = self._real_entries()
         own = {change.seq for change, is_own in entries if is_own}
         seen = len(entries)
@@ -152,6 +153,11 @@ class tracking_transaction(Handle, _core.Transaction):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         lasting: list[Any] = []
+        if self._token is None:
+            raise RuntimeError(
+                f"this transaction is {'over' if self._ended else 'not entered'}, so it cannot be left; write it as a"
+                " with statement, or call __exit__ once after __enter__"
+            )
         try:
             if error is not None and self.is_open:
                 self._roll_back_for(error)

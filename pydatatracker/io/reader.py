@@ -90,6 +90,7 @@ class ChangeReader(Handle):
         self._strict = strict
         self._on_error = on_error
         self._packed = False
+        self._closed = False
         self._own: list[Callable[[], object]] = []  # what close() has to call, outermost first
         self._outer: Any = None  # the file as it was given, compressed or not
         self._file, self.name = self._open(source)
@@ -102,6 +103,8 @@ class ChangeReader(Handle):
         return next(self._lines)
 
     def __enter__(self) -> Self:
+        if self._closed:
+            raise ValueError(f"the reader of {self.name} is closed: open another one to read the log again")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -112,6 +115,7 @@ class ChangeReader(Handle):
 
         O(1). Happens by itself at the end of the file.
         """
+        self._closed = True
         self._lines.close()
         self._close_own()
 

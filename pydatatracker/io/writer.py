@@ -248,6 +248,8 @@ class ChangeWriter(Handle):
         return fd
 
     def __enter__(self) -> Self:
+        if self.closed:
+            raise ValueError(f"the log {self.name} is closed: open a new ChangeWriter to append to it")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -224,6 +224,7 @@ class JsonFileObserver(Handle):
         self._writer.close()
 
     def __enter__(self) -> Self:
+        self._writer.__enter__()  # which raises if it is closed
         return self
 
     def __exit__(self, *error: object) -> None:

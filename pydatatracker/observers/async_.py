@@ -258,6 +258,8 @@ class changes(Handle):
             self._wake()
 
     async def __aenter__(self) -> Self:
+        if self._closed:
+            raise RuntimeError("these changes are closed; call changes() again for another block")
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -77,6 +77,11 @@ class _Block(Handle):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         __tracebackhide__ = True  # pytest shows the test, not us
+        if not self._watch.is_on:
+            raise RuntimeError(
+                f"this {self._watch.name} is not entered, so it cannot be left; write it as a with statement, or call"
+                " __exit__ once after __enter__"
+            )
         self._watch.stop()
         self._judge(error)
 
