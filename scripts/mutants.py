@@ -164,7 +164,7 @@ def run(tests: list[str], seconds: float | None, **variables: str) -> tuple[int 
 
 def tests_of(part: str, sources: str) -> dict[str, dict[str, Any]]:
     """Return lines and duration of each test of a part, measured once."""
-    path = KEPT / f"{part.partition('.')[0]}.json"
+    path = _map_of(part)
     if path.exists():
         kept = json.loads(path.read_text())
         if kept["sources"] == sources:
@@ -195,7 +195,7 @@ def judged(mutant: Mutant, tests: dict[str, dict[str, Any]], slow: bool) -> tupl
             json.dump({"run": names, "known": list(tests)}, file)
             file.flush()
             seconds = 30 + 3 * sum(tests[name]["seconds"] for name in names)
-            paths = TESTS[mutant.part] if names is not first else sorted({name.partition("::")[0] for name in names})
+            paths = TESTS[mutant.part] if names is not first else sorted({*_files_of(names), *_newer(mutant.part)})
             status, said = run(paths, seconds, MUTANTS_TESTS=file.name)
         if status is None:
             return "killed", f"no end within {seconds:.0f} s"
@@ -205,6 +205,22 @@ def judged(mutant: Mutant, tests: dict[str, dict[str, Any]], slow: bool) -> tupl
             noticed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
             return "killed", noticed[0] if noticed else f"pytest ended with {status}"
     return "SURVIVED", f"{len(first)} tests"
+
+
+def _files_of(names: list[str]) -> set[str]:
+    return {name.partition("::")[0] for name in names}
+
+
+def _newer(part: str) -> set[str]:
+    # files of tests that were written since the map was: what they execute is not known, so they run
+    written = _map_of(part).stat().st_mtime
+    found = [ROOT / path for path in TESTS[part]]
+    files = [file for path in found for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
+    return {file.relative_to(ROOT).as_posix() for file in files if file.stat().st_mtime > written}
+
+
+def _map_of(part: str) -> pathlib.Path:
+    return KEPT / f"{part.partition('.')[0]}.json"
 
 
 def equivalent() -> dict[str, str]:
