@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from command import run
 from programs import plain, write
 
-from pydatatracker import MISSING, replay
+from pydatatracker import MISSING, TrackedDict, process, replay
 from pydatatracker.io import LogLine, read_changes
 
 
@@ -309,6 +310,22 @@ def test_an_init_has_the_number_before_the_first_change(tmp_path: Path) -> None:
     assert [first.seq - 1, first.seq, first.seq + 1] == [init.seq, first.seq, second.seq]
     for seq, expected in ((init.seq, {"a": 1}), (first.seq, {"a": 1, "b": 2})):
         assert expected == replay(tmp_path / "changes.jsonl", at=seq)
+
+
+def test_no_line_of_a_root_comes_before_its_init(tmp_path: Path) -> None:
+    """A thread waits while another one writes the init of the root."""
+    log, d = process.ProcessLog(str(tmp_path / "log"), 0o600), TrackedDict(a=1)
+    d.tracking_add_observer(log)
+    d["b"] = 2
+    log._begins[id(d)] = threading.Event()
+    thread = threading.Thread(target=d.__setitem__, args=("c", 3))
+    thread.start()
+    thread.join(0.1)
+    waited = thread.is_alive()
+    log._begins.pop(id(d)).set()
+    thread.join()
+    assert waited
+    assert ["init", "add", "add"] == [line.action for line in read_changes(tmp_path / "log")]
 
 
 def test_the_log_is_appended_to(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.retry import Backoff
 from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
 from pydatatracker.exporters.spill import SpillFile
+from pydatatracker.io import parse
 
 
 def item(n: int, size: int = 10) -> Item:
-    return Item(json.dumps({"seq": n, "pad": "x" * size}).encode(), n, "root", n, f"id{n}")
+    return Item(json.dumps({"seq": n, "action": "add", "pad": "x" * size}).encode(), n, "root", n, f"id{n}")
 
 
 class Sink:
@@ -108,6 +109,53 @@ def test_a_full_batch_is_sent_at_once_and_a_smaller_one_waits(by: str) -> None:
     assert [[1, 2, 3]] == sink.batches
     delivery.close()
     assert [[1, 2, 3], [4]] == sink.batches
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_the_core_feeds_a_delivery_and_calls_any_other(compact: bool) -> None:
+    """A Delivery takes lines from the core, unless a subclass wants changes."""
+
+    class Own(Exporter):
+        def __call__(self, change: Any) -> None:
+            super().__call__(change)
+
+    class Plain:
+        closed = False
+
+        def __init__(self) -> None:
+            self.got: list[Any] = []
+
+        def refuses(self, seq: int) -> bool:
+            return False
+
+        def put(self, item: Any) -> bool:
+            self.got.append(item.seq)
+            return True
+
+    with Delivery(Sink(), name="t") as delivery:
+        exporter = Exporter(delivery, compact=compact)
+        assert exporter.tracking_feed is delivery.intake
+        assert Own(delivery, compact=compact).tracking_feed is None
+    plain: Any = Plain()
+    own = Exporter(plain, compact=compact)
+    assert own.tracking_feed is None
+    d = TrackedDict()
+    d.tracking_add_observer(own)
+    d["a"] = 1
+    assert [d.last_change().seq] == plain.got
+
+
+def test_a_gap_is_a_line_that_readers_know() -> None:
+    """The line of a gap has the version, the range, and the reason."""
+    sink = Sink()
+    sink.gate.clear()
+    delivery = Delivery(sink, name="t", max_items=1, batch_items=1, on_full="drop_newest")
+    numbers = [n for n in range(1, 8) if not delivery.put(item(n))]
+    sink.gate.set()
+    delivery.close()
+    (gap,) = [parse(line) for line in sink.lines if parse(line).is_gap]
+    assert (1, (numbers[0], numbers[-1])) == (gap.v, gap.gap)
+    assert gap.reason
 
 
 def test_put_says_whether_an_item_was_accepted(tmp_path: pathlib.Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from gardening import STEPS, Session, alike
 from hypothesis import given, settings
 
-from pydatatracker import track, tracking_actor
+from pydatatracker import ChangeLogEntry, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
 from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import FORMATS, format_item
 from pydatatracker.history.walk import plain_copy
+from pydatatracker.io import to_line
 from pydatatracker.values.encode import encode
 
 CLOUDEVENT = {
@@ -114,6 +115,39 @@ def test_json_patch_of_every_bulk_call(start: Any, change: Any) -> None:
         assert plain_copy(x) == jsonpatch.apply_patch(state, operations)
 
 
+class Items(TrackedList[Any]):
+    """A list of a class that a reader of its log does not know."""
+
+
+class Tags(TrackedSet[Any]):
+    """A set of such a class."""
+
+
+class Table(TrackedDict[Any, Any]):
+    """A dict of such a class."""
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "number"),
+    [
+        (lambda: Table(a=1), lambda x: x.update(a=2, b=3), 2),
+        (lambda: Table(a=1), lambda x: x.clear(), 1),
+        (lambda: Table({1: 1, 2: 2}), lambda x: x.clear(), 2),
+        (lambda: Items(range(6)), lambda x: x.__delitem__(slice(None, None, 2)), 3),
+        (lambda: Items(range(6)), lambda x: x.__setitem__(slice(None, None, 2), [1, 2, 3]), 3),
+        (lambda: Tags("a"), lambda x: x.add("b"), 0),
+        (lambda: Tags("a"), lambda x: x.update("bc"), 0),
+        (lambda: Tags("a"), lambda x: x.clear(), 0),
+    ],
+)
+def test_json_patch_of_a_class_of_ones_own(make: Any, change: Any, number: int) -> None:
+    """What its changes are is seen from their rows."""
+    x = make()
+    change(x)
+    (line,) = [item_of(change) for change in x.tracking_changes() if change.action != "init"]
+    assert number == len(json.loads(format_item(line, "json-patch")))
+
+
 def test_debezium_has_the_time_in_milliseconds_and_nanoseconds() -> None:
     """ts_ms and ts_ns are the time of the change."""
     x = track({})
@@ -122,6 +156,19 @@ def test_debezium_has_the_time_in_milliseconds_and_nanoseconds() -> None:
     assert change is not None
     envelope = json.loads(format_item(item_of(change), "debezium"))
     assert (change.time_ns // 1_000_000, change.time_ns) == (envelope["ts_ms"], envelope["ts_ns"])
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_an_item_is_the_line_of_a_change_and_its_ids(compact: bool) -> None:
+    """Made here or read from a log: line, seq, root, time and id are its own."""
+    x = track({"a": {}})
+    x["a"]["b"] = 1
+    change = x.last_change()
+    assert change is not None
+    for each in (change, ChangeLogEntry.from_dict(change.to_dict())):
+        item = item_of(each, compact)
+        assert to_line(each, compact=compact) == item.line + b"\n"
+        assert (change.seq, change.root, change.time_ns, change.uuid) == (item.seq, item.root, item.time_ns, item.id)
 
 
 def test_who_and_why_are_in_the_envelope() -> None:

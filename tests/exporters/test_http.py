@@ -77,6 +77,17 @@ def test_a_body_is_lines_or_an_array(server: Server) -> None:
     assert [0, 1, 2] == [change["after"] for change in json.loads(array)]
 
 
+def test_a_redirection_is_not_followed(server: Server) -> None:
+    """Each batch is one request; 3xx is an answer like 4xx."""
+    server.answers = [(302, {"Location": server.url + "/elsewhere"})]
+    d = TrackedDict()
+    with HttpExporter(server.url, retry_first=0.001) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+        assert exporter.flush(30)
+    assert ([], 1, 0) == (server.requests, exporter.stats().rejected, exporter.stats().retried)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

@@ -10,7 +10,7 @@ import pytest
 from peers import brokers, consumed, fill, free_port
 
 from pydatatracker import TrackedDict, TrackedList
-from pydatatracker.exporters import Item, KafkaExporter, S3Exporter
+from pydatatracker.exporters import Item, KafkaExporter, S3Exporter, SinkUnavailable
 from pydatatracker.exporters.kafka import KafkaSink
 
 __all__ = ["brokers"]  # the fixtures
@@ -67,6 +67,27 @@ def test_a_forked_child_makes_a_producer_of_its_own(brokers: str) -> None:
     mine.flush(1.0)
     sink.close()
     assert [1, 2, 3] == [json.loads(message.value())["seq"] for message in consumed(brokers, "forked", 3)]
+
+
+def test_a_report_that_is_an_error_is_the_reason() -> None:
+    """One failed report of several: the batch is sent again, and why is said."""
+
+    class Producer:
+        def __init__(self) -> None:
+            self.made = 0
+
+        def produce(self, topic: str, data: bytes, *, on_delivery: Any, **rest: Any) -> None:
+            self.made += 1
+            on_delivery("queue torn" if self.made == 2 else None, None)
+
+        def flush(self, timeout: float) -> None: ...
+        def purge(self) -> None: ...
+
+    sink = KafkaSink("t", {"bootstrap.servers": "127.0.0.1:1"}, "native", None, 1.0)
+    sink._producer = Producer()
+    with pytest.raises(SinkUnavailable, match="^queue torn$"):
+        sink.send([Item(b'{"seq":%d}' % n, n, "root", n, f"id{n}") for n in range(3)])
+    sink.send([Item(b'{"seq":1}', 1, "root", 1, "id1")])
 
 
 def test_kafka_down_does_not_stop_the_program() -> None:
