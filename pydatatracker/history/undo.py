@@ -239,7 +239,9 @@ def _one_step(container: Any, method: str) -> list[Change]:
 
 def _in_parts(change: Change) -> bool:
     """Return whether what undoes a change can be several records."""
-    keys = operation(change).keys if change._shape in ("rows", "elements") and change._node.kind != "list" else ()
+    keys = (
+        operation(change).keys if change._shape in ("rows", "fill", "elements") and change._node.kind != "list" else ()
+    )
     return not all(map(_core.is_quiet, keys))
 
 

@@ -146,7 +146,7 @@ def _differs(state: Any, done: Operation) -> tuple[Any, Any] | None:
             if element not in state and not _same(element, MISSING):
                 return element, element
         for element in out:
-            if element in state and not _is_unknown(element):
+            if element in state and element not in into and not _is_unknown(element):
                 return element, MISSING
         return None
     rows = done.new if done.shape == "rows" else (done.key, done.old, done.new)

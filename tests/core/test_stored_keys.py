@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydatatracker import TrackedDict, TrackedSet, replay, track
+from pydatatracker import TrackedDict, TrackedSet, replay, track, tracking_transaction
 from pydatatracker.values.pointer import key_text, to_pointer
 
 
@@ -237,3 +237,134 @@ def test_many_keys_and_deleted_ones_are_found() -> None:
         for n in range(1, min(size, 200)):
             s.discard(float(n * 7))
             assert int is type(s.last_change().before)  # type: ignore[union-attr]
+
+
+# ---- whatever the call: the object that the builtin would hold
+
+Call = Callable[[Any, Any], Any]
+SETS: dict[str, Call] = {
+    "&=": lambda s, o: s.__iand__(o),
+    "&= frozenset": lambda s, o: s.__iand__(frozenset(o)),
+    "&= tracked": lambda s, o: s.__iand__(TrackedSet(o)),
+    "&= itself": lambda s, o: s.__iand__(s),
+    "|=": lambda s, o: s.__ior__(o),
+    "-=": lambda s, o: s.__isub__(o),
+    "^=": lambda s, o: s.__ixor__(o),
+    "^= itself": lambda s, o: s.__ixor__(s),
+    "intersection_update": lambda s, o: s.intersection_update(o),
+    "intersection_update list": lambda s, o: s.intersection_update(list(o)),
+    "intersection_update dict": lambda s, o: s.intersection_update(dict.fromkeys(o)),
+    "intersection_update two": lambda s, o: s.intersection_update(o, list(o)[::-1]),
+    "intersection_update itself": lambda s, o: s.intersection_update(s, o),
+    "intersection_update nothing": lambda s, o: s.intersection_update(),
+    "update": lambda s, o: s.update(o),
+    "update list": lambda s, o: s.update(list(o) * 2, o),
+    "update dict": lambda s, o: s.update(dict.fromkeys(o)),
+    "difference_update": lambda s, o: s.difference_update(o),
+    "difference_update list": lambda s, o: s.difference_update(list(o), o),
+    "symmetric_difference_update": lambda s, o: s.symmetric_difference_update(o),
+    "symmetric_difference_update list": lambda s, o: s.symmetric_difference_update(list(o) * 2),
+    "symmetric_difference_update dict": lambda s, o: s.symmetric_difference_update(dict.fromkeys(o)),
+    "init": lambda s, o: s.__init__(o),
+    "init list": lambda s, o: s.__init__(list(o)),
+    "add": lambda s, o: [s.add(each) for each in o],
+    "discard": lambda s, o: [s.discard(each) for each in o],
+    "remove": lambda s, o: [s.remove(each) for each in o if each in s],
+}
+NEW_SETS: dict[str, Call] = {
+    "&": lambda s, o: s & o, "|": lambda s, o: s | o, "-": lambda s, o: s - o, "^": lambda s, o: s ^ o,
+    "reflected &": lambda s, o: frozenset(o) & s, "reflected |": lambda s, o: frozenset(o) | s,
+    "reflected ^": lambda s, o: o ^ s, "reflected -": lambda s, o: o - s,
+    "intersection": lambda s, o: s.intersection(list(o)), "union": lambda s, o: s.union(list(o)),
+    "difference": lambda s, o: s.difference(list(o)), "copy": lambda s, o: s.copy(),
+    "symmetric_difference": lambda s, o: s.symmetric_difference(list(o)),
+}  # fmt: skip
+DICTS: dict[str, Call] = {
+    "update": lambda d, o: d.update(dict.fromkeys(o, 1)),
+    "update tracked": lambda d, o: d.update(TrackedDict(dict.fromkeys(o, 1))),
+    "update rows": lambda d, o: d.update([(each, 2) for each in [*o, *o]]),
+    "|=": lambda d, o: d.__ior__(dict.fromkeys(o, 3)),
+    "|= rows": lambda d, o: d.__ior__([(each, 4) for each in o]),
+    "init": lambda d, o: d.__init__(dict.fromkeys(o, 5)),
+    "store": lambda d, o: [d.__setitem__(each, 6) for each in o],
+    "setdefault": lambda d, o: [d.setdefault(each, 7) for each in o],
+    "pop": lambda d, o: [d.pop(each, None) for each in o],
+    "pop and store": lambda d, o: [(d.pop(each, None), d.__setitem__(each, 8)) for each in o],
+    "popitem": lambda d, o: [d.popitem() for _ in range(min(2, len(d)))],
+    "clear": lambda d, o: d.clear(),
+}
+NEW_DICTS: dict[str, Call] = {
+    "|": lambda d, o: d | dict.fromkeys(o, 1), "reflected |": lambda d, o: dict.fromkeys(o, 1) | d,
+    "copy": lambda d, o: d.copy(), "fromkeys": lambda d, o: d.fromkeys([*d, *o], 1),
+}  # fmt: skip
+ANY_OF_ALL = st.lists(st.sampled_from([each for family in FAMILIES for each in family]), max_size=8)
+
+
+def held_by(container: Any) -> list[int]:
+    """Return the ids of the keys, in the order of a dict."""
+    return list(map(id, container)) if isinstance(container, dict) else sorted(map(id, container))
+
+
+@settings(max_examples=80, deadline=None)
+@given(ANY_OF_ALL, ANY_OF_ALL)
+@pytest.mark.parametrize(("kind", "name"), [*(("set", name) for name in SETS), *(("dict", name) for name in DICTS)])
+def test_a_call_leaves_the_objects_that_the_builtin_holds(
+    kind: str, name: str, held: list[Any], more: list[Any]
+) -> None:
+    """Of equal keys the same one stays, and the log, undo and redo know it."""
+    call = SETS[name] if kind == "set" else DICTS[name]
+    other = set(more)
+    builtin: Any = set(held) if kind == "set" else dict.fromkeys(held, 0)
+    ours: Any = track(type(builtin)(builtin))
+    start = held_by(ours)
+    first = ours.tracking_changes()[0]
+    call(builtin, other)
+    call(ours, other)
+    assert held_by(builtin) == held_by(ours)
+    end = held_by(ours)
+    assert ours.tracking_verify() is None
+    state = ours.tracking_state_at(first)
+    assert sorted(start) == sorted(map(id, state))
+    steps = len(ours.tracking_changes()) - 1
+    ours.tracking_undo(steps)
+    assert sorted(start) == sorted(held_by(ours))
+    ours.tracking_redo(steps)
+    assert sorted(end) == sorted(held_by(ours))
+    assert ours.tracking_verify() is None
+    ours._check()
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY_OF_ALL, ANY_OF_ALL)
+@pytest.mark.parametrize(
+    ("kind", "name"), [*(("set", name) for name in NEW_SETS), *(("dict", name) for name in NEW_DICTS)]
+)
+def test_what_a_call_returns_has_the_objects_of_the_builtin(
+    kind: str, name: str, held: list[Any], more: list[Any]
+) -> None:
+    """Operators and copies choose between equal keys as the builtin does."""
+    call = NEW_SETS[name] if kind == "set" else NEW_DICTS[name]
+    builtin: Any = set(held) if kind == "set" else dict.fromkeys(held, 0)
+    ours: Any = track(type(builtin)(builtin))
+    assert held_by(call(builtin, set(more))) == held_by(call(ours, set(more)))
+
+
+@pytest.mark.parametrize("others", [{1.0, "x"}, [1.0], {True: 0}, (1.0, "x")], ids=repr)
+def test_an_intersection_is_one_record_that_a_replica_follows(others: Any) -> None:
+    """The element that is replaced by an equal one is in the log."""
+    s: TrackedSet[Any] = TrackedSet([1, "x", "y"])
+    s.intersection_update(others)
+    change = s.last_change()
+    assert change is not None
+    assert 2 == len(s.tracking_changes())
+    one = next(each for each in s if each == 1)
+    assert type(one) is not int or isinstance(others, set) is False
+    assert [1] == [before for _, before, after in change.changes if type(before) is int]
+    again = replay([each.to_dict() for each in s.tracking_changes()])
+    assert s == again
+    assert sorted(type(each).__name__ for each in s) == sorted(type(each).__name__ for each in again)
+    with pytest.raises(ZeroDivisionError), tracking_transaction():
+        s &= {one, *s}
+        s.intersection_update([1])
+        raise ZeroDivisionError
+    assert any(each is one for each in s)

@@ -256,6 +256,7 @@ cdef bint restore_set(SetHook self, int shape, object key, object old, object ne
     cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef tuple out
     cdef tuple into
+    cdef set going
     if shape == S_SLOT:
         out = () if old is missing else (key,)
         into = () if new is missing else (key,)
@@ -265,8 +266,9 @@ cdef bint restore_set(SetHook self, int shape, object key, object old, object ne
     for element in out:
         if not set.__contains__(self, element):
             return False
+    going = set(out) if out and into else set()
     for element in into:
-        if set.__contains__(self, element):
+        if set.__contains__(self, element) and element not in going:
             return False
     if len(out) + len(into) != 1 or not pdt_quiet_key(out[0] if out else into[0]):
         change_elements(self, t, set(out), set(into), method)

@@ -2,6 +2,7 @@
 # May touch: the set below the hook, links, `commit`.
 # Invariants:
 #  - behaves as set does, exceptions included;
+#  - of equal elements the set holds the one that the builtin would hold, also after an intersection;
 #  - add, discard, remove and pop are one element; every other call is one record of the elements removed and added;
 #  - whether an element was there shows in the size, so it is looked up once; t.net allows for changes by others.
 
@@ -309,14 +310,22 @@ cdef int clear_set(SetHook self, int method) except -1:
 
 
 cdef int leave(SetHook self, object kept_elements, int method) except -1:
+    """Keep an intersection: of equal elements set holds one of the other set afterwards, if it goes through that one."""
     cdef Tracker t = enter(self, <PyObject *>self.tracker)
     cdef uint32_t version
     cdef set going
+    cdef set coming
     while True:
         version = t.version
         going = {e for e in pdt_set_as_tuple(self) if e not in kept_elements}
+        coming = set()
+        for element in kept_elements:
+            held = held_element(self, element)
+            if held is not element:
+                going.add(held)
+                coming.add(element)
         if t.version == version:
-            return change_elements(self, t, going, None, method)
+            return change_elements(self, t, going, coming, method)
 
 
 cdef int toggle(SetHook self, object other, int method) except -1:
