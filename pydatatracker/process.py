@@ -66,13 +66,14 @@ class ProcessLog:
         self.shown = os.fspath(path)
         self.lines = 0  # written by this process, init lines not counted
         self._writer: ChangeWriter | None = None
-        self._ident = (0, 0)  # device and inode of the open file
+        self._renewals = 0  # how many times the file was renamed or deleted
         self._warned = False
         self.after_fork()
         _forks.keep(self, _forks.LOGS)
 
     def __call__(self, change: ChangeLogEntry) -> None:
         """Write the lines of one change, one per tree. O(size of the values)."""
+        self._look()
         for view in self._views(change):
             with self._begun(view):
                 if self._write(view):
@@ -83,12 +84,30 @@ class ProcessLog:
     def after_fork(self) -> None:
         """Begin all roots again, with new locks."""
         self._lock = threading.Lock()
+        self._begin_again()
+        self.lines = 0
+
+    def _begin_again(self) -> None:
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
         self._left: dict[
             int, weakref.ref[Any]
         ] = {}  # roots that moved into another tree: they need an init when they return
-        self.lines = 0
+
+    def _look(self) -> None:
+        """Begin all roots again if the log was renamed or deleted."""
+        writer = self._writer
+        if writer is None:
+            return
+        try:
+            renewals = writer.renewals()
+        except OSError:  # the write will say so
+            return
+        if renewals != self._renewals:
+            with self._lock:
+                if renewals != self._renewals:
+                    self._renewals = renewals
+                    self._begin_again()
 
     def _views(self, change: ChangeLogEntry) -> list[ChangeLogEntry]:
         """Return the change as seen from each of its roots.
@@ -202,23 +221,17 @@ class ProcessLog:
 
     def _open(self) -> ChangeWriter:
         writer = self._writer
-        if writer is not None:
-            # A program that closes all files (a daemon) may have reused our descriptor for a file of its own.
-            try:
-                found = os.fstat(writer.fileno())
-                if (found.st_dev, found.st_ino) == self._ident:
-                    return writer
-            except OSError:
-                pass
+        # A program that closes all files (a daemon) may have reused our descriptor for a file of its own.
+        if writer is not None and writer.is_usable():
+            return writer
         with self._lock:
             if self._writer is writer:
                 from pydatatracker.io import ChangeWriter
 
                 if writer is not None:
                     writer.detach()  # not ours to close
-                self._writer = opened = ChangeWriter(self.path, mode=self._mode)
-                found = os.fstat(opened.fileno())
-                self._ident = found.st_dev, found.st_ino
+                self._writer = ChangeWriter(self.path, mode=self._mode)
+                self._renewals = 0
             assert self._writer is not None
             return self._writer
 

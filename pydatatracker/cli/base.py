@@ -115,13 +115,19 @@ def replacing(output: str, logs: Iterable[str]) -> Iterator[str]:
     import secrets
     import shutil
 
+    from pydatatracker.io.files import open_log
+
     try:
         for name in logs:
             if name != "-" and os.path.exists(output) and os.path.samefile(name, output):
                 fail(f"{output} is the log; name another file with -o")
         is_there = os.path.exists(output)
         if is_there and not os.path.isfile(output):
-            yield output
+            fd = open_log(output, os.O_WRONLY)  # so that a pipe without a reader is an error, and not a wait
+            try:
+                yield output
+            finally:
+                os.close(fd)
             return
         target = os.path.realpath(output)  # of a link, the file that it points to
         if is_there and not os.access(target, os.W_OK):

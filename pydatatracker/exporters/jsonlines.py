@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime
-import gzip
+import errno
+import logging
 import os
-import shutil
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
 from pydatatracker import _forks
@@ -17,7 +19,8 @@ from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import MODE, check_mode, like, open_log
+from pydatatracker.io.files import MODE, LogFile, check_mode, check_regular, like, open_log
+from pydatatracker.io.writer import gap_line
 
 try:
     import fcntl
@@ -28,12 +31,24 @@ __all__ = ["FileSink", "JsonLinesExporter"]
 
 Fsync = Literal["never", "batch", "always"]
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PATIENCE: Final = 5.0  # seconds to wait for other processes that write to the same file
+_LATER: Final = 10.0  # seconds until a rotation that failed is tried again
+_ATTEMPTS: Final = 100  # to get the lock of the file that is at the path
+_UNLOCKED: Final = frozenset((errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
+_log = logging.getLogger("pydatatracker")
+
+
+def _report(message: str, error: BaseException | None) -> None:
+    with contextlib.suppress(Exception):  # a handler of the program that raises
+        _log.warning("%s", message)
 
 
 class FileSink:
     """Append lines to a file.
 
     The arguments are those of `JsonLinesExporter`.
+
+    :param sends_again: whether items that failed are sent again. If not, a ``gap`` line precedes the next one.
     """
 
     def __init__(
@@ -45,21 +60,26 @@ class FileSink:
         compress: str | None,
         fsync: str,
         mode: int | None = MODE,
+        sends_again: bool = False,
     ) -> None:
-        self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
-        self._mode = mode
         self._rotate_size = rotate_size
         self._rotate_time = rotate_time
         self._keep = keep
         self._compress = compress
         self._fsync = fsync
+        self._sends_again = sends_again
         self._lock = threading.RLock()
-        self._fd = -1
-        self._torn = False
-        self._period = 0
+        self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
+        self._rotate_at = 0.0  # not before, since the last attempt failed
+        self._is_locked = fcntl is not None  # with rotation: whether the file can be locked
+        self._untidy: list[str] = []  # rotated files that are still to be compressed
         self._compressing: threading.Thread | None = None
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self._open()
+        self.report: Callable[[str, BaseException | None], object] = _report  # is called without the lock
+        self._reports: collections.deque[tuple[str, BaseException | None]] = collections.deque()
+        if self._rotates:
+            check_regular(os.fspath(path), "a log that is rotated")
+        self._file = LogFile(os.fspath(path), mode)
+        self.path = self._file.path
         _forks.keep(self, _forks.FILES)
 
     def after_fork(self) -> None:
@@ -70,113 +90,188 @@ class FileSink:
         """
         self._lock = threading.RLock()
         self._compressing = None
-        if self._fd >= 0 and self._rotates:
-            old = self._fd
-            try:
-                self._open()
-            except OSError:  # without its own descriptor the child still appends
-                self._fd = old
-            else:
-                os.close(old)
+        self._untidy = []
+        self._lost = None
+        if self._file.fd >= 0 and self._rotates:
+            with contextlib.suppress(OSError):  # without its own descriptor the child still appends
+                self._file.reopen()
 
     @property
     def _rotates(self) -> bool:
         return self._rotate_size is not None or self._rotate_time is not None
 
-    def _open(self) -> None:
-        self._fd = open_log(self.path, os.O_APPEND | os.O_RDWR, self._mode)
-        size = os.fstat(self._fd).st_size
-        self._torn = False
-        if (
-            size
-        ):  # a crash may have torn the last line; read from the descriptor, as the path may be another file by now
-            os.lseek(self._fd, size - 1, os.SEEK_SET)
-            self._torn = os.read(self._fd, 1) != b"\n"
-        self._period = self._now_period(os.fstat(self._fd).st_mtime if size else time.time())
-
-    def _now_period(self, now: float) -> int:
-        return 0 if self._rotate_time is None else int(now // self._rotate_time)
+    def _period(self, seconds: float) -> int:
+        return 0 if self._rotate_time is None else int(seconds // self._rotate_time)
 
     def send(self, items: list[Item]) -> None:
         """Append one line per item, all with one write()."""
-        data = b"".join(item.line + b"\n" for item in items)
-        with self._lock:
-            if self._fsync == "always" and len(items) > 1:
-                for item in items:
-                    self._write(item.line + b"\n")
-                return
-            self._write(data)
+        try:
+            with self._lock:
+                if self._fsync == "always" and len(items) > 1:
+                    for item in items:
+                        self._write([item])
+                    return
+                self._write(items)
+        finally:
+            self._say()
 
-    def _write(self, data: bytes) -> None:
-        if self._fd < 0:
+    def _write(self, items: list[Item]) -> None:
+        file = self._file
+        if file.fd < 0:
             raise ValueError(f"the log {self.path} is closed")
-        with self._alone():
-            if self._rotates and self._is_due(len(data)):
-                self._rotate()
-            if self._torn:
-                data = b"\n" + data
-            done = 0
-            while done < len(data):
-                done += os.write(self._fd, data[done:] if done else data)
-                self._torn = data[done - 1] != 0x0A
-            if self._fsync != "never":
-                os.fsync(self._fd)
+        data = b"".join(item.line + b"\n" for item in items)
+        first, last = items[0].seq, items[-1].seq
+        written = False
+        try:
+            with self._alone():
+                if self._rotates:
+                    if self._is_due(len(data)):
+                        self._rotate()
+                elif time.monotonic() >= file.look_at and (missing := file.look()) is not None:
+                    self._lose(missing[0] or 0, missing[1] or 0, missing[2])
+                if self._lost is not None:
+                    data, first = gap_line(*self._lost) + data, min(self._lost[0], first)
+                file.write(data, first, last)
+                self._lost = None
+                written = True
+                if self._fsync != "never":
+                    file.sync()
+        except BaseException as error:
+            if not self._sends_again and not written:
+                self._lose(first, last, f"{type(error).__name__}: {error}"[:500])
+            raise
+
+    def _lose(self, first: int, last: int, reason: str) -> None:
+        if self._lost is not None:
+            first, last = min(self._lost[0], first), max(self._lost[1], last)
+        self._lost = first, last, reason
+
+    def _say(self) -> None:
+        if self._file.messages:
+            self._file.say()
+        while self._reports:
+            try:
+                report = self._reports.popleft()
+            except IndexError:  # another thread was faster
+                return
+            self.report(*report)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         # with rotation several processes take turns, and check whether another one has rotated meanwhile
-        if not self._rotates or fcntl is None:
+        if not self._rotates or not self._is_locked:
             yield
             return
-        while True:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        for _ in range(_ATTEMPTS):
+            self._take_lock(self._file.fd)
             try:
                 here = os.stat(self.path)
             except FileNotFoundError:
                 here = None
-            mine = os.fstat(self._fd)
-            if here is not None and (here.st_ino, here.st_dev) == (mine.st_ino, mine.st_dev):
+            if here is not None and (here.st_dev, here.st_ino) == self._file.ident:
                 break
-            os.close(self._fd)
-            self._open()
+            self._file.reopen()
+        else:
+            raise TimeoutError(errno.ETIMEDOUT, "other processes replace the file all the time", self.path)
         try:
             yield
         finally:
-            if self._fd >= 0:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            if self._file.fd >= 0 and self._is_locked:
+                fcntl.flock(self._file.fd, fcntl.LOCK_UN)
+
+    def _take_lock(self, fd: int) -> None:
+        if not self._is_locked:
+            return
+        end = time.monotonic() + _PATIENCE
+        pause = 0.0005
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise TimeoutError(
+                        errno.ETIMEDOUT, f"another process has locked the log: waited {_PATIENCE:g} s", self.path
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 2, 0.05)
+            except OSError as error:
+                if error.errno not in _UNLOCKED:
+                    raise
+                self._is_locked = False
+                self._reports.append(
+                    (f"{self.path} cannot be locked ({error.strerror}): use one process per log", None)
+                )
+                return
+
+    # ---- rotation
 
     def _is_due(self, more: int) -> bool:
-        size = os.fstat(self._fd).st_size
-        if not size:
+        size = os.fstat(self._file.fd).st_size
+        if not size or time.monotonic() < self._rotate_at:
             return False
         if self._rotate_size is not None and size + more > self._rotate_size:
             return True
-        return self._rotate_time is not None and self._now_period(time.time()) != self._period
+        return self._rotate_time is not None and self._period(time.time()) != self._period(self._file.modified)
 
     def _rotate(self) -> None:
+        """Rename the file and begin a new one.
+
+        If that fails, the logger and `stats` say so, lines go on to the same file, and it is tried again later.
+        """
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         root, extension = os.path.splitext(self.path)
         to = f"{root}.{stamp}{extension}"
-        os.rename(self.path, to)
-        old = self._fd
-        self._open()
-        like(to, self._fd)
-        if fcntl is not None:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        old = self._file.fd
+        try:
+            os.rename(self.path, to)
+            try:
+                self._file.begin()
+            except BaseException:
+                if not os.path.lexists(self.path):
+                    os.rename(to, self.path)
+                raise
+        except OSError as error:
+            self._rotate_at = time.monotonic() + _LATER
+            self._reports.append((f"the log {self.path} was not rotated, and grows: {error}", error))
+            return
+        like(to, self._file.fd)
+        self._take_lock(self._file.fd)
         os.close(old)  # the other processes continue, in the new file
+        self._untidy.append(to)
         before = self._compressing
-        self._compressing = threading.Thread(target=self._tidy, args=(to, before), name="rotated-log", daemon=False)
-        self._compressing.start()
+        thread = threading.Thread(target=self._tidy, args=(before,), name="rotated-log", daemon=False)
+        try:
+            thread.start()
+        except RuntimeError:  # too many threads, or the interpreter ends: the next rotation or close() does it
+            return
+        self._compressing = thread
 
-    def _tidy(self, path: str, before: threading.Thread | None) -> None:
+    def _tidy(self, before: threading.Thread | None) -> None:
+        """Compress what was rotated, and remove what is too old; never raises.
+
+        A file that cannot be compressed stays as it is, and is tried again after the next rotation.
+        """
         if before is not None:
             before.join()
-        if self._compress is not None:
-            _compress(path, self._compress)
-        if self._keep is not None:
-            for old in self.rotated()[: -self._keep or None]:
-                with contextlib.suppress(OSError):  # another process was faster
-                    os.unlink(old)
+        try:
+            for path in list(self._untidy) if self._compress is not None else ():
+                self._compress_one(path, self._compress or "")
+            if self._keep is not None:
+                for old in self.rotated()[: -self._keep or None]:
+                    with contextlib.suppress(FileNotFoundError):  # another process was faster
+                        os.unlink(old)
+        except Exception as error:
+            self.report(f"the rotated files of {self.path} are not as they should be: {error}", error)
+
+    def _compress_one(self, path: str, how: str) -> None:
+        try:
+            _compress(path, how)
+        except Exception as error:
+            if os.path.exists(path):  # another process may have removed it
+                self.report(f"the rotated log {path} was not compressed, and stays as it is: {error}", error)
+                return
+        self._untidy.remove(path)
 
     def rotated(self) -> list[str]:
         """Return the paths of the rotated files, oldest first."""
@@ -187,24 +282,51 @@ class FileSink:
 
     def close(self) -> None:
         """Close the file, after a rotated one is compressed."""
-        with self._lock:
-            fd, self._fd = self._fd, -1
-            if fd >= 0:
-                os.close(fd)
-        if self._compressing is not None:
-            self._compressing.join()
+        try:
+            with self._lock:
+                if self._lost is not None and self._file.fd >= 0:
+                    lost, self._lost = self._lost, None
+                    with contextlib.suppress(OSError):  # it was reported when it was lost
+                        self._file.write(gap_line(*lost))
+                self._file.close()
+            if self._compressing is not None:
+                self._compressing.join()
+            if self._untidy and self._compress is not None:
+                self._tidy(None)
+        finally:
+            self._say()
 
 
 def _compress(path: str, how: str) -> None:
     to = path + (".gz" if how == "gzip" else ".zst")
-    fd = open_log(to + ".tmp", os.O_WRONLY | os.O_TRUNC)
-    with open(fd, "wb") as file, open(path, "rb") as source:
-        like(path, fd)
-        target: Any = gzip.open(file, "wb") if how == "gzip" else _zstd().open(file, "wb")  # noqa: SIM115
-        with target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    os.replace(to + ".tmp", to)
+    part = to + ".tmp"
+    try:
+        compressor = _compressor(how)
+        with open(path, "rb") as source:
+            fd = open_log(part, os.O_WRONLY | os.O_TRUNC)
+            with open(fd, "wb", buffering=0) as file:  # a buffer would be written again when it is freed
+                like(path, fd)
+                while block := source.read(1 << 20):
+                    _write_all(file, compressor.compress(block))
+                _write_all(file, compressor.flush())
+        os.replace(part, to)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
     os.unlink(path)
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _compressor(how: str) -> Any:
+    if how == "gzip":
+        return zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    made: Any = _zstd().ZstdCompressor()
+    return made.compressobj() if hasattr(made, "compressobj") else made  # the former is zstandard's
 
 
 def _zstd() -> Any:
@@ -237,7 +359,7 @@ class JsonLinesExporter(Exporter):
 
     By default the line is in the file when the mutating statement returns: one write(), nothing buffered. An error of
     the file is logged and counted, never raised into the program. Several processes may append to one file. If a crash
-    tore the last line, it is ended first.
+    tore the last line, it is ended first. If the file is renamed or deleted, a new one is begun at its path.
 
     :param buffered: write batches from a thread; the options of `Delivery` need this.
     :param compact: see `pydatatracker.io.to_line`.
@@ -249,6 +371,8 @@ class JsonLinesExporter(Exporter):
     :param mode: permissions of new files, rotated ones included: ``0o640``, or ``"0640"``; None: as the umask says. By
         default only the owner may read them, since a log holds the program's data. A file that exists keeps its own.
     :raises ValueError: an option is out of range. TypeError: an option needs ``buffered=True``.
+    :raises OSError: the file cannot be opened. TimeoutError: it is a pipe, and no process has opened it for reading
+        within 5 seconds.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -284,7 +408,8 @@ class JsonLinesExporter(Exporter):
         for what, value in (("rotate_size", rotate_size), ("keep", keep)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{what} must be a whole number of at least 1, not {value!r}")
-        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync, check_mode(mode))
+        permissions = check_mode(mode)
+        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync, permissions, bool(buffered))
         name = f"JsonLinesExporter({sink.path!r})"
         if buffered:
             delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, "mode": mode, **options})
@@ -292,6 +417,7 @@ class JsonLinesExporter(Exporter):
             raise TypeError(f"{name} writes synchronously: {', '.join(sorted(options))} need buffered=True")
         else:
             delivery = DirectDelivery(sink, name)
+        sink.report = delivery._tally.report
         self._sink = sink
         super().__init__(delivery, compact=compact)
 

@@ -14,7 +14,7 @@ from pydatatracker.exporters.queue import ChangeQueue
 from pydatatracker.exporters.retry import Backoff
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 from pydatatracker.exporters.stats import Tally
-from pydatatracker.io.files import open_log
+from pydatatracker.io.files import LogFile
 
 __all__ = ["Sender"]
 
@@ -92,9 +92,11 @@ class Sender:
         if self._dead_letter is None:
             return
         try:
-            fd = open_log(self._dead_letter, os.O_APPEND | os.O_WRONLY, self._mode)
-            with open(fd, "ab") as file:
+            file = LogFile(self._dead_letter, self._mode)
+            try:
                 file.write(b"".join(item.line + b"\n" for item in items))
+            finally:
+                file.close()
         except Exception as failed:
             said = self._tally.note_error(failed)
             self._tally.log(

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import like, open_log
+from pydatatracker.io.files import check_regular, like, open_log
 
 __all__ = ["SpillFile"]
 
@@ -34,6 +34,7 @@ class SpillFile:
     def __init__(self, path: str, mode: int | None) -> None:
         self.path = os.path.abspath(path)  # the program may change its folder later
         self._mode = mode
+        check_regular(self.path, "the spill file")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._file: Any = None
         self._offset = 0  # everything before it was sent
@@ -64,6 +65,7 @@ class SpillFile:
             return 0
 
     def _write(self, data: bytes) -> None:
+        """Append whole lines, or nothing."""
         if self._file is None:
             fd = open_log(self.path, os.O_APPEND | os.O_RDWR, self._mode)
             self._file = open(fd, "ab", buffering=0)  # noqa: SIM115 - held open
@@ -73,8 +75,14 @@ class SpillFile:
                 if os.read(fd, 1) != b"\n":  # a crash tore the last line
                     data = b"\n" + data
                     self.waiting = getattr(self, "waiting", 0) + 1
-        while data:
-            data = data[self._file.write(data) :]
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except BaseException:  # a full disk: half an item would spoil the next one
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), before)
+            raise
 
     def append(self, item: Item | _core.ChangeItem) -> None:
         """Append an item, with one write. Raises OSError."""

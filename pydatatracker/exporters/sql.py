@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import Any
+from urllib.parse import parse_qs, quote, unquote
 
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.secrets import clean, cleaned_errors, secrets_in
 from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
-from pydatatracker.exporters.sqlite import row_of
+from pydatatracker.exporters.sqlite import new_database, row_of
+from pydatatracker.io.files import MODE, check_mode
 
 __all__ = ["SqlExporter", "SqlSink"]
 
@@ -24,17 +27,23 @@ class SqlSink:
     A change that is delivered twice is one row.
     """
 
-    def __init__(self, target: Any, table: str) -> None:
+    def __init__(self, target: Any, table: str, mode: int | None = MODE) -> None:
         try:
             import sqlalchemy
             import sqlalchemy.dialects.postgresql  # these are imported by nothing else
             import sqlalchemy.dialects.sqlite
+            import sqlalchemy.pool
         except ImportError:
             raise ImportError('SqlExporter needs sqlalchemy: pip install "pydatatracker[sql]"') from None
         self._sql: Any = sqlalchemy
         if isinstance(target, str):
-            self._engine: Any = sqlalchemy.create_engine(target, pool_pre_ping=True, pool_size=1, max_overflow=0)
+            url, file = _placed(sqlalchemy.make_url(target))
+            # some dialects have a pool of their own for databases in memory, which takes other arguments
+            pool = {"poolclass": sqlalchemy.pool.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+            self._engine: Any = sqlalchemy.create_engine(url, **pool)
             self._is_own = True
+            if file is not None:
+                new_database(file, mode, "SqlExporter")
         elif hasattr(target, "begin") and hasattr(target, "dialect"):
             self._engine, self._is_own = target, False
         else:
@@ -141,6 +150,27 @@ class SqlSink:
                 self._engine.dispose()
 
 
+def _placed(url: Any) -> tuple[Any, str | None]:
+    """Return a URL and the database file that it names.
+
+    A URL of SQLite is returned with a full path. The file is None if it is not one that is made here: for another
+    database, or one in memory that the process shares.
+    """
+    if url.get_backend_name() != "sqlite":
+        return url, None
+    path = url.database or ""
+    if str(url.query.get("uri", "")).lower() not in ("true", "1", "yes", "on", "y", "t"):
+        return url, path
+    address, _, query = path.removeprefix("file:").partition("?")  # SQLite's own kind of URL
+    options = {**parse_qs(query), **{key: [value] for key, value in url.query.items()}}
+    path = unquote(address.removeprefix("//localhost"))
+    path = path[2:] if path.startswith("///") else path
+    if path in ("", ":memory:") or "memory" in options.get("mode", ()):
+        return url, None if "shared" in options.get("cache", ()) else ""
+    full = os.path.abspath(path)  # the program may change its folder later
+    return url.set(database="file:" + quote(full) + (f"?{query}" if query else "")), full
+
+
 def _said(error: BaseException) -> str:
     # without the statement and its values
     original = getattr(error, "orig", None) or error
@@ -157,10 +187,22 @@ class SqlExporter(Exporter):
     :param target: a URL of SQLAlchemy (``postgresql+psycopg://user@host/db``, ``sqlite:///changes.db``), or an Engine
         of your own.
     :param table: its name.
+    :param mode: permissions of new files, that of an SQLite URL included: ``0o640``, or ``"0640"``; None: as the umask
+        says. By default only the owner may read them. What an Engine of your own creates is yours to decide.
     :param options: those of `Delivery`.
+    :raises ValueError: a URL of SQLite in memory, which nobody could read. Pass an Engine with a StaticPool for that.
     """
 
-    def __init__(self, target: Any, *, table: str = "changes", compact: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        target: Any,
+        *,
+        table: str = "changes",
+        compact: bool = False,
+        mode: int | str | None = MODE,
+        **options: Any,
+    ) -> None:
         with cleaned_errors(target):
-            sink = SqlSink(target, table)
+            sink = SqlSink(target, table, check_mode(mode))
+            options["mode"] = mode
             super().__init__(delivery_for(sink, f"SqlExporter({sink.shown!r})", True, options), compact=compact)

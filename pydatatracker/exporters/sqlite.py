@@ -13,9 +13,9 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item, SinkUnavailable
-from pydatatracker.io.files import MODE, check_mode, open_log
+from pydatatracker.io.files import MODE, check_mode, check_regular, open_log
 
-__all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "row_of"]
+__all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS changes (
@@ -34,13 +34,9 @@ class SqliteSink:
     """
 
     def __init__(self, path: str | os.PathLike[str], timeout: float, mode: int | None = MODE) -> None:
-        self.path = os.fspath(path)
+        self.path = new_database(os.fspath(path), mode, "SqliteExporter")
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
-        if self.path and self.path != ":memory:":
-            self.path = os.path.abspath(self.path)  # the program may change its folder later
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            os.close(open_log(self.path, os.O_RDWR, mode))  # SQLite gives its other files the same permissions
         self._connect().close()  # a path that cannot be opened is an error now
         _forks.keep(self, _forks.FILES)
 
@@ -105,6 +101,22 @@ class SqliteSink:
             connection.close()
 
 
+def new_database(path: str, mode: int | None, name: str) -> str:
+    """Create a database if there is none; return its full path.
+
+    O(1). Its folders are created, too. SQLite gives its other files the same permissions.
+
+    :raises ValueError: the database would be in memory, where nobody else could read it, or path is not a file.
+    """
+    if not path or path == ":memory:":
+        raise ValueError(f"{name} needs a file: nobody could read a database in its memory")
+    check_regular(path, "an SQLite database")
+    full = os.path.abspath(path)  # the program may change its folder later
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    os.close(open_log(full, os.O_RDWR, mode))
+    return full
+
+
 def row_of(item: Item) -> tuple[Any, ...]:
     """Return the columns of a change, in the order of the table.
 
@@ -129,7 +141,8 @@ class SqliteExporter(Exporter):
     From a thread, in batches. Columns: id, seq, root, time_ns, action, method, type, pointer, actor, transaction_id,
     before, after (JSON), line (the whole change). Several processes may write (the file is in WAL mode); a change that
     is delivered twice is one row. ``background=False`` inserts synchronously. ``mode`` are the permissions of a new
-    file, by default ``0o600``. All other options are those of `Delivery`. Needs only the standard library.
+    file, by default ``0o600``. All other options are those of `Delivery`. Needs only the standard library. Raises
+    ValueError if the path is not a file: nobody could read ``":memory:"``.
 
     >>> import os, sqlite3, tempfile
     >>> from pydatatracker import TrackedDict

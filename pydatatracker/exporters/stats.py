@@ -55,6 +55,12 @@ class Tally:
         except Exception:  # of a handler of the program: neither it nor the delivery may end here
             pass
 
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        """Log what a sink noticed while it went on; its error is the last one."""
+        if error is not None:
+            self.note_error(error)
+        self.log(logging.WARNING, "%s", message)
+
     def stats(self, queued: int = 0, spilled: int = 0, accepted: int = 0) -> Stats:
         """Return the counts so far. O(1).
 

@@ -75,7 +75,7 @@ class ChangeReader(Handle):
 
     >>> import io
     >>> with ChangeReader(io.BytesIO(b"?\n"), on_error=lambda error: None) as reader:
-    ...     list(reader), reader.passed_over
+    ...     list(reader), reader.skipped
     ([], 1)
     """
 
@@ -86,7 +86,7 @@ class ChangeReader(Handle):
         strict: bool = False,
         on_error: Callable[[LogFormatError], object] | None = None,
     ) -> None:
-        self.passed_over = 0  # lines that could not be read, so far
+        self.skipped = 0  # lines that could not be read, so far
         self._strict = strict
         self._on_error = on_error
         self._packed = False
@@ -251,7 +251,7 @@ class ChangeReader(Handle):
 
     def _bad(self, number: int, offset: int, reason: str) -> None:
         error = LogFormatError(self.name, number, offset, reason)
-        self.passed_over += 1
+        self.skipped += 1
         if self._strict:
             raise error
         if self._on_error is None:

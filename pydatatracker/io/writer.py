@@ -5,6 +5,7 @@
 - The lock is held during the write() only, and no user code runs under it. It is reentrant, since a signal handler or
   ``__del__`` may change tracked data meanwhile.
 - If a line cannot be written, the next line that can is preceded by a ``gap``.
+- A log that is renamed or deleted is begun anew at its path, and a pipe is waited for a few seconds only: `LogFile`.
 - After ``fork`` parent and child append to the same file, each with a lock of its own. Lines that the parent had
   gathered are written by the parent only.
 """
@@ -17,18 +18,19 @@ import io
 import os
 import sys
 import threading
+import time
 import weakref
 from typing import IO, Any, Final, Self
 
 from pydatatracker import _core, _forks
 from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
-from pydatatracker.io.files import MODE, check_mode, open_log
+from pydatatracker.io.files import MODE, LogFile, check_mode
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 from pydatatracker.values.pickles import Handle
 
-__all__ = ["ChangeWriter", "to_line"]
+__all__ = ["ChangeWriter", "gap_line", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
 _PATHS: Final = frozenset(("path", "paths", "location"))
@@ -76,6 +78,12 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     if not own and nests_deeper(data, NESTING):  # the caller's dict has a container of another class
         raise ValueError(TOO_DEEP)
     return data[:-1] + end
+
+
+def gap_line(first: int | None, last: int | None, reason: str) -> bytes:
+    """Return the line that marks that changes are missing. O(1)."""
+    gap = {"v": 1, "action": "gap", "from": first, "to": last, "reason": reason}
+    return to_line({key: value for key, value in gap.items() if value is not None})
 
 
 def _is_deeper(data: Any, levels: int) -> bool:
@@ -136,8 +144,9 @@ def _exact(value: Any) -> Any:
 class ChangeWriter(Handle):
     r"""Append changes to a log, one line per change.
 
-    The file is created with its folders. If a crash tore its last line, that line is ended first. Safe to use from
-    several threads, and after fork. Its ``write`` can be an observer.
+    The file is created with its folders. If a crash tore its last line, that line is ended first. If it is renamed or
+    deleted, a new file is begun at its path. Safe to use from several threads, and after fork. Its ``write`` can be an
+    observer.
 
     :param target: a path, or a file object, binary or text, which `close` leaves open.
     :param compact: see `to_line`.
@@ -145,7 +154,8 @@ class ChangeWriter(Handle):
         and so does the end of the process.
     :param mode: permissions of the file if it is new: ``0o640``, or ``"0640"``; None: as the umask says. By default
         only the owner may read it, since a log holds the program's data.
-    :raises OSError: the file or its folder cannot be created.
+    :raises OSError: the file or its folder cannot be created. TimeoutError: it is a pipe, and no process has opened it
+        for reading within 5 seconds.
 
     >>> import io
     >>> log = io.StringIO()
@@ -169,12 +179,12 @@ class ChangeWriter(Handle):
         self._batch = bytearray()
         self._batch_seqs: tuple[int | None, int | None] | None = None  # first and last change in the batch
         self._lost: tuple[int | None, int | None, str] | None = None  # seq from, seq to, reason
-        self._torn = False  # the last write() stopped inside a line
-        self._fd = -1
+        self._torn = False  # the last write() to the file object stopped inside a line
+        self._log: LogFile | None = None
         self._file: Any = None
         if isinstance(target, (str, os.PathLike)):
             self.name = os.fspath(target)
-            self._fd, self._torn = _open(self.name, permissions)
+            self._log = LogFile(self.name, permissions)
         else:
             self.name = str(getattr(target, "name", f"<{type(target).__name__}>"))
             if hasattr(target, "buffer"):  # a log is UTF-8 whatever the encoding of the text file
@@ -201,12 +211,11 @@ class ChangeWriter(Handle):
 
     def flush(self) -> None:
         """Write the lines that were gathered. O(size). Raises as `write` does."""
-        with self._lock:
-            if self._batch:
-                data, seqs = bytes(self._batch), self._batch_seqs or (None, None)
-                self._batch.clear()
-                self._batch_seqs = None
-                self._put(data, *seqs)
+        try:
+            with self._lock:
+                self._flush()
+        finally:
+            self._say()
 
     def tracking_attached_write(self, container: Any) -> None:
         """Write the state of a container that ``write`` begins to observe."""
@@ -219,33 +228,58 @@ class ChangeWriter(Handle):
 
         A file object that was passed in stays open. O(1); a second call does nothing.
         """
-        with self._lock:
-            try:
-                if self._fd >= 0 or self._file is not None:
-                    if self._lost is not None:
-                        self._append(b"", self._lost[1])
-                    self.flush()
-            finally:
-                fd, self._fd, self._file = self._fd, -1, None
-                if fd >= 0:
-                    os.close(fd)
+        try:
+            with self._lock:
+                try:
+                    if not self.closed:
+                        if self._lost is not None:
+                            self._append(b"", self._lost[1])
+                        self._flush()
+                finally:
+                    self._file = None
+                    if self._log is not None:
+                        self._log.close()
+        finally:
+            self._say()
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._fd < 0 and self._file is None
+        return self._file is None and self.fileno() < 0
 
     def fileno(self) -> int:
         """Return the descriptor of the file opened here, -1 if none. O(1)."""
-        return self._fd
+        return -1 if self._log is None else self._log.fd
 
     def detach(self) -> int:
         """Give up the descriptor without closing it, and return it. O(1).
 
         For a program that closed all files without using this object: the number may be another file's by now.
         """
-        fd, self._fd = self._fd, -1
-        return fd
+        return -1 if self._log is None else self._log.detach()
+
+    def is_usable(self) -> bool:
+        """Return whether the descriptor is still that of the file opened here.
+
+        O(1). A program that closes all files may have given the number to another one.
+        """
+        return self._log is not None and self._log.is_mine
+
+    def renewals(self) -> int:
+        """Return how many times the file was found renamed or deleted.
+
+        O(1), a look at the file included if the last one was a tenth of a second ago. Raises OSError if a new file
+        cannot be opened.
+        """
+        if self._log is None:
+            return 0
+        if time.monotonic() >= self._log.look_at:
+            try:
+                with self._lock:
+                    self._look(self._log)
+            finally:
+                self._say()
+        return self._log.renewals
 
     def __enter__(self) -> Self:
         if self.closed:
@@ -256,8 +290,12 @@ class ChangeWriter(Handle):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
-            self.close()
+        log = getattr(self, "_log", None)
+        if log is not None and log.fd >= 0:
+            try:
+                self.close()
+            except Exception as error:  # a full disk: there is nobody to raise it to
+                _warn("%s was freed, and its last lines could not be written: %s", self, error)
 
     def __repr__(self) -> str:
         return f"<ChangeWriter {self.name!r}{' (closed)' if self.closed else ''}>"
@@ -265,51 +303,75 @@ class ChangeWriter(Handle):
     # ---- below the line
 
     def _append(self, data: bytes, seq: int | None) -> None:
-        with self._lock:
-            if self.closed:
-                raise ValueError(f"the log {self.name} is closed: open a new ChangeWriter to append to it")
-            lost, self._lost = self._lost, None
-            if lost is not None:
-                gap = {"v": 1, "action": "gap", "from": lost[0], "to": lost[1], "reason": lost[2]}
-                data = to_line({key: value for key, value in gap.items() if value is not None}) + data
-            first = lost[0] if lost is not None else seq
-            if not self.buffered or _forks.is_worker():  # a worker may be killed before it ends
-                self._put(data, first, seq)
-                return
-            self._batch += data
-            self._batch_seqs = (self._batch_seqs[0] if self._batch_seqs else first, seq)
-            if len(self._batch) >= _BATCH:
-                self.flush()
+        try:
+            with self._lock:
+                if self.closed:
+                    raise ValueError(f"the log {self.name} is closed: open a new ChangeWriter to append to it")
+                lost, self._lost = self._lost, None
+                if lost is not None:
+                    data = gap_line(*lost) + data
+                first = lost[0] if lost is not None else seq
+                if not self.buffered or _forks.is_worker():  # a worker may be killed before it ends
+                    self._put(data, first, seq)
+                    return
+                self._batch += data
+                self._batch_seqs = (self._batch_seqs[0] if self._batch_seqs else first, seq)
+                if len(self._batch) >= _BATCH:
+                    self._flush()
+        finally:
+            if self._log is not None and self._log.messages:
+                self._say()
+
+    def _flush(self) -> None:
+        if self._batch:
+            data, seqs = bytes(self._batch), self._batch_seqs or (None, None)
+            self._batch.clear()
+            self._batch_seqs = None
+            self._put(data, *seqs)
 
     def _put(self, data: bytes, first: int | None, last: int | None) -> None:
         """Write all of data.
 
         Otherwise note which changes are lost, and whether the file ends inside a line.
         """
-        if self._torn:
-            data = b"\n" + data
+        log = self._log
         try:
-            if self._fd < 0:
+            if log is None:
+                data = b"\n" + data if self._torn else data
                 self._torn = True
                 self._file.write(data.decode() if self._text else data)
                 if hasattr(self._file, "flush"):
                     self._file.flush()
                 self._torn = False
                 return
-            done = 0
-            while done < len(data):  # more than once: a signal, a full disk, a pipe
-                done += os.write(self._fd, data[done:] if done else data)
-                self._torn = data[done - 1] != 0x0A
-        except OSError as error:
+            if time.monotonic() >= log.look_at:
+                self._look(log)
+                if self._lost is not None:  # what was in the file that was deleted
+                    lost, self._lost = self._lost, None
+                    data, first = gap_line(*lost) + data, lost[0]
+            log.write(data, first, last)
+        except BaseException as error:  # also KeyboardInterrupt, while it waits for a reader
             self._lose(first, last, error)
             raise
 
-    def _lose(self, first: int | None, last: int | None, error: Exception) -> None:
+    def _look(self, log: LogFile) -> None:
+        missing = log.look()
+        if missing is not None:
+            first, last, reason = missing
+            if self._lost is not None:
+                last = self._lost[1]
+            self._lost = first, last, reason
+
+    def _lose(self, first: int | None, last: int | None, error: BaseException) -> None:
         """Note that these changes are not in the log."""
         with self._lock:
             if self._lost is not None:
                 first = self._lost[0]
             self._lost = first, last, f"{type(error).__name__}: {error}"[:500]
+
+    def _say(self) -> None:
+        if self._log is not None and self._log.messages:
+            self._log.say()
 
     def after_fork(self) -> None:
         """Make the lock anew, and leave gathered lines to the parent."""
@@ -326,23 +388,11 @@ def _seq_of(change: Any) -> int | None:
     return seq if isinstance(seq, int) else None
 
 
-def _open(path: str, mode: int | None) -> tuple[int, bool]:
-    """Return (descriptor for appending, whether the last line has no end)."""
-    folder = os.path.dirname(path)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    fd = open_log(path, os.O_APPEND | os.O_WRONLY, mode)
-    try:
-        if not os.path.isfile(path) or os.fstat(fd).st_size == 0:  # a pipe has no end to look at
-            return fd, False
-        with open(path, "rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return fd, file.read(1) != b"\n"
-    except OSError:  # not readable: end the line in case it is torn; readers ignore an empty one
-        return fd, True
-    except BaseException:
-        os.close(fd)
-        raise
+def _warn(message: str, *values: object) -> None:
+    import logging
+
+    with contextlib.suppress(Exception):  # a handler of the program that raises; the interpreter ends
+        logging.getLogger("pydatatracker").warning(message, *values)
 
 
 _buffered: dict[int, weakref.ref[ChangeWriter]] = {}
@@ -355,8 +405,10 @@ def _flush_all() -> None:
         if writer is None:
             _buffered.pop(number, None)
         elif not writer.closed:
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 writer.flush()
+            except Exception as error:  # a full disk: there is nobody to raise it to
+                _warn("the last lines of %s could not be written: %s", writer, error)
 
 
 _forks.at_end(_flush_all)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -46,7 +47,7 @@ class Server:
         self._lock = threading.Lock()
         _forks.keep(self, _forks.LOGS)
         token = secrets.token_urlsafe(16)
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", port), _handler(self, f"/{token}/"))
+        self._http = _Quiet(("127.0.0.1", port), _handler(self, f"/{token}/"))
         self._http.daemon_threads = True
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/{token}/"
@@ -70,10 +71,14 @@ class Server:
         """Add the lines of a log that grows, from a thread."""
 
         def run() -> None:
-            with contextlib.suppress(OSError):  # the log was removed: what was read stays
+            try:
                 for line in lines:
                     if line is not None:
                         self.add(line, listed(line))
+            except OSError:  # the log was removed: what was read stays
+                pass
+            except Exception as error:
+                _log_error("the page does not follow the log any more", error)
 
         threading.Thread(target=run, name="pydatatracker-view", daemon=True).start()
 
@@ -100,6 +105,20 @@ class Server:
             raise ValueError("not a request of the page")
         with self._lock:
             return self._changes.since(numbers[0], tuple(numbers[1:])).encode()
+
+
+class _Quiet(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # an OSError: the browser went away
+            _log_error("a request of the page failed", error)
+
+
+def _log_error(what: str, error: BaseException | None) -> None:
+    import logging
+
+    with contextlib.suppress(Exception):  # a handler that raises
+        logging.getLogger("pydatatracker").error("%s: %s: %s", what, type(error).__name__, error)
 
 
 def _handler(server: Server, home: str) -> type[http.server.BaseHTTPRequestHandler]:

@@ -416,6 +416,25 @@ def test_a_normal_exit_sends_what_waits(tmp_path: pathlib.Path) -> None:
     assert [1, 2] == [line["after"] for line in run_program(tmp_path)]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM ends a process at once here")
+def test_sigterm_with_a_handler_sends_what_waits(tmp_path: pathlib.Path) -> None:
+    """A handler that calls sys.exit() is enough.
+
+    Also for lines that a ChangeWriter has gathered.
+    """
+    (tmp_path / "service.py").write_text(
+        PROGRAM.replace("if len(sys.argv) > 2:", "if False:")
+        + "import os, signal\nfrom pydatatracker.io import ChangeWriter\n"
+        + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        + "writer = ChangeWriter(sys.argv[2], buffered=True)\nd.tracking_add_observer(writer.write)\nd['parent'] = 3\n"
+        + "os.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()\n"
+    )
+    out, log = tmp_path / "out.jsonl", tmp_path / "log.jsonl"
+    subprocess.run([sys.executable, str(tmp_path / "service.py"), str(out), str(log)], check=True, timeout=60)
+    assert [1, 2, 3] == [json.loads(line)["after"] for line in out.read_text().splitlines()]
+    assert [3] == [json.loads(line)["after"] for line in log.read_text().splitlines()][-1:]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_sends_only_its_own(tmp_path: pathlib.Path) -> None:
     """After a fork only the parent sends what was queued before."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +13,16 @@ from typing import Any
 import pytest
 
 from pydatatracker import TrackedDict, load_observers_from_json, process
-from pydatatracker.exporters import Delivery, Exporter, Item, JsonLinesExporter, SinkRejected, SinkUnavailable
+from pydatatracker.exporters import (
+    Delivery,
+    Exporter,
+    Item,
+    JsonLinesExporter,
+    SinkRejected,
+    SinkUnavailable,
+    SqlExporter,
+)
+from pydatatracker.exporters.spill import SpillFile
 from pydatatracker.exporters.sqlite import SqliteExporter
 from pydatatracker.io import ChangeWriter
 from pydatatracker.io.files import check_mode
@@ -90,6 +101,18 @@ def sqlite_direct(**mode: Any) -> None:
     changed(exporter, exporter.close)
 
 
+def sql(**mode: Any) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
+    exporter = SqlExporter("sqlite:///logs/a", **mode)
+    changed(exporter, exporter.close)
+
+
+def sql_uri(**mode: Any) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
+    exporter = SqlExporter("sqlite:///file:logs/a?uri=true", **mode)
+    changed(exporter, exporter.close)
+
+
 def spill(**mode: Any) -> None:
     sink = Refusing(SinkUnavailable("down"))
     delivery = Delivery(sink, name="t", max_items=1, on_full="spill", spill="logs/a", **mode)
@@ -110,7 +133,10 @@ def process_log(**mode: Any) -> None:
     os.chdir("..")
 
 
-USES = [writer, json_file, lines, rotated, buffered, sqlite, sqlite_direct, spill, dead_letters, process_log]
+USES = [
+    *(writer, json_file, lines, rotated, buffered, sqlite, sqlite_direct, sql, sql_uri),
+    *(spill, dead_letters, process_log),
+]
 
 
 def modes(folder: pathlib.Path) -> set[int]:
@@ -169,3 +195,75 @@ def test_a_mode_in_a_configuration(folder: pathlib.Path) -> None:
     assert {0o640} == modes(folder)
     with pytest.raises(ValueError, match="mode must be permissions"):
         load_observers_from_json([{"type": "sqlite", "options": {"path": "logs/b", "mode": "640x"}}])
+
+
+MEMORY = [
+    "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true",
+    "sqlite:///file:a?mode=memory&uri=true", "", ":memory:",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", MEMORY)
+def test_a_database_that_nobody_could_read_is_refused(target: str, folder: pathlib.Path) -> None:
+    """It would be in the memory of one connection, and gone with it."""
+    with pytest.raises(ValueError, match="needs a file"):
+        if target.startswith("sqlite"):
+            pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
+            SqlExporter(target)
+        else:
+            SqliteExporter(target)
+    assert ["elsewhere"] == os.listdir(folder)
+
+
+def test_a_database_in_shared_memory_is_read_by_another_connection() -> None:
+    """SQLite shares it within the process, so somebody can."""
+    pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
+    with contextlib.closing(sqlite3.connect("file:t?mode=memory&cache=shared", uri=True)) as mine:
+        with SqlExporter("sqlite:///file:t?mode=memory&cache=shared&uri=true") as exporter:
+            d = TrackedDict()
+            d.tracking_add_observer(exporter)
+            d["a"] = 1
+        assert [("/a",)] == mine.execute("SELECT pointer FROM changes").fetchall()
+
+
+def test_an_engine_of_the_program_may_be_in_memory() -> None:
+    """With one connection for all threads."""
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
+    engine = sqlalchemy.create_engine(
+        "sqlite://", poolclass=sqlalchemy.pool.StaticPool, connect_args={"check_same_thread": False}
+    )
+    with SqlExporter(engine) as exporter:
+        d = TrackedDict()
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+    with engine.connect() as connection:
+        assert [("/a",)] == connection.execute(sqlalchemy.text("SELECT pointer FROM changes")).fetchall()
+    engine.dispose()
+
+
+def test_a_full_disk_spoils_no_item_of_the_spill_file(tmp_path: pathlib.Path) -> None:
+    """Half an item is removed from the file again.
+
+    It would be one line with the next item.
+    """
+    spill = SpillFile(str(tmp_path / "spill"), 0o600)
+    items = [Item(b'{"v":1,"n":%d}' % n, n, "r", n, f"i{n}") for n in range(3)]
+    spill.append(items[0])
+    whole = spill._file
+
+    class Full:
+        def fileno(self) -> int:
+            return whole.fileno()
+
+        def write(self, data: bytes) -> int:
+            if len(data) > 5:
+                return whole.write(data[:5])
+            raise OSError(28, "No space left on device")
+
+    spill._file = Full()
+    with pytest.raises(OSError, match="No space"):
+        spill.append(items[1])
+    spill._file = whole
+    spill.append(items[2])
+    assert [items[0], items[2]] == spill.read(10, 1000)
+    spill.close()

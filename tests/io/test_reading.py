@@ -255,7 +255,7 @@ def test_without_a_callback_bad_lines_are_warnings(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING, "pydatatracker"):
         reader = read_changes(io.BytesIO(b"?\n"))
         assert [] == list(reader)
-    assert 1 == reader.passed_over
+    assert 1 == reader.skipped
     assert ["<BytesIO>: line 1, byte 0: not JSON (Expecting value: line 1 column 1 (char 0))"] == caplog.messages
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from loglines import LINE, line_of, read
 
+import pydatatracker
 from pydatatracker.io import ChangeWriter, parse, read_changes, to_line
 from pydatatracker.io.files import check_mode, like
 from pydatatracker.values.encode import Repr, encode
@@ -453,3 +454,45 @@ def test_near_the_end_of_the_stack() -> None:
     written = [line.seq for line in lines if not line.is_gap]
     assert list(range(len(written) - 1, -1, -1)) == written
     assert set() == set(failed) & set(written)
+
+
+FREED = """
+import gc, logging, resource, sys
+from pydatatracker.io import ChangeWriter
+writer = ChangeWriter(sys.argv[1], buffered=True)
+writer.write({"v": 1, "action": "lock", "seq": 1, "after": "x" * 5000})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+if sys.argv[2] == "cycle":
+    writer.me = writer
+if sys.argv[2] != "exit":
+    del writer
+    gc.collect()
+print("goes on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
+@pytest.mark.parametrize("how", ["freed", "cycle", "exit"])
+def test_lines_that_cannot_be_written_at_the_end_are_a_warning(how: str, tmp_path: pathlib.Path) -> None:
+    """An error of a writer that is freed is logged.
+
+    Nobody could catch it. The same holds for the end of the process.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FREED, str(tmp_path / "log"), how],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "goes on\n" == done.stdout
+    assert "could not be written" in done.stderr
+    assert "File too large" in done.stderr
+    assert all(word not in done.stderr for word in ("Traceback", "Exception ignored"))
+
+
+def test_no_other_class_has_a_destructor() -> None:
+    """A new destructor belongs into the test above.
+
+    Each has to be safe on a full disk.
+    """
+    package = pathlib.Path(pydatatracker.__file__).parent
+    names = [path.name for path in package.rglob("*.py") if "def __del__" in path.read_text("utf-8")]
+    assert ["writer.py"] == names

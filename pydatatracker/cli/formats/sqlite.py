@@ -21,8 +21,10 @@ T = TypeVar("T")
 def is_database(path: str) -> bool:
     """Return whether path is an SQLite database, which is not overwritten."""
     try:
+        if not os.path.isfile(path):  # to open a pipe would wait for a writer
+            return False
         with open(path, "rb") as file:
-            return os.path.isfile(path) and file.read(16) == b"SQLite format 3\0"
+            return file.read(16) == b"SQLite format 3\0"
     except OSError:
         return False
 

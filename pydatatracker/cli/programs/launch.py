@@ -79,6 +79,11 @@ def _check_log(log: str, program: str) -> None:
     try:
         if os.path.exists(log) and os.path.exists(program) and os.path.samefile(log, program):
             raise CannotRun(f"{log} is the program itself; name another file with --log")
+        if not os.path.isfile(log) and os.path.exists(log) and not os.path.isdir(log):
+            # a pipe or a device: to open and close it would end what reads it
+            if not os.access(log, os.W_OK):
+                raise PermissionError(13, "Permission denied", log)
+            return
         ChangeWriter(log).close()
     except OSError as error:
         raise CannotRun(f"cannot write the log {log}: {error.strerror or error}") from None

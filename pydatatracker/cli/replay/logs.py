@@ -63,7 +63,7 @@ class Logs:
     @property
     def bad(self) -> int:
         """The number of lines so far that could not be read or used."""
-        return self.faults + sum(reader.passed_over for reader in self.readers)
+        return self.faults + sum(reader.skipped for reader in self.readers)
 
     @property
     def is_file(self) -> bool:
@@ -213,7 +213,7 @@ class Logs:
                 try:
                     line = parse(raw + b"\n", 0, offset)
                 except NotAChange as error:
-                    self.readers[0].passed_over += 1
+                    self.readers[0].skipped += 1
                     self._report(LogFormatError(self.names[0], 0, offset, str(error)))
                     continue
                 if wanted.keeps(line):
