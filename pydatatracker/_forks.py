@@ -28,7 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["CORE", "FILES", "LOGS", "QUEUES", "at_end", "in_child", "in_worker", "is_worker", "keep", "owners"]
+__all__ = [
+    "CORE",
+    "FILES",
+    "LOGS",
+    "QUEUES",
+    "at_end",
+    "in_child",
+    "in_worker",
+    "is_early",
+    "is_worker",
+    "keep",
+    "owners",
+]
 
 CORE = 0  # the state of the core: open blocks, the journal
 FILES = 10  # files and connections
@@ -53,6 +65,7 @@ _functions: list[tuple[int, Callable[[], object]]] = []
 _enders: list[Callable[[], object]] = []
 _workers: list[Callable[[], object]] = []
 _is_worker = False
+_is_early = False  # whether this process does not know yet what it is
 _is_hooked = False  # whether multiprocessing calls _begin_child
 
 
@@ -99,8 +112,27 @@ def is_worker() -> bool:
     """Return whether this process may be killed at any moment. O(1).
 
     The workers of a multiprocessing.Pool, and all processes with ``daemon=True``: their parent ends them by a signal.
+    False while `is_early`.
     """
+    is_early()
     return _is_worker
+
+
+def is_early() -> bool:
+    """Return whether this process does not know yet what it is. O(1).
+
+    A spawned child imports the main module of the program before its parent says what it is.
+    """
+    global _is_early
+    if _is_early and not _is_inheriting():
+        _is_early = False
+        _begin_child()
+    return _is_early
+
+
+def _is_inheriting() -> bool:
+    process: Any = sys.modules.get("multiprocessing.process")
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 def owners() -> list[str]:
@@ -192,9 +224,9 @@ def _after() -> None:
 
 
 def _after_in_child() -> None:
-    global _is_worker
+    global _is_early, _is_worker
     _after()
-    _is_worker = False
+    _is_worker = _is_early = False
     for owner, after_fork in _in_order():
         try:
             after_fork()
@@ -223,9 +255,10 @@ def _hook() -> None:
     """Have multiprocessing call us in its children, if the program uses it.
 
     A child first forgets the finalizers of its parent and then calls what is registered for after a fork: this is where
-    ours are registered again. A child of the fork server imports modules before that, or later.
+    ours are registered again. A child of the fork server imports modules before that, or later. A spawned child calls
+    nothing: `is_early` looks until it knows what it is.
     """
-    global _is_hooked
+    global _is_early, _is_hooked
     util = sys.modules.get("multiprocessing.util")
     process: Any = sys.modules.get("multiprocessing.process")
     if not hasattr(util, "register_after_fork") or process is None:
@@ -235,6 +268,7 @@ def _hook() -> None:
         util.register_after_fork(_begin_child, _begin_child)  # type: ignore[union-attr]
         if process.parent_process() is not None:
             _begin_child()
+        _is_early = _is_inheriting()
 
 
 def _begin_child(_: object = None) -> None:

@@ -18,7 +18,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.retry import Deadline, seconds_of
 from pydatatracker.exporters.sink import Item
 from pydatatracker.exporters.spill import SpillFile
@@ -83,6 +83,7 @@ class ChangeQueue:
         self._patience = patience
         self._spill = None if spill is None else SpillFile(os.fspath(spill), mode)
         self._is_eager = False
+        self._is_undecided = _forks.is_early()  # whether to be eager: each put goes through here until that is known
         self.closed = False
         self._has_ended = False  # nothing is sent any more; what the sink still does is too late
         self.intake = _core.Intake(weakref.WeakMethod(self._wake), max_items, max_bytes, batch_items, batch_bytes)
@@ -93,6 +94,8 @@ class ChangeQueue:
         self.changed = threading.Condition(threading.RLock())
         self._items: collections.deque[Item] = collections.deque()
         self.intake.reset(self._items)  # counts the items, and accepts those that need no waiting
+        if self._is_undecided:
+            self.intake.open = False
         self._gap: _Gap | None = None
         self._batch: list[Item] = []  # taken out and not yet sent
         self._is_of_file = False  # the batch is from the spill file, and still in it
@@ -112,7 +115,7 @@ class ChangeQueue:
 
     def after_fork(self) -> None:
         """Leave what waits to the parent, and begin empty in the child."""
-        self._is_eager = False
+        self._is_eager = self._is_undecided = False
         self._reset()
         if self._spill is not None:
             self._spill.forget()
@@ -125,6 +128,9 @@ class ChangeQueue:
         O(1). Waits only with on_full="block", for at most block_timeout seconds.
         """
         with self.changed:
+            if self._is_undecided:
+                self._is_undecided = _forks.is_early()
+                self._is_eager = _forks.is_worker()
             if self.closed:
                 self._drop(item.seq, "the exporter is closed")
                 return False
@@ -191,7 +197,7 @@ class ChangeQueue:
         # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
         if len(self._items) == 1 or self._is_batch():
             self.changed.notify_all()
-        self.intake.open = self._gap is None and not self.spilled and not self._is_eager
+        self.intake.open = self._gap is None and not self.spilled and not (self._is_eager or self._is_undecided)
 
     def _wake(self) -> None:
         with self.changed:

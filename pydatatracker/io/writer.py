@@ -256,14 +256,19 @@ class ChangeWriter(Handle):
 
         For a program that closed all files without using this object: the number may be another file's by now.
         """
-        return -1 if self._log is None else self._log.detach()
+        with self._lock:
+            return -1 if self._log is None else self._log.detach()
 
     def is_usable(self) -> bool:
         """Return whether the descriptor is still that of the file opened here.
 
         O(1). A program that closes all files may have given the number to another one.
         """
-        return self._log is not None and self._log.is_mine
+        log = self._log
+        if log is None or log.is_mine:
+            return log is not None
+        with self._lock:  # another thread may be opening a new file
+            return log.is_mine
 
     def renewals(self) -> int:
         """Return how many times the file was found renamed or deleted.

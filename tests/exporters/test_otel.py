@@ -71,7 +71,7 @@ def test_a_record_has_the_facts_of_the_change(collector: Collector) -> None:
     assert (change.time_ns, change.time_ns) == (record.time_ns, record.observed_ns)
     assert "billing" == record.resource["service.name"]
     assert "update /port: 80 -> 8080 by eve" == record.body
-    assert (change.seq, "eve", change.root) == (record["seq"], record["actor"], record["root"])
+    assert (change.seq, "eve", x["cfg"].tracking_uuid) == (record["seq"], record["actor"], record["root"])
     assert ('["port"]', "/port", "80", "8080") == tuple(record[n] for n in ("path", "pointer", "before", "after"))
     assert ("rotate", 7, "[1,2]") == tuple(record[f"context.{name}"] for name in ("reason", "ticket", "parts"))
     assert change.uuid == record.attributes[log_attributes.LOG_RECORD_UID]

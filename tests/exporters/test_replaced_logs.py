@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -212,9 +213,10 @@ def test_the_log_of_a_process_of_several_threads(log: pathlib.Path) -> None:
     for thread in threads:
         thread.start()
     at_work.wait()
-    for turn in range(5):
+    for turn in range(50):
         if log.exists():
             log.rename(f"{log}.{turn}")
+        time.sleep(0.001)
     for thread in threads:
         thread.join()
     process.stop()
