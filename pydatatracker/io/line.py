@@ -27,7 +27,7 @@ def read_again(raw: bytes, line: int, offset: int) -> LogLine:
 
 read_again.__module__ = "pydatatracker.rebuild"
 
-_TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
+TAKEN_OUT: Final = frozenset(("__delitem__", "clear", "discard", "pop", "popitem", "remove"))  # 0.1.0
 
 
 class LogLine:
@@ -300,7 +300,7 @@ class LogLine:
         return given if type(given) is dict else {}
 
     def _was_taken_out(self) -> bool:
-        return self.head.action == "remove" or self.head.method in _TAKEN_OUT
+        return self.head.action == "remove" or self.head.method in TAKEN_OUT
 
     def _text(self, *names: str) -> Any:
         extra = self.extra

@@ -16,10 +16,14 @@ The table is called ``changes`` and has one row per change. Values, paths and ot
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
+
+from pydatatracker.io.line import TAKEN_OUT
+from pydatatracker.io.reader import ChangeReader
 
 __all__ = ["COLUMNS", "LONGEST", "StillRunning", "connect", "patiently", "write_parquet"]
 
@@ -62,7 +66,9 @@ def connect(sources: Iterable[str | os.PathLike[str]], database: str = ":memory:
     """Return a DuckDB connection with a view ``changes`` over logs.
 
     Logs are read when they are queried; only buckets are listed before. Lines that cannot be read are skipped;
-    ``pydatatracker verify`` reports them. In addition to the keys of a line there is ``time``, a TIMESTAMP in UTC.
+    ``pydatatracker verify`` reports them. In addition to the keys of a line there is ``time``, a TIMESTAMP in UTC. In
+    logs that begin with a line of 0.1.0, such lines have action, method, type, time and, as text, before and after;
+    their location is ``extra->>'location'``.
 
     :param sources: JSONL (also .gz, .zst) or Parquet: paths, globs or ``s3://`` addresses. The latter are read through
         obstore (extra ``s3``), with the environment variables of AWS clients: ``AWS_ENDPOINT_URL``, ``AWS_REGION``,
@@ -112,11 +118,16 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
     tables = [name for name in names if name.endswith(".parquet")]
     quoted = ", ".join(f'"{name}"' for name in COLUMNS)
     if lines:
-        fields = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in COLUMNS.items())
-        parts.append(
-            f"SELECT {quoted} FROM read_json([{', '.join(map(_text, lines))}], format = 'newline_delimited',"
+        old = any(map(_begins_with_0_1_0, lines))
+        read = {**COLUMNS, "v": "BIGINT", "created_time": "VARCHAR"} if old else COLUMNS
+        fields = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in read.items())
+        table = (
+            f"read_json([{', '.join(map(_text, lines))}], format = 'newline_delimited',"
             f" columns = {{{fields}}}, ignore_errors = true, maximum_object_size = {longest})"
         )
+        if old:
+            table = f"(SELECT * REPLACE ({_of_0_1_0()}) FROM {table})"
+        parts.append(f"SELECT {quoted} FROM {table}")
     if tables:
         parts.append(f"SELECT {quoted} FROM read_parquet([{', '.join(map(_text, tables))}], union_by_name = true)")
     filled = ", ".join(f'coalesce("{name}", \'\') AS "{name}"' for name in _EMPTY)
@@ -124,6 +135,51 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
         f"CREATE VIEW changes AS SELECT * REPLACE ({filled}), make_timestamp(time_ns // 1000) AS time"
         f" FROM ({' UNION ALL BY NAME '.join(parts)}) WHERE action IS NOT NULL"
     )
+
+
+def _begins_with_0_1_0(name: str) -> bool:
+    """Return whether the first line of a log may be one of 0.1.0.
+
+    To look for them in all lines would make each query a third slower.
+    """
+    if name.startswith("s3://"):
+        return True
+    for path in glob.glob(name, recursive=True):
+        if os.path.isfile(path):
+            try:
+                with ChangeReader(path, on_error=lambda error: None) as reader:
+                    line = next(reader, None)
+            except OSError:  # DuckDB says what is wrong
+                continue
+            if line is not None and line.v == 0:
+                return True
+    return False
+
+
+def _of_0_1_0() -> str:
+    """Return the columns that lines of 0.1.0 have in ``extra``, as SQL.
+
+    They are what the attributes of `pydatatracker.io.LogLine` are, values as text.
+    """
+
+    def extra(*names: str) -> str:
+        found = ", ".join(f"json_extract_string(extra, '$.{name}')" for name in names)
+        return f"coalesce({found}, NULL)"
+
+    methods = ", ".join(map(_text, sorted(TAKEN_OUT)))
+    is_removed = f"coalesce({extra('action')} = 'remove' OR {extra('method')} IN ({methods}), false)"
+    before = (
+        f"CASE WHEN {is_removed} THEN {extra('value', 'removed_items')}"
+        f" WHEN json_exists(extra, '$.attribute_locked') THEN {extra('data_pre_change')}"
+        f" ELSE {extra('removed_items')} END"
+    )
+    after = f"CASE WHEN NOT {is_removed} THEN {extra('init_data', 'value', 'return_value')} END"
+    return ", ".join((
+        *(f"coalesce({name}, {extra(name)}) AS {name}" for name in ("action", "method", "type")),
+        "coalesce(time_ns, epoch_ns(TRY_CAST(created_time AS TIMESTAMP))) AS time_ns",
+        f"CASE WHEN v IS NULL AND before IS NULL THEN to_json({before}) ELSE before END AS before",
+        f"CASE WHEN v IS NULL AND after IS NULL THEN to_json({after}) ELSE after END AS after",
+    ))  # fmt: skip
 
 
 class StillRunning(KeyboardInterrupt):

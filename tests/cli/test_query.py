@@ -8,9 +8,17 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from command import POSIX, change, environment, interrupted, lines, log, run, run_in_terminal
+from loglines import line_of
+
+from pydatatracker import MISSING
+from pydatatracker.io import read_changes
+from pydatatracker.io.line import nanoseconds_of
+from pydatatracker.query import connect
+from pydatatracker.values.standins import Repr
 
 __all__ = ["log"]  # the fixtures
 
@@ -158,3 +166,26 @@ def test_an_empty_query_and_standard_input(log: pathlib.Path) -> None:
         "query", "select count(*) n from changes", "-", "--format", "csv", cwd=log.parent, stdin=log.read_bytes()
     )
     assert ["n", "3"] == done.stdout.split()
+
+
+OLD = sorted((pathlib.Path(__file__).parents[1] / "fixtures" / "0.1.0").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_a_log_of_0_1_0_is_the_table_that_read_changes_gives(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Also after lines of this version, in one file."""
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_bytes(path.read_bytes() + line_of(seq=1, before=None, after={"a": 1}))
+    names = ("action", "method", "type", "actor", "uuid")
+    with connect([mixed]) as connection:
+        found = connection.execute(f"SELECT {', '.join(names)}, time_ns, before, after FROM changes").fetchall()
+
+    def text(value: Any) -> Any:
+        return None if value is MISSING else value.text if isinstance(value, Repr) else value
+
+    expected = [
+        (*(getattr(line, name) for name in names), nanoseconds_of(line), text(line.before), text(line.after))
+        for line in read_changes(mixed, strict=True)
+    ]
+    assert len(expected) > 2
+    assert expected == [(*row[:6], *(value and json.loads(value) for value in row[6:])) for row in found]
