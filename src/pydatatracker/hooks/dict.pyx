@@ -22,19 +22,19 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
     newer[0] = 0
     if PyUnicode_CheckExact(key):
         held = PyDict_GetItemWithError(self, key)
-        old = missing if held == NULL else <object>held
-        PyDict_SetItem(self, key, value)
-        added[0] = held == NULL
-        if held != NULL and t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) != X_KEYS_KNOWN:
-            look_for_other(held_key(self, t, key), key, newer)
-        return old
+        if held == NULL or t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN:
+            old = missing if held == NULL else <object>held
+            PyDict_SetItem(self, key, value)
+            added[0] = held == NULL
+            return old
     hash = PyObject_Hash(key)
     while True:
         version = t.version
         held = _PyDict_GetItem_KnownHash(self, key, hash)
         old = missing if held == NULL else <object>held
-        if held != NULL and not (PyLong_CheckExact(key) and t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN):
-            stored = key if PyLong_CheckExact(key) and not has_other_keys(self, t) else stored_key(self, key, hash)
+        if held != NULL and not (is_exact_key(key) and (t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN or
+                                                        not has_other_keys(self, t))):
+            stored = stored_key(self, key, hash)
         if t.version == version:
             break
     net = t.net
@@ -46,7 +46,7 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
         newer[0] = t.version - version
         added[0] = PyDict_Size(self) - size - (t.net - net) == 1
     if added[0]:
-        if not PyLong_CheckExact(key):
+        if not is_exact_key(key):
             t.marks |= X_OTHER_KEYS
     elif stored is not key:
         look_for_other(stored, key, newer)
@@ -463,7 +463,8 @@ cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
     if iterates_as_dict(other) or hasattr(other, "keys"):
         if iterates_as_dict(other):
             size = PyDict_Size(other)
-            for key, value in list(dict.items(other)):
+            # Cython makes no iterator of this: one that finds no memory crashes in CPython
+            for key, value in [(key, value) for key, value in (<dict>other).items()]:
                 store_row(self, t, p, key, value)
                 if PyDict_Size(other) != size:
                     raise RuntimeError("dict mutated during update")
