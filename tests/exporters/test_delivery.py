@@ -158,6 +158,28 @@ def test_a_gap_is_a_line_that_readers_know() -> None:
     assert gap.reason
 
 
+def test_the_core_adds_nothing_while_a_gap_waits_for_its_place() -> None:
+    """After a drop, changes go through put until the gap line is queued."""
+    sink = Sink()
+    sink.gate.clear()
+    delivery = Delivery(sink, name="t", max_items=2, batch_items=1, batch_age=0.0, on_full="drop_newest")
+    n = 1
+    while delivery.put(item(n)):
+        n += 1
+    assert not delivery.intake.open
+    sink.gate.set()
+    assert delivery.flush(30)
+    assert delivery.put(item(n + 1))
+    assert delivery.flush(30)
+    assert delivery.put(item(n + 2))
+    assert delivery.intake.open
+    delivery.close()
+    told = [json.loads(line) for line in sink.lines]
+    assert [*range(1, n), (n, n), n + 1, n + 2] == [
+        (line["from"], line["to"]) if line["action"] == "gap" else line["seq"] for line in told
+    ]
+
+
 def test_put_says_whether_an_item_was_accepted(tmp_path: pathlib.Path) -> None:
     """False means dropped and counted: full, closed, or no spill file."""
     sink = Sink()

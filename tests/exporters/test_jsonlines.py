@@ -270,6 +270,30 @@ def test_bad_options_are_refused(tmp_path: pathlib.Path, error: type[Exception],
         JsonLinesExporter(tmp_path / "a.jsonl", **kwargs)
 
 
+NUMBER_0 = """
+import os, sys
+os.close(0)
+from pydatatracker import TrackedDict
+from pydatatracker.exporters import JsonLinesExporter
+d = TrackedDict()
+exporter = JsonLinesExporter(sys.argv[2], buffered=sys.argv[1] == "buffered", rotate_size=10**9)
+d.tracking_add_observer(exporter)
+d["a"] = 1
+exporter.close()
+os.open(os.devnull, os.O_RDONLY)  # number 0 is free again
+"""
+
+
+@pytest.mark.parametrize("how", ["direct", "buffered"])
+def test_a_log_may_have_descriptor_0(tmp_path: pathlib.Path, how: str) -> None:
+    """A program whose standard input is closed has its log like any other."""
+    done = subprocess.run(
+        [sys.executable, "-c", NUMBER_0, how, str(tmp_path / "log")], capture_output=True, text=True, timeout=60
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [1] == [line["after"] for line in lines_of(tmp_path / "log")]
+
+
 def test_a_list_and_a_dict_in_one_file(tmp_path: pathlib.Path) -> None:
     """One exporter may watch several containers; each can be replayed."""
     one, two = TrackedDict(), TrackedList()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, track, tracking_actor
 
 MUTATIONS = (
     "set",
@@ -232,6 +232,7 @@ def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -
     """Oldest first, and none twice, also if the last is remembered."""
     chance = random.Random(seed)
     x = track({"a": 0, "l": [1, 2]}, tracking_max_changes=ring, tracking_remember_last=True)
+    last: dict[str, int] = {}
     for n in range(operations):
         do = chance.randrange(4)
         if do == 0:
@@ -242,11 +243,15 @@ def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -
             x["other"] = n
         else:
             x["l"] = [n, n]
+        if do in (0, 2):
+            last["/a" if do == 0 else "/other"] = _core.newest_seq()
     for pointer in ("/a", "/l", "/l/0", "/l/1", "/other"):
         seqs = [change.seq for change in x.tracking_history(pointer)]
         assert sorted(set(seqs)) == seqs, pointer
         blamed = x.tracking_blame(pointer)
         assert blamed is None or blamed.seq == (seqs or [0])[-1], pointer
+        if pointer in last:
+            assert last[pointer] == seqs[-1], pointer
 
 
 def test_a_path_that_came_with_its_container() -> None:
