@@ -24,7 +24,16 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydatatracker import HistoryLostError, RedactedError, TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core
+from pydatatracker import (
+    HistoryLostError,
+    RedactedError,
+    TrackedAttr,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    UndoConflictError,
+    _core,
+)
 from pydatatracker.change import rewind
 from pydatatracker.history.transaction import tracking_transaction
 
@@ -286,7 +295,7 @@ def one(mode: str, kind: str, name: str, start: int, stop: int) -> str:
             try:
                 with manager:
                     call(container, new)
-            except (HistoryLostError, RedactedError):
+            except (HistoryLostError, RedactedError, UndoConflictError):
                 return "done"  # with this option there is nothing to undo
             continue
         before = frozen(container)

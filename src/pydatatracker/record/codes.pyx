@@ -136,6 +136,7 @@ cdef enum:                      # Tracker.marks
     X_REDACTS = 1               # this container, or one that is or was below it, has rules of tracking_redact
     X_KEYS_KNOWN = 2            # dict: every key is an exact str or int unless X_OTHER_KEYS
     X_OTHER_KEYS = 4            # dict: some keys are, or were, of other types
+    X_WITHHELD = 8              # its rules found no memory, so all that it holds is withheld
 
 
 cdef enum:

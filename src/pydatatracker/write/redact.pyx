@@ -60,6 +60,8 @@ cdef list own_rules(Tracker t):
         rules.append((t.options.redact, (), ()))
     if t.rare is not None and t.rare.rules is not None:
         rules.extend(t.rare.rules)
+    if t.marks & X_WITHHELD:
+        rules.append((EVERYTHING, (), ()))
     return rules
 
 
@@ -228,8 +230,19 @@ cdef inline int note_redact(Tracker t) except -1:
     return 0
 
 
+ctypedef int (*rule_keeper)(Tracker, Link) noexcept
+
+
 cdef int keep_rules(Tracker t, Link link) except -1:
-    """Let a container that leaves a parent keep the rules that applied there. O(ancestors)."""
+    """Let a container that leaves a parent keep the rules that applied there, or withhold all. O(ancestors)."""
+    if (<rule_keeper>note_rules)(t, link) < 0:      # no memory, and the store was done
+        PyErr_Clear()
+        t.marks |= X_WITHHELD | X_REDACTS
+        t.epoch = 0
+    return 0
+
+
+cdef int note_rules(Tracker t, Link link) except -1:
     cdef list todo = [(link.parent, (link, None))]
     cdef set seen = set()
     cdef list kept = []
