@@ -1,8 +1,8 @@
 """Change the library in one spot at a time, and see whether a test fails.
 
-``python scripts/mutants.py [NUMBER] [--seed N] [--in FOLDER]`` samples mutants over the modules below, runs the tests
-on each, and prints those that no test noticed. A survivor is a missing test, or changes nothing that anybody can see;
-then `tests/mutants_equivalent.txt` says why. The result is 0 if no survivor is left unexplained.
+``python scripts/mutants.py [NUMBER] [--seed N] [--in FOLDER] [--only TEXT]`` samples mutants over the modules below,
+runs the tests on each, and prints those that no test noticed. A survivor is a missing test, or changes nothing that
+anybody can see; then `tests/mutants_equivalent.txt` says why. The result is 0 if no survivor is left unexplained.
 
 The first run finds out which tests execute which line (`build/mutants/`). A mutant is given these tests, the fastest
 first, until one fails; then, with ``--slow``, all others of its folder, which includes those that start a process.
@@ -278,6 +278,7 @@ def main() -> int:
     parser.add_argument("number", nargs="?", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--in", dest="parts", action="append", choices=TESTS, help="only this folder; may be repeated")
+    parser.add_argument("--only", action="append", help="only those with this text in their name, such as sql.py")
     parser.add_argument("--slow", action="store_true", help="give survivors all tests of their folder")
     parser.add_argument("--for", dest="seconds", type=float, default=float("inf"), help="begin no mutant after it")
     given = parser.parse_args()
@@ -289,7 +290,8 @@ def main() -> int:
     began = time.monotonic()
     every = sample(list(TESTS), given.seed)
     excused = equivalent()
-    drawn = [mutant for mutant in every[: given.number] if mutant.part in (given.parts or TESTS)]
+    texts = given.only or [""]
+    drawn = [m for m in every[: given.number] if m.part in (given.parts or TESTS) and any(t in m.name for t in texts)]
     results = KEPT / "results.jsonl"
     known = {(line["name"], line["text"]): line for line in map(json.loads, results.open())} if results.exists() else {}
     measured: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {}
