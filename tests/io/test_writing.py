@@ -345,6 +345,8 @@ def test_a_detached_writer_leaves_its_descriptor_open(tmp_path: pathlib.Path) ->
     os.write(fd, line_of())
     os.close(fd)
     assert line_of() == (tmp_path / "log").read_bytes()
+    of_the_caller = ChangeWriter(io.BytesIO())
+    assert (-1, -1) == (of_the_caller.fileno(), of_the_caller.detach())
 
 
 def test_no_more_than_64_kib_are_gathered(tmp_path: pathlib.Path) -> None:
