@@ -39,7 +39,7 @@ EQUIVALENT = ROOT / "tests" / "mutants_equivalent.txt"
 # what is mutated, and the tests that have to notice
 TESTS = {
     "history": ["tests/history", "tests/cli/test_blame.py"],
-    "io": ["tests/io", "tests/history/test_replica.py"],
+    "io": ["tests/io", "tests/history/test_replica.py", "tests/exporters/test_replaced_logs.py"],
     "exporters": ["tests/exporters"],
     "observers": ["tests/observers"],
     "process.py": ["tests/cli/test_process_log.py", "tests/cli/test_run.py"],
@@ -259,9 +259,9 @@ def try_out(mutant: Mutant, tests: dict[str, dict[str, Any]], slow: bool) -> tup
 
 
 def digest_of(part: str) -> str:
-    """Return a digest of the modules of a part, with their line numbers."""
+    """Return a digest of the modules of a part and of where its tests are."""
     base = ROOT / "pydatatracker" / part
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(TESTS[part]).encode())
     for path in [base] if base.is_file() else sorted(base.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -140,24 +140,6 @@ def test_a_batch_is_one_write_and_on_disk_as_asked(
     assert 5 == (tmp_path / "a.jsonl").read_bytes().count(b"\n")
 
 
-def test_without_rotation_a_log_is_written_where_it_was_moved(tmp_path: pathlib.Path) -> None:
-    """A log that another program renames goes on, and no second one begins.
-
-    With rotation, the next line begins a new file.
-    """
-    for options, expected in (({}, [1, 2]), ({"rotate_size": 10**9}, [1])):
-        path, moved = tmp_path / "a.jsonl", tmp_path / "moved.jsonl"
-        d = TrackedDict()
-        with JsonLinesExporter(path, **options) as exporter:
-            d.tracking_add_observer(exporter)
-            d["a"] = 1
-            os.rename(path, moved)
-            d["a"] = 2
-        assert expected == [line["after"] for line in lines_of(moved)]
-        assert path.exists() == (expected == [1])
-        moved.unlink()
-
-
 def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
     """A torn last line gets a newline before the next line is written."""
     path = tmp_path / "a.jsonl"
@@ -280,7 +262,7 @@ exporter = JsonLinesExporter(sys.argv[2], buffered=sys.argv[1] == "buffered", ro
 d.tracking_add_observer(exporter)
 d["a"] = 1
 exporter.close()
-os.open(os.devnull, os.O_RDONLY)  # number 0 is free again
+assert os.open(os.devnull, os.O_RDONLY) == 0  # the log was closed
 """
 
 

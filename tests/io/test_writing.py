@@ -349,6 +349,23 @@ def test_a_detached_writer_leaves_its_descriptor_open(tmp_path: pathlib.Path) ->
     assert (-1, -1) == (of_the_caller.fileno(), of_the_caller.detach())
 
 
+def test_a_renamed_log_whose_place_is_taken_is_written_on(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, with the reason, and no line is lost."""
+    monkeypatch.setattr("pydatatracker.io.files._LOOK", 0.0)
+    path, moved = tmp_path / "log", tmp_path / "moved"
+    with ChangeWriter(path) as writer:
+        writer.write({**LINE, "seq": 1})
+        path.rename(moved)
+        path.mkdir()
+        for seq in (2, 3):
+            writer.write({**LINE, "seq": seq})
+    assert [1, 2, 3] == [line.seq for line in read_changes(moved, strict=True)]
+    (said,) = caplog.messages
+    assert "was renamed, and a new file cannot be opened (Is a directory)" in said
+
+
 def test_no_more_than_64_kib_are_gathered(tmp_path: pathlib.Path) -> None:
     """With buffered=True, lines of 64 KiB together are written at once."""
     path, size = tmp_path / "log", len(to_line(LINE))
