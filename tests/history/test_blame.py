@@ -231,27 +231,31 @@ def test_numbers_come_before_names_and_by_value() -> None:
 def test_a_history_has_each_change_once(seed: int, operations: int, ring: int) -> None:
     """Oldest first, and none twice, also if the last is remembered."""
     chance = random.Random(seed)
-    x = track({"a": 0, "l": [1, 2]}, tracking_max_changes=ring, tracking_remember_last=True)
+    x = track({"a": 0, "l": [1, 2], "part": {"k": 0}}, tracking_max_changes=ring, tracking_remember_last=True)
     last: dict[str, int] = {}
     for n in range(operations):
-        do = chance.randrange(4)
+        do = chance.randrange(5)
         if do == 0:
             x["a"] = n
         elif do == 1:
             x["l"][chance.randrange(2)] = n
         elif do == 2:
             x["other"] = n
+        elif do == 4:
+            x["part"]["k"] = n
         else:
             x["l"] = [n, n]
-        if do in (0, 2):
-            last["/a" if do == 0 else "/other"] = _core.newest_seq()
-    for pointer in ("/a", "/l", "/l/0", "/l/1", "/other"):
+        if do in (0, 2, 4):
+            last[{0: "/a", 2: "/other", 4: "/part/k"}[do]] = _core.newest_seq()
+    for pointer in ("/a", "/l", "/l/0", "/l/1", "/other", "/part/k"):
         seqs = [change.seq for change in x.tracking_history(pointer)]
         assert sorted(set(seqs)) == seqs, pointer
         blamed = x.tracking_blame(pointer)
         assert blamed is None or blamed.seq == (seqs or [0])[-1], pointer
         if pointer in last:
             assert last[pointer] == seqs[-1], pointer
+    if "/part/k" in last:  # seen from the part, whose changes have all left the ring, if need be
+        assert last["/part/k"] == x["part"].tracking_history("/k")[-1].seq
 
 
 def test_a_path_that_came_with_its_container() -> None:
