@@ -43,6 +43,12 @@ test-long *args: build
 test-all *args: setup
     python scripts/test_all.py "$@"
 
+# Arguments are extras: `just test-extras sql query`.
+# Use each exporter and command where only the wheel and its own extra are installed
+[group('test')]
+test-extras *args: build
+    python scripts/test_extras.py "$@"
+
 # Check with ruff: faults, docstrings, format
 [group('develop')]
 lint: setup

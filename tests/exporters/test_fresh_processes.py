@@ -11,7 +11,9 @@ import subprocess
 import sys
 
 import pytest
+from smokes import OBSERVE, OWN, SERVER, SMOKES, arguments_of, write_files
 
+from pydatatracker import exporters
 from pydatatracker.cli.catalog import COMMANDS
 
 # what each extra brings, by the name that is imported
@@ -34,37 +36,7 @@ class Blocker:
         if name.partition(".")[0] in blocked:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocker())
-from pydatatracker import TrackedDict
-d = TrackedDict()
-folder = sys.argv[2]
-def use(exporter, wait=20):
-    d.tracking_add_observer(exporter)
-    d["a"] = 1
-    sent = exporter.flush(wait)
-    print(exporter.close(wait), exporter.stats().sent, exporter.stats().last_error)
 """
-SERVER = """
-import http.server, threading
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200); self.send_header("ETag", "e"); self.send_header("Content-Length", "0"); self.end_headers()
-    def do_PUT(self):
-        self.do_POST()
-    def log_message(self, *a): pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-url = f"http://127.0.0.1:{server.server_address[1]}"
-"""
-EXPORTERS = {
-    "jsonlines": ("", "use(exporters.JsonLinesExporter(folder + '/a', buffered=True, rotate_size=9, compress='gzip'))"),
-    "sqlite": ("", "use(exporters.SqliteExporter(folder + '/a.db'))"),
-    "sql sqlite": ("sql", "use(exporters.SqlExporter(f'sqlite:///{folder}/a.db'))"),
-    "http": ("http", "use(exporters.HttpExporter(url))"),
-    "http client": ("", "use(exporters.HttpExporter(lambda url, json: None, url))"),
-    "otel": ("otel", "use(exporters.OpenTelemetryExporter(url))"),
-    "s3": ("s3", "use(exporters.S3Exporter('bucket', endpoint=url, config=dict(skip_signature=True, region='x')))"),
-}  # fmt: skip
 
 
 def run(code: str, extra: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -75,24 +47,35 @@ def run(code: str, extra: str, *args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EXPORTERS)
+@pytest.mark.parametrize("name", SMOKES)
 def test_an_exporter_needs_only_its_own_extra(name: str, tmp_path: pathlib.Path) -> None:
     """It sends a change in a process where nothing else was imported."""
-    extra, code = EXPORTERS[name]
-    found = run(BLOCK + SERVER + "from pydatatracker import exporters\n" + code, extra, str(tmp_path))
-    if "needs" in found.stderr and "pip install" in found.stderr and extra:
+    extra, code = SMOKES[name]
+    found = run(BLOCK + OBSERVE + SERVER + code, extra, str(tmp_path))
+    if "pip install" in found.stderr and extra:
         pytest.skip(found.stderr.splitlines()[-1])
-    assert ("True 1 None\n", 0) == (found.stdout, found.returncode), found.stderr
+    assert (OWN, 0) == (found.stdout, found.returncode), found.stderr
+
+
+def test_each_exporter_is_used() -> None:
+    """A new exporter has a short use in `smokes`, with its extra."""
+    code = "".join(code for _, code in SMOKES.values())
+    names = [name for name in exporters.__all__ if name.endswith("Exporter") and name != "Exporter"]
+    assert [] == [name for name in names if f".{name}(" not in code]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql+psycopg", "postgresql", "mysql+pymysql", "sqlite+pysqlite"])
 def test_the_table_is_made_for_each_dialect(dialect: str, tmp_path: pathlib.Path) -> None:
     """A database whose driver is missing says so; nothing else is missing."""
-    code = BLOCK + (
-        "from pydatatracker.exporters.sql import SqlSink\n"
-        f"url = {dialect!r} + ('://u:p@h/db' if {dialect!r}[:6] != 'sqlite' else ':///' + folder + '/a.db')\n"
-        "try:\n    SqlSink(url, 'changes')\n"
-        "except ModuleNotFoundError as error:\n    print('driver', error.name)\nelse:\n    print('made')\n"
+    code = (
+        BLOCK
+        + OBSERVE
+        + (
+            "from pydatatracker.exporters.sql import SqlSink\n"
+            f"url = {dialect!r} + ('://u:p@h/db' if {dialect!r}[:6] != 'sqlite' else ':///' + folder + '/a.db')\n"
+            "try:\n    SqlSink(url, 'changes')\n"
+            "except ModuleNotFoundError as error:\n    print('driver', error.name)\nelse:\n    print('made')\n"
+        )
     )
     found = run(code, "sql", str(tmp_path))
     if "pip install" in found.stderr:
@@ -113,28 +96,17 @@ def test_a_missing_extra_is_named(type_name: str, extra: str, tmp_path: pathlib.
         "SqlExporter": "'sqlite://'",
     }
     code = f"from pydatatracker.exporters import {type_name}\n{type_name}({arguments.get(type_name, 'chr(104) + chr(116) * 2 + chr(112) + chr(58) + chr(47) * 2 + chr(104)')})"
-    found = run(BLOCK + code, "", str(tmp_path))
+    found = run(BLOCK + OBSERVE + code, "", str(tmp_path))
     assert f"pydatatracker[{extra}]" in found.stderr.splitlines()[-1]
-
-
-LOG = b'{"v":1,"action":"add","seq":1,"path":["a"],"pointer":"/a","after":1,"root":"r","pid":1}\n'
-ARGUMENTS = {
-    "demo": [], "schema": [], "completion": ["bash"], "blame": ["LOG", "/a"], "history": ["LOG", "/a"],
-    "at": ["LOG", "seq:1"], "diff": ["LOG", "seq:1", "seq:1"], "patch": ["LOG", "seq:1", "seq:1"],
-    "undo-script": ["LOG", "--actor", "x"], "convert": ["csv", "LOG"], "query": ["SELECT 1", "LOG"],
-    "report": ["LOG", "-o", "OUT"], "run": ["--log", "OUT", "PROGRAM"],
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"view"}))
 def test_a_command_needs_only_the_extra_of_commands(command: str, tmp_path: pathlib.Path) -> None:
     """A missing module is named with the extra that brings it."""
-    (tmp_path / "log.jsonl").write_bytes(LOG)
-    (tmp_path / "program.py").write_text("from pydatatracker import TrackedDict\nTrackedDict()['a'] = 1\n")
-    names = {"LOG": "log.jsonl", "OUT": "out", "PROGRAM": "program.py"}
-    arguments = [str(tmp_path / names[each]) if each in names else each for each in ARGUMENTS.get(command, ["LOG"])]
-    code = BLOCK.replace("from pydatatracker import TrackedDict\nd = TrackedDict()\n", "") + (
-        f"\nsys.argv = ['pydatatracker', {command!r}, *{arguments!r}]\nfrom pydatatracker.__main__ import main\nmain()\n"
+    write_files(tmp_path)
+    arguments = arguments_of(command, tmp_path)
+    code = BLOCK + (
+        f"\nsys.argv = ['pydatatracker', {command!r}, *{arguments!r}]\nfrom pydatatracker.__main__ import main\nsys.exit(main())\n"
     )
     found = run(code, "cli", str(tmp_path))
     assert "Traceback" not in found.stderr, found.stderr
