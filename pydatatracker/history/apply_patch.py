@@ -19,7 +19,7 @@ from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.values.compare import equal_as_json
 from pydatatracker.values.pickles import PicklableError
-from pydatatracker.values.pointer import parse_pointer, to_pointer
+from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["PatchError", "apply_patch"]
 
@@ -282,6 +282,11 @@ def _put(parent: Any, path: Steps, value: Any, add: bool) -> None:
         setattr(parent, step, value)
 
 
+def _like(parent: dict[Any, Any], step: str) -> Any:
+    """Return the key that has this text and is not a str, or MISSING."""
+    return next((key for key in dict.keys(parent) if type(key) is not str and key_text(key) == step), MISSING)
+
+
 def _remove(parent: Any, path: Steps) -> None:
     step = path[-1]
     _member(parent, step, path[:-1])
@@ -310,7 +315,14 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
         whole = "; replace it as a whole" if isinstance(parent, (set, frozenset, tuple)) else ""
         raise _WrongError(f"a pointer cannot lead into the {type(parent).__name__} at {to_pointer(above)!r}{whole}")
     if held is MISSING and default is not MISSING:
-        raise _WrongError(f"there is no {kind} {step!r} in the {type(parent).__name__} at {to_pointer(above)!r}")
+        why = f"there is no {kind} {step!r} in the {type(parent).__name__} at {to_pointer(above)!r}"
+        like = _like(parent, step) if isinstance(parent, dict) else MISSING
+        if like is not MISSING:
+            why += (
+                f"; its key of this text is of type {type(like).__name__}, and a pointer names str keys only, so"
+                f" replace the {type(parent).__name__} as a whole"
+            )
+        raise _WrongError(why)
     return held
 
 

@@ -18,13 +18,17 @@ from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
 __all__ = ["blame_all", "history_of"]
 
+Part = Any  # of a path: a str, which names a key by its text, or an _Exact key
 
-def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
+
+def history_of(container: Any, path: str | tuple[Any, ...]) -> Iterator[ChangeLogEntry]:
     """Yield the changes of one path, newest first.
 
-    O(records of the tree) for all, fewer for the first. Raises ValueError for an invalid pointer.
+    ``path``: a pointer, or the keys themselves. O(records of the tree) for all, fewer for the first. Raises ValueError
+    for an invalid pointer, and for one that names several keys.
     """
-    trail = _Trail(container, parse_pointer(pointer))
+    parts: tuple[Part, ...] = tuple(map(_Exact, path)) if isinstance(path, tuple) else parse_pointer(path)
+    trail = _Trail(container, parts)
     viewer: Any = _core.tracker(container)
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     kept: Change | None = None
@@ -48,16 +52,16 @@ def history_of(container: Any, pointer: str) -> Iterator[ChangeLogEntry]:
         yield from start_of(container)
 
 
-def _is_there(container: Any, parts: tuple[str, ...]) -> bool:
+def _is_there(container: Any, parts: tuple[Part, ...]) -> bool:
     """Return whether a path leads to a value now, also into plain data."""
     value = container
     for part in parts:
         if _core.tracker(value) is not None:
             value = step_into(value, part)[1]
         elif isinstance(value, dict):
-            value = next((held for key, held in value.items() if part in (key, key_text(key))), MISSING)
-        elif isinstance(value, (list, tuple)) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
+            value = next((held for key, held in value.items() if _names(part, key)), MISSING)
+        elif isinstance(value, (list, tuple)) and -1 < (index := _index_of(part)) < len(value):
+            value = value[index]
         else:
             return False
         if value is MISSING:
@@ -65,49 +69,92 @@ def _is_there(container: Any, parts: tuple[str, ...]) -> bool:
     return True
 
 
-class _Gone:
-    """Stands for a key that a pointer names and the container lacks.
+class _Exact:
+    """A key of a path that was given as a tuple."""
 
-    Only its text is known.
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+
+def _names(part: Part, key: Any) -> bool:
+    """Return whether a part of a path names a key that is held."""
+    if isinstance(part, _Exact):
+        return part.key is key or bool(part.key == key)
+    return bool(key_text(key) == part)
+
+
+def _index_of(part: Part) -> int:
+    """Return the index that a part of a path names; -1 if it is none."""
+    if isinstance(part, _Exact):
+        return part.key if type(part.key) is int else -1
+    return int(part) if part.isascii() and part.isdecimal() and len(part) < 20 else -1
+
+
+class _Gone:
+    """Stands for a key that a path names and the container lacks.
+
+    It is the one that was there last: older changes of another key with the same text are not its.
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("key", "part")
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.key: Any = MISSING
 
     def names(self, key: Any) -> bool:
-        return key_text(key) == self.text
+        if self.key is not MISSING:
+            return _same(self.key, key)
+        if not _names(self.part, key):
+            return False
+        self.key = key
+        return True
 
 
-def step_into(container: Any, part: str) -> tuple[Any, Any]:
-    """Return (key, value) that a pointer's segment names in a container.
+def step_into(container: Any, part: Part) -> tuple[Any, Any]:
+    """Return (key, value) that a part of a path names in a container.
 
-    The container is a live, tracked one. The value is MISSING if it is not there.
+    The container is a live, tracked one. The value is MISSING if it is not there. Raises ValueError if a segment of a
+    pointer is the text of several keys. O(1) for a list and for a key itself, else O(items).
     """
     kind = _core.tracker(container).kind  # type: ignore[union-attr]
     if kind == "list":
-        if part.isdecimal() and int(part) < list.__len__(container):
-            return int(part), list.__getitem__(container, int(part))
-        return (int(part) if part.isdecimal() else part), MISSING
-    if kind == "set":
-        for element in set.__iter__(container):
-            if part == key_text(element):
-                return element, element
+        index = _index_of(part)
+        if -1 < index < list.__len__(container):
+            return index, list.__getitem__(container, index)
+        return (index if index >= 0 else part), MISSING
+    held = container if kind == "set" else _core.plain(container)
+    if isinstance(part, _Exact):
+        try:
+            found = [part.key] if part.key in held else []
+        except TypeError:  # not a key at all
+            found = []
+        if found:
+            found = (
+                [next(each for each in held if each == part.key)] if kind == "set" else [_core.key_in(held, part.key)]
+            )
+    else:
+        first = _core.key_in(held, part) if kind != "set" and part in held else MISSING
+        found = [] if first is MISSING else [first]  # without the text of every str
+        plain = None if kind == "set" else str
+        found += [key for key in list(held) if type(key) is not plain and key is not first and key_text(key) == part]
+    if not found:
         return _Gone(part), MISSING
-    held = _core.plain(container)
-    if part in held:
-        return _core.key_in(held, part), held[part]
-    for key, value in held.items():
-        if type(key) is not str and key_text(key) == part:
-            return key, value
-    return _Gone(part), MISSING
+    if len(found) > 1:
+        keys = ", ".join(_core.words_for(_core.shown_path(container, (key,))[0]) for key in found[:5])
+        raise ValueError(
+            f"{part!r} is the text of {len(found)} keys of the {type(container).__name__}: {keys}; give the path as a"
+            " tuple of the keys themselves"
+        )
+    return found[0], found[0] if kind == "set" else held[found[0]]
 
 
 class _Trail:
     """A path as it was at the record that was reached last."""
 
-    def __init__(self, container: Any, parts: tuple[str, ...]) -> None:
+    def __init__(self, container: Any, parts: tuple[Part, ...]) -> None:
         self.parts = parts
         self.nodes: list[Any] = [_core.tracker(container)]  # trackers from the container down
         self.keys: list[Any] = []
@@ -305,8 +352,8 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
     for path, change in found.items():
         if wanted is None or wanted(change):
             pointer = to_pointer(_core.shown_path(container, path))
-            if pointer in pointers:  # keys such as 1 and "1" have one pointer: the one that it leads to counts
-                change = next(filter(wanted, history_of(container, pointer)), change)
+            if pointer in pointers:  # keys such as 1 and "1" have one pointer: the newest change says which
+                change = max(change, pointers[pointer], key=lambda each: each.seq)
             pointers[pointer] = change
     return {
         pointer: _core.as_shown(pointers[pointer]._seen_from(viewer))

@@ -41,16 +41,17 @@ class HistoryMixin:
 
         return rewind.state_at(self, points.seq_of(self, point))
 
-    def tracking_blame(self, pointer: str | None = None) -> Any:
+    def tracking_blame(self, pointer: str | tuple[Any, ...] | None = None) -> Any:
         """Return the last change of the value at pointer, None if none is known.
 
-        Without a pointer, return {pointer: change} for all paths with a known change.
+        Without a pointer, return {pointer: change} for all paths with a known change. A tuple of keys is a path, too:
+        it names 1 or "1", which have the same pointer.
 
         A list item is followed through shifts and sorts. A value that arrived inside a container was last changed by
         what stored that container. A value that never changed was set by the ``init``; for a path that never existed
         it is None. Of removed values only keys of containers that still exist are listed. With
         ``tracking_remember_last=True`` changes that left the ring count too. O(records of the tree). Raises ValueError
-        for an invalid pointer (RFC 6901).
+        for an invalid pointer (RFC 6901), and for a pointer that names several keys.
 
         >>> from pydatatracker import TrackedList, tracking_actor
         >>> l = TrackedList(["a", "b"])
@@ -68,7 +69,7 @@ class HistoryMixin:
             return blame.blame_all(self)
         return next(blame.history_of(self, pointer), None)
 
-    def tracking_history(self, pointer: str) -> list[ChangeLogEntry]:
+    def tracking_history(self, pointer: str | tuple[Any, ...]) -> list[ChangeLogEntry]:
         """Return all known changes of the value at pointer, oldest first.
 
         Costs and raises what `tracking_blame` does.

@@ -271,14 +271,21 @@ class _Report:
             if rows:
                 lines.append(headline)
             for place, rest in rows[:_SHOWN]:
-                old, new = at(self.before, place), at(self.after, place)
-                states = f"{say(old)} -> {say(new)}" if rows is not self.missing else f"is {say(new)}"
+                states = self._states(place, rows is not self.missing)
                 lines.append(f"  {printable(self._hiding.path(place)) or 'the whole'}: {states}{rest}")
                 if rows is not self.missing:
                     lines += self._who(place)
             if len(rows) > _SHOWN:
                 lines.append(f"  and {len(rows) - _SHOWN} more paths")
         return lines
+
+    def _states(self, place: Segments, both: bool) -> str:
+        """Return the values at a path before and after, or after only."""
+        try:
+            old, new = at(self.before, place), at(self.after, place)
+        except ValueError:
+            return "several keys have this text"
+        return f"{say(old)} -> {say(new)}" if both else f"is {say(new)}"
 
     def _who(self, place: Segments) -> list[str]:
         for each in reversed(self.found):

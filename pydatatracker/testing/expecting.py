@@ -14,7 +14,7 @@ from pydatatracker._core import MISSING
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.testing.watching import printable, say
 from pydatatracker.values.compare import PLAIN, alike
-from pydatatracker.values.pointer import parse_pointer, to_pointer
+from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 from pydatatracker.values.standins import is_redacted
 
 __all__ = ["Hiding", "Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
@@ -63,18 +63,21 @@ def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any
     return made
 
 
-def at(state: Any, place: Segments) -> Any:
+def at(state: Any, place: Segments, strict: bool = True) -> Any:
     """Return what a snapshot holds at a path, MISSING if there is nothing.
 
-    O(depth), or O(keys) if they are not text.
+    O(keys on the way). Raises ValueError if several keys have the text of a segment; not ``strict``: takes the first.
     """
     for segment in place:
         part = parse_pointer(segment)[0]
         if isinstance(state, dict):
-            if part in state:
-                state = state[part]
-                continue
-            state = next((item for key, item in state.items() if to_pointer((key,)) == segment), MISSING)
+            found = _keys(state, part)
+            if len(found) > 1 and strict:
+                raise ValueError(
+                    f"the path {''.join(place)!r} names several values: {len(found)} keys have the text {part!r};"
+                    " expect the dict that has them as a whole"
+                )
+            state = state[found[0]] if found else MISSING
         elif isinstance(state, (list, tuple)):
             is_index = part.isascii() and part.isdecimal() and str(int(part[:20])) == part
             state = state[int(part)] if is_index and int(part) < len(state) else MISSING
@@ -83,6 +86,14 @@ def at(state: Any, place: Segments) -> Any:
         else:
             return state if is_redacted(state) else MISSING
     return state
+
+
+def _keys(held: dict[Any, Any], part: str) -> list[Any]:
+    """Return the keys whose text is a segment of a pointer. O(keys)."""
+    found = [part] if part in held else []
+    return found + [
+        key for key in held if type(key) is not str and key_text(key) == part and not (found and key == part)
+    ]
 
 
 def _keys_of(states: tuple[Any, ...], place: Segments) -> tuple[Any, ...]:
@@ -94,7 +105,7 @@ def _keys_of(states: tuple[Any, ...], place: Segments) -> tuple[Any, ...]:
     for n, segment in enumerate(place):
         part = parse_pointer(segment)[0]
         key: Any = MISSING
-        for state in (at(each, place[:n]) for each in states):
+        for state in (at(each, place[:n], strict=False) for each in states):
             if isinstance(state, (list, tuple)):
                 key = int(part) if part.isascii() and part.isdecimal() and len(part) < 20 else part
             elif isinstance(state, (dict, set)):
@@ -151,7 +162,7 @@ class Hiding:
     def _above(self, place: Segments) -> Iterator[tuple[int, Any]]:
         """Yield the containers at and above a path, each with its depth."""
         for n in range(len(place) + 1):
-            found = [self._parts.get(id(at(state, place[:n]))) for state in self._states]
+            found = [self._parts.get(id(at(state, place[:n], strict=False))) for state in self._states]
             for container in {id(each): each for each in found if each is not None}.values():
                 yield n, container
 

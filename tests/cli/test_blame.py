@@ -55,6 +55,10 @@ def test_the_last_changes_alone_blame_as_all_of_them_do(steps: Any) -> None:
             whole, short = ({place: line.seq for place, line in each.blame(None)} for each in both)
             assert whole == short
             for place in whole:
+                try:
+                    both[1].value.tracking_blame(place)
+                except ValueError:  # it is the text of several keys: the command names them and ends
+                    continue
                 assert [whole[place]] == [line.seq for _, line in both[1].blame(place)]
 
 

@@ -319,7 +319,7 @@ def test_attributes_and_sets() -> None:
     assert "add" == s.tracking_blame("/b").action
 
 
-@pytest.mark.parametrize(("error", "bad"), [(ValueError, "port"), (TypeError, 5), (TypeError, ("a",))])
+@pytest.mark.parametrize(("error", "bad"), [(ValueError, "port"), (TypeError, 5), (TypeError, ["a"])])
 def test_an_invalid_pointer_is_refused(error: type[Exception], bad: Any) -> None:
     """An invalid pointer is refused with an example of a valid one."""
     with pytest.raises(error, match="/users/0/email"):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydatatracker import _core
+from pydatatracker.cli.base import fail
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.points import Point
 from pydatatracker.cli.replay.line_index import LineIndex
@@ -148,7 +149,7 @@ class Rebuilt:
         if pointer is None:
             paths = blame_all(self.value, self.is_wanted)
         else:
-            found = next(filter(self.is_wanted, history_of(self.value, pointer)), None)
+            found = next(filter(self.is_wanted, _history_of(self.value, pointer)), None)
             paths = {} if found is None else {pointer: found}
         for path, change in paths.items():
             line = self.line_of(change)
@@ -160,7 +161,7 @@ class Rebuilt:
 
         O(records).
         """
-        numbers = map(self.number_of, filter(self.is_wanted, self.value.tracking_history(pointer)))
+        numbers = map(self.number_of, filter(self.is_wanted, reversed(list(_history_of(self.value, pointer)))))
         for n in dict.fromkeys(numbers):
             if n is not None:
                 yield self.lines[n]
@@ -186,3 +187,11 @@ class Rebuilt:
     def count(self, after: Point = (-1, None)) -> int:
         """Return the number of wanted lines after a point. O(lines)."""
         return sum(each == 1 for each in self._wanted[self.lines.count_until(after) :])
+
+
+def _history_of(value: Any, pointer: str) -> Iterator[Any]:
+    """Yield the changes of a path, newest first; fail if several keys have it."""
+    try:
+        yield from history_of(value, pointer)
+    except ValueError as error:
+        fail(f"{str(error).partition(';')[0]}; show --path {pointer} lists the changes of all of them")
