@@ -11,6 +11,7 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 from command import POSIX, change, environment, interrupted, lines, run
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from pydatatracker.cli import main
 from pydatatracker.exporters.sqlite import SqliteSink, row_of
+from pydatatracker.io import files
 from pydatatracker.io.parsing import parse
 
 FORMS = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-patch", "chrome-trace")
@@ -218,6 +220,38 @@ def test_control_characters_are_escaped_for_a_terminal(tmp_path: pathlib.Path) -
         assert 0 == status
         assert "red" in shown
         assert {letter for letter in shown if not letter.isprintable()} <= {"\n"}, args
+
+
+@POSIX
+@pytest.mark.parametrize("form", [*FORMS, "report"])
+def test_a_pipe_without_a_reader_is_an_error(
+    tmp_path: pathlib.Path, form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends after a wait, and says what it waited for."""
+    form_is_there(form)
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+    (tmp_path / "log.jsonl").write_bytes(lines(3))
+    os.mkfifo(tmp_path / "pipe")
+    command = ["report"] if form == "report" else ["convert", "--to", form]
+    assert 2 == main([*command, str(tmp_path / "log.jsonl"), "-o", str(tmp_path / "pipe")])
+    assert "no process reads this pipe: waited 0.1 s" in capsys.readouterr().err
+
+
+@POSIX
+@pytest.mark.parametrize("form", ["csv", "json-patch", "report"])
+def test_a_pipe_with_a_reader_gets_everything(tmp_path: pathlib.Path, form: str) -> None:
+    """What it gets is what a file gets."""
+    (tmp_path / "log.jsonl").write_bytes(lines(300))
+    os.mkfifo(tmp_path / "pipe")
+    command = ["report"] if form == "report" else ["convert", "--to", form]
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    for name in ("pipe", "file"):
+        done = run(*command, "log.jsonl", "-o", name, cwd=tmp_path)
+        assert 0 == done.returncode, done.stderr
+    reader.join(30)
+    assert [(tmp_path / "file").read_bytes()] == got
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units on this system")

@@ -9,6 +9,7 @@ import errno
 import gzip
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import pydatatracker
 from pydatatracker import TrackedDict
 from pydatatracker.exporters import JsonLinesExporter, jsonlines
 from pydatatracker.io import read_changes
@@ -73,6 +75,7 @@ def test_what_cannot_be_compressed_stays_and_is_tried_again(
 
 LIMITED = """
 import os, resource, sys
+import pydatatracker
 from pydatatracker import TrackedDict
 from pydatatracker.exporters import JsonLinesExporter
 root = TrackedDict()
@@ -272,3 +275,15 @@ def test_compressed_files_are_what_gzip_reads(tmp_path: pathlib.Path) -> None:
     jsonlines._compress(str(path), "gzip")
     assert expected == gzip.decompress((tmp_path / "a.gz").read_bytes())
     assert not path.exists()
+
+
+def test_no_other_module_starts_a_thread() -> None:
+    """A new thread has to log its errors, and belongs into this list.
+
+    The tests of delivery, of rotation, of queries, of workers and of the page show that each of these does.
+    """
+    package = pathlib.Path(pydatatracker.__file__).parent
+    start = re.compile(r"^(?!\s*(?:>>>|\.\.\.)).*threading\.Thread\(target", re.MULTILINE)  # not in an example
+    found = [path for path in package.rglob("*.py") if start.search(path.read_text("utf-8"))]
+    expected = ["_forks.py", "exporters/delivery.py", "exporters/jsonlines.py", "query/__init__.py", "report/live.py"]
+    assert expected == sorted(path.relative_to(package).as_posix() for path in found)

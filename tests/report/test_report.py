@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import html.parser
@@ -13,6 +14,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ from hypothesis import strategies as st
 
 from pydatatracker.io import parse
 from pydatatracker.report.data import TABLES, Changes
+from pydatatracker.report.live import Server
 from pydatatracker.report.page import MODULES, page, script
 from pydatatracker.report.values import dumps, exact, script_safe
 
@@ -338,3 +343,38 @@ def test_an_empty_log_is_a_page_too(browser: Browser, viewed: Viewed, tmp_path: 
     browser.press("ArrowLeft", "ArrowRight", "End", "t")
     browser.click("#canvas")
     assert [] == browser.trouble
+
+
+class Failing:
+    """A log that cannot be followed any longer."""
+
+    def __iter__(self) -> Any:
+        raise ValueError("strange")
+
+
+def test_threads_of_the_server_log_what_fails(caplog: Any, monkeypatch: Any, capfd: Any) -> None:
+    """Nothing is printed, and nothing reaches threading.excepthook."""
+    server = Server(changes_of(*LOG))
+    try:
+        server.follow(Failing(), lambda line: True)
+        for thread in threading.enumerate():
+            if thread.name == "pydatatracker-view":
+                thread.join(10)
+        assert "the page does not follow the log any more: ValueError: strange" in caplog.text
+
+        def whole() -> bytes:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(server, "whole", whole)
+        answering = threading.Thread(target=server._http.handle_request)
+        answering.start()
+        with contextlib.suppress(OSError):  # the connection is closed without an answer
+            urllib.request.urlopen(server.url, timeout=10)
+        answering.join(10)
+        end = time.monotonic() + 10
+        while "a request of the page failed: RuntimeError: broken" not in caplog.text and time.monotonic() < end:
+            time.sleep(0.01)
+        assert "a request of the page failed: RuntimeError: broken" in caplog.text
+    finally:
+        server.close()
+    assert "Traceback" not in capfd.readouterr().err
