@@ -57,8 +57,8 @@ SMOKES = {
     ),
     "prometheus": (
         "prometheus",
-        ("import prometheus_client\nfrom pydatatracker.observers import telemetry_observer\n"
-        "d.tracking_add_observer(telemetry_observer())\nd['a'] = 1\n"
+        ("from pydatatracker.observers import telemetry_observer\n"
+        "d.tracking_add_observer(telemetry_observer())\nd['a'] = 1\nimport prometheus_client\n"
         "n = prometheus_client.REGISTRY.get_sample_value('pydatatracker_changes_total', {'action': 'add'})\n"
          "print(True, int(n), None)"),
     ),
