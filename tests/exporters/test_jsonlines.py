@@ -5,6 +5,7 @@ Other processes may write to the file, it may be rotated, and its process may be
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -252,23 +254,45 @@ def test_bad_options_are_refused(tmp_path: pathlib.Path, error: type[Exception],
         JsonLinesExporter(tmp_path / "a.jsonl", **kwargs)
 
 
+@pytest.fixture
+def number_0() -> Iterator[None]:
+    """Close standard input for the time of a test."""
+    before = os.dup(0)
+    os.close(0)
+    yield
+    os.dup2(before, 0)
+    os.close(before)
+
+
+@pytest.mark.usefixtures("number_0")
 @pytest.mark.parametrize("options", [{}, {"buffered": True}, {"rotate_size": 10**9}])
 def test_a_log_may_have_descriptor_0(tmp_path: pathlib.Path, options: Any) -> None:
     """A program whose standard input is closed has its log like any other."""
-    before = os.dup(0)
-    os.close(0)
-    try:
-        d = TrackedDict()
-        with JsonLinesExporter(tmp_path / "log", **options) as exporter:
-            d.tracking_add_observer(exporter)
-            d["a"] = 1
-            os.fstat(0)
-        assert [1] == [line["after"] for line in lines_of(tmp_path / "log")]
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(0)
-    finally:
-        os.dup2(before, 0)
-        os.close(before)
+    d = TrackedDict()
+    with JsonLinesExporter(tmp_path / "log", **options) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+        os.fstat(0)
+    assert [1] == [line["after"] for line in lines_of(tmp_path / "log")]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(0)
+
+
+@pytest.mark.usefixtures("number_0")
+def test_a_gap_is_written_on_closing_to_descriptor_0_too(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
+    """What a full disk kept out is said at the end, whatever the descriptor."""
+
+    def full(*given: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sink = FileSink(tmp_path / "log", None, None, None, None, "never")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            sink.send([Item(b'{"seq":%d}' % n, n, "root", n, f"id{n}") for n in (1, 2)])
+    sink.close()
+    (gap,) = lines_of(tmp_path / "log")
+    assert ("gap", 1, 2) == (gap["action"], gap["from"], gap["to"])
 
 
 def test_a_list_and_a_dict_in_one_file(tmp_path: pathlib.Path) -> None:
