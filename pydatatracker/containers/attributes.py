@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import types
 import weakref
 from typing import Any
@@ -40,7 +41,8 @@ def prepare_class(base: type, cls: type) -> None:
         hooks = dict(zip(names, (cell.cell_contents for cell in cells), strict=True)).get("sa_attrs")
         if isinstance(hooks, dict):
             owner.__setattr__ = _with_hooks(owner, hooks)  # type: ignore[method-assign]
-    _choose_setattr(cls, cls.__mro__[: cls.__mro__.index(base)])
+    # by identity: a metaclass may define __eq__
+    _choose_setattr(cls, tuple(itertools.takewhile(lambda each: each is not base, cls.__mro__)))
 
 
 def _choose_setattr(cls: type, below: tuple[type, ...]) -> None:

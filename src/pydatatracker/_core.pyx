@@ -53,7 +53,7 @@ from pydatatracker.cpython cimport (
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact,
     PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_EnterRecursiveCall, Py_LeaveRecursiveCall,
-    Py_REFCNT, Py_TYPE,
+    Py_REFCNT, Py_TYPE, PyType_GetName,
 )
 from pydatatracker.native cimport (
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,

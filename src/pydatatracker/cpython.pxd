@@ -15,6 +15,7 @@ cdef extern from "Python.h":
     # objects
     Py_ssize_t Py_REFCNT(PyObject *)
     PyTypeObject *Py_TYPE(object)
+    object PyType_GetName(PyTypeObject *)
     int PyObject_GenericSetAttr(object, object, PyObject *) except -1
     int Py_EnterRecursiveCall(const char *) except -1
     void Py_LeaveRecursiveCall()

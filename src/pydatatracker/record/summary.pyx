@@ -34,9 +34,9 @@ cdef class Words:
         return Words, (self.text, self.type)
 
 
-cdef str class_name(type cls):
-    name = (<object>cls).__name__
-    return name if type(name) is str else "object"
+cdef str class_name(object cls):
+    """Return the name of a class. Whatever its metaclass defines, this runs none of its code."""
+    return PyType_GetName(<PyTypeObject *>cls)
 
 
 cdef int summarize(object value, list parts, Py_ssize_t *room, int depth) except -1:
