@@ -10,7 +10,7 @@ import pytest
 
 from pydatatracker import TrackedDict, tracking_actor
 from pydatatracker.exporters import Delivery, Item, SqlExporter
-from pydatatracker.exporters.sql import SqlSink
+from pydatatracker.exporters.sql import SqlSink, _said
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="the extra sql is not installed")
 pytest.importorskip("psycopg", reason="no driver for PostgreSQL")
@@ -50,6 +50,21 @@ def test_changes_are_in_the_table(postgres: Postgres, tmp_path: pathlib.Path) ->
         ]
         assert [1, {"deep": [1, None]}] == [loaded[0], loaded[2]]
     assert "1" == rows(postgres.url, "line->>'after'")[0][0]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (sqlalchemy.exc.DBAPIError("INSERT secret", {"a": 1}, OSError("gone\nstatement")), "OSError: gone"),
+        (sqlalchemy.exc.NoSuchTableError("changes"), "NoSuchTableError: changes"),
+        (OSError("reset"), "OSError: reset"),
+        (ValueError(), "ValueError: "),
+    ],
+    ids=["of a driver", "of SQLAlchemy", "of the system", "without text"],
+)
+def test_an_error_is_said_without_the_statement(error: Exception, expected: str) -> None:
+    """The first line of what the driver said, or of the error itself."""
+    assert expected == _said(error)
 
 
 def test_the_columns_that_queries_ask_for_have_an_index(tmp_path: pathlib.Path) -> None:
