@@ -99,7 +99,7 @@ class OtlpSink:
         self._connect()
 
     def _connect(self) -> None:
-        self._session = _session()
+        self._session = _session(self.secrets)
         self._exporter: Any = self._exporter_class(
             endpoint=self._url, headers=self._headers, timeout=self._timeout, session=self._session
         )
@@ -170,10 +170,12 @@ class OtlpSink:
         self._exporter.shutdown()
 
 
-def _session() -> Any:
+def _session(secrets: tuple[str, ...]) -> Any:
     """Return a requests.Session that sends once and keeps the response.
 
     A status that is not 2xx raises, which ends the exporter's own attempts.
+
+    :param secrets: text that is hidden in what it raises: the OTLP exporter logs that with a logger of its own.
     """
     import requests
 
@@ -188,9 +190,9 @@ def _session() -> Any:
                 self.answer = response.status_code, response.content, response.headers.get("Retry-After")
             except Exception as error:
                 self.failure = error
-                raise _NotDelivered(str(error)) from error
+                raise _NotDelivered(clean(str(error), secrets)) from None
             if not 200 <= response.status_code < 300:
-                raise _NotDelivered(f"{response.status_code} {response.reason}")
+                raise _NotDelivered(clean(f"{response.status_code} {response.reason}", secrets))
             return response
 
     return Session()
