@@ -435,6 +435,37 @@ def test_since_leaves_what_is_older() -> None:
     assert {} == d
 
 
+@pytest.mark.parametrize("undone", [False, True])
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (lambda x: x.__delitem__(slice(None, None, 2)), [1, 3, 5]),
+        (lambda x: x.__delitem__(slice(1, None, 2)), None),
+        (lambda x: x.__setitem__(slice(None, None, 2), "abc"), ["a", 1, "b", 3, "c", 5]),
+        (lambda x: x.__setitem__(slice(1, None, 2), "abc"), None),
+        (lambda x: x.__setitem__(1, "b"), None),
+        (lambda x: x.__setitem__(0, "b"), ["b", 1, 2, 3, 4, 5]),
+        (lambda x: x.__setitem__(slice(0, 1), "bc"), ["b", "c", 1, 2, 3, 4, 5]),
+        (lambda x: x.__setitem__(slice(0, 3), "bc"), None),
+        (lambda x: x.pop(1), None),
+        (lambda x: x.reverse(), [5, 4, 3, 2, 1, 0]),
+    ],
+)
+def test_an_item_is_reverted_wherever_later_changes_moved_it(later: Any, expected: Any, undone: bool) -> None:
+    """It is a conflict if they changed or removed it, and were not undone."""
+    items = TrackedList(range(6))
+    with tracking_actor("eve"):
+        items[1] = "e"
+    later(items)
+    if undone:
+        items.tracking_undo()
+        expected = [0, 1, 2, 3, 4, 5]
+    kept = list(items)
+    conflicts = items.tracking_revert(actor="eve")
+    assert (expected is None, kept if expected is None else expected) == (len(conflicts) == 1, items)
+    assert items.tracking_verify() is None
+
+
 def test_an_emptied_list_is_filled_again() -> None:
     """A removal is reverted also if nothing of that time is left."""
     items = TrackedList([1])
