@@ -79,8 +79,15 @@ cdef inline list take_over(Tracker t, Pending p):
 
 
 cdef int notify_later(list waiting) except -1:
+    cdef object first = None
     for t, change in waiting:
-        notify(<Tracker>t, <Change>change)
+        try:
+            notify(<Tracker>t, <Change>change)
+        except BaseException as error:      # raised once all were reported
+            if first is None:
+                first = error
+    if first is not None:
+        raise first
     return 0
 
 

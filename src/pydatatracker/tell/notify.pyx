@@ -6,7 +6,8 @@
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
 #  - filters are tested before the change is converted to what the observed container sees;
 #  - an observer that raises an Exception stops neither the others nor the change. It is logged, or, once all were called,
-#    raised in an ExceptionGroup (tracking_observer_errors="raise"). Other exceptions (KeyboardInterrupt) pass through.
+#    raised in an ExceptionGroup (tracking_observer_errors="raise"). Another exception (KeyboardInterrupt, SystemExit) is
+#    raised once the others have heard of the change and of those that wait.
 
 cdef struct Notifier:               # a thread that is notifying observers
     unsigned long thread
@@ -55,12 +56,12 @@ cdef void stop_notifying(unsigned long thread) noexcept:
 
 
 cdef void forget_notifiers(unsigned long thread) noexcept:
-    """After a fork, forget all threads but this one, which may have forked in an observer."""
+    """After a fork, forget all threads, and this one's queue: the parent goes through it.
+
+    A child that was forked in an observer may never return there: what it changes has to be reported synchronously.
+    """
     global notifying
-    cdef int i = notifier_of(thread)
-    if i >= 0:
-        notifiers[0] = notifiers[i]
-    notifying = 1 if i >= 0 else 0
+    notifying = 0
 
 
 cdef bint observed(Change change):
@@ -92,6 +93,7 @@ cdef int notify(Tracker t, Change change) except -1:
     cdef list queue
     cdef Py_ssize_t n = 0
     cdef Py_ssize_t round_end = 0       # changes from here on were made by observers of those before it
+    cdef Py_ssize_t stop = -1           # after a KeyboardInterrupt or the like: where to end
     cdef int rounds = 0
     if i >= 0:
         if notifiers[i].queue == NULL:
@@ -106,7 +108,9 @@ cdef int notify(Tracker t, Change change) except -1:
         i = notifier_of(thread)
         if i >= 0 and notifiers[i].queue != NULL:
             queue = <list>notifiers[i].queue
-            while n < len(queue):
+            while n < len(queue) and n != stop:
+                if stop < 0 and failed is not None and ends_thread(failed) is not None:
+                    stop = len(queue)
                 if n >= round_end:
                     rounds += 1
                     round_end = len(queue)
@@ -118,12 +122,24 @@ cdef int notify(Tracker t, Change change) except -1:
                 if n == 1000:       # drop what is done: a chain of changes can be long
                     del queue[:n]
                     round_end -= n
+                    stop -= n if stop >= 0 else 0
                     n = 0
     finally:
         stop_notifying(thread)
     if failed is not None:
+        error = ends_thread(failed)
+        if error is not None:
+            raise error
         raise ExceptionGroup("observers of a tracked container failed", failed)
     return 0
+
+
+cdef object ends_thread(list failed):
+    """Return the first error that is not for observers to handle: KeyboardInterrupt, SystemExit; or None."""
+    for error in failed:
+        if not isinstance(error, Exception):
+            return error
+    return None
 
 
 cdef enum:
@@ -199,7 +215,7 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
         try:
             if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
                 call(seen)
-        except Exception as error:
+        except BaseException as error:
             failed = observer_failed(viewer, seen, call, error, failed)
     if dead and viewer.rare is not None:
         drop_dead_observers(viewer.rare)
@@ -210,13 +226,15 @@ cdef list notify_one(object call, Tracker viewer, Change change, list failed):
     change = seen_from(change, viewer)
     try:
         call(change)
-    except Exception as error:
+    except BaseException as error:
         failed = observer_failed(viewer, change, call, error, failed)
     return failed
 
 
 cdef list observer_failed(Tracker viewer, Change change, object call, object error, list failed):
     global observer_errors
+    if not isinstance(error, Exception):
+        return [error] if failed is None else [*failed, error]
     observer_errors += 1
     if viewer.effective is not None and viewer.effective.values[O_RAISE_ERRORS] == 1:
         if failed is None:

@@ -63,6 +63,7 @@ cdef class Transaction:
         """Notify observers of (tracker, change) pairs, except those that were notified immediately."""
         cdef Tracker t
         cdef list failed = []
+        cdef object ending = None
         for each, change in entries:
             t = each
             (<Change>change).audience = W_DEFERRED
@@ -72,7 +73,12 @@ cdef class Transaction:
                     notify(t, <Change>change)
                 except ExceptionGroup as group:
                     failed.extend(group.exceptions)
+                except BaseException as error:      # KeyboardInterrupt, SystemExit: raised once all were reported
+                    if ending is None:
+                        ending = error
         self.observed = None
+        if ending is not None:
+            raise ending
         if failed:
             raise ExceptionGroup("observers of a tracked container failed", failed)
 
