@@ -221,18 +221,14 @@ class ProcessLog:
 
     def _open(self) -> ChangeWriter:
         writer = self._writer
-        # A program that closes all files (a daemon) may have reused our descriptor for a file of its own.
-        if writer is not None and writer.is_usable():
+        if writer is not None:  # it opens the file again if the program has closed it
             return writer
         with self._lock:
-            if self._writer is writer:
+            if self._writer is None:
                 from pydatatracker.io import ChangeWriter
 
-                if writer is not None:
-                    writer.detach()  # not ours to close
                 self._writer = ChangeWriter(self.path, mode=self._mode)
                 self._renewals = 0
-            assert self._writer is not None
             return self._writer
 
     def _warn(self, error: Exception) -> None:

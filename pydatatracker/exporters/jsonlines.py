@@ -18,8 +18,9 @@ from pydatatracker import _forks
 from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
+from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import MODE, LogFile, check_mode, check_regular, like, open_log
+from pydatatracker.io.files import MODE, LogFile, check_mode, check_regular, close_own, like, open_log
 from pydatatracker.io.writer import gap_line
 
 try:
@@ -83,7 +84,7 @@ class FileSink:
         _forks.keep(self, _forks.FILES)
 
     def after_fork(self) -> None:
-        """Make the lock anew, and open the file again.
+        """Make the lock anew, and have the next line open the file again.
 
         A lock on a file belongs to the parent's descriptor, which the child has, too. A file that is being compressed
         is compressed by the parent.
@@ -92,9 +93,8 @@ class FileSink:
         self._compressing = None
         self._untidy = []
         self._lost = None
-        if self._file.fd >= 0 and self._rotates:
-            with contextlib.suppress(OSError):  # without its own descriptor the child still appends
-                self._file.reopen()
+        if self._rotates:
+            self._file.leave()
 
     @property
     def _rotates(self) -> bool:
@@ -117,7 +117,7 @@ class FileSink:
 
     def _write(self, items: list[Item]) -> None:
         file = self._file
-        if file.fd < 0:
+        if file.closed:
             raise ValueError(f"the log {self.path} is closed")
         data = b"".join(item.line + b"\n" for item in items)
         first, last = items[0].seq, items[-1].seq
@@ -162,37 +162,41 @@ class FileSink:
         if not self._rotates or not self._is_locked:
             yield
             return
-        for _ in range(_ATTEMPTS):
-            self._take_lock(self._file.fd)
-            try:
-                here = os.stat(self.path)
-            except FileNotFoundError:
-                here = None
-            if here is not None and (here.st_dev, here.st_ino) == self._file.ident:
-                break
-            self._file.reopen()
-        else:
-            raise TimeoutError(errno.ETIMEDOUT, "other processes replace the file all the time", self.path)
+        file = self._file
+        end = Deadline(_PATIENCE)  # of all waits together
         try:
+            for _ in range(_ATTEMPTS):
+                file.own()
+                self._take_lock(end)
+                try:
+                    here = os.stat(self.path)
+                except FileNotFoundError:
+                    here = None
+                if here is not None and (here.st_dev, here.st_ino) == file.ident:
+                    break
+                if end.is_over:
+                    raise self._too_long("other processes replace the log all the time")
+                file.reopen()
+            else:
+                raise self._too_long("other processes replace the log all the time")
             yield
         finally:
-            if self._file.fd >= 0 and self._is_locked:
-                fcntl.flock(self._file.fd, fcntl.LOCK_UN)
+            if self._is_locked and file.is_mine:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file.fd, fcntl.LOCK_UN)
 
-    def _take_lock(self, fd: int) -> None:
-        if not self._is_locked:
-            return
-        end = time.monotonic() + _PATIENCE
+    def _too_long(self, what: str) -> TimeoutError:
+        return TimeoutError(errno.ETIMEDOUT, f"{what}: waited {_PATIENCE:g} s", self.path)
+
+    def _take_lock(self, end: Deadline) -> None:
         pause = 0.0005
-        while True:
+        while self._is_locked:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise TimeoutError(
-                        errno.ETIMEDOUT, f"another process has locked the log: waited {_PATIENCE:g} s", self.path
-                    ) from None
+                if end.is_over:
+                    raise self._too_long("another process has locked the log") from None
                 time.sleep(pause)
                 pause = min(pause * 2, 0.05)
             except OSError as error:
@@ -202,7 +206,6 @@ class FileSink:
                 self._reports.append(
                     (f"{self.path} cannot be locked ({error.strerror}): use one process per log", None)
                 )
-                return
 
     # ---- rotation
 
@@ -222,7 +225,7 @@ class FileSink:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         root, extension = os.path.splitext(self.path)
         to = f"{root}.{stamp}{extension}"
-        old = self._file.fd
+        old, ident = self._file.fd, self._file.ident
         try:
             os.rename(self.path, to)
             try:
@@ -235,9 +238,11 @@ class FileSink:
             self._rotate_at = time.monotonic() + _LATER
             self._reports.append((f"the log {self.path} was not rotated, and grows: {error}", error))
             return
-        like(to, self._file.fd)
-        self._take_lock(self._file.fd)
-        os.close(old)  # the other processes continue, in the new file
+        try:
+            like(to, self._file.fd)
+            self._take_lock(Deadline(_PATIENCE))
+        finally:
+            close_own(old, ident)  # the other processes continue, in the new file
         self._untidy.append(to)
         before = self._compressing
         thread = threading.Thread(target=self._tidy, args=(before,), name="rotated-log", daemon=False)
@@ -284,7 +289,7 @@ class FileSink:
         """Close the file, after a rotated one is compressed."""
         try:
             with self._lock:
-                if self._lost is not None and self._file.fd >= 0:
+                if self._lost is not None and not self._file.closed:
                     lost, self._lost = self._lost, None
                     with contextlib.suppress(OSError):  # it was reported when it was lost
                         self._file.write(gap_line(*lost))

@@ -11,12 +11,12 @@ import glob
 import json
 import logging
 import os
-from collections.abc import Iterable
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable
 
 from pydatatracker import _core
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import check_regular, like, open_log
+from pydatatracker.io.files import check_regular, close_own, ident_of, is_own, like, open_log
 
 __all__ = ["SpillFile"]
 
@@ -36,7 +36,9 @@ class SpillFile:
         self._mode = mode
         check_regular(self.path, "the spill file")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self._file: Any = None
+        self._fd = -1
+        self._ident = (0, 0)  # of the open file
+        self._freed: Callable[[], object] | None = None  # closes it once, at the latest when this object is freed
         self._offset = 0  # everything before it was sent
         self._reading = 0  # end of the items being sent
         self._lines = 0  # how many lines those are
@@ -66,22 +68,25 @@ class SpillFile:
 
     def _write(self, data: bytes) -> None:
         """Append whole lines, or nothing."""
-        if self._file is None:
+        if not is_own(self._fd, self._ident):  # not open, or closed by the program
+            self._close_file()
             fd = open_log(self.path, os.O_APPEND | os.O_RDWR, self._mode)
-            self._file = open(fd, "ab", buffering=0)  # noqa: SIM115 - held open
+            self._fd, self._ident = fd, ident_of(fd)
+            self._freed = weakref.finalize(self, close_own, fd, self._ident)
             size = os.fstat(fd).st_size
             if size:
                 os.lseek(fd, size - 1, os.SEEK_SET)
                 if os.read(fd, 1) != b"\n":  # a crash tore the last line
                     data = b"\n" + data
                     self.waiting = getattr(self, "waiting", 0) + 1
-        before = os.fstat(self._file.fileno()).st_size
+        before = os.fstat(self._fd).st_size
         try:
             while data:
-                data = data[self._file.write(data) :]
+                data = data[os.write(self._fd, data) :]
         except BaseException:  # a full disk: half an item would spoil the next one
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file.fileno(), before)
+            if is_own(self._fd, self._ident):
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, before)
             raise
 
     def append(self, item: Item | _core.ChangeItem) -> None:
@@ -165,9 +170,9 @@ class SpillFile:
         self.waiting += older.count(b"\n")
 
     def _close_file(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        self._fd = -1
+        if self._freed is not None:
+            self._freed()
 
     def forget(self) -> None:
         """Use another file after a fork, and leave this one to the parent."""

@@ -13,7 +13,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item, SinkUnavailable
-from pydatatracker.io.files import MODE, check_mode, check_regular, open_log
+from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
 
@@ -37,6 +37,7 @@ class SqliteSink:
         self.path = new_database(os.fspath(path), mode, "SqliteExporter")
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
+        self._files: dict[int, tuple[int, int]] = {}  # descriptors of the connection, as far as they are known
         self._connect().close()  # a path that cannot be opened is an error now
         _forks.keep(self, _forks.FILES)
 
@@ -45,11 +46,29 @@ class SqliteSink:
 
         SQLite forbids to use it in the child, and to close it there.
         """
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """Forget the connection without closing it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             _core.never_free(connection)
 
+    def _check(self) -> None:
+        """Forget the connection if the program closed its files.
+
+        SQLite does not look: it would write to files of the program that have the same numbers.
+        """
+        if not all(is_own(fd, ident) for fd, ident in self._files.items()):
+            self._abandon()
+
     def _connect(self) -> sqlite3.Connection:
+        before = _descriptors(self.path)
+        connection = self._open()
+        self._files = {fd: ident for fd, ident in _descriptors(self.path).items() if before.get(fd) != ident}
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
         end = Deadline(self._timeout)
         while True:
@@ -80,6 +99,8 @@ class SqliteSink:
         Raises SinkUnavailable while another process holds the file.
         """
         try:
+            if self._connection is not None:
+                self._check()
             if self._connection is None:
                 self._connection = self._connect()
             rows = [row_of(item) for item in items]
@@ -96,9 +117,31 @@ class SqliteSink:
 
     def close(self) -> None:
         """Close the file."""
+        if self._connection is not None:
+            self._check()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _descriptors(path: str) -> dict[int, tuple[int, int]]:
+    """Return the open descriptors of a database, with their files.
+
+    O(open files). The files by their identity. Empty where the system does not list them.
+    """
+    idents = set()
+    for name in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(OSError):
+            found = os.stat(name)
+            idents.add((found.st_dev, found.st_ino))
+    open_ones = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/dev/fd"):
+            with contextlib.suppress(OSError, ValueError):  # the one of the list itself
+                ident = ident_of(int(name))
+                if ident in idents:
+                    open_ones[int(name)] = ident
+    return open_ones
 
 
 def new_database(path: str, mode: int | None, name: str) -> str:

@@ -5,6 +5,9 @@ written by its owner only (``0o600``), whatever the umask says; a ``mode`` says 
 permissions.
 
 A log may also be a pipe or a terminal. Then no call waits for its reader longer than `PATIENCE` seconds.
+
+A program may close all files, as a daemon does, and give their numbers to files of its own. So whoever keeps a
+descriptor keeps the identity of its file, too, and neither writes to, locks nor closes a descriptor of another file.
 """
 
 from __future__ import annotations
@@ -18,7 +21,18 @@ import stat
 import time
 from typing import Any, Final
 
-__all__ = ["MODE", "PATIENCE", "LogFile", "check_mode", "check_regular", "like", "open_log"]
+__all__ = [
+    "MODE",
+    "PATIENCE",
+    "LogFile",
+    "check_mode",
+    "check_regular",
+    "close_own",
+    "ident_of",
+    "is_own",
+    "like",
+    "open_log",
+]
 
 MODE: Final = 0o600
 PATIENCE: Final = 5.0  # seconds to wait for the reader of a pipe: that it opens the pipe, or that it reads
@@ -124,6 +138,31 @@ def like(path: str, fd: int) -> None:
             os.fchmod(fd, os.stat(path).st_mode & 0o777)
 
 
+def ident_of(fd: int) -> tuple[int, int]:
+    """Return device and inode of an open file. O(1). Raises OSError."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def is_own(fd: int, ident: tuple[int, int]) -> bool:
+    """Return whether a descriptor is still that of a file opened before.
+
+    O(1), one call of the system. -1 is not.
+
+    :param ident: what `ident_of` returned then.
+    """
+    try:
+        return fd >= 0 and ident_of(fd) == ident
+    except OSError:
+        return False
+
+
+def close_own(fd: int, ident: tuple[int, int]) -> None:
+    """Close a descriptor if it is still that of a file opened before. O(1)."""
+    if is_own(fd, ident):
+        os.close(fd)
+
+
 class LogFile:
     """A file to which lines are appended, created with its folders.
 
@@ -131,6 +170,8 @@ class LogFile:
     - If the file was renamed or deleted, a new one is opened at its path. That is noticed within a tenth of a second;
       what was written until then is in the renamed file. If it was deleted, what this object wrote there is missing,
       and `look` says so.
+    - If the program closed the descriptor, the path is opened again by the next write. Until that succeeds, each write
+      raises its OSError.
     - A write to a pipe waits for its reader, at most `PATIENCE` seconds. After that it does not wait again until the
       reader has read something.
 
@@ -144,7 +185,8 @@ class LogFile:
         self.name = name
         self.path = os.path.abspath(name)  # the program may change its folder later
         self.mode = mode
-        self.fd = -1
+        self.fd = -1  # also while the path cannot be opened again
+        self.closed = False
         self.torn = False  # the file ends inside a line
         self.ident = (0, 0)  # device and inode
         self.renewals = 0  # how many times the file was found to be another one
@@ -181,10 +223,23 @@ class LogFile:
 
         Raises OSError; then the old file stays open.
         """
-        old, mine = self.fd, self.is_mine
+        if not self.is_mine:
+            self.fd = -1
+        old, ident = self.fd, self.ident
         self._open(patience)
-        if old >= 0 and mine:
-            os.close(old)
+        close_own(old, ident)
+
+    def own(self) -> None:
+        """Open the path again if the program closed the descriptor.
+
+        O(1), one call of the system if it did not. Raises OSError; then the next call tries again.
+        """
+        if self.is_mine:
+            return
+        before = self.ident
+        self.reopen()
+        if self.ident != before:
+            self.renewals += 1
 
     def begin(self) -> None:
         """Open the path again, and leave the old descriptor to the caller."""
@@ -196,11 +251,7 @@ class LogFile:
 
         A program that closes all files, as a daemon does, may have reused the number.
         """
-        try:
-            found = os.fstat(self.fd)
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self.ident
+        return is_own(self.fd, self.ident)
 
     # ---- is the file still at its path?
 
@@ -224,6 +275,9 @@ class LogFile:
         except OSError as error:
             if deleted:
                 self._is_gone = True
+                self.look_at = 0.0
+                raise
+            if self.fd < 0:  # closed by the program, too: there is none to write on to
                 self.look_at = 0.0
                 raise
             self._note(
@@ -260,6 +314,7 @@ class LogFile:
         :param first: the sequence numbers of the changes, as far as they are known.
         :raises OSError: not all of it could be written.
         """
+        self.own()
         if self.torn:
             data = b"\n" + data
         if self._first is None:
@@ -286,6 +341,9 @@ class LogFile:
             poll = select.poll()
             poll.register(self.fd, select.POLLOUT)
             if poll.poll(PATIENCE * 1000):
+                if not self.is_mine:
+                    self.fd = -1
+                    raise OSError(errno.EBADF, "the program closed it while it was written", self.name)
                 return
             self._is_stuck = True
         raise TimeoutError(errno.ETIMEDOUT, f"nobody reads what was written: waited {PATIENCE:g} s", self.name)
@@ -306,14 +364,18 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file; does nothing if it is closed."""
-        fd = self.detach()
-        if fd >= 0:
-            os.close(fd)
+        self.closed = True
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the descriptor, and have the next write open the path again."""
+        fd, self.fd = self.fd, -1
+        close_own(fd, self.ident)
 
     def detach(self) -> int:
-        """Give up the descriptor without closing it, and return it."""
+        """Give up the file without closing its descriptor, and return that."""
         fd, self.fd = self.fd, -1
-        self.look_at = math.inf
+        self.closed = True
         return fd
 
     # ---- messages

@@ -245,7 +245,7 @@ class ChangeWriter(Handle):
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._file is None and self.fileno() < 0
+        return self._file is None and (self._log is None or self._log.closed)
 
     def fileno(self) -> int:
         """Return the descriptor of the file opened here, -1 if none. O(1)."""
@@ -276,7 +276,7 @@ class ChangeWriter(Handle):
         O(1), a look at the file included if the last one was a tenth of a second ago. Raises OSError if a new file
         cannot be opened.
         """
-        if self._log is None:
+        if self._log is None or self._log.closed:
             return 0
         if time.monotonic() >= self._log.look_at:
             try:
@@ -296,7 +296,7 @@ class ChangeWriter(Handle):
 
     def __del__(self) -> None:
         log = getattr(self, "_log", None)
-        if log is not None and log.fd >= 0:
+        if log is not None and not log.closed:
             try:
                 self.close()
             except Exception as error:  # a full disk: there is nobody to raise it to

@@ -241,7 +241,7 @@ def test_an_engine_of_the_program_may_be_in_memory() -> None:
     engine.dispose()
 
 
-def test_a_full_disk_spoils_no_item_of_the_spill_file(tmp_path: pathlib.Path) -> None:
+def test_a_full_disk_spoils_no_item_of_the_spill_file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half an item is removed from the file again.
 
     It would be one line with the next item.
@@ -249,21 +249,17 @@ def test_a_full_disk_spoils_no_item_of_the_spill_file(tmp_path: pathlib.Path) ->
     spill = SpillFile(str(tmp_path / "spill"), 0o600)
     items = [Item(b'{"v":1,"n":%d}' % n, n, "r", n, f"i{n}") for n in range(3)]
     spill.append(items[0])
-    whole = spill._file
+    write = os.write
 
-    class Full:
-        def fileno(self) -> int:
-            return whole.fileno()
+    def fill(fd: int, data: bytes) -> int:
+        if len(data) > 5:
+            return write(fd, data[:5])
+        raise OSError(28, "No space left on device")
 
-        def write(self, data: bytes) -> int:
-            if len(data) > 5:
-                return whole.write(data[:5])
-            raise OSError(28, "No space left on device")
-
-    spill._file = Full()
-    with pytest.raises(OSError, match="No space"):
-        spill.append(items[1])
-    spill._file = whole
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fill)
+        with pytest.raises(OSError, match="No space"):
+            spill.append(items[1])
     spill.append(items[2])
     assert [items[0], items[2]] == spill.read(10, 1000)
     spill.close()
