@@ -435,6 +435,7 @@ def test_since_leaves_what_is_older() -> None:
     assert {} == d
 
 
+@pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("undone", [False, True])
 @pytest.mark.parametrize(
     ("later", "expected"),
@@ -451,7 +452,9 @@ def test_since_leaves_what_is_older() -> None:
         (lambda x: x.reverse(), [5, 4, 3, 2, 1, 0]),
     ],
 )
-def test_an_item_is_reverted_wherever_later_changes_moved_it(later: Any, expected: Any, undone: bool) -> None:
+def test_an_item_is_reverted_wherever_later_changes_moved_it(
+    later: Any, expected: Any, undone: bool, stays: bool
+) -> None:
     """It is a conflict if they changed or removed it, and were not undone."""
     items = TrackedList(range(6))
     with tracking_actor("eve"):
@@ -460,6 +463,9 @@ def test_an_item_is_reverted_wherever_later_changes_moved_it(later: Any, expecte
     if undone:
         items.tracking_undo()
         expected = [0, 1, 2, 3, 4, 5]
+    if stays:  # a later change that has nothing to do with it
+        items.append("y")
+        expected = None if expected is None else [*expected, "y"]
     kept = list(items)
     conflicts = items.tracking_revert(actor="eve")
     assert (expected is None, kept if expected is None else expected) == (len(conflicts) == 1, items)
