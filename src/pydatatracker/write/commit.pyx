@@ -179,7 +179,10 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
         extra.rules = mark
     if t.state & T_SEVERAL:
         targets = targets_of(t)
-        extras = [at_places(extra, (<tuple>places)[1:]) for _, places in targets]
+        # no comprehension: where its list cannot grow, Cython 3.3 drops the item twice
+        extras = [None] * len(targets)
+        for i in range(len(targets)):
+            extras[i] = at_places(extra, (<tuple>(<tuple>targets[i])[1])[1:])
         # observers can be above any of the places, so they get a change that knows all of them
         everywhere = places_in(targets)
         place = <Place>everywhere[0]
