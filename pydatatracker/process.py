@@ -79,6 +79,10 @@ class ProcessLog:
                 if self._write(view):
                     self.lines += 1
 
+    def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
+        """Have the log say that a change may be missing."""
+        self._open().tracking_missed_write(change, error)
+
     # ---- which lines
 
     def after_fork(self) -> None:
@@ -181,6 +185,9 @@ class ProcessLog:
                 self._write_init(change, change.seq, self._state(root, change.seq, kept=False))
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
+        except BaseException:  # Ctrl-C: with its next change the root begins again
+            self._known.pop(number, None)
+            raise
         finally:
             self._begins.pop(number, None)
             if begun is not None:

@@ -73,6 +73,15 @@ class Exporter(Handle):
         if state:
             self(_core.state_change(container, _core.redacted_state(container, state)))
 
+    def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
+        """Count a change that could not be encoded or queued, and mark the gap.
+
+        Called when this observer raised, at whatever moment: Ctrl-C, an error of a value.
+        """
+        lose = getattr(self._delivery, "lose", None)
+        if lose is not None:
+            lose(change.seq, error)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything so far is delivered.
 

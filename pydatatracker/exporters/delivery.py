@@ -140,6 +140,16 @@ class Delivery:
                 self._start()
             return self._queue.put(item)
 
+    def lose(self, seq: int, error: BaseException) -> None:
+        """Count a change that was not given to `put`, or did not get through it.
+
+        O(what waits). A ``gap`` line marks it.
+        """
+        said = self._tally.note_error(error)
+        with self._queue.changed:
+            if self._queue.lose(seq, said) and self._thread is None and not self._queue.closed:
+                self._start()
+
     def refuses(self, seq: int) -> bool:
         """Return whether a change is dropped, before it is encoded.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import logging
-from typing import Any
+from typing import Any, Final
 
 from pydatatracker.exporters.sink import Sink
 from pydatatracker.exporters.stats import Stats, Tally
 
 __all__ = ["DirectDelivery"]
+
+_RECENT: Final = 64  # dropped changes that are known, so that none is counted twice
 
 
 class DirectDelivery:
@@ -22,6 +25,7 @@ class DirectDelivery:
         self._sink = sink
         self.name = name
         self._tally = Tally(getattr(sink, "secrets", ()))
+        self._dropped: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last ones
 
     def refuses(self, seq: int) -> bool:
         """Return False: there is room for every change."""
@@ -34,14 +38,31 @@ class DirectDelivery:
         try:
             self._sink.send([item])
         except BaseException as error:
+            if not isinstance(error, Exception):  # KeyboardInterrupt, SystemExit: the program ends
+                self.lose(item.seq, error)
+                if item.seq not in self._dropped:
+                    counts["sent"] += 1
+                raise
             counts["dropped"] += 1
+            self._dropped.append(item.seq)
             said = self._tally.note_error(error)
             self._tally.log(logging.ERROR, "%s: change %d was not delivered: %s", self.name, item.seq, said)
-            if not isinstance(error, Exception):  # KeyboardInterrupt, SystemExit: the program ends
-                raise
             return False
         counts["sent"] += 1
         return True
+
+    def lose(self, seq: int, error: BaseException) -> None:
+        """Count a change that was not given to `put`, or did not get through it.
+
+        The sink marks the gap if it can. O(1).
+        """
+        said = self._tally.note_error(error)
+        lose = getattr(self._sink, "lose", None)
+        if lose is not None and not lose(seq, said):
+            return
+        if seq not in self._dropped:
+            self._dropped.append(seq)
+            self._tally.counts["dropped"] += 1
 
     def flush(self, timeout: float | None = None) -> bool:
         """Return True: nothing waits."""

@@ -34,6 +34,7 @@ Fsync = Literal["never", "batch", "always"]
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PATIENCE: Final = 5.0  # seconds to wait for other processes that write to the same file
 _LATER: Final = 10.0  # seconds until a rotation that failed is tried again
+_RECENT: Final = 64  # changes of which it is known whether they were written; one per thread that writes is enough
 _ATTEMPTS: Final = 100  # to get the lock of the file that is at the path
 _UNLOCKED: Final = frozenset((errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 _log = logging.getLogger("pydatatracker")
@@ -70,6 +71,7 @@ class FileSink:
         self._fsync = fsync
         self._sends_again = sends_again
         self._lock = threading.RLock()
+        self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
         self._rotate_at = 0.0  # not before, since the last attempt failed
         self._is_locked = fcntl is not None  # with rotation: whether the file can be locked
@@ -119,6 +121,7 @@ class FileSink:
         file = self._file
         if file.closed:
             raise ValueError(f"the log {self.path} is closed")
+        file.is_written = False
         data = b"".join(item.line + b"\n" for item in items)
         first, last = items[0].seq, items[-1].seq
         written = False
@@ -136,10 +139,22 @@ class FileSink:
                 written = True
                 if self._fsync != "never":
                     file.sync()
+                self._written.append(last)
         except BaseException as error:
-            if not self._sends_again and not written:
+            if written or file.is_written:
+                self._lost = None
+                self._written.append(last)
+            elif not self._sends_again:
                 self._lose(first, last, f"{type(error).__name__}: {error}"[:500])
             raise
+
+    def lose(self, seq: int, reason: str) -> bool:
+        """Note that a change is missing; False if it was written after all. O(1)."""
+        with self._lock:
+            if seq in self._written:
+                return False
+            self._lose(seq, seq, reason)
+            return True
 
     def _lose(self, first: int, last: int, reason: str) -> None:
         if self._lost is not None:

@@ -10,17 +10,15 @@ Invariants, under ``changed``:
 from __future__ import annotations
 
 import collections
-import json
 import os
 import threading
-import time
 import weakref
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.retry import Deadline, seconds_of
-from pydatatracker.exporters.sink import Item
+from pydatatracker.exporters.sink import Item, gap_item
 from pydatatracker.exporters.spill import SpillFile
 from pydatatracker.exporters.stats import Tally
 
@@ -97,6 +95,8 @@ class ChangeQueue:
         if self._is_undecided:
             self.intake.open = False
         self._gap: _Gap | None = None
+        self._dropped = -1  # the last one
+        self._sent: tuple[int, ...] = ()  # the changes of the last batch
         self._batch: list[Item] = []  # taken out and not yet sent
         self._is_of_file = False  # the batch is from the spill file, and still in it
         self._flushing = 0
@@ -192,7 +192,12 @@ class ChangeQueue:
 
     def _accept(self, item: Item | _core.ChangeItem) -> None:
         if self._gap is not None and not self._gap.at_front:
-            self.intake.add(self._gap_item(), False)
+            gap = self._gap
+            try:
+                self.intake.add(self._gap_item(), False)
+            except BaseException:  # Ctrl-C
+                self._gap = gap
+                raise
         self.intake.add(item)
         # the thread waits by itself until a batch is old enough: it is woken for the first item and a full batch
         if len(self._items) == 1 or self._is_batch():
@@ -215,8 +220,23 @@ class ChangeQueue:
 
     # ---- items that are dropped
 
+    def lose(self, seq: int, reason: str) -> bool:
+        """Drop a change that did not get here; False if it did. O(what waits)."""
+        with self.changed:
+            if (
+                seq == self._dropped
+                or seq in self._sent
+                or any(item.seq == seq for item in (*self._batch, *self._items))
+                or (self._spill is not None and self._spill.last == seq)
+            ):
+                return False
+            self._drop(seq, reason)
+            self.changed.notify_all()
+            return True
+
     def _drop(self, seq: int, reason: str, at_front: bool = False) -> None:
         self._tally.counts["dropped"] += 1
+        self._dropped = seq
         self.intake.open = False
         if self._gap is None:
             self._gap = _Gap(seq, seq, reason, at_front)
@@ -226,9 +246,7 @@ class ChangeQueue:
     def _gap_item(self) -> Item:
         gap, self._gap = self._gap, None
         assert gap is not None
-        line = {"v": 1, "action": "gap", "from": gap.first, "to": gap.last, "reason": gap.reason}
-        data = json.dumps(line, separators=(",", ":")).encode()
-        return Item(data, gap.last, "", time.time_ns(), f"gap-{gap.first}-{gap.last}")
+        return gap_item(gap.first, gap.last, gap.reason)
 
     # ---- items go out, in the delivery's thread
 
@@ -281,6 +299,7 @@ class ChangeQueue:
                     self._tally.counts["dropped"] -= sent
                 return
             is_of_file, self._is_of_file = self._is_of_file, False
+            self._sent = tuple([item.seq for item in self._batch])
             self._batch = []
             self._finished += 1
             self._in_vain = 0

@@ -36,6 +36,7 @@ class SpillFile:
         self._mode = mode
         check_regular(self.path, "the spill file")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.last = -1  # the change that was appended last
         self._fd = -1
         self._ident = (0, 0)  # of the open file
         self._freed: Callable[[], object] | None = None  # closes it once, at the latest when this object is freed
@@ -92,6 +93,7 @@ class SpillFile:
     def append(self, item: Item | _core.ChangeItem) -> None:
         """Append an item, with one write. Raises OSError."""
         self._write(_line_of(item))
+        self.last = item.seq
         self.waiting += 1
 
     def read(self, items: int, size: int) -> list[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
-from pydatatracker.exporters.sink import Item, SinkUnavailable
+from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item
 from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
@@ -23,6 +24,7 @@ CREATE TABLE IF NOT EXISTS changes (
     type TEXT, pointer TEXT, actor TEXT, transaction_id TEXT, before TEXT, after TEXT, line TEXT NOT NULL,
     PRIMARY KEY (root, seq, id)
 ) WITHOUT ROWID"""
+_RECENT = 64  # changes of which it is known whether they were inserted; one per thread is enough
 INDEXES = ("pointer", "actor", "time_ns")
 INSERT = "INSERT OR IGNORE INTO changes VALUES (" + ", ".join("?" * 13) + ")"
 
@@ -31,9 +33,16 @@ class SqliteSink:
     """Insert batches into a table, one transaction each.
 
     A change that is delivered twice is one row.
+
+    :param sends_again: whether items that failed are sent again. If not, a ``gap`` row precedes the next one.
     """
 
-    def __init__(self, path: str | os.PathLike[str], timeout: float, mode: int | None = MODE) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], timeout: float, mode: int | None = MODE, sends_again: bool = True
+    ) -> None:
+        self._sends_again = sends_again
+        self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
+        self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
         self.path = new_database(os.fspath(path), mode, "SqliteExporter")
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
@@ -99,24 +108,69 @@ class SqliteSink:
         Raises SinkUnavailable while another process holds the file.
         """
         try:
+            self._insert(items)
+        except BaseException as error:
+            if self._has(items[-1]) and not isinstance(error, SinkUnavailable):  # Ctrl-C, after it was inserted
+                self._lost = None
+                self._written.append(items[-1].seq)
+            elif not self._sends_again:
+                self._lose(items[0].seq, items[-1].seq, f"{type(error).__name__}: {error}"[:500])
+            raise
+
+    def _has(self, item: Item) -> bool:
+        if self._sends_again or self._connection is None:
+            return False
+        try:
+            found = self._connection.execute(
+                "SELECT 1 FROM changes WHERE root = ? AND seq = ? AND id = ?", (item.root, item.seq, item.id)
+            )
+            return found.fetchone() is not None
+        except sqlite3.Error:
+            return False
+
+    def lose(self, seq: int, reason: str) -> bool:
+        """Note that a change is missing; False if it was inserted after all. O(1)."""
+        if seq in self._written:
+            return False
+        self._lose(seq, seq, reason)
+        return True
+
+    def _lose(self, first: int, last: int, reason: str) -> None:
+        if self._lost is not None:
+            first, last = min(self._lost[0], first), max(self._lost[1], last)
+        self._lost = first, last, reason
+
+    def _insert(self, items: list[Item]) -> None:
+        lost = self._lost
+        if lost is not None:
+            items = [gap_item(*lost), *items]
+        try:
             if self._connection is not None:
                 self._check()
             if self._connection is None:
                 self._connection = self._connect()
             rows = [row_of(item) for item in items]
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany(INSERT, rows)
                 self._connection.execute("COMMIT")
+                if items:
+                    self._written.append(items[-1].seq)
+                if self._lost is lost:
+                    self._lost = None
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # the first error says more
-                    self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):  # the first error says more
+                        self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise SinkUnavailable(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
+        if self._lost is not None and not self._sends_again:
+            with contextlib.suppress(SinkUnavailable):  # it was reported when it was lost
+                self._insert([])
         if self._connection is not None:
             self._check()
         connection, self._connection = self._connection, None
@@ -210,7 +264,7 @@ class SqliteExporter(Exporter):
         mode: int | str | None = MODE,
         **options: Any,
     ) -> None:
-        sink = SqliteSink(path, timeout, check_mode(mode))
+        sink = SqliteSink(path, timeout, check_mode(mode), background)
         if background:
             options["mode"] = mode
         super().__init__(delivery_for(sink, f"SqliteExporter({sink.path!r})", background, options), compact=compact)

@@ -37,6 +37,7 @@ __all__ = [
 MODE: Final = 0o600
 PATIENCE: Final = 5.0  # seconds to wait for the reader of a pipe: that it opens the pipe, or that it reads
 _LOOK: Final = 0.1  # seconds between two looks whether a log is still the file of its path; one costs 2 us
+_OTHERS: Final = 1 << 16  # bytes that other processes may have written after ours
 _PAUSE: Final = 0.02  # seconds between two attempts to open a pipe
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 # what fsync raises for files that cannot be synced: pipes, devices, some network file systems
@@ -187,6 +188,7 @@ class LogFile:
         self.mode = mode
         self.fd = -1  # also while the path cannot be opened again
         self.closed = False
+        self.is_written = False  # all that was given to `write` last
         self.torn = False  # the file ends inside a line
         self.ident = (0, 0)  # device and inode
         self.renewals = 0  # how many times the file was found to be another one
@@ -314,6 +316,7 @@ class LogFile:
         :param first: the sequence numbers of the changes, as far as they are known.
         :raises OSError: not all of it could be written.
         """
+        self.is_written = False
         self.own()
         if self.torn:
             data = b"\n" + data
@@ -322,16 +325,34 @@ class LogFile:
         if last is not None:
             self._last = last
         size, done = len(data), 0
-        while done < size:  # more than once: a signal, a full disk, a pipe
-            try:
-                done += os.write(self.fd, memoryview(data)[done:] if done else data)
-            except BlockingIOError:
-                pass
-            else:
-                self.torn = data[done - 1] != 0x0A
-                self._is_stuck = False
-                continue
-            self._wait()
+        try:
+            while done < size:  # more than once: a signal, a full disk, a pipe
+                try:
+                    done += os.write(self.fd, memoryview(data)[done:] if done else data)
+                except BlockingIOError:
+                    pass
+                else:
+                    self.torn = data[done - 1] != 0x0A
+                    self._is_stuck = False
+                    continue
+                self._wait()
+            self.is_written = True
+        except BaseException as error:
+            if not isinstance(error, OSError):  # Ctrl-C, perhaps after the system wrote it
+                self.is_written = done == size or self._ends_with(data)
+                self.torn = not self.is_written  # if in doubt: readers ignore an empty line
+            raise
+
+    def _ends_with(self, data: bytes) -> bool:
+        """Return whether the end of the file has this data. O(size)."""
+        try:
+            with open(self.path, "rb") as file:
+                if ident_of(file.fileno()) != self.ident:
+                    return False
+                file.seek(max(os.fstat(self.fd).st_size - len(data) - _OTHERS, 0))
+                return data in file.read()
+        except OSError:
+            return False
 
     def _wait(self) -> None:
         """Wait until the reader of a pipe has read something."""

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import io
@@ -33,6 +34,7 @@ from pydatatracker.values.pickles import Handle
 __all__ = ["ChangeWriter", "gap_line", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
+_RECENT: Final = 64  # changes of which it is known whether they were written; one per thread that writes is enough
 _PATHS: Final = frozenset(("path", "paths", "location"))
 _NESTED: Final = (dict, list, tuple, set, frozenset)
 
@@ -176,8 +178,9 @@ class ChangeWriter(Handle):
         self.compact = compact
         self.buffered = buffered
         self._lock = threading.RLock()
-        self._batch = bytearray()
-        self._batch_seqs: tuple[int | None, int | None] | None = None  # first and last change in the batch
+        self._batch: list[tuple[bytes, int | None, int | None]] = []  # data, first and last change
+        self._batch_size = 0  # bytes
+        self._written: collections.deque[int | None] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int | None, int | None, str] | None = None  # seq from, seq to, reason
         self._torn = False  # the last write() to the file object stopped inside a line
         self._log: LogFile | None = None
@@ -204,7 +207,7 @@ class ChangeWriter(Handle):
         seq = _seq_of(change)
         try:
             data = to_line(change, compact=self.compact)
-        except Exception as error:
+        except BaseException as error:  # also KeyboardInterrupt, in a __repr__ of the program
             self._lose(seq, seq, error)
             raise
         self._append(data, seq)
@@ -222,6 +225,13 @@ class ChangeWriter(Handle):
         state = _core.plain(container)
         if state:
             self.write(_core.state_change(container, _core.redacted_state(container, state)))
+
+    def tracking_missed_write(self, change: Any, error: BaseException) -> None:
+        """Note that a change is missing, unless it was written after all."""
+        seq = change.seq
+        with self._lock:
+            if seq not in self._written and all(seq != each for _, _, each in self._batch):
+                self._lose(seq, seq, error)
 
     def close(self) -> None:
         """Write the lines that were gathered, and close the file.
@@ -312,16 +322,16 @@ class ChangeWriter(Handle):
             with self._lock:
                 if self.closed:
                     raise ValueError(f"the log {self.name} is closed: open a new ChangeWriter to append to it")
-                lost, self._lost = self._lost, None
+                if not self.buffered or _forks.is_worker():  # a worker may be killed before it ends
+                    self._put(data, seq, seq, True)
+                    return
+                lost = self._lost
                 if lost is not None:
                     data = gap_line(*lost) + data
-                first = lost[0] if lost is not None else seq
-                if not self.buffered or _forks.is_worker():  # a worker may be killed before it ends
-                    self._put(data, first, seq)
-                    return
-                self._batch += data
-                self._batch_seqs = (self._batch_seqs[0] if self._batch_seqs else first, seq)
-                if len(self._batch) >= _BATCH:
+                self._batch.append((data, seq if lost is None else lost[0], seq))
+                self._lost = None
+                self._batch_size += len(data)
+                if self._batch_size >= _BATCH:
                     self._flush()
         finally:
             if self._log is not None and self._log.messages:
@@ -329,18 +339,28 @@ class ChangeWriter(Handle):
 
     def _flush(self) -> None:
         if self._batch:
-            data, seqs = bytes(self._batch), self._batch_seqs or (None, None)
-            self._batch.clear()
-            self._batch_seqs = None
-            self._put(data, *seqs)
+            data = b"".join([each for each, _, _ in self._batch])
+            self._put(data, self._batch[0][1], self._batch[-1][2], False)
 
-    def _put(self, data: bytes, first: int | None, last: int | None) -> None:
-        """Write all of data.
+    def _put(self, data: bytes, first: int | None, last: int | None, single: bool) -> None:
+        """Write all of data, behind the gap line of what is lost.
 
         Otherwise note which changes are lost, and whether the file ends inside a line.
+
+        :param single: data is one line, not the batch.
         """
         log = self._log
+        if log is not None:
+            log.is_written = False
+        lost = before = self._lost
         try:
+            if log is not None and time.monotonic() >= log.look_at:
+                self._look(log)
+                lost = self._lost
+            if lost is not None and (single or lost is not before):  # or it comes after the batch
+                data, first = gap_line(*lost) + data, _outer(min, lost[0], first)
+            else:
+                lost = None
             if log is None:
                 data = b"\n" + data if self._torn else data
                 self._torn = True
@@ -348,16 +368,26 @@ class ChangeWriter(Handle):
                 if hasattr(self._file, "flush"):
                     self._file.flush()
                 self._torn = False
-                return
-            if time.monotonic() >= log.look_at:
-                self._look(log)
-                if self._lost is not None:  # what was in the file that was deleted
-                    lost, self._lost = self._lost, None
-                    data, first = gap_line(*lost) + data, lost[0]
-            log.write(data, first, last)
+            else:
+                log.write(data, first, last)
+            self._done(lost, last, single)
         except BaseException as error:  # also KeyboardInterrupt, while it waits for a reader
-            self._lose(first, last, error)
+            if log is not None and log.is_written:
+                self._done(lost, last, single)
+            else:
+                self._lose(first, last, error)
+                if not single:
+                    self._batch.clear()
+                    self._batch_size = 0
             raise
+
+    def _done(self, lost: Any, last: int | None, single: bool) -> None:
+        if lost is not None and self._lost is lost:
+            self._lost = None
+        self._written.extend([last] if single else [seq for _, _, seq in self._batch])
+        if not single:
+            self._batch.clear()
+            self._batch_size = 0
 
     def _look(self, log: LogFile) -> None:
         missing = log.look()
@@ -371,7 +401,7 @@ class ChangeWriter(Handle):
         """Note that these changes are not in the log."""
         with self._lock:
             if self._lost is not None:
-                first = self._lost[0]
+                first, last = _outer(min, self._lost[0], first), _outer(max, self._lost[1], last)
             self._lost = first, last, f"{type(error).__name__}: {error}"[:500]
 
     def _say(self) -> None:
@@ -382,7 +412,11 @@ class ChangeWriter(Handle):
         """Make the lock anew, and leave gathered lines to the parent."""
         self._lock = threading.RLock()
         self._batch.clear()
-        self._batch_seqs = None
+        self._batch_size = 0
+
+
+def _outer(which: Any, one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else which(one, other)
 
 
 def _seq_of(change: Any) -> int | None:

@@ -219,6 +219,10 @@ class JsonFileObserver(Handle):
         if state:
             self._writer.write(_core.state_change(container, _core.redacted_state(container, state)))
 
+    def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
+        """Have the file say that a change is missing, unless it is there."""
+        self._writer.tracking_missed_write(change, error)
+
     def close(self) -> None:
         """Close the file; later changes raise."""
         self._writer.close()

@@ -41,6 +41,7 @@ from cpython.dict cimport (
 )
 from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_Insert, PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.method cimport PyMethod_Check
 from cpython.object cimport PyObject, PyObject_Hash, PyObject_RichCompareBool, Py_EQ, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.set cimport PySet_GET_SIZE

@@ -7,7 +7,8 @@
 #  - filters are tested before the change is converted to what the observed container sees;
 #  - an observer that raises an Exception stops neither the others nor the change. It is logged, or, once all were called,
 #    raised in an ExceptionGroup (tracking_observer_errors="raise"). Another exception (KeyboardInterrupt, SystemExit) is
-#    raised once the others have heard of the change and of those that wait.
+#    raised once the others have heard of the change and of those that wait;
+#  - an observer that raised, at whatever moment, is called once more with what it may have missed: `tell_missed`.
 
 cdef struct Notifier:               # a thread that is notifying observers
     unsigned long thread
@@ -216,6 +217,7 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
                 call(seen)
         except BaseException as error:
+            tell_missed(call, seen, error)
             failed = observer_failed(viewer, seen, call, error, failed)
     if dead and viewer.rare is not None:
         drop_dead_observers(viewer.rare)
@@ -227,8 +229,34 @@ cdef list notify_one(object call, Tracker viewer, Change change, list failed):
     try:
         call(change)
     except BaseException as error:
+        tell_missed(call, change, error)
         failed = observer_failed(viewer, change, call, error, failed)
     return failed
+
+
+cdef int tell_missed(object call, Change change, object error) except -1:
+    """Call ``tracking_missed(change, error)`` of an observer that raised.
+
+    An exporter counts a change that is not on its way, and marks a gap. KeyboardInterrupt can come at any moment, also
+    before the first statement of an observer, so it cannot do that by itself. Of a bound method ``x.write``, it is
+    ``x.tracking_missed_write``.
+    """
+    cdef int attempt
+    for attempt in range(3):                # another Ctrl-C may come meanwhile
+        try:
+            missed = getattr(type(call), "tracking_missed", None)   # not of an object that has every attribute
+            if missed is not None:
+                missed(call, change, error)
+            elif PyMethod_Check(call):
+                missed = getattr(type(call.__self__), f"tracking_missed_{call.__name__}", None)
+                if missed is not None:
+                    missed(call.__self__, change, error)
+            return 0
+        except Exception:                   # of a class of the program
+            return 0
+        except BaseException:
+            continue
+    return 0
 
 
 cdef list observer_failed(Tracker viewer, Change change, object call, object error, list failed):
