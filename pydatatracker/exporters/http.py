@@ -48,6 +48,7 @@ class HttpSink:
         self._body = body
         self._format = check_format(format)
         self._compress = compress
+        self._timeout = timeout
         self._limits = urllib3.Timeout(connect=timeout, read=timeout)
         self._connect()
         media = "application/cloudevents-batch+json" if (format, body) == ("cloudevents", "array") else _MEDIA[body]
@@ -63,7 +64,10 @@ class HttpSink:
     def _connect(self) -> None:
         import urllib3
 
+        from pydatatracker.exporters.bounded import POOLS
+
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._limits)
+        self._pool.pool_classes_by_scheme = POOLS
 
     def send(self, items: list[Item]) -> None:
         """POST one batch.
@@ -74,12 +78,18 @@ class HttpSink:
         data = b"\n".join(lines) + b"\n" if self._body == "ndjson" else b"[" + b",".join(lines) + b"]"
         if self._compress:
             data = gzip.compress(data, 5)
+        from pydatatracker.exporters.bounded import limited, short_body
+
         try:
-            answer = self._pool.request(self._method, self._url, body=data, headers=self._headers)
+            with limited(self._timeout):
+                answer = self._pool.request(
+                    self._method, self._url, body=data, headers=self._headers, preload_content=False
+                )
+                said = short_body(answer)
         except Exception as error:  # its text has the url
             raise SinkUnavailable(f"{shown(self._url)}: {type(error).__name__}") from None
         with cleaned_errors(known=self.secrets):
-            check_answer(self._url, answer.status, answer.data, answer.headers.get("Retry-After"))
+            check_answer(self._url, answer.status, said, answer.headers.get("Retry-After"))
 
     def _encoded(self, item: Item) -> bytes:
         return item.line if self._format == "native" else format_item(item, self._format)
@@ -123,7 +133,8 @@ class HttpExporter(Exporter):
     """POST changes to a URL.
 
     ``HttpExporter(url, headers=...)`` sends batches from a thread. ``body`` is ``"ndjson"`` or ``"array"``, ``format``
-    one of the wire formats, ``compress=True`` uses gzip; ``timeout`` defaults to 10 seconds and ``method`` to POST.
+    one of the wire formats, ``compress=True`` uses gzip; ``timeout`` is of a whole request, 10 seconds by default;
+    ``method`` defaults to POST. At most 64 KiB of an answer are read.
     408, 425, 429, 5xx and network errors are retried, after ``Retry-After`` if the server sends it; other 4xx go to
     ``dead_letter``. All other options are those of `Delivery`. Needs the extra ``http``.
 

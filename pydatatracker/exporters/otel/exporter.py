@@ -99,7 +99,7 @@ class OtlpSink:
         self._connect()
 
     def _connect(self) -> None:
-        self._session = _session(self.secrets)
+        self._session = _session(self.secrets, self._timeout)
         self._exporter: Any = self._exporter_class(
             endpoint=self._url, headers=self._headers, timeout=self._timeout, session=self._session
         )
@@ -170,14 +170,23 @@ class OtlpSink:
         self._exporter.shutdown()
 
 
-def _session(secrets: tuple[str, ...]) -> Any:
+def _session(secrets: tuple[str, ...], timeout: float | None) -> Any:
     """Return a requests.Session that sends once and keeps the response.
 
     A status that is not 2xx raises, which ends the exporter's own attempts.
 
     :param secrets: text that is hidden in what it raises: the OTLP exporter logs that with a logger of its own.
+    :param timeout: seconds of a whole request.
     """
     import requests
+    from requests.adapters import HTTPAdapter
+
+    from pydatatracker.exporters.bounded import POOLS, limited, short_body
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options)
+            self.poolmanager.pool_classes_by_scheme = POOLS
 
     class Session(requests.Session):
         answer: tuple[int, bytes, str | None] | None = None
@@ -185,8 +194,12 @@ def _session(secrets: tuple[str, ...]) -> Any:
 
         def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
             options["allow_redirects"] = False  # a redirected POST may arrive as a GET, and look delivered
+            options["stream"] = True
             try:
-                response = super().send(request, **options)
+                with limited(timeout):
+                    response = super().send(request, **options)
+                    response._content = short_body(response.raw)
+                    response._content_consumed = True  # type: ignore[attr-defined,unused-ignore]
                 self.answer = response.status_code, response.content, response.headers.get("Retry-After")
             except Exception as error:
                 self.failure = error
@@ -195,7 +208,10 @@ def _session(secrets: tuple[str, ...]) -> Any:
                 raise _NotDelivered(clean(f"{response.status_code} {response.reason}", secrets))
             return response
 
-    return Session()
+    session = Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
+    return session
 
 
 class _NotDelivered(Exception):
