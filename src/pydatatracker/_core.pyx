@@ -72,6 +72,7 @@ from pydatatracker.native cimport (
 
 import collections as _collections
 import contextvars as _contextvars
+import gc as _gc
 import os as _os
 import sys as _sys
 import weakref as _weakref

@@ -45,17 +45,17 @@ cdef class Change:
 
     @property
     def _withholds(self):
-        return may_withhold(self)
+        return redacting and self.place is not None
 
     def _withheld(self, key, value, nodes=None):
         """Return the value at ``key`` without what tracking_redact names there or below."""
-        if not may_withhold(self):
+        if not redacting or self.place is None:
             return value
-        return without_secrets(rules_of_record(self), (key,), value, new_look(nodes))
+        return without_secrets(rules_of_record(self), (key,), value, new_look(nodes, True, self.place.tracker))
 
     @property
     def _shown_key(self):
-        if type(self.key) in scalar_types or self.key is missing or not may_withhold(self):
+        if id(type(self.key)) in scalar_ids or self.key is missing or not may_withhold(self):
             return self.key
         return (<Change>as_shown(self)).key
 

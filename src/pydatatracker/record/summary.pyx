@@ -1,7 +1,8 @@
 # Owns: summaries of values, bounded in time and size, for values that can change after they are recorded.
 # May touch: the items of builtin and tracked containers.
 # Invariants:
-#  - runs no user code: neither __repr__ nor __iter__ nor __eq__;
+#  - runs no user code: neither __repr__ nor __iter__ nor __eq__, only a callable given as tracking_redact;
+#  - a container inside is shown by its own rules; those in `known`, a mark_of(), were applied before;
 #  - a summary has about SUMMARY_CHARS characters, whatever the value.
 # All other text is built when somebody reads it.
 
@@ -39,12 +40,18 @@ cdef str class_name(object cls):
     return PyType_GetName(<PyTypeObject *>cls)
 
 
-cdef int summarize(object value, list parts, Py_ssize_t *room, int depth) except -1:
+cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple known) except -1:
     cdef Py_ssize_t n = 0
     cdef str text
     cdef type cls = type(value)
+    cdef Tracker t
     if room[0] <= 0:
         return 0
+    if redacting and pdt_heap_type(value):
+        t = tracker_of(value)
+        if t is not None:
+            value = shown_alone(t, value, known)
+            cls = type(value)
     if value is None or cls is bool or cls is int or cls is float or cls is complex or value is missing:
         if cls is int and value.bit_length() > 10000:
             text = f"<int of {value.bit_length()} bits>"
@@ -55,21 +62,21 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth) except
     elif value is REDACTED:
         text = "REDACTED"
     elif cls is list or isinstance(value, ListHook) or cls is redacted_list:
-        return summarize_items(value, "[", "]", parts, room, depth)
+        return summarize_items(value, "[", "]", parts, room, depth, known)
     elif cls is tuple:
-        return summarize_items(value, "(", ",)" if len(<tuple>value) == 1 else ")", parts, room, depth)
+        return summarize_items(value, "(", ",)" if len(<tuple>value) == 1 else ")", parts, room, depth, known)
     elif cls is dict or isinstance(value, DictHook) or cls is redacted_dict:
-        return summarize_dict(value, parts, room, depth)
+        return summarize_dict(value, parts, room, depth, known)
     elif cls is set or isinstance(value, SetHook):
         if set.__len__(value) == 0:
             text = "set()"
         else:
-            return summarize_items(value, "{", "}", parts, room, depth)
+            return summarize_items(value, "{", "}", parts, room, depth, known)
     elif cls is frozenset:
         if len(<frozenset>value) == 0:
             text = "frozenset()"
         else:
-            return summarize_items(value, "frozenset({", "})", parts, room, depth)
+            return summarize_items(value, "frozenset({", "})", parts, room, depth, known)
     else:
         text = "<" + class_name(cls) + ">"
     parts.append(text)
@@ -77,7 +84,7 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth) except
     return 0
 
 
-cdef int summarize_items(object items, str opening, str closing, list parts, Py_ssize_t *room, int depth) except -1:
+cdef int summarize_items(object items, str opening, str closing, list parts, Py_ssize_t *room, int depth, tuple known) except -1:
     cdef Py_ssize_t n = 0
     parts.append(opening)
     if depth >= SUMMARY_DEPTH:
@@ -95,14 +102,14 @@ cdef int summarize_items(object items, str opening, str closing, list parts, Py_
             if n == SUMMARY_ITEMS or room[0] <= 0:
                 parts.append("...")
                 break
-            summarize(item, parts, room, depth + 1)
+            summarize(item, parts, room, depth + 1, known)
             n += 1
             room[0] -= 2
     parts.append(closing)
     return 0
 
 
-cdef int summarize_dict(object value, list parts, Py_ssize_t *room, int depth) except -1:
+cdef int summarize_dict(object value, list parts, Py_ssize_t *room, int depth, tuple known) except -1:
     cdef Py_ssize_t n = 0
     cdef Py_ssize_t position = 0
     cdef PyObject *key
@@ -119,20 +126,20 @@ cdef int summarize_dict(object value, list parts, Py_ssize_t *room, int depth) e
             if n == SUMMARY_ITEMS or room[0] <= 0:
                 parts.append("...")
                 break
-            summarize(k, parts, room, depth + 1)
+            summarize(k, parts, room, depth + 1, known)
             parts.append(": ")
-            summarize(v, parts, room, depth + 1)
+            summarize(v, parts, room, depth + 1, known)
             n += 1
             room[0] -= 4
     parts.append("}")
     return 0
 
 
-cdef str summary_of(object value):
+cdef str summary_of(object value, tuple known=None):
     cdef list parts = []
     cdef Py_ssize_t room = SUMMARY_CHARS
     try:
-        summarize(value, parts, &room, 0)
+        summarize(value, parts, &room, 0, known)
     except RuntimeError:            # another thread changed the value meanwhile
         parts.append("...")
     return "".join(parts)
@@ -152,7 +159,7 @@ cdef object kept(object value, object rules):
         return value
     if (cls is str or cls is bytes) and len(value) <= 200:
         return value
-    words = Words(summary_of(value), class_name(cls))
+    words = Words(summary_of(value, rules), class_name(cls))
     words.rules = rules
     return words
 
@@ -188,26 +195,26 @@ cdef bint items_need_summary(object items):
     return False
 
 
-cdef Extra with_summaries(Extra extra, int shape, object old, object new):
+cdef Extra with_summaries(Extra extra, int shape, object old, object new, tuple known):
     """Return extra with summaries of the values that can change later; extra may be None, and may stay so."""
     cdef object old_text = None
     cdef object new_text = None
     if shape == S_SLOT:
         if needs_summary(old, 0):
-            old_text = summary_of(old)
+            old_text = summary_of(old, known)
         if needs_summary(new, 0):
-            new_text = summary_of(new)
+            new_text = summary_of(new, known)
     elif shape == S_SPLICE or shape == S_ELEMENTS:
         if items_need_summary(old):
-            old_text = summary_of(list(old[:SUMMARY_ITEMS + 1]))
+            old_text = summary_of(list(old[:SUMMARY_ITEMS + 1]), known)
         if items_need_summary(new):
-            new_text = summary_of(list(new[:SUMMARY_ITEMS + 1]))
+            new_text = summary_of(list(new[:SUMMARY_ITEMS + 1]), known)
     elif shape == S_FILL:
         if not pdt_dict_of_scalars(new):
-            new_text = summary_of(new)
+            new_text = summary_of(new, known)
     elif shape == S_ROWS and needs_summary(new, 0):
-        old_text = summary_of_rows(new, 1)
-        new_text = summary_of_rows(new, 2)
+        old_text = summary_of_rows(new, 1, known)
+        new_text = summary_of_rows(new, 2, known)
     if old_text is None and new_text is None:
         return extra
     if extra is None:
@@ -217,7 +224,7 @@ cdef Extra with_summaries(Extra extra, int shape, object old, object new):
     return extra
 
 
-cdef str summary_of_rows(tuple rows, int which):
+cdef str summary_of_rows(tuple rows, int which, tuple known):
     cdef list parts = ["{"]
     cdef Py_ssize_t room = SUMMARY_CHARS
     cdef Py_ssize_t i
@@ -230,9 +237,9 @@ cdef str summary_of_rows(tuple rows, int which):
         if n == SUMMARY_ITEMS or room <= 0:
             parts.append("...")
             break
-        summarize(rows[i], parts, &room, 1)
+        summarize(rows[i], parts, &room, 1, known)
         parts.append(": ")
-        summarize(rows[i + which], parts, &room, 1)
+        summarize(rows[i + which], parts, &room, 1, known)
         n += 1
         room -= 4
     parts.append("}")

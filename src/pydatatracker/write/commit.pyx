@@ -34,7 +34,7 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
     if not ((pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
         if t.epoch != epoch:            # overwriting the oldest record ran user code
             refresh(t)
-        return complete(<Log>t.active, i, seq, with_summaries(None, shape, old, new))
+        return complete(<Log>t.active, i, seq, with_summaries(None, shape, old, new, None))
     if t.epoch != epoch:                # overwriting the oldest record freed a container, or ran user code
         refresh(t)
     if (<Log>t.active).held is not None:
@@ -87,7 +87,7 @@ cdef int commit_beside(Tracker t, int action, int method, int shape, Py_ssize_t 
         return later(t, action, method, shape, index, key, old, new, extra, seq)
     if t.epoch != epoch:
         refresh(t)
-    return complete(<Log>t.active, i, seq, with_summaries(extra, shape, old, new))
+    return complete(<Log>t.active, i, seq, with_summaries(extra, shape, old, new, None))
 
 
 cdef int complete(Log log, Py_ssize_t i, uint64_t seq, Extra extra) except -1:
@@ -174,7 +174,7 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
             given = None                # a key that is not kept, or positions beside such
             index = I_LAST
     scope = scope_of_call()
-    extra = whole = details(t, shape, old, new, given)
+    extra = whole = details(t, shape, old, new, given, mark)
     if mark is not None and extra is not None:
         extra.rules = mark
     if t.state & T_SEVERAL:
@@ -224,7 +224,7 @@ cdef tuple recordable(Tracker t, int action, int shape, Py_ssize_t index, object
     cdef list rules
     if t.state & T_REDACT and action <= A_REMOVE:
         rules = rules_for(t)
-        shape, key, old, new = redacted(rules, t.kind, shape, index, key, old, new)
+        shape, key, old, new = redacted(rules, t, shape, index, key, old, new, False)
         mark = mark_of(rules)
     if t.state & T_NOVALUES:
         shape, key, old, new = without_values(shape, key, old, new, mark)
@@ -257,9 +257,9 @@ cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action,
                 <PyObject *>old, <PyObject *>new, <PyObject *>scope, <PyObject *>extra)
 
 
-cdef Extra details(Tracker t, int shape, object old, object new, Extra given):
+cdef Extra details(Tracker t, int shape, object old, object new, Extra given, object mark):
     """Return the summaries and the stack of a record, or None."""
-    cdef Extra extra = with_summaries(given, shape, old, new)
+    cdef Extra extra = with_summaries(given, shape, old, new, mark)
     if t.state & T_STACK:
         if extra is None:
             extra = Extra.__new__(Extra)

@@ -21,6 +21,7 @@
 cdef enum:
     LOOK_DEPTH = 100            # levels of a value that are looked into
     LOOK_CONTAINERS = 500000    # containers of a value that are looked into
+    LOOK_OBJECTS = 10000        # objects that are searched for containers in values that cannot be looked into
     MAX_RULES = 16              # that a container keeps; more are made less exact
 
 
@@ -42,8 +43,9 @@ cdef class Looking:
     """One look into a value for what has to be redacted."""
 
 
-cdef Looking new_look(dict nodes, bint is_state=False):
+cdef Looking new_look(dict nodes, bint is_state=False, Tracker holder=None):
     cdef Looking look = Looking.__new__(Looking)
+    look.holder = holder
     look.left = LOOK_CONTAINERS
     look.above = set()
     look.nodes = nodes
@@ -100,6 +102,76 @@ cdef bint may_withhold(Change c) except -1:
             if t.place is step and not t.state & T_SEVERAL and alive(t):
                 break                   # and so are those above
             step = step.parent
+    return holds_rules(c.key) or holds_rules(c.old) or holds_rules(c.new)
+
+
+cdef bint holds_rules(object value) except -1:
+    """True if a value is or holds a container that rules may apply to, or may hold one. O(value)."""
+    cdef list todo
+    cdef set seen
+    cdef Py_ssize_t objects = 0
+    cdef int kind
+    cdef Tracker t
+    if id(type(value)) in scalar_ids or value is missing:
+        return False
+    todo = [value]
+    seen = set()
+    while todo:
+        value = todo.pop()
+        if id(type(value)) in scalar_ids:
+            continue
+        kind = kind_inside(value)
+        if kind == V_LEAF or id(value) in seen:
+            continue
+        seen.add(id(value))
+        t = tracker_of(value) if pdt_heap_type(value) else None
+        if len(seen) > LOOK_CONTAINERS or t is not None and under_rules(t):
+            return True
+        if PyDict_Check(value):
+            for k, v in list(dict.items(value)):
+                todo.append(k)
+                todo.append(v)
+        elif PyList_Check(value):
+            todo.extend(list.copy(value))
+        elif isinstance(value, tuple):
+            todo.extend(tuple.__iter__(value))
+        elif isinstance(value, (set, frozenset)):
+            todo.extend(list(set.__iter__(value) if PySet_Check(value) else frozenset.__iter__(value)))
+        elif isinstance(value, AttrHook):
+            todo.extend([v for _, v in attributes_of(value)])
+        else:
+            objects += 1
+            if objects > LOOK_OBJECTS:
+                return True             # it cannot be looked into
+            todo.extend(_referents_of(value))
+    return False
+
+
+cdef list _referents_of(object value):
+    return [each for each in _gc.get_referents(value)
+            if id(type(each)) not in scalar_ids and not isinstance(each, type)]
+
+
+cdef bint under_rules(Tracker t) except -1:
+    """True if a container, or one above it, has rules or had some below it. O(ancestors)."""
+    cdef list todo = [t]
+    cdef set seen = None
+    cdef Link link
+    while todo:
+        t = <Tracker>todo.pop()
+        if t.marks & X_REDACTS:
+            return True
+        link = t.link
+        while link is not None:
+            if not link.back:
+                if link.next is None and not todo:
+                    todo.append(link.parent)
+                else:
+                    seen = set() if seen is None else seen
+                    if link.parent.number not in seen:
+                        seen.add(link.parent.number)
+                        todo.append(link.parent)
+            link = link.next
     return False
 
 
@@ -243,7 +315,14 @@ cdef int keep_rules(Tracker t, Link link) except -1:
 
 
 cdef int note_rules(Tracker t, Link link) except -1:
-    cdef list todo = [(link.parent, (link, None))]
+    cdef list kept = rules_by_links([(link.parent, (link, None))])
+    if kept:
+        add_rules(t, kept)
+    return 0
+
+
+cdef list rules_by_links(list todo):
+    """Return [(globs or callable, keys, texts)] by the links upwards from each (tracker, way down). O(ancestors)."""
     cdef set seen = set()
     cdef list kept = []
     cdef Tracker each
@@ -258,9 +337,36 @@ cdef int note_rules(Tracker t, Link link) except -1:
                 seen.add(up.parent.number)
                 todo.append((up.parent, (up, way)))
             up = up.next
-    if kept:
-        add_rules(t, kept)
-    return 0
+    return kept
+
+
+cdef list rules_elsewhere(Tracker t, list rules, Tracker holder, Py_ssize_t skip):
+    """Return the rules of a container inside a value which do not apply to it by the value's own place. O(ancestors).
+
+    ``holder``: the container that the value is in. Runs neither refresh() nor user code, since a change may be on its way.
+    """
+    cdef list more = []
+    if t.marks & X_REDACTS:
+        more = [(redact, keys, texts, skip) for redact, keys, texts in own_rules(t)]
+    if t.link is None or (t.link.parent is holder and t.link.next is None) or not under_rules(t):
+        return more
+    for redact, keys, texts in rules_by_links([(t, None)]):
+        if keys and not any([other[0] is redact for other in rules]):
+            more.append((redact, keys, texts, skip))
+    return more
+
+
+cdef object shown_alone(Tracker t, object value, tuple known):
+    """Return a container as a summary may show it: by its own rules, but for those known, which were applied. O(value)."""
+    cdef list rules = [(redact, (), (), 0) for redact, _ in known or ()]
+    cdef list more = rules_elsewhere(t, rules, None, 0)
+    cdef Looking look
+    if not more:
+        return value
+    if withheld_at(more, (), ()):
+        return REDACTED
+    look = new_look(None, True)
+    return inside(look, more, (), (), value, 0)
 
 
 cdef tuple rule_below(object redact, tuple keys, tuple texts, object way):
@@ -386,34 +492,37 @@ cdef object one_inside(Looking look, list rules, tuple keys, tuple texts, object
 cdef object inside(Looking look, list rules, tuple keys, tuple texts, object value, int depth):
     cdef int kind = kind_inside(value)
     cdef Tracker t = None
-    cdef list more
+    cdef list more = None
     cdef bint apart = False
     if kind == V_LEAF:
         if type(value) is Words and not covered((<Words>value).rules, rules, texts):
             return REDACTED
         return value
+    cdef Tracker holder = look.holder
     if redacting:
         t = tracker_in(look, value)
-    if t is not None and t.marks & X_REDACTS:
-        more = [(redact, above, above_texts, len(keys)) for redact, above, above_texts in own_rules(t)]
-        if more:
-            texts = texts_of(keys)
-            if withheld_at(more, keys, texts):
-                return REDACTED
-            rules = rules + more
-    elif not withheld_below(rules, texts):
-        if kind == V_OPAQUE or not look.is_state:
+        if t is not None:
+            more = rules_elsewhere(t, rules, holder, len(keys))
+    if more:
+        texts = texts_of(keys)
+        if withheld_at(more, keys, texts) or withheld_here(more, keys, texts):
+            return REDACTED
+        rules = rules + more
+    elif (t is None or not t.marks & X_REDACTS) and not withheld_below(rules, texts):
+        if not redacting or t is not None and not look.is_state:
             return value
         apart = True                    # no rule from above, but what it holds may have its own
     if kind == V_OPAQUE or depth > LOOK_DEPTH or look.left <= 0 or id(value) in look.above:
-        return value if apart else REDACTED
+        return value if apart and (id(value) in look.above or not holds_rules(value)) else REDACTED
     look.left -= 1
     look.above.add(id(value))
+    look.holder = t
     try:
         if kind == V_MAPPING or kind == V_ATTRIBUTES:
             return mapping_inside(look, rules, keys, texts, value, kind, depth)
         return items_inside(look, rules, keys, texts, value, kind, depth)
     finally:
+        look.holder = holder
         look.above.discard(id(value))
 
 
@@ -445,7 +554,7 @@ cdef object mapping_inside(Looking look, list rules, tuple keys, tuple texts, ob
 
 cdef bint key_withheld(Looking look, list rules, tuple keys, tuple texts, object key, int depth) except -1:
     """True if something inside a key is withheld, or may be. ``keys``, ``texts``: where its container is."""
-    if type(key) in scalar_types or key is missing or not rules and not redacting:
+    if id(type(key)) in scalar_ids or key is missing or not rules and not redacting:
         return False
     keys = keys + (key,)
     texts = texts + texts_of((key,)) if rules else keys
@@ -458,9 +567,10 @@ cdef bint text_is_plain(object key) except -1:
     """True if the str of a key that has no parts cannot show more than its repr."""
     cdef type cls = type(key)
     cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__str__")
-    if held == <PyObject *>default_str or isinstance(key, (type, Words)) or issubclass(cls, scalar_bases):
+    if held == <PyObject *>default_str or isinstance(key, Words) or issubclass(cls, scalar_bases) or \
+            isinstance(key, type) and has_no_parts(key, cls):
         return True
-    return is_known_scalar(cls)
+    return is_known_scalar(key, cls)
 
 
 cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
@@ -475,7 +585,7 @@ cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, obje
     else:
         items = list(tuple.__iter__(value))
     if kind == V_NAMED:
-        names = type(value)._fields
+        names = names_of(type(value))
     for n, v in enumerate(items):
         w = one_inside(look, rules, keys, texts, v if kind == V_ELEMENTS else n, v, depth)
         if n < len(names):
@@ -491,8 +601,9 @@ cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, obje
 
 # ---- what can be looked into ---------------------------------------------------------------------
 
-cdef set scalar_types = {type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis),
-                         type(NotImplemented), type(len), type(lambda: 0), type(_sys), _MemberDescriptorType}
+cdef set scalar_types = {type(None), bool, int, float, complex, str, bytes, bytearray, range, type(Ellipsis),
+                         type(NotImplemented), type(len), type(lambda: 0), _MemberDescriptorType}
+cdef set scalar_ids = {id(cls) for cls in scalar_types}     # no code of a metaclass runs
 # without imports: most programs have none of them
 cdef set scalar_names = {
     ("datetime", "date"), ("datetime", "time"), ("datetime", "datetime"), ("datetime", "timedelta"),
@@ -516,17 +627,23 @@ cdef inline bint shows_items_only(type cls):
     return held != NULL and id(<object>held) in known_reprs
 
 
+cdef object names_of(type cls):
+    """Return _fields of a class, None if it has none."""
+    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "_fields")
+    return None if held == NULL else <object>held
+
+
 cdef int kind_inside(object value) except -1:
     """Say how to look into a value, V_... O(1)."""
     cdef type cls = type(value)
-    if cls in scalar_types or value is missing or cls is type(REDACTED) or isinstance(value, Words):
+    if id(cls) in scalar_ids or value is missing or cls is type(REDACTED) or isinstance(value, Words):
         return V_LEAF
     if PyDict_Check(value):
         return V_MAPPING if isinstance(value, DictHook) or shows_items_only(cls) else V_OPAQUE
     if PyList_Check(value):
         return V_SEQUENCE if isinstance(value, ListHook) or shows_items_only(cls) else V_OPAQUE
     if isinstance(value, tuple):
-        if _PyType_Lookup(<PyTypeObject *>cls, "_fields") != NULL and type(cls._fields) is tuple:
+        if type(names_of(cls)) is tuple:
             return V_NAMED
         return V_SEQUENCE if shows_items_only(cls) else V_OPAQUE
     if isinstance(value, (set, frozenset)):
@@ -542,28 +659,81 @@ cdef int kind_inside(object value) except -1:
 cdef bint has_no_parts(object value, type cls) except -1:
     """True if the text of a value cannot show anything else that it holds."""
     cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
-    if isinstance(value, type) or held == <PyObject *>default_repr:
+    if held == <PyObject *>default_repr:
         return True                     # <module.Class object at 0x...>
-    return issubclass(cls, scalar_bases) and shows_items_only(cls) or is_known_scalar(cls)
+    if isinstance(value, type):
+        return held == <PyObject *>class_repr or cls is of_module("enum", "EnumType")
+    if cls is slice:
+        return id(type(value.start)) in scalar_ids and id(type(value.stop)) in scalar_ids and \
+            id(type(value.step)) in scalar_ids
+    return issubclass(cls, scalar_bases) and shows_items_only(cls) or is_known_scalar(value, cls)
 
 
-cdef bint is_known_scalar(type cls) except -1:
-    """True for dates, numbers, enums and the like, whose text is theirs alone."""
-    if (cls.__module__, cls.__name__) in scalar_names:
+cdef object class_repr = type.__dict__["__repr__"]
+cdef object module_of_class = type.__dict__["__module__"].__get__       # what a metaclass says does not count
+cdef object name_of_class = type.__dict__["__name__"].__get__
+cdef object bases_of_class = type.__dict__["__mro__"].__get__
+
+
+cdef object of_module(str module, str name):
+    """Return what an imported module has under a name, or None."""
+    found = _sys.modules.get(module)
+    return None if found is None else vars(found).get(name)
+
+
+cdef bint is_known_scalar(object value, type cls) except -1:
+    """True for dates, numbers, enums and the like, whose text is theirs alone, and for no subclass of them."""
+    module, name = module_of_class(cls), name_of_class(cls)
+    if (module, name) in scalar_names:
+        if cls is not of_module(module, name):
+            return False
+        if name == "datetime" or name == "time":
+            zone = value.tzinfo
+            return zone is None or type(zone) is of_module("datetime", "timezone") or \
+                type(zone) is of_module("zoneinfo", "ZoneInfo")
         return True
-    for base in cls.__mro__:
-        if (base.__module__, base.__name__) in (("enum", "Enum"), ("numpy", "number"), ("numpy", "str_"),
-                                                ("numpy", "bytes_"), ("numpy", "bool_"), ("numpy", "bool"),
-                                                ("numpy", "datetime64")):
-            return True
+    if module == "numpy":
+        numpy = _sys.modules.get(module)
+        if numpy is None or vars(numpy).get(name) is not cls:
+            return False
+        return issubclass(cls, (numpy.number, numpy.str_, numpy.bytes_, numpy.bool_, numpy.datetime64))
+    enum = of_module("enum", "Enum")
+    if enum is not None and any([each is enum for each in bases_of_class(cls)]):
+        return is_plain_member(value, cls)
     return False
+
+
+cdef bint is_plain_member(object value, type cls) except -1:
+    """True if the texts of a member of an enum are those of the standard library, and its value is a scalar."""
+    cdef PyObject *held
+    if id(type(value._value_)) not in scalar_ids:
+        return False
+    if not enum_texts:
+        for each in (of_module("enum", name) for name in ("Enum", "Flag", "IntEnum", "IntFlag", "StrEnum", "ReprEnum")):
+            if each is not None:
+                enum_texts.update([id(getattr(each, name)) for name in ("__repr__", "__str__", "__format__")])
+    for name in ("__repr__", "__str__"):
+        held = _PyType_Lookup(<PyTypeObject *>cls, name)
+        if held == NULL or id(<object>held) not in enum_texts and id(<object>held) not in known_reprs and \
+                id(<object>held) not in known_strs:
+            return False
+    held = _PyType_Lookup(<PyTypeObject *>cls, "_value_repr_")
+    return held == NULL or <object>held is None or id(<object>held) in known_reprs or <object>held is repr
+
+
+cdef set enum_texts = set()
+cdef set known_strs = {id(cls.__str__) for cls in (object, str, int, float, bytes)}
 
 
 # ---- records and states --------------------------------------------------------------------------
 
-cdef tuple redacted(list rules, int kind, int shape, Py_ssize_t index, object key, object old, object new):
-    """Return (shape, key, old, new) as they may be recorded. O(values)."""
-    cdef Looking look = new_look(None)
+cdef tuple redacted(list rules, Tracker t, int shape, Py_ssize_t index, object key, object old, object new, bint deep):
+    """Return (shape, key, old, new) as they may be recorded. O(values).
+
+    ``deep``: look for rules of what they hold in containers, too, which a record does not hold.
+    """
+    cdef Looking look = new_look(None, deep, t)
+    cdef int kind = t.kind
     cdef list rows
     cdef Py_ssize_t i
     if shape == S_SLOT:
@@ -623,7 +793,7 @@ def as_shown(change):
     if c.action_code > A_REMOVE or c.action_code == A_INIT:
         return c
     rules = rules_of_record(c)
-    shape, key, old, new = redacted(rules, c.place.tracker.kind, c.shape, c.index, c.key, c.old, c.new)
+    shape, key, old, new = redacted(rules, c.place.tracker, c.shape, c.index, c.key, c.old, c.new, True)
     if c.shape == S_FILL and all([new[i] is not REDACTED and c.new.get(new[i], missing) is new[i + 2]
                                   for i in range(0, len(<tuple>new), 3)]):
         shape, new = S_FILL, c.new
@@ -694,14 +864,14 @@ cdef tuple shown_keys(Place place, Tracker viewer):
 
 cdef bint all_plain(tuple path):
     for key in path:
-        if type(key) not in scalar_types:
+        if id(type(key)) not in scalar_ids:
             return False
     return True
 
 
 def shown_key(Place place):
     """Return the key of a place, or REDACTED if something inside it is withheld. O(1) for plain keys."""
-    if not redacting or place.parent is None or type(place.key) in scalar_types:
+    if not redacting or place.parent is None or id(type(place.key)) in scalar_ids:
         return place.key
     if key_withheld(new_look(None), rules_then_and_now([place.parent]), (), (), place.key, 0):
         return REDACTED
@@ -746,7 +916,12 @@ def redacted_state(container, state, nodes=None):
 
 
 def withholds(container):
-    """True if tracking_redact may name something at or below a container. O(1)."""
+    """True if tracking_redact may name something at or below a container, or in a value there. O(1)."""
+    return redacting
+
+
+def has_rules(container):
+    """True if tracking_redact of a container, or of one above or below it, may name something there. O(1)."""
     cdef Tracker t = tracker_of(container)
     refresh(t)
     return t.state & T_REDACT != 0
@@ -760,9 +935,9 @@ def redacted_at(container, tuple path, value, nodes=None):
     cdef Tracker t = tracker_of(container)
     cdef list rules
     cdef Py_ssize_t n
-    refresh(t)
-    if not t.state & T_REDACT or value is missing:
+    if not redacting or value is missing:
         return value
+    refresh(t)
     rules = rules_for(t)
     for n in range(len(path)):          # the rules of the containers on the way
         container = member_of(container, path[n])
@@ -770,7 +945,7 @@ def redacted_at(container, tuple path, value, nodes=None):
         if t is None:
             break
         rules.extend([(redact, above, texts, n + 1) for redact, above, texts in own_rules(t)])
-    return without_secrets(rules, path, value, new_look(nodes, True))
+    return without_secrets(rules, path, value, new_look(nodes, True, t))
 
 
 cdef object member_of(object container, object key):
