@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pydatatracker.exporters.jsonlines import _compress
 from pydatatracker.io import read_changes
 from pydatatracker.io.compression import _Frames, decompressed
 
@@ -115,3 +117,26 @@ def test_content_is_copied_once() -> None:
             total += size
     assert total >= 1_000_000
     assert Counting.copied <= total
+
+
+@pytest.mark.parametrize("how", ["gzip", "zstd"])
+def test_of_a_truncated_rotated_log_all_but_the_last_block_is_read(how: Any, tmp_path: pathlib.Path) -> None:
+    """Wherever it is cut, at most 32 KiB less than with more bytes.
+
+    And the reader says that it is truncated.
+    """
+    path = tmp_path / "a.jsonl"
+    texts = (hashlib.sha256(b"%d" % n).hexdigest() for n in range(2000))
+    path.write_bytes(b"".join(b'{"v":1,"action":"add","seq":1,"after":"%s"}\n' % text.encode() for text in texts))
+    size = path.stat().st_size / 2000
+    _compress(str(path), how)
+    (packed,) = tmp_path.iterdir()
+    whole = packed.read_bytes()
+    before = 0
+    for cut in [*range(0, len(whole), 997), len(whole)]:
+        problems: list[object] = []
+        found = len(list(read_changes(io.BytesIO(whole[:cut]), on_error=problems.append)))
+        assert 0 <= (found - before) * size < 33_000
+        assert problems or cut in (0, len(whole))
+        before = found
+    assert 2000 == before
