@@ -62,8 +62,10 @@ class ProcessLog:
 
     def __init__(self, path: str | os.PathLike[str], mode: int | str | None = 0o600) -> None:
         self._mode = mode
-        self.path = os.path.abspath(os.fspath(path))  # the program may change its folder later
-        self.shown = os.fspath(path)
+        self.shown = os.fsdecode(path)
+        if "\0" in self.shown:
+            raise ValueError(f"a path cannot have a null character: {self.shown!r}")
+        self.path = os.path.abspath(self.shown)  # the program may change its folder later
         self.lines = 0  # written by this process, init lines not counted
         self._writer: ChangeWriter | None = None
         self._renewals = 0  # how many times the file was renamed or deleted

@@ -42,7 +42,7 @@ def load_observers_from_json(
     1
     """
     if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
+        name = os.fsdecode(source)
         data = read(name)
     else:
         name, data = "the configuration", source

@@ -20,7 +20,17 @@ from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import MODE, LogFile, check_mode, check_regular, close_own, like, open_log
+from pydatatracker.io.files import (
+    MODE,
+    LogFile,
+    check_mode,
+    check_name,
+    check_regular,
+    close_own,
+    like,
+    open_log,
+    path_of,
+)
 from pydatatracker.io.writer import gap_line
 
 try:
@@ -34,6 +44,7 @@ Fsync = Literal["never", "batch", "always"]
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PATIENCE: Final = 5.0  # seconds to wait for other processes that write to the same file
 _LATER: Final = 10.0  # seconds until a rotation that failed is tried again
+_ENDINGS: Final[dict[str | None, str]] = {None: "", "gzip": ".gz.tmp", "zstd": ".zst.tmp"}  # the longest ones
 _BLOCK: Final = 1 << 15  # bytes of a log per block of zstd
 _RECENT: Final = 64  # changes of which it is known whether they were written; one per thread that writes is enough
 _ATTEMPTS: Final = 100  # to get the lock of the file that is at the path
@@ -80,9 +91,11 @@ class FileSink:
         self._compressing: threading.Thread | None = None
         self.report: Callable[[str, BaseException | None], object] = _report  # is called without the lock
         self._reports: collections.deque[tuple[str, BaseException | None]] = collections.deque()
+        name = path_of(path)
         if self._rotates:
-            check_regular(os.fspath(path), "a log that is rotated")
-        self._file = LogFile(os.fspath(path), mode)
+            check_regular(name, "a log that is rotated")
+            check_name(name, f".{_stamp()}{_ENDINGS[compress]}", "a log that is rotated")
+        self._file = LogFile(name, mode)
         self.path = self._file.path
         _forks.keep(self, _forks.FILES)
 
@@ -238,7 +251,7 @@ class FileSink:
 
         If that fails, the logger and `stats` say so, lines go on to the same file, and it is tried again later.
         """
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        stamp = _stamp()
         root, extension = os.path.splitext(self.path)
         to = f"{root}.{stamp}{extension}"
         old, ident = self._file.fd, self._file.ident
@@ -316,6 +329,10 @@ class FileSink:
                 self._tidy(None)
         finally:
             self._say()
+
+
+def _stamp() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _compress(path: str, how: str) -> None:
@@ -416,7 +433,8 @@ class JsonLinesExporter(Exporter):
     :param fsync: ``"never"``, after each ``"batch"``, or ``"always"``: after each line.
     :param mode: permissions of new files, rotated ones included: ``0o640``, or ``"0640"``; None: as the umask says. By
         default only the owner may read them, since a log holds the program's data. A file that exists keeps its own.
-    :raises ValueError: an option is out of range. TypeError: an option needs ``buffered=True``.
+    :raises ValueError: an option is out of range, or the name is too long to be rotated.
+    :raises TypeError: an option needs ``buffered=True``.
     :raises OSError: the file cannot be opened. TimeoutError: it is a pipe, and no process has opened it for reading
         within 5 seconds.
 

@@ -21,6 +21,7 @@ from pydatatracker.exporters.retry import Deadline, seconds_of
 from pydatatracker.exporters.sink import Item, gap_item
 from pydatatracker.exporters.spill import SpillFile
 from pydatatracker.exporters.stats import Tally
+from pydatatracker.io.files import path_of
 
 __all__ = ["ON_FULL", "ChangeQueue", "OnFull"]
 
@@ -79,7 +80,7 @@ class ChangeQueue:
         self._batch_bytes = batch_bytes
         self._batch_age = seconds_of("batch_age", batch_age)
         self._patience = patience
-        self._spill = None if spill is None else SpillFile(os.fspath(spill), mode)
+        self._spill = None if spill is None else SpillFile(path_of(spill), mode)
         self._is_eager = False
         self._is_undecided = _forks.is_early()  # whether to be eager: each put goes through here until that is known
         self.closed = False

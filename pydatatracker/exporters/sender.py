@@ -5,6 +5,7 @@ Only the delivery's thread calls this, so that one batch is on its way at a time
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -14,7 +15,7 @@ from pydatatracker.exporters.queue import ChangeQueue
 from pydatatracker.exporters.retry import Backoff
 from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
 from pydatatracker.exporters.stats import Tally
-from pydatatracker.io.files import LogFile
+from pydatatracker.io.files import LogFile, path_of
 
 __all__ = ["Sender"]
 
@@ -42,7 +43,9 @@ class Sender:
         self._tally = tally
         self._name = name
         self._backoff = backoff
-        self._dead_letter = None if dead_letter is None else os.path.abspath(os.fspath(dead_letter))
+        self._dead_letter = None if dead_letter is None else os.path.abspath(path_of(dead_letter))
+        if self._dead_letter is not None and os.path.isdir(self._dead_letter):
+            raise IsADirectoryError(errno.EISDIR, "the dead-letter file is a folder", self._dead_letter)
         self._mode = mode
         self._took = 0.0  # seconds of the last attempt that failed
 

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable
 
 from pydatatracker import _core
 from pydatatracker.exporters.sink import Item
-from pydatatracker.io.files import check_regular, close_own, ident_of, is_own, like, open_log
+from pydatatracker.io.files import check_name, check_regular, close_own, ident_of, is_own, like, open_log
+
+_ENDING = ".4194304.taken"  # the longest one, of what a forked child left
 
 __all__ = ["SpillFile"]
 
@@ -35,6 +37,7 @@ class SpillFile:
         self.path = os.path.abspath(path)  # the program may change its folder later
         self._mode = mode
         check_regular(self.path, "the spill file")
+        check_name(self.path, _ENDING, "the spill file")
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self.last = -1  # the change that was appended last
         self._fd = -1

@@ -14,7 +14,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item
-from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log
+from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log, path_of
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
 
@@ -43,7 +43,7 @@ class SqliteSink:
         self._sends_again = sends_again
         self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
-        self.path = new_database(os.fspath(path), mode, "SqliteExporter")
+        self.path = new_database(path_of(path), mode, "SqliteExporter")
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
         self._files: dict[int, tuple[int, int]] = {}  # descriptors of the connection, as far as they are known

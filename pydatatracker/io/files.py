@@ -26,12 +26,14 @@ __all__ = [
     "PATIENCE",
     "LogFile",
     "check_mode",
+    "check_name",
     "check_regular",
     "close_own",
     "ident_of",
     "is_own",
     "like",
     "open_log",
+    "path_of",
 ]
 
 MODE: Final = 0o600
@@ -42,6 +44,44 @@ _PAUSE: Final = 0.02  # seconds between two attempts to open a pipe
 _NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 # what fsync raises for files that cannot be synced: pipes, devices, some network file systems
 _UNSYNCED: Final = frozenset((errno.EINVAL, errno.EROFS, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
+
+
+def path_of(path: Any) -> str:
+    r"""Return a path as text: a str, bytes, or an object with ``__fspath__``.
+
+    O(length). What no file can have as its path is an error now, not when the first line is written.
+
+    :raises TypeError: it is none of these. ValueError: it has a null character.
+
+    >>> path_of(b"changes.jsonl")
+    'changes.jsonl'
+    """
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError(f"a path cannot have a null character: {name!r}")
+    return name
+
+
+def check_name(path: str, ending: str, what: str) -> None:
+    """Raise ValueError if a file cannot be renamed as it will be.
+
+    O(depth of the path).
+
+    :param ending: what is added to its name.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:  # it will be created
+        folder = os.path.dirname(folder)
+    try:
+        most = os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # unknown
+        return
+    size, more = len(os.fsencode(name)), len(os.fsencode(ending))
+    if 0 < most < size + more:
+        raise ValueError(
+            f"the name of {what} is too long: {size} bytes, and {more} are added to it, but names may have {most}"
+            f" there. Use one of at most {most - more} bytes: {name!r}"
+        )
 
 
 def check_mode(mode: Any) -> int | None:

@@ -142,8 +142,8 @@ class ChangeReader(Handle):
 
     def _open(self, source: Any) -> tuple[Any, str]:
         """Return (object with readline() for bytes, name for messages)."""
-        if isinstance(source, (str, os.PathLike)):
-            name = os.fspath(source)
+        if isinstance(source, (str, bytes, os.PathLike)):
+            name: Any = os.fsdecode(source)
             if name == "-":
                 return self._open(sys.stdin)[0], "<stdin>"
             file: Any = open(name, "rb", buffering=_BLOCK)  # noqa: SIM115
@@ -152,6 +152,8 @@ class ChangeReader(Handle):
             name = getattr(source, "name", None)
             name = name if isinstance(name, str) else f"<{type(source).__name__}>"
             file = getattr(source, "buffer", source)
+            if not callable(getattr(file, "readline", None)):
+                raise TypeError(f"a log is a path or a file object, not {type(source).__name__}")
             if isinstance(file, io.RawIOBase):
                 file = io.BufferedReader(file, _BLOCK)
                 self._own.append(file.detach)  # the file stays the caller's, and open

@@ -26,7 +26,7 @@ from typing import IO, Any, Final, Self
 from pydatatracker import _core, _forks
 from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
-from pydatatracker.io.files import MODE, LogFile, check_mode
+from pydatatracker.io.files import MODE, LogFile, check_mode, path_of
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 from pydatatracker.values.pickles import Handle
@@ -185,9 +185,11 @@ class ChangeWriter(Handle):
         self._torn = False  # the last write() to the file object stopped inside a line
         self._log: LogFile | None = None
         self._file: Any = None
-        if isinstance(target, (str, os.PathLike)):
-            self.name = os.fspath(target)
+        if isinstance(target, (str, bytes, os.PathLike)):
+            self.name = path_of(target)
             self._log = LogFile(self.name, permissions)
+        elif not callable(getattr(target, "write", None)):
+            raise TypeError(f"a log is a path or a file object, not {type(target).__name__}")
         else:
             self.name = str(getattr(target, "name", f"<{type(target).__name__}>"))
             if hasattr(target, "buffer"):  # a log is UTF-8 whatever the encoding of the text file

@@ -82,7 +82,7 @@ def connect(sources: Iterable[str | os.PathLike[str]], database: str = ":memory:
         import duckdb
     except ImportError:
         raise ImportError('queries need duckdb: pip install "pydatatracker[query]"') from None
-    names = [os.fspath(source) for source in sources]
+    names = [os.fsdecode(source) for source in sources]
     if not names:
         raise ValueError("connect() needs at least one log")
     connection = duckdb.connect(database)
@@ -250,7 +250,9 @@ def write_parquet(lines: bytes | Iterable[bytes], path: str | os.PathLike[str]) 
             connection.execute(f"SET threads = {2 if longest < _WIDE else 1}")
             if longest < _WIDE:
                 connection.execute("SET memory_limit = '256MB'")
-            command = f"COPY (SELECT * FROM changes) TO {_text(os.fspath(path))} {PARQUET[:-1]}, ROW_GROUP_SIZE {rows})"
+            command = (
+                f"COPY (SELECT * FROM changes) TO {_text(os.fsdecode(path))} {PARQUET[:-1]}, ROW_GROUP_SIZE {rows})"
+            )
             patiently(connection, lambda: connection.execute(command))
 
 
