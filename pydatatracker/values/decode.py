@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -179,6 +180,20 @@ def _read_timedelta(inner: Any, source: dict[str, Any]) -> datetime.timedelta:
     return sign * datetime.timedelta(microseconds=micros)
 
 
+# A NaN is found in a dict by its identity alone, so each text is one object. The first is the one of json.loads.
+_NANS: Final[dict[tuple[type, str], Any]] = {(float, "nan"): json.loads("NaN")}
+_MAX_NANS: Final = 1000
+
+
+def _one_nan(value: Any, text: str) -> Any:
+    """Return a number, the same object for the same NaN."""
+    if value.__class__.__name__ == "Decimal" and value.is_snan():
+        return value  # it has no hash, so it is no key
+    if value == value or len(_NANS) >= _MAX_NANS:
+        return value
+    return _NANS.setdefault((type(value), text.lower()), value)
+
+
 _READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
     "$dict": _read_list,  # _Decoder.close fills the dict that was made beforehand
     "$tuple": lambda v, _: tuple(_read_list(v, _)),
@@ -189,11 +204,11 @@ _READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
     "$date": lambda v, _: datetime.date.fromisoformat(v),
     "$time": lambda v, _: datetime.time.fromisoformat(v),
     "$timedelta": _read_timedelta,
-    "$decimal": lambda v, _: _made("decimal", "Decimal", _read_text(v, _)),
+    "$decimal": lambda v, _: _one_nan(_made("decimal", "Decimal", _read_text(v, _)), v),
     "$uuid": lambda v, _: uuid.UUID(_read_text(v, _)),
     "$path": lambda v, _: _made("pathlib", "Path", _read_text(v, _)),
-    "$complex": lambda v, _: complex(_read_text(v, _)),
-    "$float": lambda v, _: float(_read_text(v, _)),
+    "$complex": lambda v, _: _one_nan(complex(_read_text(v, _)), v),
+    "$float": lambda v, _: _one_nan(float(_read_text(v, _)), v),
     "$str": lambda v, _: v.encode("ascii").decode("unicode_escape"),
     "$int": lambda v, _: int(_read_text(v, _), 16),
     "$missing": lambda v, _: MISSING,
