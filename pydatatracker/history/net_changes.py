@@ -9,6 +9,7 @@ of lists are followed by tokens: every item has one, a shift moves it, a removal
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -19,6 +20,7 @@ from pydatatracker._core import MISSING, Change
 from pydatatracker.change.rewind import Rewind
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
 from pydatatracker.values.compare import alike
+from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
 
 if TYPE_CHECKING:
@@ -42,6 +44,29 @@ class NetChange:
     before: Any
     after: Any
     change: ChangeLogEntry
+
+    def __getstate__(self) -> list[Any]:
+        """Return the fields, each of which can be pickled.
+
+        O(values). What cannot be pickled is as a log would have it.
+        """
+        path, before, after = (_picklable(value) for value in (self.path, self.before, self.after))
+        return [path, self.pointer, self.action, before, after, self.change]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(_FIELDS, state, strict=True):
+            object.__setattr__(self, name, value)
+
+
+_FIELDS = ("path", "pointer", "action", "before", "after", "change")
+
+
+def _picklable(value: Any) -> Any:
+    try:
+        pickle.dumps(value)
+    except Exception:  # whatever a class raises
+        return decode(encode(value, limit=None))
+    return value
 
 
 def net_changes(container: Any, since: int | None = None) -> list[NetChange]:
