@@ -41,7 +41,7 @@ def apply_step(container: Any, step: Step) -> None:
             _fill(target, step.after, path, step)
         return
     for target, path in zip(targets, step.paths, strict=True):
-        _check(target, path, step)
+        _check(container, target, path, step)
     done: set[int] = set()  # an object may be stored in several locations: it changes once
     for n, target in enumerate(targets):
         if id(target) in done:
@@ -118,18 +118,18 @@ def _held(target: Any, key: Any) -> Any:
         return MISSING
 
 
-def _check(target: Any, path: tuple[Any, ...], step: Step) -> None:
+def _check(container: Any, target: Any, path: tuple[Any, ...], step: Step) -> None:
     """Raise ReplicaError unless target holds what the log says was there."""
     if not isinstance(target, (dict, list, set)):
         for key in (path[-1],) if step.is_slot else [row[0] for row in step.rows]:
             _check_attribute(target, key, path, step)
-    for key, before in _expected(target, path, step):
+    for key, before in _expected(container, target, path, step):
         held = _held(target, key)
         if not _agrees(held, before):
-            raise _unfit(step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
+            raise _unfit(container, step, (*path[:-1], key) if step.is_slot else (*path, key), before, held)
 
 
-def _expected(target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any, Any]]:
+def _expected(container: Any, target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any, Any]]:
     """Return (key, value) of what a step says was there.
 
     Raises ReplicaError if target cannot hold it.
@@ -137,16 +137,16 @@ def _expected(target: Any, path: tuple[Any, ...], step: Step) -> list[tuple[Any,
     if step.splice is not None:
         start, removed, _ = step.splice
         if not isinstance(target, list) or start > len(target):
-            raise _unfit(step, path, f"an item before position {start}", MISSING)
+            raise _unfit(container, step, path, f"an item before position {start}", MISSING)
         return [(start + n, item) for n, item in enumerate(removed)]
     if step.order is not None:
         if not isinstance(target, list) or sorted(step.order) != list(range(len(target))):
-            raise _unfit(step, path, f"a list of {len(step.order)} items", target)
+            raise _unfit(container, step, path, f"a list of {len(step.order)} items", target)
         return []
     if step.is_slot:
         if isinstance(target, list) and step.before is MISSING:
             if not isinstance(path[-1], int) or not 0 <= path[-1] <= len(target):
-                raise _unfit(step, path, f"room for position {path[-1]}", MISSING)
+                raise _unfit(container, step, path, f"room for position {path[-1]}", MISSING)
             return []
         return [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
     if isinstance(target, list):
@@ -170,13 +170,24 @@ def _element(before: Any, after: Any) -> Any:
     return after if before is MISSING else before
 
 
-def _unfit(step: Step, path: tuple[Any, ...], expected: Any, held: Any) -> ReplicaError:
+def _unfit(container: Any, step: Step, path: tuple[Any, ...], expected: Any, held: Any) -> ReplicaError:
     say = {id(MISSING): "nothing"}
+    expected, held = _allowed(container, path, expected), _allowed(container, path, held)
     there = say.get(id(held)) or shown(held, 80)
     was = say.get(id(expected)) or (expected if type(expected) is str else shown(expected, 80))
     return ReplicaError(
         f"{step} does not fit: at {to_pointer(path) or 'the root'} the log has {was}, the replica {there}. " + _ADVICE
     )
+
+
+def _allowed(container: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return a value at a path without what the replica's rules withhold."""
+    for n in range(len(path) + 1):
+        if _core.tracker(container) is not None:
+            return _core.redacted_at(container, path[n:], value)
+        if n < len(path):
+            container = _held(container, path[n])
+    return value
 
 
 def _agrees(held: Any, logged: Any) -> bool:
