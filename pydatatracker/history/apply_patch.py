@@ -20,6 +20,7 @@ from pydatatracker.history.walk import plain_copy
 from pydatatracker.values.compare import equal_as_json
 from pydatatracker.values.pickles import PicklableError
 from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
+from pydatatracker.values.standins import REDACTED
 
 __all__ = ["PatchError", "apply_patch"]
 
@@ -54,7 +55,14 @@ class PatchError(PicklableError, ValueError):
 
 
 class _WrongError(Exception):
-    """What is wrong with an operation; a PatchError that names it is raised."""
+    """What is wrong with an operation; a PatchError that names it is raised.
+
+    ``unseen``: the same without the content of the operation, for a container with rules of `tracking_redact`.
+    """
+
+    def __init__(self, reason: str, unseen: str | None = None) -> None:
+        super().__init__(reason)
+        self.unseen = reason if unseen is None else unseen
 
 
 class _Operation(NamedTuple):
@@ -108,7 +116,8 @@ def _naming(container: Any, number: int, operation: Any) -> Iterator[None]:
     try:
         yield
     except _WrongError as error:
-        raise PatchError(str(error), number, _shown(container, operation)) from None
+        reason = error.unseen if _core.has_rules(container) else str(error)
+        raise PatchError(reason, number, _shown(container, operation)) from None
     except Exception as error:
         shown = _core.words_for(_shown(container, operation))
         error.add_note(f"raised by operation {number} of the patch, {shown}")
@@ -120,16 +129,36 @@ def _shown(container: Any, operation: Any) -> Any:
 
     What `tracking_redact` names is withheld.
     """
-    if not isinstance(operation, Mapping):
+    if not _core.has_rules(container):
         return _core.redacted_at(container, (_core.ANY_KEY,), operation)
-    if "value" not in operation:
-        return operation
+    if not isinstance(operation, Mapping):
+        return REDACTED
     try:
-        path = _steps(operation.get("path"))
+        members = dict(operation.items())
+    except Exception:  # a mapping of the program's own
+        return REDACTED
+    return {
+        member if type(member) is str else REDACTED: _shown_member(container, members, member, value)
+        for member, value in members.items()
+    }
+
+
+def _shown_member(container: Any, members: dict[Any, Any], member: Any, value: Any) -> Any:
+    """Return a member of an operation, or REDACTED if a rule may match it."""
+    if member == "op":
+        return value if type(value) is str and value in _MEMBERS else REDACTED
+    if member in ("path", "from"):
+        return value if _is_pointer(value) else REDACTED
+    if member != "value" or not _is_pointer(members.get("path")):
+        return REDACTED
+    return _core.redacted_at(container, parse_pointer(members["path"]), value)
+
+
+def _is_pointer(value: Any) -> bool:
+    try:
+        return type(value) is str and _steps(value) is not None
     except _WrongError:
-        path = (_core.ANY_KEY,)
-    value = _core.redacted_at(container, path, operation["value"])
-    return operation if value is operation["value"] else {**operation, "value": value}
+        return False
 
 
 def _read(operation: Any) -> _Operation:
@@ -139,7 +168,11 @@ def _read(operation: Any) -> _Operation:
     if op is MISSING:
         raise _WrongError("the member 'op' is missing")
     if not isinstance(op, str) or op not in _MEMBERS:
-        raise _WrongError(f"there is no operation {_core.words_for(op)}; write one of {', '.join(_MEMBERS)}")
+        known = f"write one of {', '.join(_MEMBERS)}"
+        raise _WrongError(
+            f"there is no operation {_core.words_for(op)}; {known}",
+            f"'op' is a {type(op).__name__} that names no operation; {known}",
+        )
     for name in _MEMBERS[op]:
         if name not in operation:
             raise _WrongError(f"the member {name!r} is missing")
@@ -158,11 +191,18 @@ def _read(operation: Any) -> _Operation:
 
 def _steps(pointer: Any) -> Steps:
     if not isinstance(pointer, str):
-        raise _WrongError(f"a pointer is a str, not {_core.words_for(pointer)}")
+        raise _WrongError(
+            f"a pointer is a str, not {_core.words_for(pointer)}", f"a pointer is a str, not {type(pointer).__name__}"
+        )
     if pointer and not pointer.startswith("/"):
-        raise _WrongError(f"the pointer {pointer!r} must be empty or begin with '/'")
+        raise _WrongError(
+            f"the pointer {pointer!r} must be empty or begin with '/'", "a pointer must be empty or begin with '/'"
+        )
     if _BAD_ESCAPE.search(pointer):
-        raise _WrongError(f"in the pointer {pointer!r} a '~' is not followed by 0 or 1")
+        raise _WrongError(
+            f"in the pointer {pointer!r} a '~' is not followed by 0 or 1",
+            "in a pointer a '~' is not followed by 0 or 1",
+        )
     return parse_pointer(pointer)
 
 
