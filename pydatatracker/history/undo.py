@@ -52,11 +52,16 @@ class _Stacks:
         self.touched: dict[Any, int] = {}  # tracker -> newest fresh change made elsewhere while there is a redo
         self.parked: list[Change] = []  # of containers that are elsewhere now
         self.past: set[int] = set()  # seqs that left the stack
+        self.seen = 0  # newest seq in the process when records were last read
         self._meet(container)
 
     def catch_up(self, container: Any) -> None:
-        """Read the records since last time. O(records since)."""
+        """Read the records since last time. O(records since).
+
+        Changes that others make meanwhile are left to the next time, or it might never end.
+        """
         self._meet_own(container)
+        newest = self.seen = _core.newest_seq()
         more = True
         while more:
             more = False
@@ -66,7 +71,7 @@ class _Stacks:
                 if log is None:
                     del self.logs[key]
                     continue
-                found = _core.log_changes(log, last)
+                found = [change for change in _core.log_changes(log, last) if change.seq <= newest]
                 if found:
                     self.logs[key] = (ref, found[-1].seq)
                     fresh.update((change.seq, change) for change in found)
@@ -224,12 +229,12 @@ def _one_step(container: Any, method: str) -> list[Change]:
     done: list[Change] = []
     first, group = top, top.transaction  # type: ignore[attr-defined]
     if group is None and not _in_parts(top):
-        _one(container, top, method)
+        _one(container, top, method, stacks.seen)
         done.append(top)
     else:
         with tracking_transaction():
             while top is first or (top is not None and top.transaction == group is not None):  # type: ignore[attr-defined]
-                _one(container, top, method)
+                _one(container, top, method, stacks.seen)
                 done.append(top)
                 stacks.catch_up(container)  # which removes it from its stack
                 top = stacks.top(stack, container)
@@ -257,17 +262,26 @@ def _lost(container: Any) -> bool:
     return any(log.last_dropped > born for log in _core.logs(container))
 
 
-def _one(container: Any, change: Change, method: str) -> None:
+def _one(container: Any, change: Change, method: str, seen: int) -> None:
     step = inverse(operation(change), change._node.kind, change.action_code)
     try:
         if take_back(change, step, method) is not None:
             return
     except RedactedError:
         raise not_recorded(_seen([change], container)[0], method) from None
-    raise UndoConflictError(
-        f"{method}: {_seen([change], container)[0]!r} cannot be undone: the data is not as the change left it"
-        " (something bypassed tracking, see tracking_verify(), or values were not kept)"
+    others = [
+        other
+        for log in _core.logs(container)
+        for other in _core.log_changes(log, seen)
+        if other._node is change._node and other.action_code in DATA_ACTIONS
+    ]
+    why = (
+        f"the data was changed meanwhile, by {len(others)} other change{'s'[: len(others) != 1]}; try again"
+        if others
+        else "the data is not as the change left it (something bypassed tracking, see tracking_verify(), or values were"
+        " not kept)"
     )
+    raise UndoConflictError(f"{method}: {_seen([change], container)[0]!r} cannot be undone: {why}")
 
 
 def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
@@ -284,7 +298,7 @@ def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
                 break
             stacks.undo.pop()
             stacks.past.add(top.seq)
-            _one(container, top, "tracking_revert_to")
+            _one(container, top, "tracking_revert_to", stacks.seen)
             done.append(top)
         _require(container, seq)
     return _seen(done, container)

@@ -1,0 +1,95 @@
+"""Undo ends, and says what was wrong, while others store all the time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from pydatatracker import TrackedDict, _core
+from pydatatracker.history import undo as module
+from pydatatracker.history.undo import UndoConflictError
+
+
+def storing(d: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> list[int]:
+    """Store whenever records are read, as finalizers do; return how often."""
+    calls: list[int] = []
+    read = _core.log_changes
+
+    def read_and_store(log: Any, after: int) -> Any:
+        found = read(log, after)
+        calls.append(len(found))
+        assert len(calls) < 1000, "reading the records does not end"
+        child = TrackedDict()
+        child["n"] = len(calls)  # so that it brings a log of its own
+        d[key] = child
+        return found
+
+    monkeypatch.setattr(module._core, "log_changes", read_and_store)
+    return calls
+
+
+def test_reading_the_records_ends_while_others_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes that come meanwhile are left to the next call."""
+    d = TrackedDict(a=1)
+    d["a"] = 2
+    d.tracking_undo()
+    stacks = module._stacks(d)
+    calls = storing(d, monkeypatch, "other")
+    stacks.catch_up(d)
+    assert 0 < len(calls) < 10
+
+
+def test_undo_ends_while_threads_store() -> None:
+    """A step is undone or refused in bounded time."""
+    d = TrackedDict()
+    over = threading.Event()
+    said: list[str] = []
+
+    def store() -> None:
+        n = 0
+        while not over.is_set():
+            n += 1
+            d["n"] = TrackedDict(n=n)
+
+    threads = [threading.Thread(target=store) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            try:
+                d.tracking_undo()
+            except UndoConflictError as error:
+                said.append(str(error))
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert all("changed meanwhile" in text for text in said), said
+    d._check()
+
+
+def test_a_conflict_with_a_newer_change_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others changed the data between the look at the records and the undo."""
+    d = TrackedDict(a=1)
+    d["a"] = 2
+    take_back = module.take_back
+
+    def late(change: Any, *args: Any) -> Any:
+        d["a"] = 3
+        return take_back(change, *args)
+
+    monkeypatch.setattr(module, "take_back", late)
+    with pytest.raises(UndoConflictError, match="changed meanwhile, by 1 other change; try again"):
+        d.tracking_undo()
+    assert d == {"a": 3}
+
+
+def test_a_conflict_with_an_untracked_change_says_so() -> None:
+    """Nothing was recorded meanwhile."""
+    d = TrackedDict(a=1)
+    d["a"] = 2
+    dict.__setitem__(d, "a", 9)
+    with pytest.raises(UndoConflictError, match="something bypassed tracking"):
+        d.tracking_undo()
