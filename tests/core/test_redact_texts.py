@@ -123,3 +123,14 @@ def test_a_scalar_is_shown(value: Any) -> None:
     d = TrackedDict(tracking_redact=["/**/password"])
     d["v"] = [value]
     assert d.last_change().after == [value]
+
+
+@pytest.mark.parametrize("value", [lambda: 0, (n for n in ()), test_a_scalar_is_shown, json, Class.__init__, object()],
+                         ids=["lambda", "generator", "function", "module", "wrapper", "object"])  # fmt: skip
+def test_a_tree_without_rules_records_what_holds_no_container_with_rules(value: Any) -> None:
+    """Rules of another tree withhold nothing here."""
+    TrackedDict(tracking_redact=["/**/password"])
+    d = TrackedDict()
+    d["v"] = [value]
+    assert d.last_change().after == [value]
+    assert d.tracking_net_changes()[0].after == [value]

@@ -147,9 +147,13 @@ cdef bint holds_rules(object value) except -1:
     return False
 
 
+# no text shows what they hold
+cdef tuple program_types = (type, type(_sys), type(_sys._getframe()), type(_collections.namedtuple.__code__))
+
+
 cdef list _referents_of(object value):
     return [each for each in _gc.get_referents(value)
-            if id(type(each)) not in scalar_ids and not isinstance(each, type)]
+            if id(type(each)) not in scalar_ids and not isinstance(each, program_types)]
 
 
 cdef bint under_rules(Tracker t) except -1:
@@ -602,7 +606,7 @@ cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, obje
 # ---- what can be looked into ---------------------------------------------------------------------
 
 cdef set scalar_types = {type(None), bool, int, float, complex, str, bytes, bytearray, range, type(Ellipsis),
-                         type(NotImplemented), type(len), type(lambda: 0), _MemberDescriptorType}
+                         type(NotImplemented), type(len), type(_collections.namedtuple), _MemberDescriptorType}
 cdef set scalar_ids = {id(cls) for cls in scalar_types}     # no code of a metaclass runs
 # without imports: most programs have none of them
 cdef set scalar_names = {
