@@ -21,11 +21,15 @@ def storing(d: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> list[int]:
         found = read(log, after)
         calls.append(len(found))
         assert len(calls) < 1000, "reading the records does not end"
+        store()
+        return found
+
+    def store() -> None:
         child = TrackedDict()
         child["n"] = len(calls)  # so that it brings a log of its own
         d[key] = child
-        return found
 
+    store()
     monkeypatch.setattr(module._core, "log_changes", read_and_store)
     return calls
 
