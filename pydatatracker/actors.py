@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import sys
-from collections.abc import Callable, Mapping
-from types import FrameType, MappingProxyType, TracebackType
+from collections.abc import Callable
+from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
-from pydatatracker._core import Scope, context_now, reset_scope, scope_now, set_scope
+from pydatatracker._core import ActorBlock, Scope, ScopeBlock, scope_now
 
 __all__ = ["propagate", "tracking_actor"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
-
 
 def _frame_id(frame: FrameType) -> int:
-    """Return what identifies a with statement while it runs.
+    """Return what identifies an async with statement while it runs.
 
-    0 for an ExitStack, whose frames come and go.
+    0 for an AsyncExitStack, whose frames come and go.
     """
     return 0 if frame.f_globals.get("__name__") == "contextlib" else id(frame)
 
 
-class tracking_actor:
+class tracking_actor(ActorBlock):
     """Name the actor of all changes made in a block.
 
     Keyword arguments become the change's ``context``. Blocks nest: an inner actor replaces the outer one, contexts add
@@ -43,33 +42,26 @@ class tracking_actor:
     ('importer', {'reason': 'nightly'})
     """
 
-    __slots__ = ("_actor", "_context", "_entries")
+    __slots__ = ()
 
     def __init__(self, actor: str, /, **context: Any) -> None:
         if not isinstance(actor, str):
             raise TypeError(f"an actor is a str, not {type(actor).__name__}")
         self._actor = actor
         self._context = context
-        # (id of the frame of the with statement, what reset_scope needs): one object can be entered many times at once
-        self._entries: list[tuple[int, Any]] = []
+        self._entries = []
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # blocks that are open now end in this process; with its own state, all pickle protocols have it
+        # blocks that are open now end in this process
         return None, {"_actor": self._actor, "_context": self._context}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         self._actor = state[1]["_actor"]
         self._context = state[1]["_context"]
         self._entries = []
-
-    def __enter__(self) -> Self:
-        self._enter(_frame_id(sys._getframe(1)))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave(_frame_id(sys._getframe(1)))
 
     async def __aenter__(self) -> Self:
         self._enter(_frame_id(sys._getframe(1)))
@@ -79,31 +71,6 @@ class tracking_actor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave(_frame_id(sys._getframe(1)))
-
-    def _enter(self, frame: int) -> None:
-        above = scope_now()
-        context: Mapping[str, Any] = _EMPTY
-        if above is not None and above.context:
-            context = MappingProxyType({**above.context, **self._context})
-        elif self._context:
-            context = MappingProxyType(dict(self._context))
-        transaction = None if above is None else above.transaction
-        self._entries.append((frame, set_scope(Scope(self._actor, context, transaction))))
-
-    def _leave(self, frame: int) -> None:
-        # entered several times at once: look for the entry of this with statement, best in this context
-        entries = self._entries[::-1]
-        if not entries:
-            raise RuntimeError(
-                "this tracking_actor is left more often than it was entered; write it as a with statement, or call"
-                " __exit__ once for each __enter__"
-            )
-        here = context_now()
-        found = next((entry for entry in entries if entry[0] == frame and entry[1][2] is here), None)
-        found = found or next((entry for entry in entries if entry[0] == frame), None)
-        found = found or next((entry for entry in entries if entry[1][2] is here), entries[0])
-        self._entries.remove(found)
-        reset_scope(found[1])
 
     def _fresh(self) -> tracking_actor:
         return tracking_actor(self._actor, **self._context)
@@ -151,21 +118,15 @@ def propagate(function: F) -> F:
 
         @functools.wraps(function)
         async def coroutine_with_scope(*args: Any, **kwargs: Any) -> Any:
-            token = set_scope(entry())
-            try:
+            with ScopeBlock(entry()):
                 return await function(*args, **kwargs)
-            finally:
-                reset_scope(token)
 
         return coroutine_with_scope  # type: ignore[return-value]
 
     @functools.wraps(function)
     def with_scope(*args: Any, **kwargs: Any) -> Any:
-        token = set_scope(entry())
-        try:
+        with ScopeBlock(entry()):
             return function(*args, **kwargs)
-        finally:
-            reset_scope(token)
 
     return with_scope  # type: ignore[return-value]
 

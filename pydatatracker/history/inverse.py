@@ -148,11 +148,8 @@ def take_back(change: Change, step: Operation, method: str, whole: bool = True, 
 
 
 def _restore(container: Any, step: Operation, code: int, seen: int, scope: Scope) -> bool:
-    token = _core.set_scope(scope)
-    try:
+    with _core.ScopeBlock(scope):
         return _core.restore(container, step.shape, step.index, step.key, step.old, step.new, code, seen, step.beside)
-    finally:
-        _core.reset_scope(token)
 
 
 def not_recorded(change: Any, method: str) -> RedactedError:

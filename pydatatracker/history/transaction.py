@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 from pydatatracker import _core
-from pydatatracker._core import Change, Scope
+from pydatatracker._core import Change
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.history.inverse import Unwinding, cancelled
 from pydatatracker.values.pickles import Handle, PicklableError
@@ -73,8 +72,6 @@ class tracking_transaction(Handle, _core.Transaction):
             parent = parent.parent
         super().__init__(uuid.uuid4().hex if parent is None else parent.id, parent, roots or None)
         self.message = message
-        self._token: Any = None
-        self._ended = False
         # weak: a record refers to the transaction
         self._kept: list[tuple[weakref.ref[Any], list[int]]] = []
 
@@ -114,7 +111,7 @@ class tracking_transaction(Handle, _core.Transaction):
         O(changes since it began). Raises RollbackConflictError where others changed the same location since.
         """
         if not self.is_open:
-            state = "over" if self._ended else "not entered"
+            state = "over" if self.ended else "not entered"
             raise RuntimeError(f"this transaction is {state}; rollback() works inside its block")
         entries = self._real_entries()
         own = {change.seq for change, is_own in entries if is_own}
@@ -137,50 +134,13 @@ class tracking_transaction(Handle, _core.Transaction):
                 conflicts,  # type: ignore[arg-type]
             )
 
-    def __enter__(self) -> Self:
-        if self._token is not None or self._ended:
-            raise RuntimeError("a transaction is entered once; make a new one with tracking_transaction()")
-        above = _core.scope_now()
-        actor, context = ("", None) if above is None else (above.actor, above.context)
-        if self.message is not None:
-            mapping: Mapping[str, Any] = MappingProxyType({**(context or {}), "message": self.message})
-            context = mapping
-        self._open()
-        self._token = _core.set_scope(Scope(actor, context, self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        lasting: list[Any] = []
-        if self._token is None:
-            raise RuntimeError(
-                f"this transaction is {'over' if self._ended else 'not entered'}, so it cannot be left; write it as a"
-                " with statement, or call __exit__ once after __enter__"
-            )
-        try:
-            if error is not None and self.is_open:
-                self._roll_back_for(error)
-        finally:
-            self._ended = True
-            if self.parent is None and self.is_open:
-                lasting = self._lasting()
-            self._remember()
-            self._close()
-            token, self._token = self._token, None
-            _core.reset_scope(token)
-        self._tell(lasting)
-
     def _roll_back_for(self, error: BaseException) -> None:
         # under the actor and context of the block, whatever the body left behind and whoever closes it
-        scope = self._token[0]
-        token = _core.set_scope(Scope(scope.actor, scope.context, self))
-        try:
-            self.rollback()
-        except RollbackConflictError as conflict:
-            raise conflict from error
-        finally:
-            _core.reset_scope(token)
+        with _core.ScopeBlock(self._scope()):
+            try:
+                self.rollback()
+            except RollbackConflictError as conflict:
+                raise conflict from error
 
     def _lasting(self) -> list[tuple[Any, Change]]:
         # what observers were not called for yet: own changes that were not undone

@@ -211,6 +211,17 @@ cdef class AttrHook:
 # ---- write/ and tell/ --------------------------------------------------------------------------------
 
 
+cdef class ActorBlock:      # base of the package's tracking_actor
+    cdef public object _actor
+    cdef public object _context         # dict of the keyword arguments
+    cdef public list _entries           # [frame number, what reset_scope needs] for each time it is entered
+
+
+cdef class ScopeBlock:
+    cdef object scope
+    cdef tuple token                    # what reset_scope needs
+
+
 cdef class Transaction:     # a block whose changes are kept or rolled back together; base of the package's class
     cdef readonly str id                # shared by a transaction and its savepoints
     cdef readonly Transaction parent    # the transaction that this is a savepoint of, or None
@@ -220,6 +231,9 @@ cdef class Transaction:     # a block whose changes are kept or rolled back toge
     cdef readonly Py_ssize_t start      # index in the journal where it began
     cdef dict observed                  # number -> observed container to notify at the commit, or None
     cdef unsigned long thread           # that began it: after a fork, others do not exist
+    cdef public object message          # is the context's "message", or None
+    cdef tuple token                    # what reset_scope needs; None: not entered, or left
+    cdef readonly bint ended
 
 
 cdef class Looking:         # one look into a value for what has to be redacted

@@ -76,6 +76,7 @@ import gc as _gc
 import os as _os
 import sys as _sys
 import weakref as _weakref
+from types import MappingProxyType as _MappingProxyType
 
 
 class _Missing:
@@ -122,6 +123,7 @@ cdef object process_observer = None     # called with every change in the proces
 
 include "connect.pyx"
 include "record/scope.pyx"
+include "record/block.pyx"
 include "record/ring.pyx"
 include "record/summary.pyx"
 include "record/key.pyx"

@@ -21,6 +21,76 @@ cdef class Transaction:
         self.parent = parent
         self.roots = None if roots is None else tuple([tracker_of(root) for root in roots])
 
+    def __enter__(self):
+        # no Python code runs here: an interrupt finds the block entered, or not
+        cdef object above = <object>pdt_scope()
+        cdef object context = None
+        cdef str actor = ""
+        if self.token is not None or self.ended:
+            raise RuntimeError("a transaction is entered once; make a new one with tracking_transaction()")
+        if above is not None:
+            actor, context = (<Scope>above).actor, (<Scope>above).context
+        if self.message is not None:
+            context = _MappingProxyType({**(context or {}), "message": self.message})
+        scope = Scope(actor, context, self)
+        self._open()
+        try:
+            self.token = set_scope(scope)
+        except:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        cdef object ending = None       # the first exception: a conflict of the rollback, or an interrupt at any moment
+        cdef list lasting = []
+        cdef tuple token
+        cdef int i
+        if self.token is None:
+            raise RuntimeError(
+                f"this transaction is {'over' if self.ended else 'not entered'}, so it cannot be left; write it as a"
+                " with statement, or call __exit__ once after __enter__"
+            )
+        for i in range(2):              # once more if it was interrupted: a failed transaction must not stay half done
+            if error is None or not self.is_open:
+                break
+            try:
+                self._roll_back_for(error)
+                break
+            except Exception as conflict:
+                ending = ending or conflict
+                break
+            except BaseException as interrupt:
+                ending = ending or interrupt
+        self.ended = True
+        for i in range(2):
+            if self.parent is not None or not self.is_open:
+                break
+            try:
+                lasting = self._lasting()
+                break
+            except BaseException as interrupt:
+                ending = ending or interrupt
+        try:
+            self._remember()
+        except BaseException as interrupt:
+            ending = ending or interrupt
+        self._close()
+        token, self.token = self.token, None
+        reset_scope(token)
+        try:
+            self._tell(lasting)
+        except BaseException as failed:
+            if ending is None:
+                raise
+        if ending is not None:
+            raise ending
+
+    def _scope(self):
+        """Return a new scope with the actor and context of the block, which has to be entered."""
+        cdef Scope scope = self.token[0]
+        return Scope(scope.actor, scope.context, self)
+
     def _open(self):
         """Begin to keep changes in the journal. O(open transactions)."""
         global open_transactions
