@@ -349,15 +349,21 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
             if node in paths:
                 _add_remembered(found, node, paths[node], marks, items.get(node))
     pointers: dict[str, Change] = {}
+    texts: dict[str, str] = {}  # key -> its part of a pointer: deep data has most of them at every path
     for path, change in found.items():
         if wanted is None or wanted(change):
-            pointer = to_pointer(_core.shown_path(container, path))
+            shown = _core.shown_path(container, path)
+            for key in shown:
+                if type(key) is str and key not in texts:
+                    texts[key] = to_pointer((key,))
+            pointer = "".join([texts[key] if type(key) is str else to_pointer((key,)) for key in shown])
             if pointer in pointers:  # keys such as 1 and "1" have one pointer: the newest change says which
                 change = max(change, pointers[pointer], key=lambda each: each.seq)
             pointers[pointer] = change
+    orders: dict[str, tuple[int, int, str]] = {}
     return {
         pointer: _core.as_shown(pointers[pointer]._seen_from(viewer))
-        for pointer in sorted(pointers, key=_reading_order)
+        for pointer in sorted(pointers, key=lambda pointer: _reading_order(pointer, orders))
     }
 
 
@@ -379,13 +385,18 @@ def _shown(key: Any) -> Any:
     return key if tracker is None else tracker.uuid
 
 
-def _reading_order(pointer: str) -> list[tuple[int, int, str]]:
+def _reading_order(pointer: str, orders: dict[str, tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     """Return a sort key for pointers: numbers by value, in document order.
 
-    Numbers are compared by their digits: int() converts no more than 4300.
+    Numbers are compared by their digits: int() converts no more than 4300. ``orders`` keeps the key of each segment, so
+    that deep data has it once.
     """
-    parts = [(part, part.lstrip("0")) for part in pointer.split("/")]
-    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
+    parts = pointer.split("/")
+    for part in parts:
+        if part not in orders:
+            digits = part.lstrip("0")
+            orders[part] = (0, len(digits), digits) if part.isdecimal() else (1, 0, part)
+    return [orders[part] for part in parts]
 
 
 def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:

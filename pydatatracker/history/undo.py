@@ -62,6 +62,7 @@ class _Stacks:
         """
         self._meet_own(container)
         newest = self.seen = _core.newest_seq()
+        met: dict[int, Any] = {}
         more = True
         while more:
             more = False
@@ -77,7 +78,7 @@ class _Stacks:
                     fresh.update((change.seq, change) for change in found)
             for seq in sorted(fresh):
                 if len(self.logs) == 1 or not (seq in self.past or self._has(seq)):
-                    more |= self._take_in(fresh[seq], container)
+                    more |= self._take_in(fresh[seq], container, met)
         limit = _core.describe(container)[4].max_changes
         if limit >= 0:
             for stack in (self.undo, self.parked):
@@ -94,19 +95,22 @@ class _Stacks:
         for log in _core.logs(container):
             self.logs.setdefault(id(log.ref), (log.ref, self.born))
 
-    def _meet(self, value: Any) -> bool:
-        """Add the logs of a container and all below it; True if some were new."""
+    def _meet(self, value: Any, met: dict[int, Any] | None = None) -> bool:
+        """Add the logs of a container and all below it; True if some were new.
+
+        ``met``: {id: container} of those that were met just now; nested ones are met once, not once per level.
+        """
         before = len(self.logs)
-        todo, seen = [value], set()
+        todo, met = [value], {} if met is None else met
         while todo:
             each = todo.pop()
-            if id(each) not in seen:
-                seen.add(id(each))
+            if id(each) not in met:
+                met[id(each)] = each
                 self._meet_own(each)
                 todo.extend(_core.children(each))
         return len(self.logs) > before
 
-    def _take_in(self, change: Change, container: Any) -> bool:
+    def _take_in(self, change: Change, container: Any, met: dict[int, Any]) -> bool:
         """Put a record where it belongs; True if there are more logs to read."""
         if change.action_code not in DATA_ACTIONS or change.seq <= self.born:
             return False
@@ -128,11 +132,11 @@ class _Stacks:
             if change.method_code == _UNDO or (taken is not None and taken.method_code == _REDO):
                 self.redo.append(change)
             self.past.add(change.seq)
-        met = [self._meet(value) for value in _values(change)]
-        if met and self.parked:
+        new = [self._meet(value, met) for value in _values(change)]
+        if new and self.parked:
             self.undo = sorted([*self.undo, *self.parked], key=_seq)
             self.parked = []
-        return any(met)
+        return any(new)
 
     def _add(self, change: Change) -> None:
         if self.undo and self.undo[-1].seq > change.seq:
