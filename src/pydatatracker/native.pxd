@@ -10,6 +10,7 @@ cdef extern from "native/compat.h":
     PyObject *_PyDict_GetItem_KnownHash(object, object, Py_hash_t) except? NULL
     PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
     PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
+    object pdt_repr(object)
     int pdt_pause_gc()
     void pdt_forked_gc()
     void pdt_resume_gc(int)

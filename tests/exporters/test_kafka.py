@@ -45,6 +45,7 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
 
 def test_a_message_waits_as_long_as_the_timeout_says() -> None:
     """The timeout is in seconds, Kafka's in milliseconds; config wins."""
+    pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
     for timeout, config, expected in ((1.5, {}, 1500), (10.0, {}, 10_000), (10.0, {"message.timeout.ms": 7}, 7)):
         sink = KafkaSink("t", {"bootstrap.servers": "127.0.0.1:1", **config}, "native", None, timeout)
         assert expected == sink._settings["message.timeout.ms"]
@@ -71,6 +72,7 @@ def test_a_forked_child_makes_a_producer_of_its_own(brokers: str) -> None:
 
 def test_a_report_that_is_an_error_is_the_reason() -> None:
     """One failed report of several: the batch is sent again, and why is said."""
+    pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
 
     class Producer:
         def __init__(self) -> None:

@@ -167,7 +167,7 @@ def test_commands_show_a_name_that_is_unique(tmp_path: Path) -> None:
     found = [line.split(" add ")[1].split()[0].strip() for line in shown.splitlines() if " add " in line]
     assert ["/k0", "@users/k1", "#3/k2", "#4/k3", "#5/k4"] == found
     for label, number in [("@users", 1), ("#3", 2), ("#4", 3), ("#5", 4), ("first", 0)]:
-        done = run("at", path, "999999", "--root", label, cwd=tmp_path)
+        done = run("at", path, "999999999999", "--root", label, cwd=tmp_path)
         assert {"n": number, f"k{number}": number} == json.loads(done.stdout), label
     assert "k1" in run("blame", path, "@users/k1", cwd=tmp_path).stdout
 
@@ -182,11 +182,11 @@ def test_an_id_that_show_prints_chooses_one_container(tmp_path: Path) -> None:
     for label in labels[1:3] + labels[-2:]:
         name, _, key = label.partition("/")
         number = int(key[1:])
-        state = json.loads(run("at", path, "999999", "--root", name, cwd=tmp_path).stdout)
+        state = json.loads(run("at", path, "999999999999", "--root", name, cwd=tmp_path).stdout)
         assert {"n": number, key: number} == state
         assert 1 == len(run("blame", path, label, cwd=tmp_path).stdout.splitlines())
     for end in (made[7].tracking_uuid, made[7].tracking_uuid[16:]):
-        assert 7 == json.loads(run("at", path, "999999", "--root", end, cwd=tmp_path).stdout)["n"]
+        assert 7 == json.loads(run("at", path, "999999999999", "--root", end, cwd=tmp_path).stdout)["n"]
 
 
 # ---- points and roots that replay does not know

@@ -41,19 +41,17 @@ static inline unsigned int pdt_class_version(PyTypeObject *type) {
 }
 
 /* ---- pausing the cycle collector ---------------------------------------------------------------------
- * Until 3.11, any allocation can start the collector, which runs Python code and can switch threads. Where memory
- * is needed between a change and its record, the collector is paused. From 3.12 on it only runs between
- * instructions. */
-#if PY_VERSION_HEX < 0x030C0000
+ * Until 3.11, any allocation can start the collector, which runs Python code and can switch threads; from 3.12 on,
+ * functions that check for signals can, too (PyErr_CheckSignals, which PyObject_Repr calls). Where memory is needed
+ * between a change and its record, the collector is paused. */
 static int pdt_gc_paused = 0; /* by us; after a fork, the thread that paused it may not be there to resume */
 static inline int pdt_pause_gc(void) { int was = PyGC_Disable(); pdt_gc_paused |= was; return was; }
 static inline void pdt_resume_gc(int was) { if (was) { pdt_gc_paused = 0; PyGC_Enable(); } }
 static inline void pdt_forked_gc(void) { pdt_resume_gc(pdt_gc_paused); }
-#else
-static inline int pdt_pause_gc(void) { return 0; }
-static inline void pdt_resume_gc(int was) { (void)was; }
-static inline void pdt_forked_gc(void) {}
-#endif
+
+/* repr() of an exact builtin scalar, without the check for signals: a handler could raise, or change the container,
+ * between a change and its record. */
+static inline PyObject *pdt_repr(PyObject *value) { return Py_TYPE(value)->tp_repr(value); }
 
 /* ---- dicts that the collector ignores ----------------------------------------------------------------
  * True if a dict surely holds scalars only: up to 3.13 the collector does not track such a dict. */

@@ -56,9 +56,9 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple 
         if cls is int and value.bit_length() > 10000:
             text = f"<int of {value.bit_length()} bits>"
         else:
-            text = repr(value)
+            text = repr(value) if value is missing else pdt_repr(value)
     elif cls is str or cls is bytes or cls is bytearray:
-        text = repr(value[:room[0]]) + "..." if len(value) > room[0] else repr(value)
+        text = pdt_repr(value[:room[0]]) + "..." if len(value) > room[0] else pdt_repr(value)
     elif value is REDACTED:
         text = "REDACTED"
     elif cls is list or isinstance(value, ListHook) or cls is redacted_list:
