@@ -2,7 +2,7 @@
 # May touch: the tracker and birth fields of the hooks; the tree, to bring a tracker up to date.
 # Invariants:
 #  - hook_of finds kind, tracker and birth of an object. Only what looks inside any value tests the type itself
-#    (record/summary.pyx, write/redact.pyx, pdt_builtin_container);
+#    (record/summary.pyx, write/inside.pyx, pdt_builtin_container);
 #  - a container gets its tracker when there is something to remember, and its birth when it is initialised;
 #  - after `enter`, the tracker is up to date, the container may be changed, and no step of a bulk call waits.
 

@@ -2,7 +2,7 @@
 # May touch: rings, places and links, to read only (refresh may update places).
 # Invariants:
 #  - a query sees the changes of every log that the container wrote to and that still lives, each change once;
-#  - what leaves the library went through as_shown (write/redact.pyx): changes_of does it, recorded_changes does not;
+#  - what leaves the library went through as_shown (read/shown.pyx): changes_of does it, recorded_changes does not;
 #  - changes are in the order of seq.
 
 def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
