@@ -349,7 +349,7 @@ def test_what_a_call_returns_has_the_objects_of_the_builtin(
     assert held_by(call(builtin, set(more))) == held_by(call(ours, set(more)))
 
 
-@pytest.mark.parametrize("others", [{1.0, "x"}, [1.0], {True: 0}, (1.0, "x")], ids=repr)
+@pytest.mark.parametrize("others", [{1.0, "x"}, [1.0], {True: 0}, (1.0, "x")], ids=["set", "list", "dict", "tuple"])
 def test_an_intersection_is_one_record_that_a_replica_follows(others: Any) -> None:
     """The element that is replaced by an equal one is in the log."""
     s: TrackedSet[Any] = TrackedSet([1, "x", "y"])

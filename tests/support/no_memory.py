@@ -347,7 +347,7 @@ def crash(name: str, trace: str) -> str:
     """
     found = re.search(r'File "(.+)", line (\d+)', trace)
     line = linecache.getline(found[1], int(found[2])) if found else ""
-    if name == "SIGSEGV" and "set_scope(" in line:
+    if name == "SIGSEGV" and "ScopeBlock(" in line:
         return INTERPRETER
     return f"crashed with {name}"
 
