@@ -89,7 +89,7 @@ class ProcessLog:
 
     def after_fork(self) -> None:
         """Begin all roots again, with new locks."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._begin_again()
         self.lines = 0
 
