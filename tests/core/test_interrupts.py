@@ -171,6 +171,7 @@ def test_a_failed_transaction_is_rolled_back(call: Callable[[Any], None]) -> Non
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of callbacks of the collector
 @pytest.mark.parametrize("call", CALLS, ids=[call.__name__ for call in CALLS])
 def test_signals_leave_no_block_open(call: Callable[[Any], None]) -> None:
     """The same with real signals, at 200 moments."""

@@ -76,7 +76,7 @@ cdef bint holds_rules(object value) except -1:
     cdef Py_ssize_t objects = 0
     cdef int kind
     cdef Tracker t
-    if id(type(value)) in scalar_ids or value is missing:
+    if id(type(value)) in scalar_ids or value is missing or is_program(value):
         return False
     todo = [value]
     seen = set()
@@ -111,13 +111,16 @@ cdef bint holds_rules(object value) except -1:
     return False
 
 
-# no text shows what they hold
-cdef tuple program_types = (type, type(_sys), type(_sys._getframe()), type(_collections.namedtuple.__code__))
+cdef set program_ids = {id(cls) for cls in (type(_sys), type(_sys._getframe()), type(_collections.namedtuple.__code__))}
+
+
+cdef inline bint is_program(object value):
+    """True for a class, module, frame or code: their text shows nothing of what they hold. Runs no code of the value."""
+    return isinstance(value, type) or id(type(value)) in program_ids
 
 
 cdef list _referents_of(object value):
-    return [each for each in _gc.get_referents(value)
-            if id(type(each)) not in scalar_ids and not isinstance(each, program_types)]
+    return [each for each in _gc.get_referents(value) if id(type(each)) not in scalar_ids and not is_program(each)]
 
 
 cdef bint under_rules(Tracker t) except -1:
