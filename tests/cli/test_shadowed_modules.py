@@ -53,6 +53,8 @@ def imported_by_recording(folder: Path) -> list[str]:
     needed = {"cython_runtime", *(name for name in names if name.startswith("_cython"))}  # not imported by name
     needed |= {name.partition(".")[0] for name in plain("needed.py", cwd=folder).stdout.split()}
     needed |= {*sys.builtin_module_names, "pydatatracker", "__future__"}  # beside __future__.py hardly anything runs
+    if sys.version_info >= (3, 13):
+        needed.add("tokenize")  # linecache imports it late, and finds the program's
     return sorted(name for name in names - needed if name.isidentifier())
 
 
