@@ -267,12 +267,18 @@ def _lost(container: Any) -> bool:
 
 
 def _one(container: Any, change: Change, method: str, seen: int) -> None:
+    # kept short: where a handler behind the 256th instruction finds no memory, CPython loops without end
     step = inverse(operation(change), change._node.kind, change.action_code)
     try:
         if take_back(change, step, method) is not None:
             return
     except RedactedError:
         raise not_recorded(_seen([change], container)[0], method) from None
+    raise _conflict(container, change, method, seen)
+
+
+def _conflict(container: Any, change: Change, method: str, seen: int) -> UndoConflictError:
+    """Return the error for a change that is not as the log left it."""
     others = [
         other
         for log in _core.logs(container)
@@ -285,7 +291,7 @@ def _one(container: Any, change: Change, method: str, seen: int) -> None:
         else "the data is not as the change left it (something bypassed tracking, see tracking_verify(), or values were"
         " not kept)"
     )
-    raise UndoConflictError(f"{method}: {_seen([change], container)[0]!r} cannot be undone: {why}")
+    return UndoConflictError(f"{method}: {_seen([change], container)[0]!r} cannot be undone: {why}")
 
 
 def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
