@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -39,6 +40,7 @@ def instructions(n: int, what: str) -> int:
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="counts instructions with valgrind")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="valgrind cannot run under AddressSanitizer")
 @pytest.mark.parametrize("what", ["leaves", "subtrees"])
 def test_a_chain_that_grows_at_its_end_takes_linear_time(what: str) -> None:
     """Twice the links take about twice the instructions."""
