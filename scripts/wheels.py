@@ -5,8 +5,9 @@ as its target, so that the wheels are really manylinux2014; auditwheel checks th
 system's compiler. The tests run from the unpacked sdist without ``src/`` and ``pydatatracker/``, in an environment with
 only the wheel and the test tools: they can import only what ships. Arguments go to pytest.
 
-With ``--newest`` as the first argument this is done for the newest interpreter only, with the system's compiler. It
-takes minutes, and shows that nothing is missing; it does not publish, and leaves ``dist`` alone.
+With ``--newest`` as the first argument this is done for the newest interpreter only, with the system's compiler, and
+with the libraries of ``tests/programs`` beside the test tools. It takes minutes, and shows that nothing is missing; it
+does not publish, and leaves ``dist`` alone.
 """
 
 import os
@@ -94,12 +95,16 @@ def build_wheel(tag: str, interpreter: str, sdist: Path, tools: Path) -> Path:
     return made
 
 
-def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, arguments: list[str]) -> None:
-    """Run the tests of the sdist, without its source, on an installed wheel."""
+def test_wheel(tag: str, interpreter: str, sdist: Path, wheel: Path, groups: list[str], arguments: list[str]) -> None:
+    """Run the tests of the sdist, without its source, on an installed wheel.
+
+    The groups are installed beside it.
+    """
     python = environment(interpreter, WORK / tag / "test-venv")
     pip = (python, "-m", "pip", "install", "-q")
     run(*pip, wheel)  # with its dependencies, as users install it
-    run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:test")
+    for group in groups:
+        run(*pip, "--group", f"{ROOT / 'pyproject.toml'}:{group}")
     with tempfile.TemporaryDirectory(prefix="pydatatracker-") as away:
         with tarfile.open(sdist) as archive:
             archive.extractall(away, filter="data")
@@ -127,7 +132,7 @@ def newest(arguments: list[str]) -> None:
     (sdist,) = dist.glob("*.tar.gz")
     run(builder, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", dist, sdist)
     (wheel,) = dist.glob("*.whl")
-    test_wheel(tag, interpreter, sdist, wheel, arguments)
+    test_wheel(tag, interpreter, sdist, wheel, ["test", "programs"], arguments)
 
 
 def main() -> None:
@@ -144,7 +149,7 @@ def main() -> None:
     wheels = {tag: build_wheel(tag, interpreter, sdist, tools) for tag, interpreter in found.items()}
     run(tools, "-m", "twine", "check", "--strict", sdist, *wheels.values())
     for tag, wheel in wheels.items():
-        test_wheel(tag, found[tag], sdist, wheel, sys.argv[1:])
+        test_wheel(tag, found[tag], sdist, wheel, ["test"], sys.argv[1:])
     print("built, checked and tested:", *(path.name for path in (sdist, *wheels.values())), sep="\n  ")
 
 

@@ -1,0 +1,42 @@
+"""tomlkit: a version bump also changes the version of a dependency.
+
+A document is a dict subclass that keeps the text beside the values.
+"""
+# needs: tomlkit
+# wrong: /tool/deps/core/version '1.4' -> '2.0'
+
+from pathlib import Path
+
+import tomlkit
+
+TEXT = """\
+# the project
+[project]
+name = "shop"
+version = "1.9"  # bumped by hand
+
+[tool.deps.core]
+version = "1.4"  # pinned: 2.0 is broken
+extras = ["fast"]
+"""
+
+
+def bump(table, version):
+    """Set every version below, one level too deep."""
+    for key, value in table.items():
+        if key == "version":
+            table[key] = version  # culprit
+        elif hasattr(value, "items"):
+            bump(value, version)
+
+
+document = tomlkit.parse(TEXT)
+# edit: from pydatatracker import watch; watch(document)
+document["project"]["name"] = "store"
+document["project"].add("license", "MIT")
+bump(document, "2.0")
+Path("pyproject.toml").write_text(tomlkit.dumps(document), "utf-8")
+print(tomlkit.dumps(document))
+print(document.unwrap(), document == tomlkit.parse(tomlkit.dumps(document)))
+if document["tool"]["deps"]["core"]["version"] != "1.4":
+    raise SystemExit("the pin is gone")
