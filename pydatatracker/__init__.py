@@ -68,6 +68,7 @@ __all__ = [
     "tracked",
     "tracking_actor",
     "tracking_transaction",
+    "watch",
 ]
 
 _HOMES = {
@@ -98,6 +99,7 @@ _HOMES = {
     "tracked": "containers",
     "tracking_actor": "actors",
     "tracking_transaction": "history.transaction",
+    "watch": "watching",
 }
 # as attributes after `import pydatatracker`
 _MODULES = ("actors", "change", "config", "containers", "exporters", "history", "observers")

@@ -51,6 +51,7 @@ cdef class Extra:           # what only some records have
     cdef readonly object new_text       # the same for the new value
     cdef readonly object places         # further places of the container (tuple of Place), or None
     cdef readonly object beside         # dict: where a key was or came, see Change._beside; or None
+    cdef readonly tuple between         # found by comparing: newest seq at the comparison before, and at this one
     cdef object rules                   # those of tracking_redact that the summaries obey (mark_of), or None
 
 
@@ -206,6 +207,46 @@ cdef class AttrHook:
     cdef Tracker tracker
     cdef Birth birth
     # no __weakref__: attrs and dataclasses look for the descriptor, so TrackedAttr has it as a slot
+
+
+# ---- watch/ ----------------------------------------------------------------------------------------
+
+
+cdef class Watching:            # one call of watch(); base of the package's Watch
+    cdef readonly WatchedTracker node   # of the object that it was given
+    cdef Options options
+    cdef tuple into                     # further classes, and names of modules or packages, that are entered
+    cdef str package                    # the package of the object's class, whose instances are entered
+    cdef Py_ssize_t depth               # levels below the object that are followed; -1: all
+    cdef Py_ssize_t max_objects
+    cdef Py_ssize_t count               # number of objects followed now
+    cdef dict verdicts                  # address of a class -> (weak reference, Y_...)
+    cdef dict compared                  # number -> WatchedTracker of what is compared
+    cdef readonly bint open
+    cdef object __weakref__             # for open_watches
+
+
+cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the object, or what is compared
+    cdef Watching home
+    cdef Birth birth
+    cdef PyObject **seen                # compared: addresses of its items when it was last compared
+    cdef list kept                      # the same as what can be kept, see `kept_item`
+    cdef Py_ssize_t count               # number of these
+    cdef uint64_t compared              # newest seq when it was last compared
+    cdef uint64_t asked                 # the look in which it was visited
+    cdef uint64_t looked                # the look in which it was compared
+    cdef Py_ssize_t patience            # changes near it to wait for before it is compared again
+    cdef Py_ssize_t depth               # levels below the object of its watch
+    cdef list near                      # compared children
+    cdef Py_ssize_t turn                # the one of these to look at next
+    cdef object held                    # the object, where nothing else is known to hold it; else None
+    cdef PyObject *instance             # the object whose dict `owner` is; borrowed, see `living_instance`
+    cdef object ref                     # weak reference to the object of a watch, or None
+    cdef bint stale                     # something that it held has died, so it has changed
+    cdef bint is_root                   # a watch was given it
+    cdef bint is_module
+    cdef uint8_t way                    # Y_...
+    cdef object __weakref__             # the process log refers to roots weakly
 
 
 # ---- write/ and tell/ --------------------------------------------------------------------------------

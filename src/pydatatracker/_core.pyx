@@ -47,6 +47,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from pydatatracker.cpython cimport (
     PY_SSIZE_T_MAX, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
@@ -54,9 +55,13 @@ from pydatatracker.cpython cimport (
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact,
     PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_EnterRecursiveCall, Py_LeaveRecursiveCall,
-    Py_REFCNT, Py_TYPE, PyType_GetName,
+    Py_REFCNT, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
 )
 from pydatatracker.native cimport (
+    PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
+    pdt_dict_of, pdt_end_watching, pdt_entry, pdt_has_dict, pdt_has_weakref, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
+    pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
+    pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
     PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
@@ -150,6 +155,11 @@ include "hooks/dict.pyx"
 include "hooks/list.pyx"
 include "hooks/set.pyx"
 include "hooks/attr.pyx"
+include "watch/node.pyx"
+include "watch/walk.pyx"
+include "watch/compare.pyx"
+include "watch/event.pyx"
+include "watch/handle.pyx"
 include "hooks/restore.pyx"
 include "hooks/rebuild.pyx"
 include "tree/freeing.pyx"

@@ -16,6 +16,7 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
     PyTypeObject *Py_TYPE(object)
     object PyType_GetName(PyTypeObject *)
+    bint PyType_IsSubtype(PyTypeObject *, PyTypeObject *)
     int PyObject_GenericSetAttr(object, object, PyObject *) except -1
     int Py_EnterRecursiveCall(const char *) except -1
     void Py_LeaveRecursiveCall()
@@ -37,6 +38,8 @@ cdef extern from "Python.h":
     void PyErr_Clear()
     void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
     void PyErr_Restore(PyObject *, PyObject *, PyObject *)
+    bint PyErr_ExceptionMatches(object)
+    void PyErr_WriteUnraisable(object)
 
     # numbers and text
     object PyNumber_Index(object)

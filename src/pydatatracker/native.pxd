@@ -16,6 +16,7 @@ cdef extern from "native/compat.h":
     void pdt_resume_gc(int)
     bint pdt_dict_of_scalars(object)
     object pdt_set_as_tuple(object)
+    bint pdt_set_is(object, PyObject **)
     PyObject *pdt_frame()                                   # new reference, or NULL
     PyObject *pdt_frame_back(PyObject *)                    # new reference, or NULL
     PyObject *pdt_frame_code(PyObject *)                    # new reference
@@ -45,6 +46,11 @@ cdef extern from "native/scope.h":
 cdef extern from "native/kinds.h":
     bint pdt_plain(object)
     bint pdt_quiet_key(object)
+    bint pdt_watching
+    void pdt_set_watching(Py_ssize_t)
+    bint pdt_is_gc(object)
+    bint pdt_has_weakref(object)
+    bint pdt_heap_type_of(PyTypeObject *)
     bint pdt_heap_type(object)
     bint pdt_builtin_container(object)
     bint pdt_any_heap_in(object)                            # of a list or tuple
@@ -100,3 +106,24 @@ cdef extern from "native/json.h":
     int pdt_out_time(pdt_out *, int64_t) except -1
     bint pdt_json_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
     bint pdt_json_line_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
+
+cdef extern from "native/watched.h":
+    enum:
+        PDT_ADDED, PDT_MODIFIED, PDT_DELETED, PDT_CLONED, PDT_CLEARED, PDT_DEALLOCATED
+    PyObject *pdt_watched_find(PyObject *) noexcept         # borrowed
+    int pdt_watched_put(object, object) except -1
+    PyObject *pdt_watched_take(object) noexcept             # new reference, or NULL
+    Py_ssize_t pdt_watched_count() noexcept
+    list pdt_watched_all()
+    int pdt_begin_watching(int (*)(int, PyObject *, PyObject *, PyObject *) noexcept) noexcept
+    void pdt_end_watching() noexcept
+    int pdt_watch_dict(object) except -1
+    void pdt_unwatch_dict(object) noexcept
+    PyObject *pdt_dict_of(object) noexcept                  # borrowed, or NULL
+    bint pdt_has_dict(object) noexcept
+    object pdt_own_dict(object)
+    int pdt_call_soon(int (*)(void *) noexcept) noexcept
+    PyObject *pdt_slot(object, object) noexcept             # borrowed, or NULL
+    int pdt_spot_of(object, object, Py_hash_t, PyObject **) noexcept    # borrowed neighbour
+    bint pdt_hash_is_quiet(object) noexcept
+    PyObject *pdt_entry(object, object, Py_hash_t, PyObject **) noexcept    # borrowed value and key

@@ -30,17 +30,27 @@ cdef inline Hook hook_of(object c) noexcept:
         hook.kind = K_SET
         hook.tracker = <PyObject *>(<SetHook>c).tracker
         hook.birth = &(<SetHook>c).birth
+    if hook.kind == K_NONE and pdt_watching:
+        find_watched(c, &hook)
     return hook
+
+
+cdef void find_watched(object c, Hook *hook) noexcept:
+    cdef Tracker t = watched_tracker(c)
+    if t is not None:
+        hook.kind = t.kind
+        hook.tracker = <PyObject *>t        # the table, or a Watching, refers to it
+        hook.birth = &(<WatchedTracker>t).birth
 
 
 cdef Tracker tracker_of(object c):
     """Return the tracker of a tracked container and make it if needed; None for anything else. O(1)."""
     cdef Hook hook
     if not pdt_heap_type(c):
-        return None
+        return watched_tracker(c) if isinstance(c, WatchedTracker) else None
     hook = hook_of(c)
     if hook.kind == K_NONE:
-        return None
+        return watched_tracker(c) if isinstance(c, Watching) else None      # also when nothing is watched any more
     if hook.tracker != <PyObject *>None:
         return <Tracker>hook.tracker
     return first_tracker(c, hook)

@@ -20,6 +20,8 @@ def restore(container, str shape, Py_ssize_t index, key, old, new, int method, u
         if key is missing:
             return set_lock_as(container, new, method)
         return set_name_lock_as(container, key, new, method)
+    if t.marks & X_WATCHED:
+        return restore_watched(<WatchedTracker>t, code, index, key, old, new, method, beside)
     if t.kind == K_DICT:
         return restore_dict(container, code, key, old, new, method, beside)
     if t.kind == K_LIST:

@@ -79,8 +79,18 @@ static PyObject *pdt_set_as_tuple(PyObject *set) {
     if (i < n) _PyTuple_Resize(&result, i); /* after a data race (CPython 3.11), a set can report more than it holds */
     return result;
 }
+/* True if a set holds exactly these objects, in the order of its table. */
+static int pdt_set_is(PyObject *set, PyObject **seen) {
+    Py_ssize_t i = 0, at = 0;
+    PyObject *element;
+    Py_hash_t hash;
+    while (_PySet_NextEntry(set, &at, &element, &hash))
+        if (seen[i++] != element) return 0;
+    return 1;
+}
 #else
 static PyObject *pdt_set_as_tuple(PyObject *set) { return PySequence_Tuple(set); }
+static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; return 0; }
 #endif
 
 /* ---- frames as plain objects ------------------------------------------------------------------------- */

@@ -19,9 +19,15 @@ static inline int pdt_quiet_key(PyObject *o) {
            PyBool_Check(o) || o == Py_None;
 }
 
-/* True if the class was made in Python: only such an object can be a tracked container. */
+static int pdt_watching = 0; /* objects that were not written for this library are watched */
+static inline void pdt_set_watching(Py_ssize_t objects) { pdt_watching = objects > 0; }
+static inline int pdt_has_weakref(PyObject *o) { return PyType_SUPPORTS_WEAKREFS(Py_TYPE(o)); }
+static inline int pdt_is_gc(PyObject *o) { return PyObject_IS_GC(o); }
+static inline int pdt_heap_type_of(PyTypeObject *type) { return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0; }
+
+/* True if an object may have a tracker: its class was made in Python, or objects of other classes are watched. */
 static inline int pdt_heap_type(PyObject *o) {
-    return (Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+    return (Py_TYPE(o)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0 || (pdt_watching && PyObject_IS_GC(o));
 }
 
 /* True for mutable builtin containers and for tuples, subclasses included. */
@@ -37,7 +43,7 @@ static inline int pdt_any_heap(PyObject **items, Py_ssize_t n) {
     for (Py_ssize_t i = 0; i < n; i++) {
         PyTypeObject *type = Py_TYPE(items[i]);
         if (type != seen) {
-            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return 1;
+            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE || (pdt_watching && PyType_IS_GC(type))) return 1;
             seen = type;
         }
     }

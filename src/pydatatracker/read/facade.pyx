@@ -63,7 +63,9 @@ def state_change(container, after):
 
 def plain(container):
     """Return the items of a container as an exact dict, list or set; of an object, its attributes. O(items)."""
-    cdef Tracker t = tracker_of(container)
+    cdef Tracker t = looked_at(container)
+    if t.marks & X_WATCHED:
+        return plain_watched(<WatchedTracker>t)
     if t.kind == K_DICT:
         return PyDict_Copy(container)
     if t.kind == K_LIST:
@@ -108,6 +110,11 @@ def clear_changes(container):
         if (<Log>log).last is not None:
             (<Log>log).last = {}
             (<Log>log).held = {}
+
+
+def name_of_class(cls):
+    """Return the name of a class. Its metaclass is not asked. O(1)."""
+    return class_name(cls)
 
 
 def is_quiet(key):

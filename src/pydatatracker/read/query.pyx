@@ -10,19 +10,19 @@ def changes_of(container, uint64_t after=0, Py_ssize_t most_recent=-1):
 
     What tracking_redact names is withheld, also if it did not apply when the change was recorded.
     """
-    cdef Tracker t = tracker_of(container)
+    cdef Tracker t = looked_at(container)
     return collect(t, logs_of(t), after, most_recent, redacting)
 
 
 def recorded_changes(container, uint64_t after=0, Py_ssize_t most_recent=-1):
     """As `changes_of`, with the values as they were recorded: for undo and blame, not to be handed out."""
-    cdef Tracker t = tracker_of(container)
+    cdef Tracker t = looked_at(container)
     return collect(t, logs_of(t), after, most_recent, False)
 
 
 def logs(container):
     """Return the living logs that a container wrote to. O(logs)."""
-    return logs_of(tracker_of(container))
+    return logs_of(looked_at(container))
 
 
 def log_changes(Log log, uint64_t after):

@@ -49,9 +49,10 @@ cdef enum:
     K_LIST = 1
     K_SET = 2
     K_ATTR = 3
+    K_TUPLE = 4     # watched, because something below it can change
 
 
-KINDS = ("dict", "list", "set", "attr")
+KINDS = ("dict", "list", "set", "attr", "tuple")
 
 
 cdef enum:
@@ -89,6 +90,7 @@ cdef enum:
     M_REVERT
     M_REVERT_TO
     M_ROLLBACK
+    M_FOUND                     # found by comparing: watch/compare.pyx
 
 
 METHODS = (
@@ -97,6 +99,7 @@ METHODS = (
     "difference_update", "intersection_update", "symmetric_difference_update", "__iand__", "__isub__", "__ixor__",
     "__setattr__", "__delattr__", "lock", "unlock",
     "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
+    "found",
 )
 
 
@@ -137,6 +140,8 @@ cdef enum:                      # Tracker.marks
     X_KEYS_KNOWN = 2            # dict: every key is an exact str or int unless X_OTHER_KEYS
     X_OTHER_KEYS = 4            # dict: some keys are, or were, of other types
     X_WITHHELD = 8              # its rules found no memory, so all that it holds is withheld
+    X_WATCHED = 16              # not written for this library; its tracker is a WatchedTracker
+    X_COMPARED = 32             # and reports no changes: watch/compare.pyx finds them
 
 
 cdef enum:

@@ -27,6 +27,8 @@ cdef int settle_oldest(Log log) except -1:
     """Save what is known from the oldest record before it is overwritten. Mostly O(1)."""
     cdef uint64_t seq
     cdef list entries = []
+    if in_event:                        # it could run Python code; what is not settled in time answers that it is lost
+        return 0
     if log.last is not None and log.count == log.limit and log.stamps[ring_index(log, 0)].seq > log.noted:
         note_oldest(log)
     if log.last is not None and not log.held:

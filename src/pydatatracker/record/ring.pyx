@@ -105,7 +105,10 @@ cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int 
     n = pdt_put((<PyListObject *>(<Log>where).objects).ob_item + i * SLOTS, place, key, old, new, scope, extra, gone)
     while n:
         n -= 1
-        Py_DECREF(<object>gone[n])
+        if in_event:
+            put_aside_record(gone[n])
+        else:
+            Py_DECREF(<object>gone[n])
     return i
 
 

@@ -85,6 +85,8 @@ cdef inline tuple recorded_places(Change change):
 
 
 cdef int notify(Tracker t, Change change) except -1:
+    if in_event:
+        return tell_later(t, change)
     if deferred is not None:
         deferred.append((t, change))
         return 0

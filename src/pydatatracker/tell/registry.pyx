@@ -31,7 +31,7 @@ cdef void drop_dead_observers(Rare rare) except *:
 
 def add_observer(container, Observer observer):
     """Register an observer; it takes effect after a notification in progress. O(observers)."""
-    cdef Rare rare = rare_of(tracker_of(container))
+    cdef Rare rare = rare_of(looked_at(container))
     drop_dead_observers(rare)
     rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
     bump()

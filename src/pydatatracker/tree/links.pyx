@@ -66,7 +66,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     global back_links
     cdef Tracker ct = tracker_of(child)
     cdef Link link
-    if ct is None or parent.state & T_SORTING:
+    if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
         return 0
     link = ct.link
     while link is not None and link.parent is not parent:
@@ -113,12 +113,13 @@ cdef int unlink_child(Tracker parent, object child, object key) except -1:
 
 
 cdef int cut_link(Tracker parent, object child, object key) except -1:
-    cdef Tracker ct
-    cdef Link link
-    ct = tracker_of(child)
-    if ct is None:
-        return 0
-    link = ct.link
+    cdef Tracker ct = tracker_of(child)
+    return 0 if ct is None else cut_tracker(parent, ct, key)
+
+
+cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
+    """Count that one slot of parent no longer holds the container of ct. O(parents)."""
+    cdef Link link = ct.link
     while link is not None and link.parent is not parent:
         link = link.next
     if link is None:
@@ -238,6 +239,8 @@ cdef bint holds(Tracker parent, object key, Tracker child):
 
 cdef list contents_of(object container):
     cdef Tracker t = tracker_of(container)
+    if t.marks & X_WATCHED:
+        return contents_of_tracker(t)
     if t.kind == K_DICT:
         return list(dict.values(container))
     if t.kind == K_LIST:

@@ -82,6 +82,8 @@ cdef object find_one(Link link, Tracker ct):
     cdef PyObject *held
     cdef Py_ssize_t n, d, h
     cdef Py_ssize_t position = 0
+    if parent.marks & X_COMPARED:
+        return find_seen(<WatchedTracker>parent, link, ct)
     if parent.kind == K_LIST:
         n = PyList_GET_SIZE(<object>owner)
         h = link.hint
@@ -124,6 +126,8 @@ cdef list find_all(Link link, Tracker ct):
     cdef Py_ssize_t i
     cdef Py_ssize_t position = 0
     cdef list keys = []
+    if link.parent.marks & X_COMPARED:
+        return find_all_seen(<WatchedTracker>link.parent, link, ct)
     if link.parent.kind == K_LIST:
         for i in range(PyList_GET_SIZE(<object>owner)):
             if PyList_GET_ITEM(owner, i) == ct.owner:

@@ -32,7 +32,9 @@ cdef class Tracker:
 
     @property
     def container(self):
-        """The container, or None once it died."""
+        """The container, or None once it died. Of a watched object, its tracker: see WatchedTracker."""
+        if self.marks & X_WATCHED:
+            return self if self.owner != NULL else None
         if self.owner == NULL or Py_REFCNT(self.owner) == 0:
             return None
         return <object>self.owner

@@ -1,0 +1,320 @@
+/* Owns: the table of watched objects, the dict of an object, and calling back at the next safe moment.
+ * May touch: dict watchers (PEP-less API of CPython 3.12), an object's pointer to its dict, the queue of pending calls.
+ * Invariants:
+ *  - the table maps addresses to trackers, holds a reference to each tracker and none to what is watched;
+ *  - nothing here runs Python code;
+ *  - before CPython 3.12 PDT_CAN_WATCH is 0, and nothing here is called. */
+#ifndef PYDATATRACKER_WATCHED_H
+#define PYDATATRACKER_WATCHED_H
+
+#include <Python.h>
+#include <stdint.h>
+
+#include "dict_table.h"
+#include "kinds.h"
+
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+#define PDT_CAN_WATCH 1
+#else
+#define PDT_CAN_WATCH 0
+#endif
+
+enum { PDT_ADDED, PDT_MODIFIED, PDT_DELETED, PDT_CLONED, PDT_CLEARED, PDT_DEALLOCATED };
+
+/* ---- the table: open addressing, a power of two, at most half full ------------------------------------- */
+typedef struct { PyObject *object, *tracker; } pdt_watched_entry;
+static struct { pdt_watched_entry *entries; size_t mask, used; } pdt_table_watched = {NULL, 0, 0};
+
+static inline size_t pdt_watched_hash(PyObject *object) {
+    uintptr_t x = (uintptr_t)object >> 4;
+    return (size_t)((x * (uintptr_t)0x9E3779B97F4A7C15ull) >> 20);
+}
+
+/* The tracker of a watched object (borrowed), or NULL. O(1). */
+static inline PyObject *pdt_watched_find(PyObject *object) {
+    size_t i;
+    if (pdt_table_watched.used == 0) return NULL;
+    for (i = pdt_watched_hash(object) & pdt_table_watched.mask;; i = (i + 1) & pdt_table_watched.mask) {
+        PyObject *held = pdt_table_watched.entries[i].object;
+        if (held == object) return pdt_table_watched.entries[i].tracker;
+        if (held == NULL) return NULL;
+    }
+}
+
+static void pdt_watched_place(PyObject *object, PyObject *tracker) {
+    size_t i = pdt_watched_hash(object) & pdt_table_watched.mask;
+    while (pdt_table_watched.entries[i].object != NULL) i = (i + 1) & pdt_table_watched.mask;
+    pdt_table_watched.entries[i].object = object;
+    pdt_table_watched.entries[i].tracker = tracker;
+}
+
+static int pdt_watched_put(PyObject *object, PyObject *tracker) {
+    if (pdt_table_watched.entries == NULL || pdt_table_watched.used * 2 > pdt_table_watched.mask) {
+        pdt_watched_entry *old = pdt_table_watched.entries;
+        size_t i, size = old == NULL ? 64 : (pdt_table_watched.mask + 1) * 2;
+        pdt_watched_entry *entries = (pdt_watched_entry *)PyMem_Calloc(size, sizeof(pdt_watched_entry));
+        if (entries == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        pdt_table_watched.entries = entries;
+        if (old != NULL) {
+            size_t mask = pdt_table_watched.mask;
+            pdt_table_watched.mask = size - 1;
+            for (i = 0; i <= mask; i++)
+                if (old[i].object != NULL) pdt_watched_place(old[i].object, old[i].tracker);
+            PyMem_Free(old);
+        }
+        pdt_table_watched.mask = size - 1;
+    }
+    Py_INCREF(tracker);
+    pdt_watched_place(object, tracker);
+    pdt_table_watched.used++;
+    return 0;
+}
+
+/* Take an object out of the table and return its tracker (a new reference), or NULL. O(1). */
+static PyObject *pdt_watched_take(PyObject *object) {
+    size_t i, j, home, mask = pdt_table_watched.mask;
+    PyObject *tracker;
+    if (pdt_table_watched.used == 0) return NULL;
+    for (i = pdt_watched_hash(object) & mask; pdt_table_watched.entries[i].object != object; i = (i + 1) & mask)
+        if (pdt_table_watched.entries[i].object == NULL) return NULL;
+    tracker = pdt_table_watched.entries[i].tracker;
+    for (j = (i + 1) & mask; pdt_table_watched.entries[j].object != NULL; j = (j + 1) & mask) {
+        home = pdt_watched_hash(pdt_table_watched.entries[j].object) & mask;
+        if (((j - home) & mask) >= ((j - i) & mask)) { /* it may move into the gap */
+            pdt_table_watched.entries[i] = pdt_table_watched.entries[j];
+            i = j;
+        }
+    }
+    pdt_table_watched.entries[i].object = pdt_table_watched.entries[i].tracker = NULL;
+    pdt_table_watched.used--;
+    return tracker;
+}
+
+static inline Py_ssize_t pdt_watched_count(void) { return (Py_ssize_t)pdt_table_watched.used; }
+
+/* All trackers of the table, as a list. O(objects). */
+static PyObject *pdt_watched_all(void) {
+    size_t i;
+    PyObject *all = PyList_New(0);
+    if (all == NULL || pdt_table_watched.used == 0) return all;
+    for (i = 0; i <= pdt_table_watched.mask; i++)
+        if (pdt_table_watched.entries[i].object != NULL &&
+            PyList_Append(all, pdt_table_watched.entries[i].tracker) < 0) {
+            Py_DECREF(all);
+            return NULL;
+        }
+    return all;
+}
+
+#if PDT_CAN_WATCH
+
+/* ---- dict watchers ------------------------------------------------------------------------------------- */
+typedef int (*pdt_dict_event)(int event, PyObject *dict, PyObject *key, PyObject *value);
+static pdt_dict_event pdt_on_event = NULL;
+static int pdt_watcher = -1;
+
+static int pdt_dict_callback(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *value) {
+    PyObject *raised;
+    if (pdt_on_event == NULL) return 0;
+    raised = PyErr_GetRaisedException(); /* an event may come while an exception is on its way */
+    pdt_on_event((int)event, dict, key, value);
+    if (PyErr_Occurred()) PyErr_Clear();
+    PyErr_SetRaisedException(raised);
+    return 0;
+}
+
+/* Take a watcher slot. 0; 1: all are taken. */
+static int pdt_begin_watching(pdt_dict_event on_event) {
+    pdt_on_event = on_event;
+    if (pdt_watcher >= 0) return 0;
+    pdt_watcher = PyDict_AddWatcher(pdt_dict_callback);
+    if (pdt_watcher >= 0) return 0;
+    PyErr_Clear();
+    return 1;
+}
+
+static void pdt_end_watching(void) {
+    if (pdt_watcher >= 0 && PyDict_ClearWatcher(pdt_watcher) < 0) PyErr_Clear();
+    pdt_watcher = -1;
+    pdt_on_event = NULL;
+}
+
+static int pdt_watch_dict(PyObject *dict) { return PyDict_Watch(pdt_watcher, dict); }
+static void pdt_unwatch_dict(PyObject *dict) {
+    if (pdt_watcher >= 0 && PyDict_Unwatch(pdt_watcher, dict) < 0) PyErr_Clear();
+}
+
+/* ---- the dict of an object ----------------------------------------------------------------------------- */
+PyAPI_FUNC(PyObject **) _PyObject_GetDictPtr(PyObject *);
+
+/* The dict of an object (borrowed) if it has one already; NULL otherwise. Makes none. */
+static inline PyObject *pdt_dict_of(PyObject *o) {
+    PyTypeObject *type = Py_TYPE(o);
+    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
+        PyObject *held = ((PyObject **)o)[-3];
+#if PY_VERSION_HEX < 0x030D0000
+        if ((uintptr_t)held & 1) return NULL; /* the values are still beside the object */
+#endif
+        return held;
+    }
+    if (type->tp_dictoffset == 0 || PyType_Check(o)) return NULL;
+    return *_PyObject_GetDictPtr(o);
+}
+
+static inline int pdt_has_dict(PyObject *o) {
+    PyTypeObject *type = Py_TYPE(o);
+    return !PyType_Check(o) && ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0);
+}
+
+#if PY_VERSION_HEX >= 0x030D0000
+PyAPI_FUNC(int) _PyObject_SetManagedDict(PyObject *, PyObject *); /* PyObject_GenericSetDict leaves 3.13.0's values in use */
+#endif
+
+/* Return the dict of an object, made if needed, in which every store is an event. New reference.
+ *
+ * Until CPython 3.13.1 a store into values that lie inside the object (3.13) is no event; see python/cpython#125608. So
+ * the values move into the dict: a dict that only the object refers to is replaced by a copy, which nobody can notice;
+ * any other one is made to leave the object by a key that such values cannot have. */
+static PyObject *pdt_own_dict(PyObject *o) {
+    PyObject *d = PyObject_GenericGetDict(o, NULL);
+#if PY_VERSION_HEX >= 0x030D0000
+    if (d != NULL && PyDict_CheckExact(d) && (Py_TYPE(o)->tp_flags & Py_TPFLAGS_INLINE_VALUES) &&
+        ((PyDictObject *)d)->ma_values != NULL) {
+        if (Py_REFCNT(d) == 2) { /* the object's and ours */
+            PyObject *copy = PyDict_New(); /* PyDict_Copy would share the layout of the class */
+            if (copy == NULL || PyDict_Update(copy, d) < 0 || _PyObject_SetManagedDict(o, copy) < 0) {
+                Py_XDECREF(copy);
+                Py_DECREF(d);
+                return NULL;
+            }
+            Py_DECREF(d);
+            return copy;
+        }
+        {
+            PyObject *key = PyLong_FromLong(0);
+            int failed = key == NULL || PyDict_SetItem(d, key, Py_None) < 0 || PyDict_DelItem(d, key) < 0;
+            Py_XDECREF(key);
+            if (failed) Py_CLEAR(d);
+        }
+    }
+#endif
+    return d;
+}
+
+/* ---- the next safe moment ------------------------------------------------------------------------------ */
+#if PY_VERSION_HEX >= 0x030D0000
+PyAPI_FUNC(int) _PyEval_AddPendingCall(PyInterpreterState *, int (*)(void *), void *, int);
+#else
+PyAPI_FUNC(int) _PyEval_AddPendingCall(PyInterpreterState *, int (*)(void *), void *, int);
+#endif
+
+/* Call f at the next moment at which the interpreter may run Python code, in whichever thread runs. */
+static int pdt_call_soon(int (*f)(void *)) {
+    return _PyEval_AddPendingCall(PyInterpreterState_Get(), f, NULL, 0);
+}
+
+/* ---- slots --------------------------------------------------------------------------------------------- */
+/* What a slot of an object holds (borrowed), or NULL; member: an entry of __slots__ in its class. */
+static inline PyObject *pdt_slot(PyObject *o, PyObject *member) {
+    return *(PyObject **)((char *)o + ((PyMemberDescrObject *)member)->d_member->offset);
+}
+
+#else
+
+typedef int (*pdt_dict_event)(int event, PyObject *dict, PyObject *key, PyObject *value);
+static int pdt_begin_watching(pdt_dict_event on_event) { (void)on_event; return 2; }
+static void pdt_end_watching(void) {}
+static int pdt_watch_dict(PyObject *dict) { (void)dict; return 0; }
+static void pdt_unwatch_dict(PyObject *dict) { (void)dict; }
+static inline PyObject *pdt_dict_of(PyObject *o) { (void)o; return NULL; }
+static inline int pdt_has_dict(PyObject *o) { (void)o; return 0; }
+static PyObject *pdt_own_dict(PyObject *o) { return PyObject_GenericGetDict(o, NULL); }
+static int pdt_call_soon(int (*f)(void *)) { (void)f; return -1; }
+static inline PyObject *pdt_slot(PyObject *o, PyObject *member) { (void)o, (void)member; return NULL; }
+
+#endif
+
+/* True if hashing a key runs no Python code: a class that is written in Python has the slot of one that is not. */
+static int pdt_hash_is_quiet(PyObject *key) {
+    if (pdt_quiet_key(key)) return 1;
+    if (PyTuple_CheckExact(key)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++)
+            if (!pdt_hash_is_quiet(PyTuple_GET_ITEM(key, i))) return 0;
+        return 1;
+    }
+    return Py_TYPE(key)->tp_hash == PyBaseObject_Type.tp_hash || Py_TYPE(key)->tp_hash == PyUnicode_Type.tp_hash ||
+           !(Py_TYPE(key)->tp_flags & Py_TPFLAGS_HEAPTYPE);
+}
+
+/* The value and the key of the entry of a dict that an event names, found without comparing: by identity, or by hash
+ * where one key only has it (-1: not known). NULL: it cannot be told which it is. Both are borrowed. */
+static PyObject *pdt_entry(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **stored) {
+    PyObject *held, *value, *found = NULL, *found_key = NULL;
+    Py_ssize_t at = 0;
+    int n = 0;
+    Py_hash_t each;
+    if (hash == -1 && PyErr_Occurred()) PyErr_Clear();
+#ifdef PDT_KNOWN_TABLES
+    const pdt_table *table = pdt_table_of(d);
+    if (hash != -1 && table->kind == 0) {
+        pdt_walk walk;
+        const char *entries = table->indices + ((size_t)1 << table->log2_index_bytes);
+        Py_ssize_t before = -1;
+        pdt_walk_begin(&walk, table, hash);
+        while ((at = pdt_walk_next(&walk, &held)) >= 0) {
+            value = ((PyObject *const *)entries)[3 * at + 2];
+            if (held == key) {
+                *stored = held;
+                return value;
+            }
+            if (at != before) n++;
+            before = at;
+            found = value;
+            found_key = held;
+        }
+        if (n != 1) return NULL;
+        *stored = found_key;
+        return found;
+    }
+#endif
+    while (PyDict_Next(d, &at, &held, &value)) {
+        if (held == key) {
+            *stored = held;
+            return value;
+        }
+        each = PyUnicode_CheckExact(held) ? PyObject_Hash(held) : -1;
+        if (hash != -1 && each == hash) n++, found = value, found_key = held;
+    }
+    if (n != 1) return NULL;
+    *stored = found_key;
+    return found;
+}
+
+/* Where a key is that is about to be removed: PDT_FIRST, PDT_BEFORE or PDT_AFTER *beside, PDT_LAST. See dict_order.h. */
+static int pdt_spot_of(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **beside) {
+#ifdef PDT_KNOWN_TABLES
+    const pdt_table *table = pdt_table_of(d);
+    PyObject *held;
+    Py_ssize_t at, low, high;
+    pdt_walk walk;
+    if (((PyDictObject *)d)->ma_values != NULL || table->kind > 1) return PDT_LAST;
+    pdt_walk_begin(&walk, table, hash);
+    while ((at = pdt_walk_next(&walk, &held)) >= 0 && held != key) {}
+    if (at < 0) return PDT_LAST;
+    for (high = at + 1, low = at - 1;; high++, low--) {
+        Py_hash_t other;
+        if (high >= table->entries) return PDT_LAST;
+        if (low < 0) return PDT_FIRST;
+        if ((*beside = pdt_table_key(table, high, &other)) != NULL) return PDT_BEFORE;
+        if ((*beside = pdt_table_key(table, low, &other)) != NULL) return PDT_AFTER;
+    }
+#else
+    (void)d, (void)key, (void)hash, (void)beside;
+    return PDT_LAST;
+#endif
+}
+
+#endif

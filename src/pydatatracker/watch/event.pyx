@@ -1,0 +1,289 @@
+# Owns: turning the events of watched dicts into records, and what has to wait until an event is over.
+# May touch: the trackers of watched objects, links, `commit`.
+# Invariants:
+#  - an event comes before the change, and CPython is in the middle of it. So nothing here may run Python code: no
+#    observer, no __del__, no __hash__ or __eq__ of a key, and no collection (from CPython 3.12 on, memory starts none);
+#  - what would run Python code waits for the next safe moment (`settle_events`), which comes within a few instructions;
+#  - the callback raises nothing. What it could not record is counted in `missed_events`.
+
+cdef int in_event = 0                   # events in progress
+cdef list told_later = []               # (tracker, change) to notify of at the next safe moment
+cdef list freed_later = []              # what records let go during an event
+cdef bint settle_is_due = False
+cdef uint64_t missed_events = 0
+cdef int method_instead = -1            # method of the record that the next event makes, or -1
+
+
+ctypedef int (*event_taker)(int, PyObject *, PyObject *, PyObject *) noexcept
+
+
+cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexcept:
+    global in_event, missed_events
+    cdef PyObject *tracker = pdt_watched_find(d)
+    if tracker == NULL or (d == ignored and event != PDT_DEALLOCATED):
+        return 0
+    in_event += 1
+    if (<event_taker>take_event)(event, d, key, value) < 0:
+        missed_events += 1
+    in_event -= 1
+    return 0
+
+
+cdef int take_event(int event, PyObject *d, PyObject *key, PyObject *value) except -1:
+    cdef WatchedTracker t = <WatchedTracker>pdt_watched_find(d)
+    if event == PDT_DEALLOCATED:
+        return dying(t)
+    if t.state & T_QUIET:
+        return 0
+    look_near(t)
+    if event <= PDT_DELETED:
+        return slot_event(t, event, <object>key, missing if value == NULL else <object>value)
+    if event == PDT_CLEARED:
+        return cleared(t)
+    return cloned(t, <object>key)
+
+
+cdef object held_before(WatchedTracker t, object key, PyObject **stored):
+    """Return what a dict holds under the key of an event, and the key that it holds. Runs no Python code. Mostly O(1)."""
+    cdef PyObject *found = NULL
+    stored[0] = <PyObject *>key
+    if PyUnicode_CheckExact(key) and pdt_only_str_keys(<object>t.owner):
+        found = PyDict_GetItemWithError(<object>t.owner, key)
+        if found == NULL:
+            return missing              # CPython 3.12 calls an attribute that was deleted and comes back modified
+    else:
+        found = pdt_entry(<object>t.owner, key, PyObject_Hash(key) if pdt_hash_is_quiet(key) else -1, stored)
+    return Words("<not known: the class of the key has its own __eq__>", "object") if found == NULL else <object>found
+
+
+cdef int slot_event(WatchedTracker t, int event, object key, object value) except -1:
+    cdef PyObject *stored
+    cdef PyObject *beside = NULL
+    cdef Tracker ct
+    cdef object old
+    cdef int where, method
+    if t.is_module and is_hidden(t, key):
+        return 0
+    old = missing
+    if event != PDT_ADDED:
+        old = held_before(t, key, &stored)
+        key = <object>stored
+        if old is missing:
+            event = PDT_ADDED
+    if event == PDT_DELETED:
+        where = PDT_LAST
+        if pdt_hash_is_quiet(key):
+            where = pdt_spot_of(<object>t.owner, key, PyObject_Hash(key), &beside)
+    if old is not missing and t.children and not pdt_plain(old):
+        ct = tracker_of(old)
+        if ct is not None:
+            untie(t, ct, old, key)
+    if value is not missing and not pdt_plain(value):
+        follow(t, value, key, 0)
+    method = method_for(t, event == PDT_DELETED)
+    if event == PDT_DELETED:
+        if where == PDT_LAST:
+            return commit(t, A_REMOVE, method, S_SLOT, I_LAST, key, old, missing, -1)
+        return commit_beside(t, A_REMOVE, method, S_SLOT, where, key, old, missing, -1,
+                             None if beside == NULL else <object>beside)
+    return commit(t, A_ADD if event == PDT_ADDED else A_UPDATE, method, S_SLOT, -1, key, old, value,
+                  event == PDT_ADDED)
+
+
+cdef inline int method_for(WatchedTracker t, bint deletes):
+    global method_instead
+    cdef int method = method_instead
+    if method >= 0:
+        return method
+    if t.kind == K_ATTR:
+        return M_DELATTR if deletes else M_SETATTR
+    return M_DELITEM if deletes else M_SETITEM
+
+
+cdef int cleared(WatchedTracker t) except -1:
+    """Record clear(): of a dict as one record, of an object as one for each attribute. O(items)."""
+    cdef list rows = []
+    cdef Py_ssize_t n = 0
+    cdef Tracker ct
+    for key, value in list((<dict>t.owner).items()):
+        if is_hidden(t, key):
+            continue
+        if t.children and not pdt_plain(value):
+            ct = tracker_of(value)
+            if ct is not None:
+                untie(t, ct, value, key)
+        if t.kind == K_ATTR:
+            commit(t, A_REMOVE, M_DELATTR, S_SLOT, I_FIRST, key, value, missing, 0)
+        else:
+            rows.extend((key, value, missing))
+            n += 1
+    if rows:
+        commit(t, A_REMOVE, M_CLEAR, S_ROWS, I_LAST, missing, missing, tuple(rows), <int32_t>-n)
+    return 0
+
+
+cdef int cloned(WatchedTracker t, object source) except -1:
+    """Record that an empty dict takes all items of another at once. O(items)."""
+    cdef object items = PyDict_Copy(source)
+    for key, value in (<dict>items).items():
+        if not pdt_plain(value):
+            follow(t, value, key, 0)
+        if t.kind == K_ATTR:
+            commit(t, A_ADD, M_SETATTR, S_SLOT, -1, key, missing, value, 0)
+    if t.kind == K_DICT and items:
+        commit(t, A_ADD, M_UPDATE, S_FILL, -1, missing, missing, items, <int32_t>PyDict_Size(items))
+    return 0
+
+
+cdef int dying(WatchedTracker t) except -1:
+    """A watched dict, or the dict of a watched object, is being freed. O(items)."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef Tracker ct
+    if t.way == Y_ATTR and moved_to_another_dict(t):
+        return 0
+    if t.children:
+        while PyDict_Next(<object>t.owner, &position, &key, &value):
+            if not pdt_plain(<object>value):
+                ct = tracker_of(<object>value)
+                if ct is not None:
+                    k = <object>key
+                    untie_dying(t, ct, k)
+    if t.log is not None and not t.is_root:
+        put_aside(t.log)                    # its records may be the last to refer to what has a __del__
+    let_go(t, True)
+    return 0
+
+
+cdef bint moved_to_another_dict(WatchedTracker t) except -1:
+    """True if a dict ends because its object was given another ``__dict__``; its tracker goes on with that. O(items)."""
+    cdef PyObject *instance = living_instance(t)
+    cdef PyObject *taken
+    cdef object before = <object>t.owner
+    cdef object now
+    if instance == NULL or Py_REFCNT(instance) == 0 or not pdt_has_dict(<object>instance):
+        return False
+    if pdt_dict_of(<object>instance) == NULL or pdt_dict_of(<object>instance) == t.owner:
+        return False
+    now = pdt_own_dict(<object>instance)
+    if pdt_watched_find(<PyObject *>now) != NULL:
+        return False
+    taken = pdt_watched_take(before)
+    t.owner = <PyObject *>now
+    pdt_watched_put(now, t)
+    pdt_set_watching(pdt_watched_count())
+    Py_DECREF(<object>taken)
+    pdt_watch_dict(now)
+    for key, value in list((<dict>before).items()):
+        if key not in <dict>now:
+            replace_attribute(t, key, value, missing)
+    for key, value in list((<dict>now).items()):
+        if (<dict>before).get(key, missing) is not value:
+            replace_attribute(t, key, (<dict>before).get(key, missing), value)
+    return True
+
+
+cdef int replace_attribute(WatchedTracker t, object key, object old, object new) except -1:
+    cdef Tracker ct
+    if is_hidden(t, key):
+        return 0
+    if old is not missing and t.children and not pdt_plain(old):
+        ct = tracker_of(old)
+        if ct is not None:
+            untie(t, ct, old, key)
+    if new is not missing:
+        follow(t, new, key, 0)
+    return commit(t, A_ADD if old is missing else A_REMOVE if new is missing else A_UPDATE,
+                  method_for(t, new is missing), S_SLOT, I_LAST, key, old, new, 0)
+
+
+cdef int untie_dying(WatchedTracker p, Tracker ct, object key) except -1:
+    """As `untie`, from a parent that ends: what only it held and cannot say when it ends is let go at once."""
+    cut_tracker(p, ct, key)
+    if ct.marks & X_COMPARED and not is_held(<WatchedTracker>ct):
+        close_compared(<WatchedTracker>ct)
+    return 0
+
+
+cdef int close_compared(WatchedTracker first) except -1:
+    """Let go of a compared object that nobody is known to hold, and of such objects below it. O(objects)."""
+    cdef list todo = [first]
+    cdef WatchedTracker t
+    while todo:
+        t = <WatchedTracker>todo.pop()
+        if t.owner == NULL:
+            continue
+        children = kept_trackers(t)
+        let_go(t, False)
+        for ct in children:
+            if (<Tracker>ct).marks & X_COMPARED and not is_held(<WatchedTracker>ct):
+                todo.append(ct)
+    return 0
+
+
+cdef list kept_trackers(WatchedTracker t):
+    if t.kept is not None:
+        return [each for each in t.kept if isinstance(each, Tracker)]
+    return []
+
+
+# ---- what waits ----------------------------------------------------------------------------------------------
+
+cdef void put_aside(object gone):
+    """Keep an object until the event is over, because freeing it can run Python code."""
+    if in_event:
+        freed_later.append(gone)
+        settle_soon()
+
+
+cdef void put_aside_record(PyObject *gone) noexcept:
+    """The same for a reference that an overwritten record had; takes it over."""
+    if PyList_Append(freed_later, <object>gone) == 0:
+        Py_DECREF(<object>gone)
+    else:
+        PyErr_Clear()                       # no memory: it is never freed
+    settle_soon()
+
+
+cdef int tell_later(Tracker t, Change change) except -1:
+    told_later.append((t, change))
+    settle_soon()
+    return 0
+
+
+cdef void settle_soon() noexcept:
+    global settle_is_due
+    if not settle_is_due:
+        settle_is_due = pdt_call_soon(run_settle) == 0
+
+
+cdef int run_settle(void *_) noexcept:
+    """The pending call. Runs in whichever thread comes first, between two instructions of its program."""
+    global settle_is_due
+    settle_is_due = False
+    if (<settler>settle_events)() < 0:
+        if PyErr_ExceptionMatches(Exception):
+            PyErr_WriteUnraisable(None)
+            return 0
+        return -1                           # KeyboardInterrupt, SystemExit: as if it had come here
+    return 0
+
+
+ctypedef int (*settler)() noexcept
+
+
+cdef int settle_events() except -1:
+    """Free and notify what waited for the end of an event."""
+    global freed_later, told_later
+    if in_event:
+        return 0
+    while freed_later or told_later:
+        gone = freed_later
+        freed_later = []
+        del gone
+        told = told_later
+        told_later = []
+        for t, change in told:
+            notify(<Tracker>t, <Change>change)
+    return 0

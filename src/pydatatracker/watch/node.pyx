@@ -1,0 +1,267 @@
+# Owns: the trackers of watched objects: how they are found by address, made and let go.
+# May touch: the table of watched objects and the dict watcher (native/watched.h); trackers and links.
+# Invariants:
+#  - a watched object is referred to by address only, and stays what it is: its class, identity and life do not change;
+#  - a dict, and an object through its dict, reports its stores and its own end: it is **noticed**. Anything else is
+#    **compared** (compare.pyx) and reports nothing: it is used only after `held_by` found an object alive that holds it;
+#  - an object with a dict is known by that dict, so `vars(o)` and o are one node;
+#  - what a tracker keeps of the items of a compared object refers to no object that could be part of a cycle, or an
+#    object that refers to itself through a list would never die.
+
+cdef enum:                      # WatchedTracker.way: how changes are found
+    Y_VALUE = 0                 # not followed: it has no parts that can change
+    Y_OPAQUE                    # not followed, although it may change: it is listed as untracked
+    Y_TRACKED                   # a tracked container, which records by itself
+    Y_DICT                      # a dict: noticed
+    Y_ATTR                      # an object with a dict: noticed
+    Y_SLOTS                     # an object whose class has __slots__: compared
+    Y_LIST                      # compared
+    Y_DEQUE                     # compared
+    Y_SET                       # compared
+    Y_TUPLE                     # holds what can change; it does not change itself
+
+
+cdef enum:
+    ORPHANS = 1024              # compared objects kept alive after they were removed, because they may come back
+
+
+cdef list open_watches = []     # weak references to every Watching that is open
+cdef list orphans = []          # of WatchedTracker, the newest last
+cdef PyObject *ignored = NULL   # a dict that the core changes itself: its events are no changes
+
+
+@cython.no_gc_clear
+cdef class WatchedTracker(Tracker):
+    """The tracker of an object that was not written for this library."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.seen)
+        self.seen = NULL
+
+    @property
+    def way(self):
+        return WAYS[self.way]
+
+
+WAYS = ("value", "opaque", "tracked", "dict", "attributes", "slots", "list", "deque", "set", "tuple")
+
+
+cdef Tracker watched_tracker(object c):
+    """Return the tracker of a watched object, of a Watching, or of itself; None for anything else. O(1)."""
+    cdef PyObject *found
+    cdef PyObject *attributes
+    if isinstance(c, WatchedTracker):
+        return <WatchedTracker>c if (<WatchedTracker>c).owner != NULL else None
+    if isinstance(c, Watching):
+        return (<Watching>c).node
+    found = pdt_watched_find(<PyObject *>c)
+    if found != NULL:
+        if (<WatchedTracker>found).way == Y_ATTR or <PyObject *>Py_TYPE(c) == <PyObject *>(<WatchedTracker>found).cls:
+            return <WatchedTracker>found
+        if (<WatchedTracker>found).way != Y_DICT:
+            let_go(<WatchedTracker>found, False)        # another object has its address by now
+        elif PyDict_Check(c):
+            return <WatchedTracker>found                # its __class__ was set
+    if not pdt_has_dict(c):
+        return None
+    attributes = pdt_dict_of(c)
+    if attributes == NULL:
+        return None
+    found = pdt_watched_find(attributes)
+    return None if found == NULL else <WatchedTracker>found
+
+
+cdef inline bint is_compared(Tracker t):
+    return t.marks & X_COMPARED != 0
+
+
+cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t depth):
+    """Make the tracker of an object and begin to watch it. O(1), or O(attributes) for an object with a dict."""
+    global last_number
+    cdef WatchedTracker t = WatchedTracker.__new__(WatchedTracker)
+    cdef object attributes
+    t.cls = type(value)
+    t.way = way
+    t.home = home
+    t.depth = depth
+    t.options = home.options
+    t.marks |= X_WATCHED
+    last_number += 1
+    t.number = last_number
+    t.birth.time_ns = pdt_now_ns()
+    t.birth.seq = last_seq
+    if way == Y_DICT:
+        t.kind = K_DICT
+        t.owner = <PyObject *>value
+        t.birth.size = PyDict_Size(value)
+    elif way == Y_ATTR:
+        t.kind = K_ATTR
+        attributes = pdt_own_dict(value)
+        t.owner = <PyObject *>attributes
+        t.instance = <PyObject *>value
+    else:
+        t.kind = K_ATTR if way == Y_SLOTS else K_SET if way == Y_SET else K_TUPLE if way == Y_TUPLE else K_LIST
+        t.owner = <PyObject *>value
+        t.marks |= X_COMPARED
+    if way == Y_DICT or way == Y_ATTR:
+        pdt_watch_dict(<object>t.owner)
+    pdt_watched_put(<object>t.owner, t)
+    pdt_set_watching(pdt_watched_count())
+    home.count += 1
+    if t.marks & X_COMPARED and way != Y_TUPLE:
+        home.compared[t.number] = t
+    note_redact(t)
+    return t
+
+
+cdef int let_go(WatchedTracker t, bint dying) except -1:
+    """End the watch of one object. `dying`: it is being freed. Its log stays readable for who holds it. O(parents)."""
+    cdef PyObject *owner = t.owner
+    cdef PyObject *taken
+    cdef Link link = t.link
+    if owner == NULL:
+        return 0
+    taken = pdt_watched_take(<object>owner)
+    pdt_set_watching(pdt_watched_count())
+    if t.marks & X_COMPARED:
+        t.home.compared.pop(t.number, None)
+    elif not dying:
+        pdt_unwatch_dict(<object>owner)
+    t.home.count -= 1
+    while link is not None:
+        if alive(link.parent):
+            if link.parent.children >= link.count:
+                link.parent.children -= <int32_t>link.count
+            if link.parent.marks & X_WATCHED:
+                (<WatchedTracker>link.parent).stale = True
+                if (<WatchedTracker>link.parent).near is not None:
+                    forget_near(<WatchedTracker>link.parent, t)
+        link = link.next
+    t.kept = None
+    t.near = None
+    t.held = None
+    PyMem_Free(t.seen)
+    t.seen = NULL
+    t.count = 0
+    if t.is_root:
+        t.owner = NULL          # its log stays: somebody may still ask what happened
+        bump()
+    else:
+        t.link = None
+        detach(t)
+    if taken != NULL:
+        Py_DECREF(<object>taken)
+    return 0
+
+
+cdef int forget_near(WatchedTracker p, WatchedTracker t) except -1:
+    cdef Py_ssize_t i
+    for i in range(PyList_GET_SIZE(p.near)):
+        if PyList_GET_ITEM(<PyObject *>p.near, i) == <PyObject *>t:
+            del p.near[i]
+            return 0
+    return 0
+
+
+cdef int tie(WatchedTracker p, object child, object key, Py_ssize_t hint) except -1:
+    """Link a child that has a tracker to p. O(parents of child)."""
+    cdef Tracker ct = tracker_of(child)
+    if ct is None or isinstance(child, Watching):
+        return 0
+    link_child(p, child, key, hint)
+    if ct.marks & X_COMPARED:
+        if (<WatchedTracker>ct).held is not None and not (<WatchedTracker>ct).is_root:
+            orphans.remove(ct)
+            (<WatchedTracker>ct).held = None
+        if p.near is None:
+            p.near = []
+        if ct not in p.near[:8]:
+            p.near.append(ct)
+    return 0
+
+
+cdef int untie(WatchedTracker p, Tracker ct, object child, object key) except -1:
+    """Cut the link of one slot of p to a child. child: the object if it is surely alive, else missing. O(parents)."""
+    cdef WatchedTracker t
+    cdef Link link
+    cut_tracker(p, ct, key)
+    if not ct.marks & X_COMPARED:
+        return 0
+    t = <WatchedTracker>ct
+    link = t.link
+    while link is not None:
+        if link.parent is p:
+            return 0                    # another slot of p holds it
+        link = link.next
+    if p.near is not None:
+        forget_near(p, t)
+    if is_held(t):
+        return 0
+    if child is missing:
+        let_go(t, False)                # nobody says when it dies, or whether it has
+        return 0
+    t.held = child                      # it may come back, and its records may be asked for
+    orphans.append(t)
+    if len(orphans) > ORPHANS:
+        t = <WatchedTracker>orphans.pop(0)
+        put_aside(t.held)
+        let_go(t, False)
+    return 0
+
+
+cdef bint is_held(WatchedTracker t):
+    """True if an object that is alive is known to hold this one. O(parents)."""
+    cdef Link link = t.link
+    if t.held is not None:
+        return True
+    while link is not None:
+        if not link.back and alive(link.parent):
+            return True
+        link = link.next
+    return False
+
+
+cdef PyObject *living_instance(WatchedTracker t) except? NULL:
+    """Return the object whose dict a tracker has, if something that is alive is known to hold it. O(items of parents)."""
+    cdef Link link = t.link
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position, i
+    if t.instance == NULL:
+        return NULL
+    if t.ref is not None:
+        return t.instance if t.ref() is not None else NULL
+    if t.held is not None:
+        return t.instance
+    while link is not None:
+        if link.parent.marks & X_WATCHED and alive(link.parent):
+            if (<WatchedTracker>link.parent).way == Y_DICT or (<WatchedTracker>link.parent).way == Y_ATTR:
+                position = 0
+                while PyDict_Next(<object>link.parent.owner, &position, &key, &value):
+                    if value == t.instance:
+                        return value
+            elif is_held(<WatchedTracker>link.parent):
+                for each in items_now(<WatchedTracker>link.parent):
+                    if <PyObject *>each == t.instance:
+                        return t.instance
+        link = link.next
+    return NULL
+
+
+cdef object object_of(WatchedTracker t):
+    """Return the object of a tracker, or None if it cannot be had. O(parents)."""
+    cdef PyObject *instance
+    if t.owner == NULL:
+        return None
+    if t.held is not None:
+        return t.held
+    if t.way == Y_DICT:
+        return <object>t.owner
+    if t.ref is not None:
+        return t.ref()
+    if t.way != Y_ATTR and not is_held(t):
+        return None
+    if t.way != Y_ATTR:
+        return <object>t.owner
+    instance = living_instance(t)
+    return None if instance == NULL else <object>instance
