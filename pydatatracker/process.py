@@ -74,12 +74,24 @@ class ProcessLog:
         _forks.keep(self, _forks.LOGS)
 
     def __call__(self, change: ChangeLogEntry) -> None:
-        """Write the lines of one change, one per tree. O(size of the values)."""
+        """Write the line of one change, in however many trees it is.
+
+        O(size of the values).
+        """
         self._look()
-        for view in self._views(change):
-            with self._begun(view):
-                if self._write(view):
-                    self.lines += 1
+        if len(self._known) > 1:
+            for tracker in change._inner:  # it may become a root again, and then the log needs its state
+                self._forget(tracker)
+        if change.others is None:
+            with self._begun(change, change.viewer):
+                self._write_change(change)
+            return
+        with contextlib.ExitStack() as begun:
+            for root in (change.viewer, *change.others):
+                begun.enter_context(self._begun(change, root))
+            self._write_change(change)
+        if change.also_cut:
+            self._begin_others(change)
 
     def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
         """Have the log say that a change may be missing."""
@@ -115,38 +127,23 @@ class ProcessLog:
                     self._renewals = renewals
                     self._begin_again()
 
-    def _views(self, change: ChangeLogEntry) -> list[ChangeLogEntry]:
-        """Return the change as seen from each of its roots.
+    def _write_change(self, change: ChangeLogEntry) -> None:
+        if self._write(change):
+            self.lines += 1
 
-        The root of its first path comes first.
+    def _begin_others(self, change: ChangeLogEntry) -> None:
+        """Begin all roots again that the line of a change may leave out.
+
+        O(roots).
         """
-        views = [change]
-        if len(self._known) > 1:
-            self._pass(change.place)
-        container = change._node.container
-        if container is None:
-            return views
-        roots = [change.viewer]
-        for steps in _core.places(container):
-            for _, tracker in steps[1:]:
-                self._forget(tracker)
-            root = steps[0][1]
-            if root in roots:
-                continue
-            roots.append(root)
-            home = root.container
-            view = next((c for c in _core.changes_of(home, change.seq - 1) if c.seq == change.seq), None)
-            if view is None:  # that tree keeps no records: it needs an init before its next line
-                self._forget(root)
-            else:
-                views.append(view)
-        return views
-
-    def _pass(self, place: _core.Place) -> None:
-        # an inner container may become a root again, and then the log needs its state
-        while place.parent is not None:
-            self._forget(place.tracker)
-            place = place.parent
+        with self._lock:
+            kept = {}
+            for root in (change.viewer, *(change.others or ())):
+                number = id(root.container)
+                if number in self._known:
+                    kept[number] = self._known[number]
+            self._left.update((number, each) for number, each in self._known.items() if number not in kept)
+            self._known = kept
 
     def _forget(self, tracker: _core.Tracker) -> None:
         container = tracker.container
@@ -157,9 +154,9 @@ class ProcessLog:
     # ---- the state from which the lines of a root start
 
     @contextlib.contextmanager
-    def _begun(self, change: ChangeLogEntry) -> Iterator[None]:
-        """Write the init of the change's root before its line, or after it."""
-        root = change.viewer.container
+    def _begun(self, change: ChangeLogEntry, tracker: _core.Tracker) -> Iterator[None]:
+        """Write the init of a root of the change before its line, or after it."""
+        root = tracker.container
         number = id(root)
         known = self._known.get(number)
         if root is None or (known is not None and known() is root and number not in self._begins):
@@ -180,11 +177,11 @@ class ProcessLog:
         late = False
         try:
             try:
-                self._write_init(change, change.seq - 1, self._state(root, change.seq - 1))
+                self._write_init(change, root, change.seq - 1, self._state(root, change.seq - 1))
             except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
-                self._write_init(change, change.seq, self._state(root, change.seq, kept=False))
+                self._write_init(change, root, change.seq, self._state(root, change.seq, kept=False))
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         except BaseException:  # Ctrl-C: with its next change the root begins again
@@ -205,10 +202,9 @@ class ProcessLog:
                 break
         return state
 
-    def _write_init(self, change: ChangeLogEntry, seq: int, state: Any) -> None:
-        root = change.viewer.container
-        came_back = root is not None and self._left.pop(id(root), None) is not None
-        if root is None or not (state or came_back):
+    def _write_init(self, change: ChangeLogEntry, root: Any, seq: int, state: Any) -> None:
+        came_back = self._left.pop(id(root), None) is not None
+        if not (state or came_back):
             return
         line = _core.state_change(root, _core.redacted_state(root, state)).to_dict()
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor

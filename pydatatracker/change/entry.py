@@ -80,6 +80,21 @@ class ChangeLogEntry(Change):
         return tuple(base + self._step for base in self._bases) or (self._step,)
 
     @property
+    def also(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """The (id of a root, path) in which a log has it too.
+
+        For a change that a log gets once, though it happened in several of the containers that the log is about. ()
+        for all other changes. O(paths).
+        """
+        step = self._step
+        return tuple((tracker.uuid, base + step) for tracker, base in self._also)
+
+    @property
+    def also_cut(self) -> int:
+        """Number of further paths that `paths` and `also` leave out. O(1)."""
+        return self._left_out
+
+    @property
     def pointer(self) -> str:
         """The path as an RFC 6901 JSON pointer."""
         return to_pointer(self.path)

@@ -20,7 +20,7 @@ from pydatatracker.change.rewind import value_at
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
 
-__all__ = ["ReadChange", "to_dict"]
+__all__ = ["ReadChange", "seen_from", "to_dict"]
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
@@ -53,8 +53,38 @@ def _put_place(line: dict[str, Any], change: ChangeLogEntry) -> None:
     paths = change.paths
     if len(paths) > 1:
         line["paths"] = [[encode(key) for key in path] for path in paths]
+    also = change.also
+    if also:
+        line["v"] = 2  # who does not know it would leave the other roots as they were
+        line["also"] = [[root, [encode(key) for key in path]] for root, path in also]
+    if change.also_cut:
+        line["also_cut"] = change.also_cut
     if change.location is not None:
         line["location"] = encode(change.location)
+
+
+def seen_from(line: Mapping[str, Any], root: str) -> Mapping[str, Any]:
+    """Return a line with one of the roots in its ``also`` as its root.
+
+    What was its root is in ``also`` instead. ``tree``, ``extra`` and ``name`` are left out: they describe the line's
+    own root. O(paths). The line itself if it does not mention the root.
+
+    >>> line = {"v": 2, "root": "r", "path": ["a"], "pointer": "/a", "also": [["s", ["b", "a"]]]}
+    >>> seen_from(line, "s")["pointer"], seen_from(line, "s")["also"]
+    ('/b/a', [['r', ['a']]])
+    """
+    given = line.get("also", ())
+    also = [each for each in given if type(each) in (list, tuple) and len(each) == 2]
+    mine = [each for each in also if each[0] == root]
+    if not mine or root == line.get("root"):
+        return line
+    own = [[line.get("root", ""), path] for path in line.get("paths") or [line.get("path", [])]]
+    view = {key: value for key, value in line.items() if key not in ("tree", "extra", "name", "paths", "pointer")}
+    view.update(root=root, path=mine[0][1], pointer=to_pointer([decode(key) for key in mine[0][1]]))
+    if len(mine) > 1:
+        view["paths"] = [path for _, path in mine]
+    view["also"] = own + [each for each in also if each[0] != root]
+    return view
 
 
 def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
@@ -167,6 +197,12 @@ class ReadChange(ChangeLogEntry):
     def paths(self) -> tuple[tuple[Any, ...], ...]:
         given = self._get("paths")
         return (self.path,) if given is None else tuple(tuple(decode(key) for key in path) for path in given)
+
+    @property
+    def also(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        return tuple((root, tuple(decode(key) for key in path)) for root, path in self._get("also", ()))
+
+    also_cut = property(lambda self: self._get("also_cut", 0))
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:

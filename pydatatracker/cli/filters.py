@@ -82,14 +82,23 @@ class Filter:
             if self._until is not None and head.time_ns > self._until:
                 return False
         # a line with several keys has the pointer of the container, not those of the items
-        return not self._patterns or self._matches(head.pointer) or bool(head.changes or head.splice or head.paths)
+        return (
+            not self._patterns
+            or self._matches(head.pointer)
+            or bool(head.changes or head.splice or head.paths or head.also)
+        )
 
     def may_hold(self, raw: bytes, head: Any) -> bool:
         """Return False if the bytes of a line rule it out. O(line), quickly."""
         return self._needle is None or self._needle in raw or bool(head.action == "gap")
 
-    def keeps(self, line: LogLine) -> bool:
-        """Return whether the line is selected. O(line), mostly O(1)."""
+    def keeps(self, line: LogLine, root: str | None = None) -> bool:
+        """Return whether the line is selected.
+
+        O(line), mostly O(1).
+
+        :param root: only paths that start there count; by default those from all roots of the line do.
+        """
         if not self.wants(line.head):
             return False
         if line.is_gap:
@@ -101,7 +110,7 @@ class Filter:
             ns = int(moment.timestamp() * 1_000_000) * 1000
             if not (self._since or 0) <= ns <= (ns if self._until is None else self._until):
                 return False
-        if self._patterns and not any(self._matches(pointer) for pointer in changed_pointers(line)):
+        if self._patterns and not any(self._matches(pointer) for pointer in changed_pointers(line, root)):
             return False
         return self._grep is None or self._grep.search(line.raw.decode("utf-8", "replace")) is not None
 
@@ -113,14 +122,17 @@ class Filter:
         return any(path_matches(pattern, steps) for pattern in self._patterns)
 
 
-def changed_pointers(line: LogLine) -> Iterable[str]:
+def changed_pointers(line: LogLine, root: str | None = None) -> Iterable[str]:
     """Yield the pointers of what a line changed, those of several items too.
 
     O(items).
+
+    :param root: only from there; by default from all roots of the line, its own first.
     """
     yield line.pointer
     bases = [line.pointer]
-    for path in line.paths[1:]:
+    others = [] if root is not None or not line.head.also else [path for _, path in line.also]
+    for path in (*line.paths[1:], *others):
         bases.append(to_pointer(path))
         yield bases[-1]
     splice = line.splice

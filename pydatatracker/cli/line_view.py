@@ -21,12 +21,14 @@ from pydatatracker.cli.terminal import (
 )
 from pydatatracker.io.line import LogLine
 from pydatatracker.values.decode import decode
+from pydatatracker.values.pointer import to_pointer
 
 __all__ = ["Layout", "LineView", "json_line", "painter", "show", "texts"]
 
 _SAMPLE: Final = 400  # lines of a log from which the widths of the columns are computed
 _LABEL: Final = 40  # characters of a name that is shown before pointers
 _ROOTS: Final = 100_000  # roots that get a label: memory stays bounded
+_ALSO: Final = 20  # further paths that -v shows
 _LONG: Final = 400  # characters of a value that has a line of its own
 _VALUE: Final = 60  # characters of a value if there is no terminal
 _COLOUR: Final = {
@@ -154,6 +156,11 @@ class LineView:
         found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
         if line.transaction:
             found.append(("transaction", clean(line.transaction)))
+        also = line.also
+        if also:
+            shown = [self._label(line.pid, root, "") + clean(to_pointer(path)) for root, path in also[:_ALSO]]
+            more = len(also) + line.also_cut - len(shown)
+            found.append(("also", ", ".join(shown) + (f" and {more:,} more" if more else "")))
         for frame in line.stack:
             if type(frame) is not dict:  # 0.1.0 wrote text
                 found.append(("stack", clean(frame.strip()) if type(frame) is str else short(frame, _LONG)))
@@ -196,21 +203,31 @@ class LineView:
         return self.paint("red", text if self.columns is None else cut(text, self.columns))
 
     def _labelled(self, line: LogLine) -> str:
-        """Return the path of a change, after the label of its root."""
-        root = line.pid, line.root
-        known = self.roots.get(root)
+        """Return the path of a change, after the label of its root.
+
+        The number of its further paths follows.
+        """
+        known = self._label(line.pid, line.root, line.name)
+        if not line.head.also:
+            return known + path_of(line)
+        for root in line.roots[1:]:  # they have their numbers, as they appear here
+            self._label(line.pid, root, "")
+        return f"{known}{path_of(line)} +{len(line.also) + line.also_cut}"
+
+    def _label(self, pid: int | None, root: str, name: str) -> str:
+        known = self.roots.get((pid, root))
         if known is None:
             if self.counts and not self.roots:
                 known = ""
-            elif is_label(line.name) and f"@{line.name}" not in self.roots.values():
-                known = f"@{line.name}"
+            elif is_label(name) and f"@{name}" not in self.roots.values():
+                known = f"@{name}"
             else:
-                known = f"#{len(self.roots) + 1}" if self.counts else short_id(line.root)
+                known = f"#{len(self.roots) + 1}" if self.counts else short_id(root)
             if len(self.roots) < _ROOTS:
-                self.roots[root] = known
+                self.roots[pid, root] = known
             else:
                 known = "#?"
-        return known + path_of(line)
+        return known
 
     def _fitted(self, sample: list[LogLine], widest: tuple[int, ...]) -> list[int]:
         found = [1, 0, 6, 6]  # 6: no action is cut

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from pydatatracker.cli.line_view import painter
 from pydatatracker.cli.terminal import cells, clean, cut, cut_left, pad, plain_columns, wants_colour
+from pydatatracker.io.line import other_roots
 
 __all__ = ["Stats", "show"]
 
@@ -42,6 +43,7 @@ class Stats:
             self.seconds.update([head.time_ns // 1_000_000_000 for head in block if head.time_ns is not None])
             if len(self.roots) < _PATHS:
                 self.roots.update([head.root for head in block])
+                self.roots.update([root for head in block if head.also for root in other_roots(head)])
         self.gaps = self.actions.pop("gap", 0)
 
     def _count_paths(self, pointers: list[str]) -> None:

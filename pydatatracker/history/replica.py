@@ -72,6 +72,8 @@ class Replica:
         return self._apply(step or step_of(change))
 
     def _apply(self, step: Step) -> bool:
+        if self.root and step.also and self.root != step.root:
+            step = step.seen_from(self.root)
         if self.root and step.root and step.root != self.root:
             raise ReplicaError(
                 f"{step} belongs to another container ({step.root}) than the changes before it ({self.root});"
@@ -145,7 +147,7 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
     moment = micros(at) if isinstance(at, datetime.datetime) else None
     is_there = False
     for step in steps_of(lines):
-        if root is not None and step.root != root:
+        if root is not None and root not in step.roots:
             if len(others) < _NAMED:
                 others[step.root] = None
             continue
@@ -155,9 +157,11 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
                 continue
         elif at is not None and step.seq > at:  # type: ignore[operator]
             continue
-        if step.root not in replicas:
-            replicas[step.root] = Replica(_empty_for(step))
-        replicas[step.root]._apply(step)
+        for each in step.roots if root is None else (root,):
+            own = step.seen_from(each)
+            if each not in replicas:
+                replicas[each] = Replica(_empty_for(own))
+            replicas[each]._apply(own)
     if len(replicas) > 1:
         raise ReplicaError(f"the log has {len(replicas)} containers; choose one with root=: {', '.join(replicas)}")
     if others and not is_there:

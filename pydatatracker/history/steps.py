@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydatatracker import _core
@@ -58,6 +58,7 @@ class Step:
     rows: tuple[tuple[Any, Any, Any], ...]
     top: str  # type of the root of its tree
     position: Any = None  # of a dict's key that comes, if not at the end; for rows a tuple
+    also: tuple[tuple[str, tuple[Any, ...]], ...] = ()  # (root, path) of further places
 
     @property
     def is_slot(self) -> bool:
@@ -66,6 +67,33 @@ class Step:
         It is the last segment of its path.
         """
         return self.action != "init" and (self.before is not MISSING or self.after is not MISSING)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The ids of the roots that it is about, its own first."""
+        return tuple(dict.fromkeys((self.root, *(root for root, _ in self.also)))) if self.also else (self.root,)
+
+    def seen_from(self, root: str) -> Step:
+        """Return the step as another one of its roots has it.
+
+        O(values): it gets values of its own.
+        """
+        paths = tuple(path for each, path in self.also if each == root)
+        if root == self.root or not paths:
+            return self
+        made: dict[int, Any] = {}
+        splice = self.splice
+        return replace(
+            self,
+            root=root,
+            paths=paths,
+            before=copied(self.before, made),
+            after=copied(self.after, made),
+            splice=splice and (splice[0], *(copied(list(items), made) for items in splice[1:])),
+            rows=copied(self.rows, made),
+            top=self.type,
+            also=(),
+        )
 
     def __str__(self) -> str:
         return f"change {self.seq} ({self.action} {to_pointer(self.paths[0]) or 'of the whole'} by {self.method})"
@@ -92,7 +120,9 @@ def quick_step(line: LogLine) -> Step | None:
     head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
         return None
-    if head.splice or head.order or head.changes or head.paths or not head.path or head.method in _PUT_BACK:
+    if head.splice or head.order or head.changes or head.paths or head.also:
+        return None
+    if not head.path or head.method in _PUT_BACK:
         return None
     path = line.path
     if not path:
@@ -226,6 +256,7 @@ def _step(change: ChangeLogEntry, plain_value: Callable[[Any], Any], rewind: Rew
         if tree
         else change.type,
         change.position,
+        change.also,
     )
 
 

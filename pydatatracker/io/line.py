@@ -15,7 +15,7 @@ from pydatatracker.values.standins import Repr
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "load_json", "nanoseconds_of", "read_json"]
+__all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "read_json"]
 
 
 def read_again(raw: bytes, line: int, offset: int) -> LogLine:
@@ -34,8 +34,8 @@ class LogLine:
     """One line of a log: its fields as attributes, its position, its bytes.
 
     The names are those of `ChangeLogEntry`; fields that the line does not have are "", (), None or MISSING. Reading
-    one is O(1), except ``path location before after splice order changes context stack tree extra data``, which are
-    parsed at each access. No field raises.
+    one is O(1), except ``path paths also roots location before after splice order changes context stack tree extra
+    data``, which are parsed at each access. No field raises.
 
     >>> from pydatatracker.io import parse
     >>> line = parse(b'{"v":1,"action":"update","pointer":"/a","before":null,"after":{"$set":[1]}}')
@@ -218,6 +218,41 @@ class LogLine:
         return tuple(map(_row, given)) if type(given) is list else (self.path,)
 
     @property
+    def also(self) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """The (id of a root, path) in which it happened too.
+
+        A change is one line, in however many trees it shows; `seen_from` gives the line of another root.
+        """
+        return tuple((root, _row(path)) for root, path in _also(self.head))
+
+    @property
+    def also_cut(self) -> int:
+        """Number of further paths that `paths` and `also` leave out."""
+        return int(self.head.also_cut)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The ids of all roots that the line is about, its own first."""
+        return (self.root, *other_roots(self.head)) if self.head.also else (self.root,)
+
+    def seen_from(self, root: str) -> LogLine:
+        """Return the line as another one of its `roots` has it. O(line).
+
+        ``path``, ``paths`` and ``pointer`` start from that root; what was the line's own root is in `also`.
+        """
+        if not self.head.also or root == self.root:
+            return self
+        from pydatatracker.change.mapping import seen_from
+        from pydatatracker.io.parsing import parse
+
+        view = seen_from(self.data, root)
+        try:
+            raw = _encoder()(view)
+        except UnicodeEncodeError:  # a lone surrogate, which the line has escaped
+            raw = json.dumps(view).encode()
+        return parse(raw + b"\n", self.line, self.offset)
+
+    @property
     def location(self) -> Any:
         """The key, index or attribute.
 
@@ -311,6 +346,13 @@ class LogLine:
 
 
 @functools.cache
+def _encoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Encoder().encode
+
+
+@functools.cache
 def _decoder() -> Any:
     import msgspec
 
@@ -357,6 +399,17 @@ def nanoseconds_of(line: LogLine) -> int | None:
     if when is None and (moment := line.created_time) is not None:
         return int(moment.timestamp() * 1_000_000) * 1000
     return when
+
+
+def other_roots(head: Any) -> tuple[str, ...]:
+    """Return the ids of the further roots that a line is about. O(paths)."""
+    return tuple({root: None for root, _ in _also(head) if root != head.root})
+
+
+def _also(head: Any) -> list[list[Any]]:
+    given = read_json(head.also)
+    rows = given if type(given) is list else ()
+    return [row for row in rows if type(row) is list and len(row) == 2 and type(row[0]) is str]
 
 
 def _row(given: Any) -> tuple[Any, ...]:

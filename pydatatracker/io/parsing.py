@@ -18,7 +18,7 @@ from pydatatracker.values.encode import NESTING
 
 __all__ = ["TOO_DEEP", "VERSION", "Block", "NotAChange", "SlowBlock", "parse", "parse_all"]
 
-VERSION: Final = 1
+VERSION: Final = 2  # a line that has no "also" is 1
 TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
 
 _NUMBERS: Final[list[Any]] = [("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
@@ -56,8 +56,8 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
 class Block:
     """Several lines of a log: the heads of all, and a LogLine for any of them.
 
-    A head has the attributes ``action seq time_ns actor pointer root transaction``, and ``paths splice changes`` as
-    bytes: this is what filters and counts need.
+    A head has the attributes ``action seq time_ns actor pointer root transaction``, and ``paths also splice changes``
+    as bytes: this is what filters and counts need.
     """
 
     __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
@@ -133,11 +133,11 @@ def _head_class() -> Any:
     ):
         fields.append((name, str, ""))
     for name in (
-        *("path", "paths", "location", "before", "after", "splice", "order", "changes", "context"),
+        *("path", "paths", "also", "location", "before", "after", "splice", "order", "changes", "context"),
         *("stack", "tree", "extra"),
     ):
         fields.append((name, raw, raw()))
-    fields += [("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]
+    fields += [("also_cut", int, 0), ("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]
     return msgspec.defstruct("Head", fields, rename={"first": "from"}, gc=False)
 
 
@@ -159,7 +159,7 @@ def _block_decoder() -> Any:
     raw = msgspec.Raw
     fields: list[Any] = [("action", str), *_NUMBERS]
     fields += [(name, str, "") for name in ("pointer", "actor", "root", "transaction")]
-    fields += [(name, raw, raw()) for name in ("paths", "splice", "changes")]
+    fields += [(name, raw, raw()) for name in ("paths", "also", "splice", "changes")]
     light = msgspec.defstruct("LightHead", fields, gc=False)
     return msgspec.json.Decoder(light).decode_lines
 
@@ -180,8 +180,8 @@ def _unusual_head(raw: bytes) -> Any:
         default = getattr(head, name)
         if type(default) is str:
             setattr(head, name, value if type(value) is str else default)
-        elif name == "v":
-            head.v = value if type(value) is int else 0
+        elif name in ("v", "also_cut"):
+            setattr(head, name, value if type(value) is int else 0)
         elif default is None:
             setattr(head, name, value if type(value) is int else None)
         elif key in data or value is not None:

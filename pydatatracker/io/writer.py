@@ -35,7 +35,7 @@ __all__ = ["ChangeWriter", "gap_line", "to_line"]
 
 _BATCH: Final = 1 << 16  # bytes gathered with buffered=True before they are written
 _RECENT: Final = 64  # changes of which it is known whether they were written; one per thread that writes is enough
-_PATHS: Final = frozenset(("path", "paths", "location"))
+_PATHS: Final = frozenset(("path", "paths", "location", "also"))
 _NESTED: Final = (dict, list, tuple, set, frozenset)
 
 

@@ -44,6 +44,8 @@ COLUMNS: Final[dict[str, str]] = {
     "changes": "JSON",
     "path": "JSON",
     "paths": "JSON",
+    "also": "JSON",
+    "also_cut": "BIGINT",
     "context": "JSON",
     "transaction": "VARCHAR",
     "root": "VARCHAR",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pydatatracker.io.line import LogLine, nanoseconds_of
-from pydatatracker.report.values import SAFE, body_of, dumps, plain, script_safe, text_of
+from pydatatracker.report.values import SAFE, also_of, body_of, dumps, plain, script_safe, text_of
 
 __all__ = ["TABLES", "Changes"]
 
@@ -75,6 +75,10 @@ class Changes:
         else:
             self._newest[line.pid] = order
         body = {} if line.is_gap else body_of(line)
+        if line.head.also:
+            body["m"] = self._further(line, order)
+            if line.also_cut:
+                body["c"] = line.also_cut
         if line.is_gap:
             body["g"] = [*(n if n is not None and abs(n) < SAFE else None for n in line.gap), line.reason]
         head = line.head
@@ -85,7 +89,7 @@ class Changes:
             self._number("actions", line.action),
             self._number("methods", line.method),
             self._number("types", line.type),
-            self._root(line, order),
+            self._root(line, line.root, order),
             self._place(line.pointer, head.path),
             self._number("threads", line.thread),
             self._number("transactions", line.transaction),
@@ -178,18 +182,27 @@ class Changes:
             self._entries["places"].append(text_of([pointer, path if type(path) is list else []]))
         return number
 
-    def _root(self, line: LogLine, order: tuple[int, bool]) -> int:
+    def _further(self, line: LogLine, order: tuple[int, bool]) -> list[Any]:
+        """Return [number of a root, its paths] for each further root of a line."""
+        self._root(line, line.root, order)  # which comes first
+        further: dict[int, list[Any]] = {}
+        for root, path in also_of(line.head):
+            further.setdefault(self._root(line, root, order), []).append(path)
+        further.pop(-1, None)
+        return [[number, paths] for number, paths in further.items()]
+
+    def _root(self, line: LogLine, root: str, order: tuple[int, bool]) -> int:
         if line.is_gap or line.seq is None or line.v == 0:
             return -1  # it does not have a root
-        key = line.pid, line.root
+        key = line.pid, root
         number = self._roots.get(key)
         if number is None:
             number = self._roots[key] = len(self._roots)
-            self._entries["roots"].append(dumps([line.pid, line.root]))
-            self._entries["kinds"].append(_kind(line))
+            self._entries["roots"].append(dumps([line.pid, root]))
+            self._entries["kinds"].append(_kind(line.seen_from(root)))
             self._first.append(order)
         elif order < self._first[number]:  # threads write their lines in any order
-            self._entries["kinds"][number] = _kind(line)
+            self._entries["kinds"][number] = _kind(line.seen_from(root))
             self._first[number] = order
         return number
 

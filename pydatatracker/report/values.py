@@ -12,7 +12,7 @@ from pydatatracker.io.line import LogLine, read_json
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import key_text
 
-__all__ = ["SAFE", "body_of", "dumps", "exact", "plain", "script_safe", "text_of"]
+__all__ = ["SAFE", "also_of", "body_of", "dumps", "exact", "plain", "script_safe", "text_of"]
 
 SAFE: Final = 1 << 53  # integers up to here are exact in a browser
 _SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag, or just text
@@ -33,7 +33,8 @@ def script_safe(text: str) -> str:
 def body_of(line: LogLine) -> dict[str, Any]:
     """Return what a change did to the data, under one letter each.
 
-    These are b(efore), a(fter), s(plice), o(rder), r(ows) and p(aths); w is the location in a line of 0.1.0.
+    These are b(efore), a(fter), s(plice), o(rder), r(ows) and p(aths); w is the location in a line of 0.1.0. `Changes`
+    adds m (more roots with their paths) and c (the number of paths that were cut).
     """
     head = line.head
     body: dict[str, Any] = {}
@@ -64,6 +65,13 @@ def body_of(line: LogLine) -> dict[str, Any]:
     if type(paths) is list and _are(paths, list) and paths:
         body["p"] = paths
     return body
+
+
+def also_of(head: Any) -> list[list[Any]]:
+    """Return [id of a root, path] of the further paths of a line."""
+    also = plain(head.also)
+    rows = also if type(also) is list else ()
+    return [row for row in rows if type(row) is list and len(row) == 2 and type(row[0]) is str and type(row[1]) is list]
 
 
 def _are(items: list[Any], kind: type) -> bool:

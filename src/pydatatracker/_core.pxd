@@ -50,6 +50,7 @@ cdef class Extra:           # what only some records have
     cdef readonly object old_text       # summary of the old value if that can change later, or None
     cdef readonly object new_text       # the same for the new value
     cdef readonly object places         # further places of the container (tuple of Place), or None
+    cdef readonly Py_ssize_t left_out   # number of places beyond MAX_PLACES, which are not kept
     cdef readonly object beside         # dict: where a key was or came, see Change._beside; or None
     cdef readonly tuple between         # found by comparing: newest seq at the comparison before, and at this one
     cdef object rules                   # those of tracking_redact that the summaries obey (mark_of), or None
@@ -75,6 +76,7 @@ cdef class Change:          # one record, taken out of the ring; base class of C
     cdef readonly Scope scope
     cdef readonly Extra details         # stack, summaries and further places, or None
     cdef readonly Tracker viewer        # the container that was queried; paths are relative to it
+    cdef readonly tuple others          # further containers that its line is about (`also`), or None
     cdef int audience                   # whom to notify: W_ALL, or only some while a transaction is open
     cdef public object settled          # answers kept when the record left the ring, or None
     cdef object __weakref__             # for Log.held
@@ -125,6 +127,7 @@ cdef class Rare:            # what few trackers need
     cdef Pending pending                # the bulk call that made the last step, or None
     cdef int bulk_calls                 # number of bulk calls in progress
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
+    cdef Py_ssize_t left_out            # number of places beyond MAX_PLACES, which are not in targets
     cdef int sorts                      # number of list.sort calls in progress
     cdef unsigned long sorter           # thread of the newest of them
     cdef bint quiet_before              # whether recording was off before the first of them

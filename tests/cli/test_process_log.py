@@ -26,7 +26,8 @@ def replayed(path: Path) -> dict[tuple[int | None, str], Any]:
     """Return the value of every root, by process and id, from the log alone."""
     lines: dict[tuple[int | None, str], list[LogLine]] = {}
     for line in read_changes(path, strict=True):
-        lines.setdefault((line.pid, line.root), []).append(line)
+        for each in line.roots:
+            lines.setdefault((line.pid, each), []).append(line.seen_from(each))
     return {root: _value(each) for root, each in lines.items()}
 
 
@@ -172,7 +173,7 @@ def test_the_log_replays_to_the_state_of_every_root(tmp_path: Path, how: str) ->
     assert {"job"} == {line.actor for line in lines if line.action != "init"}
     assert {""} == {line.actor for line in lines if line.action == "init"}
     both = [line for line in lines if line.uuid == next(x.uuid for x in lines if x.after == 6)]
-    assert [("/items/3", 6), ("/items/3", 6)] == [(line.pointer, line.after) for line in both]
+    assert [("/items/3", 6, [("items", 3)])] == [(x.pointer, x.after, [path for _, path in x.also]) for x in both]
 
 
 def test_an_empty_root_needs_no_init_line(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ BAD = [
     (b"null", "JSON, but NoneType"),
     (b"{}", "no action"),
     (b'{"v":1}', "no action"),
-    (b'{"v":2,"action":"add"}', "newer"),
+    (b'{"v":99,"action":"add"}', "newer"),
     (b'{"v":1,"action":5}', "no action"),
     (b'{"v":1,"action":"add"}{"v":1,"action":"add"}', "not JSON"),
     (b'{"v":1,"action":"add","actor":"\xff"}', "not UTF-8"),

@@ -56,7 +56,7 @@ class Encoded:
 
 
 def _csv_row(data: dict[str, Any]) -> list[Any]:
-    details = {name: data[name] for name in ("splice", "order", "changes") if name in data}
+    details = {name: data[name] for name in ("splice", "order", "changes", "also", "also_cut") if name in data}
     get = data.get
     row: list[Any] = [
         *(get("seq"), get("created_time"), get("actor"), get("action"), get("pointer")),

@@ -49,6 +49,8 @@ def typed(line: LogLine) -> bytes:
             raise ValueError(f"{name} has more than 64 bits")
         if type(number) is not type(data.get(name)) or number != data.get(name):
             data[name], changed = number, True
+    if not line.also_cut and data.pop("also_cut", None) is not None:
+        changed = True
     for name in _TEXTS:
         text, given = getattr(line, name) or None, data.get(name)
         if text != given and not (text is None and given == ""):

@@ -70,15 +70,16 @@ def _plain_file(name: str) -> IO[bytes] | None:
 
 
 class LineIndex(Sequence[LogLine]):
-    """The lines of one root in the order of ``seq``.
+    """The lines of one root in the order of ``seq``, as that root has them.
 
     An init comes before a change with the same ``seq``.
     """
 
-    __slots__ = ("_in_order", "_keys", "_numbers", "_offsets", "_sizes", "_sources", "_times", "_where")
+    __slots__ = ("_in_order", "_keys", "_numbers", "_offsets", "_sizes", "_sources", "_times", "_where", "root")
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], root: str) -> None:
         self._sources = sources
+        self.root = root
         self._keys = array("q")  # twice the seq; odd, except for an init
         self._times = array("q")
         self._offsets = array("q")
@@ -123,7 +124,7 @@ class LineIndex(Sequence[LogLine]):
 
     def __getitem__(self, n: Any) -> Any:
         """Return line n, which is read again. O(line)."""
-        return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n])
+        return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n]).seen_from(self.root)
 
     def __iter__(self) -> Iterator[LogLine]:
         for n in range(len(self._keys)):
@@ -145,7 +146,7 @@ class LineIndex(Sequence[LogLine]):
             return len(self._keys)
         return next((n for n, time in enumerate(self._times) if time > ns), len(self._times))
 
-    def repeated(self) -> int:
-        """Return the number of changes that occur twice. O(lines)."""
+    def repeated(self) -> Iterator[int]:
+        """Yield the seq of each change that occurs again. O(lines)."""
         keys = self._keys
-        return sum(1 for n in range(1, len(keys)) if keys[n] == keys[n - 1] and keys[n] & 1)
+        return (keys[n] >> 1 for n in range(1, len(keys)) if keys[n] == keys[n - 1] and keys[n] & 1)

@@ -118,7 +118,7 @@ class Rebuilt:
             follower.apply(n, line)
             self._ends.append(_core.newest_seq())
             birth = _BIRTH if line.action == "init" else 0
-            self._wanted.append(birth | (wanted is None or wanted.keeps(line)))
+            self._wanted.append(birth | (wanted is None or wanted.keeps(line, self.lines.root)))
         self.misfits = follower.misfits
 
     def number_of(self, change: Any) -> int | None:

@@ -20,7 +20,8 @@ OnLine = Callable[["Roots", int, LogLine], object]
 class Roots:
     """The lines of logs by their root, in the order of ``seq``.
 
-    O(lines) time, 40 bytes per line. Closes its files as a context manager. Each error is reported once.
+    A line that is about several roots is one of each. O(lines) time, 40 bytes per line and root. Closes its files as a
+    context manager. Each error is reported once.
 
     :param foreign: called with (roots, index of the log, line) for each line that has no seq, and so no position in the
         order. By default the first one is reported.
@@ -30,6 +31,8 @@ class Roots:
     def __init__(self, logs: Logs, on_error: Report, foreign: OnLine | None = None, gap: OnLine | None = None) -> None:
         self.by_root: dict[Key, LineIndex] = {}
         self.names: dict[Key, str] = {}
+        self.count = 0  # lines, each once
+        self.cut = 0  # lines that left out some of the roots that they are about
         self.bar = logs.bar
         self._logs = logs
         self._on_error = on_error
@@ -51,15 +54,10 @@ class Roots:
                 if gap is not None:
                     gap(self, number, line)
                 continue
-            if line.v != 0:
-                index = self.by_root.get((line.pid, line.root))
-                if index is None:
-                    index = LineIndex(self._sources)
-                    if line.name:
-                        self.names[line.pid, line.root] = line.name
-                if index.add(number, line):
-                    self.by_root[line.pid, line.root] = index
-                    continue
+            if line.v != 0 and self._add_to_all(number, line):
+                self.count += 1
+                self.cut += line.also_cut > 0
+                continue
             if foreign is not None:
                 foreign(self, number, line)
             elif first is None:
@@ -69,6 +67,21 @@ class Roots:
         if first is not None:
             more = f", and {others:,} more like it" if others else ""
             self.report(*first, f"has no seq, so it cannot be put in order (written by version 0.1.0?){more}")
+
+    def _add_to_all(self, source: int, line: LogLine) -> bool:
+        """Add a line to its roots; False if it has no usable seq."""
+        return all(self._add(source, line, root) for root in line.roots)
+
+    def _add(self, source: int, line: LogLine, root: str) -> bool:
+        index = self.by_root.get((line.pid, root))
+        if index is None:
+            index = LineIndex(self._sources, root)
+            if line.name and root == line.root:
+                self.names[line.pid, root] = line.name
+        if not index.add(source, line):
+            return False
+        self.by_root[line.pid, root] = index
+        return True
 
     def report(self, source: int, line: LogLine, reason: str) -> None:
         """Report an error in a line of a log."""

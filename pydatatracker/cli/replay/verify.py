@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import IO
 
 from pydatatracker.cli.replay.logs import Logs, Report
@@ -18,16 +19,20 @@ def verify(logs: Logs, report: Report, out: IO[str]) -> int:
     The first change that contradicts what the log says before it is reported per root: what follows cannot be judged.
     O(lines), 40 bytes per line.
     """
-    changes = twice = 0
+    again: dict[tuple[int | None, int], int] = {}
     with Roots(logs, report, foreign=_foreign, gap=_gap) as roots:
         for key, index in roots.by_root.items():
-            changes += len(index)
-            twice += index.repeated()
+            for seq, times in Counter(index.repeated()).items():  # a line may be one of several roots
+                again[key[0], seq] = max(times, again.get((key[0], seq), 0))
             state_at(roots, key, (None, None))
     bad = logs.bad
+    twice, changes = sum(again.values()), roots.count
     if twice:
-        again = "1 change occurs" if twice == 1 else f"{twice:,} changes occur"
-        out.write(f"{again} twice, which does no harm\n")
+        repeated = "1 change occurs" if twice == 1 else f"{twice:,} changes occur"
+        out.write(f"{repeated} twice, which does no harm\n")
+    if roots.cut:
+        cut = "1 change is" if roots.cut == 1 else f"{roots.cut:,} changes are"
+        out.write(f"{cut} in more containers than a line lists: the others have them from their next init on\n")
     many = "1 change" if changes == 1 else f"{changes:,} changes"
     trees = "1 container" if len(roots.by_root) == 1 else f"{len(roots.by_root):,} containers"
     verdict = "complete and in order" if not bad else f"{bad:,} {'fault' if bad == 1 else 'faults'}"

@@ -22,8 +22,20 @@ __all__ = ["EVENT", "GAP", "attributes_of", "body_of", "record_of"]
 
 EVENT: Final = "pydatatracker.change"
 GAP: Final = "pydatatracker.gap"  # changes that are missing
-_TEXTS: Final = ("action", "method", "type", "root", "actor", "transaction", "undoes", "reason", "from", "to")
-_VALUES: Final = ("path", "paths", "before", "after", "splice", "order", "changes")
+_TEXTS: Final = (
+    "action",
+    "method",
+    "type",
+    "root",
+    "actor",
+    "transaction",
+    "undoes",
+    "reason",
+    "from",
+    "to",
+    "also_cut",
+)
+_VALUES: Final = ("path", "paths", "also", "before", "after", "splice", "order", "changes")
 _SHORT: Final = 120  # characters of a value in the body
 _INT64: Final = 1 << 63
 

@@ -41,6 +41,12 @@ function factsOf(log, at) {
   fact("action", `${log.action(at)}${log.methods[log.method[at]] ? ` by ${log.methods[log.method[at]]}` : ""}`);
   fact("path", log.where(at));
   for (const path of (log.body[at].p ?? []).slice(1)) fact("also at", path.map((key) => `/${preview(key)}`).join(""));
+  const others = (log.body[at].m ?? []).flatMap(([root, paths]) => paths.map((path) => [root, path]));
+  for (const [root, path] of others.slice(0, 20)) {
+    fact("also at", log.label(root) + path.map((key) => `/${preview(key)}`).join(""));
+  }
+  const more = others.length - Math.min(others.length, 20) + (log.body[at].c ?? 0);
+  if (more) fact("also at", `${more.toLocaleString()} more`);
   fact("in", log.types[log.type[at]]);
   if (log.context[at] >= 0) {
     for (const [key, value] of Object.entries(log.contexts[log.context[at]])) fact(key, typeof value === "string" ? value : preview(value, 400));

@@ -31,6 +31,12 @@ export class Log {
   action(at) { return this.actions[this.does[at]]; }
   who(at) { return this.actors[this.actor[at]] ?? ""; }
   path(at) { return this.places[this.place[at]][1]; }
+  // The roots that a change is about, each with its paths there.
+  views(at) {
+    const body = this.body[at];
+    return [[this.root[at], body.p ?? [this.path(at)]], ...(body.m ?? [])];
+  }
+
   isGap(at) { return this.action(at) === "gap"; }
   label(root) { return this.roots.length > 1 && root >= 0 ? `#${root + 1}` : ""; }
 
@@ -38,7 +44,8 @@ export class Log {
   where(at) {
     const body = this.body[at];
     const pointer = this.places[this.place[at]][0];
-    return this.label(this.root[at]) + (pointer || body.w || (this.isGap(at) ? "" : "(root)"));
+    const further = (body.m ?? []).reduce((sum, [, paths]) => sum + paths.length, body.c ?? 0);
+    return this.label(this.root[at]) + (pointer || body.w || (this.isGap(at) ? "" : "(root)")) + (further ? ` +${further}` : "");
   }
 
   // A change as text in lower case, for the text filter.
@@ -55,7 +62,7 @@ export class Log {
     const base = this.places[this.place[at]][0];
     yield base;
     const bases = [base];
-    for (const path of (body.p ?? []).slice(1)) {
+    for (const path of [...(body.p ?? []).slice(1), ...(body.m ?? []).flatMap(([, paths]) => paths)]) {
       bases.push(pointerOf(path));
       yield bases[bases.length - 1];
     }

@@ -70,8 +70,7 @@ export class World {
   first(at) {
     const action = this.log.action(at);
     if (action === "lock" || action === "unlock" || this.log.root[at] < 0) return NO_DATA;
-    const root = this.roots[this.log.root[at]];
-    if (root && action !== "init" && this.log.seq[at] <= root.seq) return AGAIN;
+    if (this.fresh(at).length === 0) return AGAIN;
     try {
       this.apply(at, true);
       return FITS;
@@ -87,16 +86,23 @@ export class World {
     return this.fits[at] === MISFIT ? `Contradicts what the log says before it: ${this.reasons.get(at)}` : "";
   }
 
+  // The roots that a change is about and that do not have it yet, each with its paths.
+  fresh(at) {
+    const seq = this.log.seq[at], isInit = this.log.action(at) === "init";
+    return this.log.views(at).filter(([number]) => isInit || !this.roots[number] || seq > this.roots[number].seq);
+  }
+
   apply(at, look) {
-    const log = this.log, body = log.body[at], number = log.root[at];
+    const log = this.log, body = log.body[at];
     const action = log.action(at);
     const named = action !== "init" && ("b" in body || "a" in body);
-    const paths = body.p ?? [log.path(at)];
-    if (named && paths.some((path) => path.length === 0)) throw new Misfit("it has no path");
+    const views = this.fresh(at).map(([number, paths]) => ({
+      number, paths, root: this.roots[number] ?? { value: empty[log.kinds[number]](this.epoch), seq: 0 },
+    }));
+    if (named && views.some(({ paths }) => paths.some((path) => path.length === 0))) throw new Misfit("it has no path");
     const depth = named ? 1 : 0;
-    const root = this.roots[number] ?? { value: empty[log.kinds[number]](this.epoch), seq: 0 };
     if (look) {
-      for (const path of paths) {
+      for (const { root, paths } of views) for (const path of paths) {
         const target = walk(root.value, path, path.length - depth);
         if (action === "init") checkFill(target, body.a); else check(target, path, named, body);
       }
@@ -106,6 +112,11 @@ export class World {
       this.copied += this.roots.length;
       this.rootsEpoch = this.epoch;
     }
+    for (const view of views) this.applyTo(view, at, action, named);
+  }
+
+  applyTo({ number, paths, root }, at, action, named) {
+    const log = this.log, body = log.body[at], depth = named ? 1 : 0;
     const now = { value: this.own(root.value), seq: Math.max(root.seq, log.seq[at]) };
     const done = new Set();
     for (const path of paths) {

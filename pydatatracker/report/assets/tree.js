@@ -214,10 +214,10 @@ function kindOf(value) {
 export function marksOf(log, at, world) {
   const marks = new Map();
   marks.paths = [];
-  const root = log.root[at], body = log.body[at];
-  if (root < 0 || world.trouble(at)) return marks;
+  const body = log.body[at];
+  if (log.root[at] < 0 || world.trouble(at)) return marks;
   const named = log.action(at) !== "init" && ("b" in body || "a" in body);
-  for (const path of body.p ?? [log.path(at)]) {
+  for (const [root, path] of log.views(at).flatMap(([root, paths]) => paths.map((path) => [root, path]))) {
     const keys = named ? path.slice(0, -1) : path;
     const id = keys.reduce(childId, rootId(root)), gone = [];
     const touch = (key, was, is, before) => {

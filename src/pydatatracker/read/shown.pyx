@@ -42,6 +42,7 @@ def as_shown(change):
     copied = make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, shape, c.place, key, old, new,
                          c.scope, extra, c.viewer)
     copied.audience = c.audience
+    copied.others = c.others
     copied.settled = settled
     return copied
 
@@ -51,6 +52,7 @@ cdef Extra copy_of(Extra extra):
     copied.beside = extra.beside
     copied.stack = extra.stack
     copied.places = extra.places
+    copied.left_out = extra.left_out
     copied.old_text = extra.old_text
     copied.new_text = extra.new_text
     return copied

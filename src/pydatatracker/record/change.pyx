@@ -17,6 +17,7 @@ cdef Extra at_places(Extra extra, tuple further):
     both = Extra.__new__(Extra)
     both.places = further or None
     if extra is not None:
+        both.left_out = extra.left_out
         both.beside = extra.beside
         both.stack = extra.stack
         both.old_text = extra.old_text
@@ -62,6 +63,20 @@ cdef class Change:
     @property
     def _bases(self):
         return shown_bases(self)
+
+    @property
+    def _also(self):
+        """(tracker, path) of the container that changed, below each of the others that its line is about."""
+        return () if self.others is None else also_of(self)
+
+    @property
+    def _left_out(self):
+        return 0 if self.details is None else self.details.left_out
+
+    @property
+    def _inner(self):
+        """The trackers at and above the container that changed, without those of roots, each once. O(places x depth)."""
+        return inner_of(self)
 
     @property
     def _beside(self):
@@ -129,6 +144,56 @@ cdef Change seen_from(Change c, Tracker viewer):
             extra = at_places(extra, tuple(inside[1:]))
     return make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, place, c.key, c.old,
                        c.new, c.scope, extra, viewer)
+
+
+cdef Change seen_from_all(Change c, list viewers):
+    """Return the change as several containers see it together: the first one as usual, the others in `also`."""
+    cdef Tracker first = viewers[0]
+    cdef list inside = []
+    cdef list outside = []
+    cdef Change seen
+    for each in recorded_places(c):
+        if runs_through(<Place>each, first):
+            inside.append(each)
+        else:
+            outside.append(each)
+    seen = make_change(c.seq, c.time_ns, c.index, c.action_code, c.method_code, c.shape, <Place>inside[0], c.key, c.old,
+                       c.new, c.scope, at_places(c.details, tuple(inside[1:] + outside)), first)
+    seen.others = tuple(viewers[1:]) or None
+    return seen
+
+
+cdef tuple also_of(Change c):
+    """Return (tracker, path) of the container that changed for each of c.others above it. O(places x depth)."""
+    cdef set wanted = {(<Tracker>each).number for each in c.others}
+    cdef set met = set()
+    cdef list found = []
+    cdef list keys
+    cdef Place step
+    for place in recorded_places(c):
+        step = place
+        keys = []
+        while step is not None:
+            if step.tracker.number in wanted:
+                base = tuple(reversed(keys))
+                if not all_quiet(base) or (step.tracker.number, base) not in met:
+                    if all_quiet(base):
+                        met.add((step.tracker.number, base))
+                    found.append((step.tracker, base))
+            keys.append(shown_key(step))
+            step = step.parent
+    return tuple(found)
+
+
+cdef tuple inner_of(Change c):
+    cdef dict met = {}
+    cdef Place step
+    for place in recorded_places(c):
+        step = place
+        while step.parent is not None and step.tracker.number not in met:
+            met[step.tracker.number] = step.tracker
+            step = step.parent
+    return tuple(met.values())
 
 
 cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):

@@ -84,6 +84,16 @@ cdef inline tuple recorded_places(Change change):
     return (change.place, *<tuple>change.details.places)
 
 
+cdef list roots_of(Change change):
+    """Return the roots of all places of the change, each once. O(places x depth)."""
+    cdef dict roots = {}
+    cdef Tracker root
+    for place in recorded_places(change):
+        root = root_of(<Place>place)
+        roots[root.number] = root
+    return list(roots.values())
+
+
 cdef int notify(Tracker t, Change change) except -1:
     if in_event:
         return tell_later(t, change)
@@ -188,8 +198,8 @@ cdef list notify_all(Tracker t, Change change, list failed):
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
             failed = notify_registered(rare.observers, <Tracker>tracker, change, failed)
-    if process_observer is not None and change.audience != W_DEFERRED:  # once: it finds the other trees itself
-        failed = notify_one(process_observer, root_of(place), change, failed)
+    if process_observer is not None and change.audience != W_DEFERRED:
+        failed = notify_one(process_observer, None, change, failed)
     return failed
 
 
@@ -227,7 +237,12 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
 
 
 cdef list notify_one(object call, Tracker viewer, Change change, list failed):
-    change = seen_from(change, viewer)
+    """Call the observer of the process; viewer: the root of the change, or None if it has several places."""
+    if viewer is None:
+        change = seen_from_all(change, roots_of(change))
+        viewer = change.viewer
+    else:
+        change = seen_from(change, viewer)
     try:
         call(change)
     except BaseException as error:

@@ -307,6 +307,7 @@ cdef Options derive_several(Tracker t):
     cdef list order = []
     cdef list keys
     cdef Py_ssize_t n = 0
+    cdef Py_ssize_t left_out = 0
     while link is not None:
         if not link.back:
             keys = find_all(link, t)
@@ -315,11 +316,15 @@ cdef Options derive_several(Tracker t):
                 return None
             if options is None:
                 options = merged(t.options, link.parent.effective)
+            if link.parent.state & T_SEVERAL:
+                left_out += link.parent.rare.left_out
             for target in targets_of(link.parent):
                 log = (<tuple>target)[0]
                 for above in <tuple>(<tuple>target)[1]:
                     for key in keys:
-                        if n < MAX_PLACES:
+                        if n == MAX_PLACES:
+                            left_out += 1
+                        else:
                             if id(log) not in logs:
                                 logs[id(log)] = []
                                 order.append(log)
@@ -327,7 +332,8 @@ cdef Options derive_several(Tracker t):
                             n += 1
         link = link.next
     # logs by weak reference, because their records can hold this container or a relative of it
-    rare_of(t).targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
+    rare_of(t).left_out = left_out
+    t.rare.targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
     t.place = <Place>(<tuple>(<tuple>t.rare.targets[0])[1])[0]
     return options
 

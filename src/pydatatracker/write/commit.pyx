@@ -187,6 +187,8 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
         everywhere = places_in(targets)
         place = <Place>everywhere[0]
         whole = at_places(extra, tuple(everywhere[1:]))
+        if t.rare.left_out:
+            whole.left_out = t.rare.left_out
         for target, _ in targets:
             if not has_room(<Log>target):
                 raise MemoryError
