@@ -49,6 +49,12 @@ test-all *args: setup
 test-extras *args: build
     python scripts/test_extras.py "$@"
 
+# Arguments are names of suites (networkx-tracked); others go to pytest.
+# Run the test suites of other packages with their data tracked
+[group('test')]
+suites *args: setup
+    python scripts/suites.py "$@"
+
 # Check with ruff: faults, docstrings, format
 [group('develop')]
 lint: setup
