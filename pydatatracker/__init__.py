@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydatatracker._core import MISSING, TrackingLockedError
     from pydatatracker.actors import propagate, tracking_actor
     from pydatatracker.change.entry import ChangeLogEntry
+    from pydatatracker.change.library import set_library
     from pydatatracker.config import ConfigurationError, load_observers_from_json
     from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
     from pydatatracker.containers.breaks import TrackedChangeError
@@ -64,6 +65,7 @@ __all__ = [
     "load_observers_from_json",
     "propagate",
     "replay",
+    "set_library",
     "track",
     "tracked",
     "tracking_actor",
@@ -95,6 +97,7 @@ _HOMES = {
     "load_observers_from_json": "config",
     "propagate": "actors",
     "replay": "history.replica",
+    "set_library": "change.library",
     "track": "containers",
     "tracked": "containers",
     "tracking_actor": "actors",

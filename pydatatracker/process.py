@@ -45,7 +45,15 @@ RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became:
 
 # what recording imports at some time, and what programs import to record
 _RECORDING: Final = (
-    *("actors", "change.compact", "change.mapping", "change.stack", "change.text", "containers.breaks"),
+    *(
+        "actors",
+        "change.compact",
+        "change.library",
+        "change.mapping",
+        "change.stack",
+        "change.text",
+        "containers.breaks",
+    ),
     *("history.marks", "history.transaction", "history.undo", "io.tracing", "io.writer", "observers"),
 )
 _PATIENCE: Final = 1.0  # seconds that a thread waits for another one to write the init of a root
@@ -210,6 +218,7 @@ class ProcessLog:
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
         line["created_time"] = change.created_time.isoformat(timespec="microseconds")
         line.pop("transaction", None)
+        line.pop("culprit", None)
         self._write(line)
 
     # ---- the file
@@ -356,8 +365,10 @@ def _load() -> None:
 
     for module in _RECORDING:
         import_module(f"pydatatracker.{module}")
+    from pydatatracker.change.library import installed
     from pydatatracker.io import to_line
 
+    installed()
     to_line({"action": "gap"})  # makes the encoder
 
 

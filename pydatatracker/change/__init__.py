@@ -1,7 +1,8 @@
 """One change: the object, its text, its stack, and the state around it.
 
 - ``entry`` defines `ChangeLogEntry`, ``mapping`` its ``to_dict`` and ``from_dict``, ``compact`` what a compact line
-  leaves out, ``text`` what people read, ``stack`` the captured frames.
+  leaves out, ``text`` what people read, ``stack`` the captured frames,
+  ``library`` which of them are not the culprit.
 - ``rewind`` computes an earlier state from today's state and the records since; everything in ``history`` builds on it.
 
 The names in ``__all__`` are public, the modules are internal.

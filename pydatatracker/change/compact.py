@@ -13,7 +13,7 @@ __all__ = ["DERIVED", "MAY_BE_EMPTY", "compacted"]
 
 DERIVED: Final = frozenset(("tree", "extra"))  # they follow from the other keys
 DERIVED_LATER: Final = DERIVED | {"name"}  # the init has it
-MAY_BE_EMPTY: Final = frozenset(("path", "location", "before", "after"))  # an empty one means something
+MAY_BE_EMPTY: Final = frozenset(("path", "location", "before", "after", "culprit"))  # an empty one means something
 
 
 def compacted(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Mapping
-from traceback import StackSummary
+from traceback import FrameSummary, StackSummary
 from types import MappingProxyType
 from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import ACTIONS, METHODS, MISSING, Change
 from pydatatracker.change.rewind import Rewind, shown_at
-from pydatatracker.change.stack import summary
+from pydatatracker.change.stack import culprit, summary
 from pydatatracker.change.text import extra_of, layout
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import text
@@ -213,6 +213,21 @@ class ChangeLogEntry(Change):
         Empty unless ``tracking_capture_stack`` is on. O(frames).
         """
         return summary(None if self.details is None else self.details.stack)
+
+    @property
+    def culprit(self) -> FrameSummary | None:
+        """The innermost call outside of libraries, from ``stack``, or None.
+
+        That is who changed the data, even if a library or generated code stored the value. `set_library` sets what
+        counts as a library. None if the stack was not captured, or has calls of libraries only. O(frames).
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict(tracking_capture_stack=True)
+        >>> d["port"] = 80
+        >>> d.last_change().culprit.name
+        '<module>'
+        """
+        return culprit(None if self.details is None else self.details.stack)
 
     # ---- the container
 

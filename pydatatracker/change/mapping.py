@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import traceback
 from collections.abc import Mapping
-from traceback import StackSummary
+from traceback import FrameSummary, StackSummary
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,9 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.library import culprit_index
 from pydatatracker.change.rewind import value_at
+from pydatatracker.change.stack import culprit_in
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
 
@@ -134,9 +136,10 @@ def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
     if name:
         line["name"] = name
     line["tracked_item_uuid"] = change.tracked_item_uuid
-    line["stack"] = [
-        {"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in change.stack
-    ]
+    stack = change.stack
+    line["stack"] = [{"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in stack]
+    if stack:
+        line["culprit"] = culprit_index([f.filename for f in stack])
 
 
 class ReadChange(ChangeLogEntry):
@@ -237,6 +240,11 @@ class ReadChange(ChangeLogEntry):
                 for f in self._get("stack", ())
             ]
         )
+
+    @property
+    def culprit(self) -> FrameSummary | None:
+        n = culprit_in(self._line, self._get("stack", ()))
+        return None if n is None else self.stack[n]
 
     def to_dict(self, compact: bool = False) -> dict[str, Any]:
         return compacted(self._line) if compact else dict(self._line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import shown_at
+from pydatatracker.change.stack import as_text
 from pydatatracker.values.text import shown, text
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ def detailed(change: ChangeLogEntry) -> str:
         rows.append(("context", text(dict(change.context))))
     if change.transaction:
         rows.append(("transaction", change.transaction))
+    culprit = change.culprit
+    if culprit is not None:
+        rows.append(("culprit", as_text(culprit)))
     lines = [f"{name + ':':<12} {value}" for name, value in rows]
     if change.stack:
         lines += ["stack:", "".join(change.stack.format()).rstrip("\n")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from pydatatracker.cli.change_text import path_of, values_of
 from pydatatracker.cli.terminal import (
@@ -30,6 +30,8 @@ _LABEL: Final = 40  # characters of a name that is shown before pointers
 _ROOTS: Final = 100_000  # roots that get a label: memory stays bounded
 _ALSO: Final = 20  # further paths that -v shows
 _LONG: Final = 400  # characters of a value that has a line of its own
+_CULPRIT: Final = 24  # characters of a file name and a line number
+_ROOMY: Final = 72  # columns of a terminal that has room for culprits
 _VALUE: Final = 60  # characters of a value if there is no terminal
 _COLOUR: Final = {
     "add": "green",
@@ -108,6 +110,7 @@ class LineView:
     :param sample: lines to which the columns are fitted; by default they have usual widths.
     :param labels: the labels of roots; other roots are shown by their id (@8fe1...). By default all are numbered in
         the order in which they appear.
+    :param culprits: whether a line ends with its culprit, where the sample has any and the terminal has room.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class LineView:
         colour: bool,
         sample: list[LogLine] | None = None,
         labels: dict[tuple[int | None, str], str] | None = None,
+        culprits: bool = True,
     ) -> None:
         self.roots: dict[tuple[int | None, str], str] = dict(labels or {})
         self.counts = labels is None  # all lines of the log are shown, so roots can be numbered
@@ -128,6 +132,7 @@ class LineView:
         widest = (9, min(24, room // 7), 6, room // 4)
         usual = (5, min(12, room // 7), 6, min(32, room // 4))
         self.seq, self.actor, self.action, self.pointer = self._fitted(sample, widest) if sample else usual
+        self.culprit = self._room_of_culprits(sample or []) if culprits else 0
 
     def line(self, line: LogLine) -> str:
         """Return a line as text, without newline. O(width)."""
@@ -146,12 +151,16 @@ class LineView:
         left = None
         if self.columns is not None:
             left = max(0, self.columns - self.time - max(self.seq, len(str(line.seq or ""))) - self.actor)
-            left = max(0, left - self.action - self.pointer - 5)
+            left = max(0, left - self.action - self.pointer - 5 - (self.culprit and self.culprit + 2))
         before, after = values_of(line, _VALUE if left is None else max(left, 8))
-        return " ".join((*head, self._values(before, after, left))).rstrip()
+        text = " ".join((*head, self._values(before, after, left))).rstrip()
+        where = _short_culprit(line) if self.culprit else ""
+        where = cut_left(where, self.culprit) if fixed else where
+        return f"{text}  {self.paint('dim', where)}" if where else text
 
     def details(self, line: LogLine, columns: int | None) -> Iterator[str]:
-        """Yield the lines that ``-v`` adds: context, call stack and snapshots."""
+        """Yield the lines that ``-v`` adds: culprit, context, stack, snapshots."""
+        yield from self.culprit_of(line, columns)
         found: list[tuple[str, str]] = []
         found += [("context", f"{clean(str(key))} = {short(value, _LONG)}") for key, value in line.context.items()]
         if line.transaction:
@@ -165,15 +174,29 @@ class LineView:
             if type(frame) is not dict:  # 0.1.0 wrote text
                 found.append(("stack", clean(frame.strip()) if type(frame) is str else short(frame, _LONG)))
                 continue
-            where = f"{frame.get('filename', '?')}:{frame.get('lineno', '?')} in {frame.get('name', '?')}"
-            code = str(frame.get("line") or "").strip()
-            found.append(("stack", clean(where + (f": {code}" if code else ""))))
+            found.append(("stack", _call(frame)))
         for name in ("data_pre_change", "data_post_change"):
             if name in line.extra:
                 found.append((name, short(decode(line.extra[name]), _LONG)))
         for name, text in found:
-            body = f"{' ' * 4}{name}: {text}"
-            yield self.paint("dim", body if columns is None else cut(body, columns))
+            yield self._detail(name, text, columns)
+
+    def culprit_of(self, line: LogLine, columns: int | None) -> Iterator[str]:
+        """Yield the line that names the culprit, if there is one."""
+        frame = line.culprit
+        if frame is not None:
+            yield self._detail("culprit", _call(frame), columns)
+
+    def _detail(self, name: str, text: str, columns: int | None) -> str:
+        body = f"{' ' * 4}{name}: {text}"
+        return self.paint("dim", body if columns is None else cut(body, columns))
+
+    def _room_of_culprits(self, sample: list[LogLine]) -> int:
+        """Return the width of the column of culprits, 0 if there is none."""
+        widest = max((cells(_short_culprit(line)) for line in sample), default=0)
+        if self.columns is None:
+            return widest
+        return min(widest, _CULPRIT, self.columns // 6) if self.columns >= _ROOMY else 0
 
     def _values(self, before: str | None, after: str | None, left: int | None) -> str:
         if left is not None and left < 4:
@@ -247,6 +270,22 @@ class LineView:
             pass
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
+
+
+def _call(frame: dict[str, Any]) -> str:
+    where = f"{frame.get('filename', '?')}:{frame.get('lineno', '?')} in {frame.get('name', '?')}"
+    code = str(frame.get("line") or "").strip()
+    return clean(where + (f": {code}" if code else ""))
+
+
+def _short_culprit(line: LogLine) -> str:
+    """Return the file and line of the culprit, as in ``shop.py:7``, or ""."""
+    frame = line.culprit
+    if frame is None:
+        return ""
+    parts = str(frame.get("filename", "?")).replace("\\", "/").rsplit("/", 2)
+    name = "/".join(parts[-2:]) if parts[-1] in ("__init__.py", "__main__.py") else parts[-1]
+    return clean(f"{name}:{frame.get('lineno', '?')}")
 
 
 def is_label(name: str) -> bool:

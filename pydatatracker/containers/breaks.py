@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterable
+from traceback import FrameSummary
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from pydatatracker import _core
 from pydatatracker._core import Observer
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.stack import as_text, level_of_culprit
 from pydatatracker.history.inverse import inverse, operation
 from pydatatracker.values.pickles import Handle, PicklableError
 from pydatatracker.values.pointer import action_bits, compile_glob
@@ -67,7 +69,7 @@ class Break(Handle):
             _core.add_guard(container, self._guard)
         else:
             act = {"breakpoint": None, "warn": _warn, "log": _write}[do] if isinstance(do, str) else do
-            self._observer = _core.Stop(act, when)
+            self._observer = _core.Stop(act, when, _announced)
             _core.add_observer(container, Observer(self._observer, _FIRST, pattern, bits, False, True))
 
     def remove(self) -> None:
@@ -93,11 +95,27 @@ class Break(Handle):
 
 
 def _warn(change: ChangeLogEntry) -> None:
-    warnings.warn(f"tracked data changed: {change!r}", RuntimeWarning, stacklevel=2)
+    above, culprit = level_of_culprit()
+    warnings.warn(f"tracked data changed: {_said(change, culprit)}", RuntimeWarning, stacklevel=2 + above)
 
 
 def _write(change: ChangeLogEntry) -> None:
-    _log.warning("tracked data changed: %r", change, stacklevel=2)
+    above, culprit = level_of_culprit()
+    _log.warning("tracked data changed: %s", _said(change, culprit), stacklevel=2 + above)
+
+
+def _announced(change: ChangeLogEntry) -> str:
+    """Return what is printed before the debugger starts."""
+    return f"pydatatracker: {_said(change, level_of_culprit()[1])}\n"
+
+
+def _said(change: ChangeLogEntry, culprit: FrameSummary | None) -> str:
+    """Return a change and its culprit as text.
+
+    The captured stack is better than the running one: an observer may be called later.
+    """
+    culprit = change.culprit or culprit
+    return f"{change!r}" if culprit is None else f"{change!r} at {as_text(culprit)}"
 
 
 def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> None:
@@ -114,7 +132,8 @@ def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> 
         _core.set_quiet(container, False)
     if error is not None:
         raise error
-    change = _core.as_shown(change)
+    change, culprit = _core.as_shown(change), level_of_culprit()[1]
     raise TrackedChangeError(
-        f"{change!r} was refused by tracking_break({guard[3].path!r}, do='raise'); nothing was changed", change
+        f"{_said(change, culprit)} was refused by tracking_break({guard[3].path!r}, do='raise'); nothing was changed",
+        change,
     )

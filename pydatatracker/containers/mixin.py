@@ -218,7 +218,7 @@ class TrackingMixin(HistoryMixin):
         >>> d["cfg"]["port"] = 8080
         >>> d["cfg"]["port"] = 22  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        pydatatracker.containers.breaks.TrackedChangeError: <change ... update /cfg/port: 8080 -> 22> was refused by ...
+        pydatatracker.containers.breaks.TrackedChangeError: <change ... update /cfg/port: 8080 -> 22> at ...
         >>> d
         {'cfg': {'port': 8080}}
         """

@@ -15,7 +15,7 @@ from pydatatracker.values.standins import Repr
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "read_json"]
+__all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "position_of_culprit", "read_json"]
 
 
 def read_again(raw: bytes, line: int, offset: int) -> LogLine:
@@ -34,8 +34,8 @@ class LogLine:
     """One line of a log: its fields as attributes, its position, its bytes.
 
     The names are those of `ChangeLogEntry`; fields that the line does not have are "", (), None or MISSING. Reading
-    one is O(1), except ``path paths also roots location before after splice order changes context stack tree extra
-    data``, which are parsed at each access. No field raises.
+    one is O(1), except ``path paths also roots location before after splice order changes context stack culprit tree
+    extra data``, which are parsed at each access. No field raises.
 
     >>> from pydatatracker.io import parse
     >>> line = parse(b'{"v":1,"action":"update","pointer":"/a","before":null,"after":{"$set":[1]}}')
@@ -320,6 +320,15 @@ class LogLine:
         return given if type(given) is list else []
 
     @property
+    def culprit(self) -> dict[str, Any] | None:
+        """The frame of ``stack`` that is the innermost outside of libraries.
+
+        None if there is none, and in lines of earlier versions, unless `pydatatracker.set_library` was called.
+        """
+        n = position_of_culprit(self)
+        return None if n is None else self.stack[n]
+
+    @property
     def tree(self) -> list[Any]:
         """The containers from the root down; absent in compact lines."""
         given = read_json(self.head.tree)
@@ -410,6 +419,13 @@ def _also(head: Any) -> list[list[Any]]:
     given = read_json(head.also)
     rows = given if type(given) is list else ()
     return [row for row in rows if type(row) is list and len(row) == 2 and type(row[0]) is str]
+
+
+def position_of_culprit(line: LogLine) -> int | None:
+    """Return the position of ``culprit`` in ``stack``, or None. O(frames)."""
+    from pydatatracker.change.stack import culprit_in
+
+    return culprit_in({"culprit": read_json(line.head.culprit)} if line.head.culprit else {}, line.stack)
 
 
 def _row(given: Any) -> tuple[Any, ...]:

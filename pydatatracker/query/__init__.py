@@ -54,6 +54,7 @@ COLUMNS: Final[dict[str, str]] = {
     "pid": "BIGINT",
     "thread": "VARCHAR",
     "stack": "JSON",
+    "culprit": "BIGINT",
     "extra": "JSON",
     "trace_id": "VARCHAR",
     "span_id": "VARCHAR",

@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pydatatracker.io.line import LogLine, nanoseconds_of
+from pydatatracker.io.line import LogLine, nanoseconds_of, position_of_culprit
 from pydatatracker.report.values import SAFE, also_of, body_of, dumps, plain, script_safe, text_of
 
 __all__ = ["TABLES", "Changes"]
@@ -20,7 +20,7 @@ __all__ = ["TABLES", "Changes"]
 TABLES: Final = ("actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
                  "roots", "kinds")  # fmt: skip
 _COLUMNS: Final = ("seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction",
-                   "context", "stack")  # fmt: skip
+                   "context", "stack", "culprit")  # fmt: skip
 _LISTED_ERRORS: Final = 200  # lines that could not be read and are listed
 
 
@@ -95,6 +95,7 @@ class Changes:
             self._number("transactions", line.transaction),
             self._data("contexts", dict, head.context),
             self._data("stacks", list, head.stack),
+            self._culprit(line),
         )
         self._rows.append((line.pid, order, numbers, text_of(body), listed))
 
@@ -171,6 +172,11 @@ class Changes:
                 number = known[key] = len(self._entries[table])
                 self._entries[table].append(text_of(data))
         return number
+
+    def _culprit(self, line: LogLine) -> int:
+        """Return the position of the culprit in the stack, -1 if there is none."""
+        n = position_of_culprit(line)
+        return -1 if n is None else n
 
     def _place(self, pointer: str, raw: Any) -> int:
         known = self._tables["places"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydatatracker.change.stack import as_text, culprit_of
 from pydatatracker.values.text import shortened
 
 __all__ = ["section"]
@@ -34,6 +35,8 @@ def section(error: BaseException, limit: int) -> str:
 def _lines_of(change: Any, stack: Any) -> str:
     lines = change.format_detailed().splitlines()
     if stack and not change.stack:
+        culprit = culprit_of(stack)
+        lines += [] if culprit is None else [f"{'culprit:':<12} {as_text(culprit)}"]
         lines += ["stack:", *"".join(stack.format()).splitlines()]
     if len(lines) > _LINES:  # the change is at the top, the offending line at the end
         lines[20 : len(lines) - _LINES + 21] = [f"... {len(lines) - _LINES + 1} lines ..."]

@@ -11,12 +11,13 @@ import itertools
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Observer
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
-from pydatatracker.change.stack import summary
+from pydatatracker.change.stack import Captured, culprit_of, summary
 from pydatatracker.values.text import shortened, shown, text
 
 __all__ = ["Seen", "Watch", "name_of", "printable", "say", "stack_lines"]
@@ -27,8 +28,6 @@ _DEEPEST = 512  # what the core captures at most
 _KEPT = 1000  # changes that are kept for the message; all are counted
 _LONGEST = 200  # characters of a value
 _ROWS = 10  # of a bulk call
-
-Captured = tuple[tuple[Any, ...], bytes]
 
 
 class Seen(NamedTuple):
@@ -42,7 +41,7 @@ class Seen(NamedTuple):
     thread: str
 
     def lines(self, indent: str = "  ", frames: int = _FRAMES) -> list[str]:
-        """Return who did what where, then the calls.
+        """Return who did what where, then the culprit, then the calls.
 
         The number of lines and their length are bounded. O(frames).
         """
@@ -52,7 +51,13 @@ class Seen(NamedTuple):
         where = printable(change.pointer) or "the whole"
         what = _what(change)
         line = f"{where}: {change.action} by {change.method}(){who}{thread}{what and ', '}{what}"
-        return [indent + line, *stack_lines(self.stack, indent + "  ", frames)]
+        culprit = culprit_of(self.stack)
+        if culprit is None:
+            return [indent + line, *stack_lines(self.stack, indent + "  ", frames)]
+        lines = [indent + line, *stack_lines([culprit], indent + "  ")]
+        if frames > 1 and len(self.stack) > 1:
+            lines += [f"{indent}  in these calls, innermost last:", *stack_lines(self.stack, indent + "    ", frames)]
+        return lines
 
 
 class Watch:
@@ -226,7 +231,7 @@ def printable(given: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode-escape").decode() for sign in given)
 
 
-def stack_lines(stack: traceback.StackSummary, indent: str, frames: int = _FRAMES) -> list[str]:
+def stack_lines(stack: Sequence[traceback.FrameSummary], indent: str, frames: int = _FRAMES) -> list[str]:
     """Return the innermost calls, each with its line of source.
 
     Innermost last. O(frames).

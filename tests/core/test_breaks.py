@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import pathlib
@@ -9,6 +10,7 @@ import pty
 import select
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -238,3 +240,51 @@ def test_the_debugger_stops_at_the_statement(tmp_path: pathlib.Path) -> None:
     until("done 8080")
     assert 0 == process.wait(30)
     os.close(parent)
+
+
+def by_a_messenger(x: Any) -> None:
+    """Change the data through the standard library."""
+    collections.ChainMap(x)["a"] = 2
+
+
+def test_every_kind_of_break_names_the_culprit(caplog: pytest.LogCaptureFixture) -> None:
+    """Warnings and log records also have its file and line as their own.
+
+    No stack is captured: the one that runs is enough.
+    """
+    line = by_a_messenger.__code__.co_firstlineno + 2
+    where = f"at {__file__}:{line} in by_a_messenger"
+    x = TrackedDict(a=1)
+    with x.tracking_break("/a", do="log"), caplog.at_level(logging.WARNING, "pydatatracker"):
+        by_a_messenger(x)
+    (record,) = caplog.records
+    assert (__file__, line, True) == (record.pathname, record.lineno, where in record.getMessage())
+    with x.tracking_break("/a", do="warn"), pytest.warns(RuntimeWarning) as caught:
+        by_a_messenger(x)
+    assert (__file__, line, True) == (caught[0].filename, caught[0].lineno, where in str(caught[0].message))
+    with x.tracking_break("/a", do="raise"), pytest.raises(TrackedChangeError, match="was refused") as refused:
+        by_a_messenger(x)
+    assert where in str(refused.value)
+
+
+def test_the_debugger_is_announced_with_the_culprit(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The debugger still stops where the data was stored."""
+    stopped: list[str] = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: stopped.append(sys._getframe(1).f_code.co_filename))
+    x = TrackedDict(a=1)
+    with x.tracking_break("/a"):
+        by_a_messenger(x)
+    assert " in by_a_messenger\n" in capsys.readouterr().err
+    assert [collections.__file__] == stopped
+
+
+def test_a_break_that_only_libraries_reach_names_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The record is that of the statement that changed the data."""
+    x = TrackedDict(a=1)
+    with x.tracking_break("/a", do="log"), caplog.at_level(logging.WARNING, "pydatatracker"):
+        thread = threading.Thread(target=x.update, kwargs={"a": 2})
+        thread.start()
+        thread.join()
+    (record,) = caplog.records
+    assert threading.__file__ == record.pathname
+    assert record.getMessage().endswith("update (whole)>")

@@ -61,7 +61,7 @@ class Player:
                 (self.folder / title).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / title).write_text(code, "utf-8")
             elif kind == "python":
-                printed = (block.end(), self.run_python(f"<{self.page.name} block {number}>", code))
+                printed = (block.end(), self.run_python(f"{self.page.name} block {number}", code))
             elif kind == "text" and printed is not None and self.text[printed[0] : block.start()].strip() == "":
                 assert code == printed[1]
             elif kind == "console" and os.name != "nt":  # the commands are for a POSIX shell

@@ -67,14 +67,16 @@ def test_each_value_names_its_last_writer(page: Browser) -> None:
 
 
 def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:
-    """A click on a change shows its context, values and stack."""
+    """A click on a change shows its context, values, culprit and stack."""
     page.click("#list .row:nth-child(2)")
     assert current(page).endswith("2 of 6")
     details = page.text("#details")
     assert all(word in details for word in ("deploy", "rotate", "/cfg/ports/0", "__setitem__"))
     assert ["80", "8080"] == page.texts("#details pre")
     assert any(re.fullmatch(r".*report_page\.py:\d+ in shop.*", frame) for frame in page.texts(".stack li"))
-    assert page.texts(".stack li")[-1:] == page.texts(".stack .made")  # the innermost call is emphasised
+    assert [page.texts(".stack li")[-1]] * 2 == page.texts(".stack .made")  # the culprit, and the innermost call
+    assert page.texts(".stack li")[0] == page.texts(".stack .made")[0]
+    assert page.run("[...document.querySelectorAll('#details details')].map(each => each.open)") == [False]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and links are POSIX")
-_OWN = ("NO_COLOR", "COLUMNS", "LINES", "PYDATATRACKER_LOG", "PYDATATRACKER_STACK", "PYDATATRACKER_SNAPSHOTS")
+_OWN = ("NO_COLOR", "COLUMNS", "LINES", "PYDATATRACKER_LOG", "PYDATATRACKER_STACK", "PYDATATRACKER_SNAPSHOTS",
+        "PYDATATRACKER_LIBRARY")  # fmt: skip
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import copy
 import pickle
 import threading
@@ -424,3 +425,23 @@ def test_it_fails_exactly_if_the_log_has_changes(steps: list[str]) -> None:
         failed = True
     logged = [c for c in x.tracking_changes() if c.seq > since and c.action in ("add", "update", "remove")]
     assert bool(logged) == failed
+
+
+def test_the_message_names_the_culprit_before_the_calls() -> None:
+    """The culprit is who called the library that stored the value."""
+
+    def culprit() -> None:
+        collections.ChainMap(x)["a"] = 2
+
+    x = TrackedDict(a=1, tracking_name="config")
+    with pytest.raises(ModifiedError) as caught, assert_unmodified(x):
+        culprit()
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    assert f"{__file__}:{culprit.__code__.co_firstlineno + 1} in culprit" == lines[2]
+    assert 'collections.ChainMap(x)["a"] = 2' == lines[3]
+    assert "in these calls, innermost last:" == lines[4]
+    assert any(line.endswith("in __setitem__") for line in lines[5:])
+    x["a"] = 1
+    with pytest.raises(ModifiedError) as caught, expect_changes(x, {}):
+        culprit()
+    assert lines[2] in [line.strip() for line in str(caught.value).splitlines()]

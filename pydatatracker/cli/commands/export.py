@@ -85,7 +85,8 @@ def query_command(sql: str, files: tuple[str, ...], wanted: Filter, form: str) -
 
     FILE is JSONL, also .gz and .zst, or Parquet, a glob of them, or s3:// (extra s3, configured by AWS_ENDPOINT_URL,
     AWS_ACCESS_KEY_ID and so on). Columns: seq time actor action pointer before after method type transaction root
-    context path splice order changes uuid pid thread stack, and time_ns. before and after are JSON: after->>'$.price'
+    context path splice order changes uuid pid thread stack culprit, and time_ns. before and after are JSON:
+    after->>'$.price'
     is a member as text. Lines that cannot be read are skipped. With filters, which need JSONL, they are reported.
     """
     from pydatatracker.cli.formats.table import write_rows, write_table

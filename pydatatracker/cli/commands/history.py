@@ -9,6 +9,7 @@ import click
 
 from pydatatracker.cli.base import PROGRAM, cli
 from pydatatracker.cli.filters import Filter, filter_options
+from pydatatracker.cli.library_option import library_option
 from pydatatracker.cli.root_option import LOG, ROOT, chosen_roots, open_roots, split_pointer
 from pydatatracker.cli.terminal import cells, clean, cut_left, pad, plain_columns, wants_colour
 
@@ -24,14 +25,16 @@ __all__ = ["blame_command", "history_command"]
 @click.option("--all", "everything", is_flag=True, help="Every path in the log.")
 @ROOT
 @filter_options
+@library_option
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 def blame_command(
     file: str, pointer: str | None, everything: bool, root: str | None, wanted: Filter, verbose: bool
 ) -> None:
     """Show the last change of a path, or of every path.
 
-    With filters, the last of the changes that they select. An item of a list is followed through insertions, removals
-    and sorts; its present path stands in front of the line.
+    If the log has stacks, the culprit follows: the innermost call outside of libraries. With filters, the last of the
+    changes that they select. An item of a list is followed through insertions, removals and sorts; its present path
+    stands in front of the line.
     """
     from pydatatracker.cli.replay.rebuilt import Rebuilt
 
@@ -47,11 +50,14 @@ def blame_command(
             rows += [(label + path, line) for path, line in each.blame(pointer)]
         if not rows:
             click.echo(f"{PROGRAM}: the log has no such change at {pointer or 'any path'}", err=True)
-        _show_paths(rows, verbose, dict(zip(roots.by_root, roots.labels(), strict=True)))
+        _show_paths(rows, verbose, pointer is not None, dict(zip(roots.by_root, roots.labels(), strict=True)))
 
 
-def _show_paths(rows: list[tuple[str, Any]], verbose: bool, labels: dict[Key, str]) -> None:
-    """Print (present path, line) pairs, the lines as `show` prints them."""
+def _show_paths(rows: list[tuple[str, Any]], verbose: bool, named: bool, labels: dict[Key, str]) -> None:
+    """Print (present path, line) pairs, the lines as `show` prints them.
+
+    named: each with its culprit on a line of its own.
+    """
     from pydatatracker.cli.line_view import LineView, painter
 
     if not rows:
@@ -63,13 +69,12 @@ def _show_paths(rows: list[tuple[str, Any]], verbose: bool, labels: dict[Key, st
         width = min(width, columns // 4)
     paint = painter(wants_colour(sys.stdout))
     room = None if columns is None else columns - width - 2
-    view = LineView(room, wants_colour(sys.stdout), [line for _, line in rows], labels)
+    view = LineView(room, wants_colour(sys.stdout), [line for _, line in rows], labels, not (named or verbose))
     for path, line in rows:
         path = path if columns is None else cut_left(path, width)
         sys.stdout.write(f"{paint('bold', pad(path, width))}  {view.line(line)}".rstrip() + "\n")
-        if verbose:
-            for text in view.details(line, columns):
-                sys.stdout.write(text + "\n")
+        for text in view.details(line, columns) if verbose else view.culprit_of(line, columns) if named else ():
+            sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -78,6 +83,7 @@ def _show_paths(rows: list[tuple[str, Any]], verbose: bool, labels: dict[Key, st
 @click.argument("pointer")
 @ROOT
 @filter_options
+@library_option
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines of the log themselves.")
 def history_command(file: str, pointer: str, root: str | None, wanted: Filter, verbose: bool, as_json: bool) -> None:

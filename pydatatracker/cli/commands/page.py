@@ -13,6 +13,7 @@ import click
 
 from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_error, replacing
 from pydatatracker.cli.filters import Filter, filter_options
+from pydatatracker.cli.library_option import library_option
 from pydatatracker.cli.terminal import clean
 
 __all__ = ["report_command", "view_command"]
@@ -23,6 +24,7 @@ __all__ = ["report_command", "view_command"]
 )
 @FILES
 @filter_options
+@library_option
 @click.option(
     "-o",
     "--output",
@@ -73,6 +75,7 @@ def _title(name: str) -> str:
 @cli.command("view", example=f"{PROGRAM} view changes.jsonl --open")
 @click.argument("file", metavar="LOG")
 @filter_options
+@library_option
 @click.option(
     "--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="The port; by default any free one."
 )

@@ -12,6 +12,7 @@ import click
 
 from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_error
 from pydatatracker.cli.filters import Filter, filter_options
+from pydatatracker.cli.library_option import library_option
 
 if TYPE_CHECKING:
     from pydatatracker.cli.progress import Bar
@@ -25,6 +26,7 @@ __all__ = ["show_command", "stats_command", "verify_command"]
 )
 @FILES
 @filter_options
+@library_option
 @click.option("--json", "as_json", is_flag=True, help="Print the readable lines of the log themselves.")
 @click.option("-v", "--verbose", is_flag=True, help="Add context, stack and snapshots.")
 @click.option("--tail", metavar="N", type=click.IntRange(0), help="Only the last N lines.")
@@ -41,7 +43,8 @@ def show_command(
 ) -> None:
     """Print logs, one line per change. Several are merged by time.
 
-    Columns: time, number, actor, action, path, before -> after. If a log has several roots, #2 in front of a path
+    Columns: time, number, actor, action, path, before -> after, and, if the log has stacks, the culprit: the file and
+    line of the innermost call outside of libraries. If a log has several roots, #2 in front of a path
     means the second one. - is standard input. Lines that cannot be read are skipped and reported on standard error;
     the exit status is then 1. On a terminal lines are cut to its width and coloured, unless NO_COLOR is set.
     """

@@ -55,11 +55,12 @@ class _Trace:
         track = self._track(line.pid or 0, line.actor)
         data = line.data
         args: dict[str, Any] = {name: data[name] for name in _SHOWN if name in data}
+        culprit = line.culprit
+        if culprit is not None:
+            args["culprit"] = _call(culprit)
         frames = data.get("stack")
         if isinstance(frames, list):
-            args["stack"] = [
-                f"{f.get('filename')}:{f.get('lineno')} {f.get('name')}" for f in frames if type(f) is dict
-            ]
+            args["stack"] = [_call(frame) for frame in frames if type(frame) is dict]
         if track.transaction != line.transaction:
             track.end(self._event)
             track.begin(line.transaction, now)
@@ -114,3 +115,7 @@ class _Track:
 def _micros(nanoseconds: int) -> str:
     sign = "-" if nanoseconds < 0 else ""
     return f"{sign}{abs(nanoseconds) // 1000}.{abs(nanoseconds) % 1000:03}"
+
+
+def _call(frame: dict[str, Any]) -> str:
+    return f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('name')}"

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from pydatatracker.change.stack import culprit_in
 from pydatatracker.exporters.sink import Item
 
 if TYPE_CHECKING:
@@ -65,19 +66,19 @@ def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None =
             found[name] = line[key]
     stack = line.get("stack")
     if isinstance(stack, list) and stack:
-        found.update(_code(stack, value_limit))
+        found.update(_code(stack, culprit_in(line, stack), value_limit))
     return found
 
 
-def _code(stack: list[dict[str, Any]], value_limit: int | None) -> dict[str, str | int | float]:
-    """Return the innermost call, and all calls as a traceback."""
+def _code(stack: list[dict[str, Any]], culprit: int | None, value_limit: int | None) -> dict[str, str | int | float]:
+    """Return the culprit or else the innermost call, and all as a traceback."""
     frames = [
         traceback.FrameSummary(
             str(frame.get("filename", "")), frame.get("lineno"), str(frame.get("name", "")), line=frame.get("line")
         )
         for frame in stack
     ]
-    inner = frames[-1]
+    inner = frames[-1 if culprit is None else culprit]
     text = "".join(traceback.StackSummary.from_list(frames).format())
     if value_limit is not None and len(text) > value_limit:  # keep the innermost calls
         text = "…" + text[-(value_limit - 1) :] if value_limit > 1 else "…"

@@ -22,6 +22,13 @@ function* parts(log, world, at) {
   if (body.g) yield element("p", "trouble", `Changes ${body.g[0] ?? "?"} to ${body.g[1] ?? "?"} are missing from the log${body.g[2] ? `: ${clean(body.g[2])}` : ""}. The data shown from here on may be wrong.`);
   yield* values(body);
   const frames = log.stack[at] < 0 ? [] : log.stacks[log.stack[at]];
+  const culprit = frames[log.culprit[at]];
+  if (culprit) {
+    yield element("h3", "", "Culprit");
+    yield stackOf([culprit]);
+    if (frames.length > 1) yield folded(`Stack, ${plural(frames.length, "call")}, innermost last`, stackOf(frames));
+    return;
+  }
   yield element("h3", "", frames.length > 1 ? "Stack, innermost last" : "Stack");
   if (frames.length) yield stackOf(frames);
   else yield element("p", "dim", "Not recorded: pydatatracker run --stack, or tracking_capture_stack=True, records the calls.");
@@ -85,6 +92,12 @@ function* values(body) {
 function* value(title, json, action) {
   yield element("h3", "", title);
   yield element("pre", `is-${action}`, preview(json, MUCH));
+}
+
+function folded(title, content) {
+  const box = element("details");
+  box.append(element("summary", "", title), content);
+  return box;
 }
 
 function stackOf(frames) {

@@ -1,7 +1,7 @@
 // The changes as columns, as data.py writes them, and the filters.
 
 const COLUMNS = ["seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction", "context",
-  "stack", "body"];
+  "stack", "culprit", "body"];
 const TABLES = ["actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
   "roots", "kinds"];
 

@@ -81,10 +81,12 @@ cdef class Stop:
 
     cdef object act
     cdef object when
+    cdef object announced               # the text that is printed before the debugger starts, as a function of the change
 
-    def __init__(self, act, when):
+    def __init__(self, act, when, announced):
         self.act = act
         self.when = when
+        self.announced = announced
 
     def __call__(self, change):
         if self.when is not None and not self.when(change):
@@ -92,7 +94,7 @@ cdef class Stop:
         if self.act is not None:
             self.act(change)
             return
-        _sys.stderr.write(f"pydatatracker: {change!r}\n")
+        _sys.stderr.write(self.announced(change))
         try:
             _sys.breakpointhook()       # no Python frame of ours is between, so the debugger stops in the caller's
         except Exception as error:
