@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["detailed", "extra_of", "layout", "location_of", "one_line"]
 
 _VALUE = 60  # characters of one in a line
-_SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": "."}
+_SEPARATORS = {"dict": ":", "list": "|", "set": ":", "attr": ".", "tuple": "|"}
 
 
 def layout(place: Any) -> list[tuple[Any, Tracker]]:

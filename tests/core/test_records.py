@@ -17,9 +17,11 @@ from pydatatracker import (
     TrackedDict,
     TrackedList,
     TrackedSet,
+    _core,
     track,
     tracking_actor,
 )
+from pydatatracker.change.text import _SEPARATORS
 
 
 class Thing(TrackedAttr):
@@ -430,3 +432,8 @@ def test_changes_since_a_time_a_change_or_a_seq() -> None:
     for wrong in (True, "x", None, 1.5):
         with pytest.raises(TypeError):
             d.changes_since(wrong)
+
+
+def test_extra_joins_the_keys_below_every_kind_of_container() -> None:
+    """`extra["location"]` has a separator for whatever holds a container."""
+    assert set(_core.KINDS) == set(_SEPARATORS)
