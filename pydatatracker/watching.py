@@ -77,7 +77,7 @@ class Watch(TrackingMixin, Watching):
         [('/log', 'StringIO')]
         """
         return [
-            Untracked(to_pointer(path), _core.name_of_class(cls), reason) for path, cls, reason in _core.untracked_rows(self)
+            Untracked(to_pointer(path), _core.bare_class_name(cls), reason) for path, cls, reason in _core.untracked_rows(self)
         ]
 
     def lock(self, name: str | None = None) -> NoReturn:

@@ -246,6 +246,10 @@ class Rewind:
                     self._read(log)
             self._lost = max(self._lost, _core.lost_seq(value))
             state = _core.plain(value)
+            if tracker.kind == "tuple":  # it does not change, but what it holds does
+                state = tuple([self._of(item) for item in state])
+                if id(tracker) in self._nodes:  # it holds itself, through something below it
+                    return self._nodes[id(tracker)].state
             node = Node(state, sorted(self._waiting.pop(id(tracker), []), key=lambda change: change.seq))
             self._nodes[id(tracker)] = node
             self._trackers.append(tracker)

@@ -65,6 +65,11 @@ class Break(Handle):
         self._guard: tuple[Any, ...] | None = None
         self._observer: Any = None
         if do == "raise":
+            if _core.is_watched(container):
+                raise TypeError(
+                    "tracking_break(do='raise') needs a tracked container: nothing stands between a watched object and"
+                    " its changes; do='breakpoint', 'warn', 'log' and functions work"
+                )
             self._guard = (pattern, bits, when, self)
             _core.add_guard(container, self._guard)
         else:

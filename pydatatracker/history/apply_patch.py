@@ -104,7 +104,7 @@ def apply_patch(container: Any, operations: Iterable[Mapping[str, Any]]) -> None
     for number, operation in enumerate(listed):
         with _naming(container, number, operation):
             read.append(_read(operation))
-    document = _Document(container)
+    document = _Document(_core.object_watched(container) if isinstance(container, _core.Watching) else container)
     with tracking_transaction(container):
         for number, each in enumerate(read):
             with _naming(container, number, listed[number]):
@@ -293,7 +293,7 @@ class _Document:
                 raise _WrongError(f"a set cannot hold these elements: {error}") from None
             root.intersection_update(new)
             root.update(new)
-        elif isinstance(root, AttrHook) and isinstance(value, dict):
+        elif _is_object(root) and isinstance(value, dict):
             for name in _core.attributes(root).keys() - value.keys():
                 _remove(root, (name,))
             for name, each in value.items():
@@ -338,6 +338,12 @@ def _remove(parent: Any, path: Steps) -> None:
         delattr(parent, step)
 
 
+def _is_object(value: Any) -> bool:
+    """Return True for an object whose attributes are remembered."""
+    tracker = _core.tracker(value)
+    return tracker is not None and tracker.kind == "attr"
+
+
 def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
     """Return what parent holds at a segment.
 
@@ -348,7 +354,7 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
         kind = "key"
     elif isinstance(parent, list):
         return list.__getitem__(parent, _index(parent, step, above, len(parent)))
-    elif isinstance(parent, AttrHook):
+    elif _is_object(parent):
         held = _core.attributes(parent).get(step, MISSING)
         kind = "tracked attribute"
     else:

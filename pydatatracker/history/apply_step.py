@@ -53,7 +53,7 @@ def apply_step(container: Any, step: Step) -> None:
 def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
     for n, key in enumerate(path):
         try:
-            container = container[key] if isinstance(container, (dict, list)) else _attribute(container, key)
+            container = container[key] if isinstance(container, (dict, list, tuple)) else _attribute(container, key)
         except (LookupError, TypeError, AttributeError):
             raise ReplicaError(
                 f"{step} does not fit: there is nothing at {to_pointer(path[: n + 1])}. " + _ADVICE

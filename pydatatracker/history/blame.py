@@ -340,7 +340,7 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
             for key in done.keys if counts else ():
                 found.setdefault((*path, _shown(key)), change)
             continue
-        now = items.setdefault(node, list(range(list.__len__(node.container))))
+        now = items.setdefault(node, list(range(len(_core.plain(node.container)))))
         for index in back(now, done):
             if index >= 0 and counts:
                 found.setdefault((*path, index), change)
@@ -416,6 +416,6 @@ def _paths(container: Any) -> dict[Any, tuple[Any, ...]]:
             if tracker.kind == "set":
                 todo.extend((item, (*path, _shown(item))) for item in held)
             else:
-                pairs = enumerate(held) if tracker.kind == "list" else held.items()
+                pairs = enumerate(held) if tracker.kind in ("list", "tuple") else held.items()
                 todo.extend((item, (*path, key)) for key, item in pairs)
     return found

@@ -31,7 +31,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from pydatatracker._core import MISSING, AttrHook, Words, plain
+from pydatatracker._core import MISSING, AttrHook, Words, is_watched, plain
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
@@ -211,6 +211,8 @@ class _Encoder:
             return self.text(str.__str__(value))
         if issubclass(cls, (bytes, bytearray)):
             return self.binary(value, "bytes" if issubclass(cls, bytes) else "bytearray")
+        if is_watched(value):
+            return _CONTAINER
         try:
             for kinds, write in _WRITERS:
                 if issubclass(cls, kinds):
@@ -288,7 +290,10 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
                 if issubclass(cls, kind):
                     items = list(kind.__iter__(source))
                     return kind.__name__, len(items), items
-            return "dict", len(items := list(plain(source).items())), items  # tracked attributes
+            held = plain(source)
+            if isinstance(held, (list, tuple)):  # a deque that is watched
+                return "list", len(held), list(held)
+            return "dict", len(items := list(held.items())), items  # attributes
         except RuntimeError:
             continue
     return "list", 0, []

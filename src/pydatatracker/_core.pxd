@@ -248,6 +248,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef bint stale                     # something that it held has died, so it has changed
     cdef bint is_root                   # a watch was given it
     cdef bint is_module
+    cdef bint has_attributes            # a dict of a class with attributes, which are followed below ATTRIBUTES
     cdef uint8_t way                    # Y_...
     cdef object __weakref__             # the process log refers to roots weakly
 

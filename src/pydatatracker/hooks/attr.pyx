@@ -46,6 +46,8 @@ cdef int watch_class(AttrHook self, Tracker t) except -1:
 
 
 cdef bint is_monitored(Tracker t, str name):
+    if t.marks & X_WATCHED:
+        return True
     if t.state & T_NAMES:
         if t.rare is not None and t.rare.monitored is not None and name in t.rare.monitored:
             return True

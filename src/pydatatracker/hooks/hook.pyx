@@ -30,7 +30,7 @@ cdef inline Hook hook_of(object c) noexcept:
         hook.kind = K_SET
         hook.tracker = <PyObject *>(<SetHook>c).tracker
         hook.birth = &(<SetHook>c).birth
-    if hook.kind == K_NONE and pdt_watching:
+    if hook.kind == K_NONE and (pdt_watching or isinstance(c, Watching)):
         find_watched(c, &hook)
     return hook
 

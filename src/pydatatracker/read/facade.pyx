@@ -112,7 +112,7 @@ def clear_changes(container):
             (<Log>log).held = {}
 
 
-def name_of_class(cls):
+def bare_class_name(cls):
     """Return the name of a class. Its metaclass is not asked. O(1)."""
     return class_name(cls)
 

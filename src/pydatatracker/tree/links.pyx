@@ -66,6 +66,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     global back_links
     cdef Tracker ct = tracker_of(child)
     cdef Link link
+    cdef Link last
     if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
         return 0
     link = ct.link
@@ -89,8 +90,14 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         if ct is parent or (ct.children and not in_another_tree(ct, parent) and is_above(ct, parent)):
             link.back = True
             back_links += 1
-        link.next = ct.link
-        ct.link = link
+        if ct.marks & X_WATCHED and ct.link is not None:
+            last = ct.link                  # the oldest parent gives the first path: it is the one that people know
+            while last.next is not None:
+                last = last.next
+            last.next = link
+        else:
+            link.next = ct.link
+            ct.link = link
     parent.children += 1
     ct.epoch = 0
     if ct.children and ct.place is not None:

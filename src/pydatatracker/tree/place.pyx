@@ -72,11 +72,18 @@ cdef inline bint same_key(object a, object b):
     return False
 
 
+cdef inline PyObject *held_as(Tracker ct) noexcept:
+    # what its parents hold: an object with a dict is known by that dict
+    if ct.marks & X_WATCHED and (<WatchedTracker>ct).instance != NULL:
+        return (<WatchedTracker>ct).instance
+    return ct.owner
+
+
 cdef object find_one(Link link, Tracker ct):
     """Return the key of a child that its parent holds once, or missing. Mostly O(1), else O(items)."""
     cdef Tracker parent = link.parent
     cdef PyObject *owner = parent.owner
-    cdef PyObject *child = ct.owner
+    cdef PyObject *child = held_as(ct)
     cdef PyObject *key
     cdef PyObject *value
     cdef PyObject *held
@@ -100,6 +107,8 @@ cdef object find_one(Link link, Tracker ct):
                 return link.hint
         return link.hint if parent.state & T_SORTING else missing    # list.sort empties the list
     if parent.kind == K_DICT:
+        if link.key is ATTRIBUTES:
+            return link.key if pdt_dict_of(<object>owner) == child else missing
         if PyUnicode_CheckExact(link.key):
             held = PyDict_GetItemWithError(<object>owner, link.key)
             if held == child:
@@ -126,17 +135,20 @@ cdef list find_all(Link link, Tracker ct):
     cdef Py_ssize_t i
     cdef Py_ssize_t position = 0
     cdef list keys = []
+    cdef PyObject *child = held_as(ct)
     if link.parent.marks & X_COMPARED:
         return find_all_seen(<WatchedTracker>link.parent, link, ct)
     if link.parent.kind == K_LIST:
         for i in range(PyList_GET_SIZE(<object>owner)):
-            if PyList_GET_ITEM(owner, i) == ct.owner:
+            if PyList_GET_ITEM(owner, i) == child:
                 keys.append(i)
         if not keys and link.parent.state & T_SORTING:
             keys.append(link.hint)
     elif link.parent.kind == K_DICT:
+        if link.key is ATTRIBUTES:
+            return [link.key]
         while PyDict_Next(<object>owner, &position, &key, &value):
-            if value == ct.owner:
+            if value == child:
                 keys.append(<object>key)
     elif link.parent.kind == K_ATTR:
         keys.extend(link.key if isinstance(link.key, list) else [link.key])
@@ -215,8 +227,9 @@ cdef int derive(Tracker t) except -1:
     cdef uint16_t state = t.state & T_OWN
     cdef Options options
     cdef Log log
+    cdef bint choosy = t.marks & X_WATCHED and is_choosy(<WatchedTracker>t)
     while link is not None:
-        if not link.back:
+        if not link.back and not (choosy and is_orphaned(link.parent)):
             only = link
             links += 1
         link = link.next
@@ -241,13 +254,13 @@ cdef int derive(Tracker t) except -1:
         options = merged(t.options, only.parent.effective)
         state |= only.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
     else:
-        options = derive_several(t)
+        options = derive_several(t, choosy)
         if options is None:
             return derive(t)
         log = <Log>(<tuple>targets_kept(t)[0])[0]
         link = t.link
         while link is not None:
-            if not link.back:
+            if not link.back and not (choosy and is_orphaned(link.parent)):
                 state |= link.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
             link = link.next
         if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
@@ -265,7 +278,7 @@ cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log)
     """Return state, which has the container's own flags and those of its parents, with the derived ones."""
     if state & T_LOCK_SELF:
         state |= T_LOCKED
-    if process_observer is not None or (t.rare is not None and t.rare.observers is not None):
+    if (process_observer is not None and not (t.marks & X_WATCHED and is_orphaned(t))) or (t.rare is not None and t.rare.observers is not None):
         state |= T_NOTIFY
     if t.rare is not None and t.rare.guards is not None:
         state |= T_GUARD
@@ -299,7 +312,27 @@ cdef int come_to(Tracker t, Log log) except -1:
     return 0
 
 
-cdef Options derive_several(Tracker t):
+cdef bint is_orphaned(Tracker p):
+    """True if a watched object, which is up to date, is no longer below what a watch was given. O(depth)."""
+    cdef Tracker top = root_of(p.place)
+    return top.marks & X_WATCHED and not (<WatchedTracker>top).is_root
+
+
+cdef bint is_choosy(WatchedTracker t):
+    """True if t ignores parents that were removed from a watch: it is the object of one, or has other parents. O(parents)."""
+    cdef Link link = t.link
+    if t.is_root:
+        return True
+    if link is None or link.next is None:
+        return False
+    while link is not None:
+        if not link.back and not is_orphaned(link.parent):
+            return True
+        link = link.next
+    return False
+
+
+cdef Options derive_several(Tracker t, bint choosy):
     """Find all places of t, grouped by log; return its options, or None if a link had to be dropped."""
     cdef Link link = t.link
     cdef Options options = None
@@ -309,7 +342,7 @@ cdef Options derive_several(Tracker t):
     cdef Py_ssize_t n = 0
     cdef Py_ssize_t left_out = 0
     while link is not None:
-        if not link.back:
+        if not link.back and not (choosy and is_orphaned(link.parent)):
             keys = find_all(link, t)
             if not keys:
                 drop_link(t, link)

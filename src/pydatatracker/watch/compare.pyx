@@ -14,7 +14,7 @@ cdef enum:
 cdef object kept_item(object value):
     """Return what is kept of an item: itself if it cannot be part of a cycle, its tracker, or words."""
     cdef Tracker t
-    if pdt_plain(value) or not pdt_is_gc(value):
+    if pdt_plain(value) or value is missing or not pdt_is_gc(value):
         return value
     t = tracker_of(value)
     if t is not None:
@@ -163,6 +163,16 @@ cdef list find_all_seen(WatchedTracker p, Link link, Tracker ct):
     return keys if keys or p.seen != NULL else [link.hint]
 
 
+cdef list seen_items(WatchedTracker t):
+    """Return what a compared object held when it was last compared, which is what the log says. O(items)."""
+    cdef list now = items_now(t)
+    cdef dict around
+    if t.seen == NULL or is_as_seen(t):
+        return now
+    around = by_address(now)
+    return [seen_item(t, i, around) for i in range(t.count)]
+
+
 cdef dict by_address(list items):
     cdef dict found = {}
     cdef Py_ssize_t i
@@ -281,6 +291,14 @@ cdef int open_all(list todo) except -1:
     return 0
 
 
+cdef object scope_of_found():
+    """Return a scope without an actor, in the transaction that is open: it compared everything when it began."""
+    cdef object scope = current_scope()
+    if scope is None or (<Scope>scope).transaction is None or not (<Transaction>(<Scope>scope).transaction).is_open:
+        return None
+    return Scope("", None, (<Scope>scope).transaction)
+
+
 cdef int found(WatchedTracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                object new, int32_t growth, uint64_t since) except -1:
     """Record a change that was found; a method of undo and the like is recorded as one that was seen."""
@@ -296,7 +314,7 @@ cdef int found(WatchedTracker t, int action, int method, int shape, Py_ssize_t i
         return 0
     extra = Extra.__new__(Extra)
     extra.between = (since, last_seq)
-    scope_instead = None
+    scope_instead = scope_of_found()
     last_seq += 1
     try:
         change = record_special(t, action, method, shape, index, key, old, new, extra, last_seq, pdt_now_ns())
@@ -353,6 +371,16 @@ cdef Tracker looked_at(object container):
     if isinstance(container, Watching):
         look(<Watching>container)
     return tracker_of(container)
+
+
+cdef int look_everywhere() except -1:
+    """Compare what all watches have to compare. O(items compared)."""
+    if pdt_watching:
+        for ref in list(open_watches):
+            w = ref()
+            if w is not None:
+                look(<Watching>w)
+    return 0
 
 
 cdef int look(Watching home) except -1:

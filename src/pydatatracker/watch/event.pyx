@@ -25,6 +25,7 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     in_event += 1
     if (<event_taker>take_event)(event, d, key, value) < 0:
         missed_events += 1
+        PyErr_WriteUnraisable(None)
     in_event -= 1
     return 0
 

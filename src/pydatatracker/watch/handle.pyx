@@ -166,10 +166,12 @@ cdef object plain_watched(WatchedTracker t):
     """As `plain`. O(items)."""
     require_alive(t)
     if t.way == Y_DICT:
-        return PyDict_Copy(<object>t.owner)
+        return dict(pairs_of(t)) if t.has_attributes else PyDict_Copy(<object>t.owner)
+    if t.way == Y_SLOTS:
+        return {row[0]: v for row, v in zip(slots_of(t.cls), seen_items(t)) if v is not missing}
     if t.kind == K_ATTR:
         return dict(pairs_of(t))
-    items = items_now(t)
+    items = items_now(t) if t.way == Y_TUPLE else seen_items(t)
     if t.way == Y_SET:
         return set(items)
     return tuple(items) if t.way == Y_TUPLE else items

@@ -25,6 +25,7 @@ cdef enum:
     ORPHANS = 1024              # compared objects kept alive after they were removed, because they may come back
 
 
+cdef object ATTRIBUTES = "".join(["__dict", "__"])     # the step from a dict to its attributes; no key is this object
 cdef list open_watches = []     # weak references to every Watching that is open
 cdef list orphans = []          # of WatchedTracker, the newest last
 cdef PyObject *ignored = NULL   # a dict that the core changes itself: its events are no changes

@@ -14,7 +14,7 @@ cdef object module_type = type(_enum)
 
 cdef frozenset value_modules = frozenset((
     "datetime", "_datetime", "decimal", "_decimal", "_pydecimal", "fractions", "uuid", "pathlib", "pathlib._local", "re", "_sre", "zoneinfo",
-    "_zoneinfo", "ipaddress", "string", "string.templatelib", "typing", "types", "_thread._RLock",
+    "_zoneinfo", "ipaddress", "string", "string.templatelib", "typing",
 ))
 cdef tuple value_types = (
     type(lambda: 0), type(len), type((lambda: 0).__get__(0)), type(str.join), type("".__add__), type(dict.__dict__["fromkeys"]),
@@ -114,7 +114,7 @@ cdef int way_of(Watching home, object value) except -1:
     if PyList_Check(value):
         return Y_TRACKED if isinstance(value, ListHook) else Y_LIST
     if PyTuple_CheckExact(value) or isinstance(value, tuple):
-        return Y_TUPLE if holds_parts(home, value, 0) else Y_VALUE
+        return Y_TUPLE if holds_parts(home, value, 0) or has_filled_dict(value) else Y_VALUE
     if isinstance(value, frozenset):
         return Y_VALUE
     if PySet_Check(value):
@@ -128,6 +128,11 @@ cdef int way_of(Watching home, object value) except -1:
     if isinstance(value, Watching) or value is missing:
         return Y_VALUE
     return judge(home, type(value), value)
+
+
+cdef bint has_filled_dict(object value):
+    cdef PyObject *held = pdt_dict_of(value) if pdt_has_dict(value) else NULL
+    return held != NULL and PyDict_Size(<object>held) > 0
 
 
 cdef bint holds_parts(Watching home, object items, int depth) except -1:
@@ -207,6 +212,8 @@ cdef int open_node(WatchedTracker t, list todo) except -1:
                 k = <object>key
                 v = <object>value
                 meet(t, v, k, 0, todo)
+        if t.way == Y_DICT and pdt_has_dict(<object>t.owner):
+            open_attributes(t, todo)
         return 0
     items = items_now(t)
     for i in range(PyList_GET_SIZE(items)):
@@ -214,6 +221,21 @@ cdef int open_node(WatchedTracker t, list todo) except -1:
         if not pdt_plain(v) and v is not missing:
             meet(t, v, key_at(t, i, v), i, todo)
     remember_items(t, items)
+    return 0
+
+
+cdef int open_attributes(WatchedTracker t, list todo) except -1:
+    """Follow the attributes of a dict of a class that has some, such as the documents of tomlkit."""
+    cdef PyObject *held = pdt_dict_of(<object>t.owner)
+    if held == NULL or PyDict_Size(<object>held) == 0:
+        return 0
+    attributes = pdt_own_dict(<object>t.owner)
+    if tracker_of(attributes) is not None or t.home.count >= t.home.max_objects:
+        return 0
+    todo.append(new_node(t.home, attributes, Y_DICT, t.depth))
+    tie(t, attributes, ATTRIBUTES, 0)
+    t.has_attributes = True
+    t.birth.size += 1
     return 0
 
 
@@ -271,14 +293,36 @@ def untracked_rows(Watching home):
                 rows.append(((*path, key), type(value), why_opaque(value)))
             elif way >= Y_DICT and ct is None:
                 rows.append(((*path, key), type(value), why_left_out(t)))
-        if t.way == Y_DICT and pdt_has_dict(<object>t.owner):
-            held = pdt_dict_of(<object>t.owner)
-            if held != NULL:
-                for key, value in list((<dict>held).items()):
-                    rows.append(((*path, key), type(value), "an attribute of a dict, whose items are followed"))
-        elif t.way == Y_ATTR and slots_of(t.cls):
-            for name, member in slots_of(t.cls):
-                rows.append(((*path, name), object, "in __slots__ of an object that has a __dict__ as well"))
+            elif way == Y_VALUE and isinstance(value, frozenset):
+                for each in (<frozenset>value):
+                    if way_of(home, each) != Y_VALUE:
+                        rows.append(((*path, key), type(each), "an element of a frozenset"))
+            if t.way == Y_DICT and way_of(home, key) != Y_VALUE and not is_as_string(key):
+                rows.append(((*path, key), type(key), "used as a key"))
+        rows.extend(attribute_rows(t, path))
+    return rows
+
+
+cdef bint is_as_string(object key):
+    return isinstance(key, (str, bytes))
+
+
+cdef list attribute_rows(WatchedTracker t, tuple path):
+    """Return the rows of attributes that are not followed: of lists and the like, and slots beside a __dict__."""
+    cdef PyObject *held
+    cdef list rows = []
+    if t.way == Y_ATTR:
+        if slots_of(t.cls):
+            rows = [((*path, name), object, "in __slots__ of an object that has a __dict__ as well")
+                    for name, _ in slots_of(t.cls)]
+        return rows
+    if t.way == Y_SLOTS or t.has_attributes or not pdt_has_dict(<object>t.owner):
+        return rows
+    held = pdt_dict_of(<object>t.owner)
+    if held == NULL:
+        return rows
+    for name, value in list((<dict>held).items()):
+        rows.append(((*path, name), type(value), f"an attribute of a {WAYS[t.way]}, whose items are followed"))
     return rows
 
 
@@ -301,7 +345,10 @@ cdef str why_left_out(WatchedTracker p):
 cdef list pairs_of(WatchedTracker t):
     """Return [(key, value)] of a node, as paths name them. O(items)."""
     if t.way == Y_DICT or t.way == Y_ATTR:
-        return [(k, v) for k, v in (<dict>t.owner).items() if not is_hidden(t, k)]
+        pairs = [(k, v) for k, v in (<dict>t.owner).items() if not is_hidden(t, k)]
+        if t.has_attributes and pdt_dict_of(<object>t.owner) != NULL:
+            pairs.append((ATTRIBUTES, <object>pdt_dict_of(<object>t.owner)))
+        return pairs
     items = items_now(t)
     if t.way == Y_SLOTS:
         return [(row[0], v) for row, v in zip(slots_of(t.cls), items) if v is not missing]

@@ -33,6 +33,7 @@ cdef class Transaction:
         if self.message is not None:
             context = _MappingProxyType({**(context or {}), "message": self.message})
         scope = Scope(actor, context, self)
+        look_everywhere()               # what was changed before is not part of it
         self._open()
         try:
             self.token = set_scope(scope)
@@ -51,6 +52,7 @@ cdef class Transaction:
                 f"this transaction is {'over' if self.ended else 'not entered'}, so it cannot be left; write it as a"
                 " with statement, or call __exit__ once after __enter__"
             )
+        look_everywhere()
         for i in range(2):              # once more if it was interrupted: a failed transaction must not stay half done
             if error is None or not self.is_open:
                 break
