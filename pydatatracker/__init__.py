@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
     from pydatatracker.change.library import set_library
     from pydatatracker.config import ConfigurationError, load_observers_from_json
-    from pydatatracker.containers import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracked
+    from pydatatracker.containers import (
+        TrackedAttr,
+        TrackedCounter,
+        TrackedDefaultDict,
+        TrackedDeque,
+        TrackedDict,
+        TrackedList,
+        TrackedOrderedDict,
+        TrackedSet,
+        track,
+        tracked,
+    )
     from pydatatracker.containers.breaks import TrackedChangeError
     from pydatatracker.history import HistoryLostError
     from pydatatracker.history.apply_patch import PatchError
@@ -55,8 +66,12 @@ __all__ = [
     "RollbackConflictError",
     "TrackedAttr",
     "TrackedChangeError",
+    "TrackedCounter",
+    "TrackedDefaultDict",
+    "TrackedDeque",
     "TrackedDict",
     "TrackedList",
+    "TrackedOrderedDict",
     "TrackedSet",
     "TrackingLockedError",
     "UndoConflictError",
@@ -88,8 +103,12 @@ _HOMES = {
     "RollbackConflictError": "history.transaction",
     "TrackedAttr": "containers",
     "TrackedChangeError": "containers.breaks",
+    "TrackedCounter": "containers",
+    "TrackedDefaultDict": "containers",
+    "TrackedDeque": "containers",
     "TrackedDict": "containers",
     "TrackedList": "containers",
+    "TrackedOrderedDict": "containers",
     "TrackedSet": "containers",
     "TrackingLockedError": "_core",
     "UndoConflictError": "history.undo",

@@ -23,7 +23,7 @@ from pydatatracker.values.text import text
 __all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle_entries", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_UNDOING = frozenset(METHODS[-5:])  # tracking_undo ... rollback
+_UNDOING = frozenset(("tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback"))
 DATA_ACTIONS = frozenset(ACTIONS.index(action) for action in ("add", "update", "remove"))
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -137,11 +137,11 @@ class ChangeLogEntry(Change):
 
     @property
     def order(self) -> tuple[int, ...] | None:
-        """For sort and reverse, the old position of each item, else None.
+        """For sort, reverse and rotate, the old position of each item, else None.
 
         ``order[new] == old``. O(items).
         """
-        return self._order if self._shape in ("sort", "order", "reverse") else None
+        return self._order if self._shape in ("sort", "order", "reverse", "rotate") else None
 
     @property
     def position(self) -> int | tuple[int | None, ...] | None:

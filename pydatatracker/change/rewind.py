@@ -12,6 +12,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Tracker
+from pydatatracker.change.bulk_rows import in_turn, is_move
 from pydatatracker.change.key_order import KeyOrder
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import is_redacted
@@ -310,6 +311,10 @@ def _take_back(state: Any, change: Change, plain: Any, node: Node | None = None)
         _put_back(state, change.key, change.old, plain, node, change._beside)
     elif shape == "rows":
         rows, beside = change.new, change._beside
+        if is_move(rows):
+            _put_back(state, rows[0], MISSING, plain, node)
+            _put_back(state, rows[0], rows[1], plain, node, None if beside is None else beside[0])
+            return
         gone = [n for n in range(0, len(rows), 3) if rows[n + 2] is MISSING]
         for n in gone:  # their order is that of the dict
             _put_back(state, rows[n], rows[n + 1], plain, node, None if beside is None else beside[n // 3])
@@ -345,21 +350,25 @@ def _take_back_list(state: list[Any], change: Change, shape: str, plain: Any) ->
             state[change.index] = plain(change.old)
     elif shape == "splice":
         state[change.index : change.index + len(change.new)] = [plain(item) for item in change.old]
-    elif shape in ("sort", "order", "reverse"):
+    elif shape in ("sort", "order", "reverse", "rotate"):
         now = list(state)
         for new, old in enumerate(change._order):
             state[old] = now[new]
     elif shape == "rows":
-        rows = change.new
-        if rows[1] is MISSING:  # inserted, each with its index at that time
-            for n in range(len(rows) - 3, -1, -3):
-                del state[rows[n]]
-            return
-        for n in range(0, len(rows), 3):
-            if rows[n + 2] is MISSING:
-                state.insert(rows[n], plain(rows[n + 1]))
-            else:
-                state[rows[n]] = plain(rows[n + 1])
+        for rows in reversed(in_turn(change.new)):
+            _take_back_rows(state, rows, plain)
+
+
+def _take_back_rows(state: list[Any], rows: Any, plain: Any) -> None:
+    if rows[1] is MISSING:  # inserted, each with its index at that time
+        for n in range(len(rows) - 3, -1, -3):
+            del state[rows[n]]
+        return
+    for n in range(0, len(rows), 3):
+        if rows[n + 2] is MISSING:
+            state.insert(rows[n], plain(rows[n + 1]))
+        else:
+            state[rows[n]] = plain(rows[n + 1])
 
 
 def take_back_plain(state: Any, change: Change) -> None:

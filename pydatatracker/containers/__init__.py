@@ -16,6 +16,13 @@ from pydatatracker import _core
 from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
 from pydatatracker.containers.attributes import rebuilt_as_tracked
 from pydatatracker.containers.mixin import TrackingMixin
+from pydatatracker.containers.twins import (
+    TWINS,
+    TrackedCounter,
+    TrackedDefaultDict,
+    TrackedDeque,
+    TrackedOrderedDict,
+)
 from pydatatracker.containers.wiring import connect
 
 if TYPE_CHECKING:
@@ -23,7 +30,18 @@ if TYPE_CHECKING:
 
     from pydatatracker._core import TrackingOptions, _Redact
 
-__all__ = ["TrackedAttr", "TrackedDict", "TrackedList", "TrackedSet", "track", "tracked"]
+__all__ = [
+    "TrackedAttr",
+    "TrackedCounter",
+    "TrackedDefaultDict",
+    "TrackedDeque",
+    "TrackedDict",
+    "TrackedList",
+    "TrackedOrderedDict",
+    "TrackedSet",
+    "track",
+    "tracked",
+]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -145,14 +163,6 @@ class TrackedAttr(TrackingMixin, AttrHook, AttrFast):
             _core.configure(self, options, name)
         super().__init__(*args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        options, name, rest = _core.options_from(kwargs)
-        if name is not None:
-            raise TypeError("tracking_name names one container; give it to __init__")
-        if options is not None:
-            type.__setattr__(cls, "_tracking_class_options", options)
-        super().__init_subclass__(**rest)
-
     def tracking_add_attribute_to_monitor(self, name: str) -> None:
         """Track an attribute of this object from now on, whatever its name.
 
@@ -230,13 +240,23 @@ def track(obj: Any, /, **options: Any) -> Any:
         raise TypeError(f"track() takes tracking_... options, not {next(iter(rest))!r}")
     if _core.tracker(obj) is not None:
         return obj
-    if type(obj) not in (dict, list, set):
+    cls = type(obj)
+    if cls not in _CONVERTED:
+        if issubclass(cls, (*_CONVERTED, tuple)):
+            base = next(each for each in cls.__mro__ if each in (*_CONVERTED, tuple))
+            raise TypeError(
+                f"track() makes tracked copies of plain containers, and {cls.__name__} is a subclass of"
+                f" {base.__name__}; use watch(x), which remembers the object itself"
+            )
         raise TypeError(
-            f"track() takes a dict, list or set, not {type(obj).__name__}; for a class use @tracked or TrackedAttr"
+            f"track() takes a dict, list or set, or a container of `collections`, not {cls.__name__}; use watch(x) for"
+            " an object, or @tracked or TrackedAttr for its class"
         )
     made = _core.convert(obj, given)
     _core.configure(made, None, name)
     return made
 
 
-connect(TrackedDict, TrackedList, TrackedSet, TrackedAttr)
+_CONVERTED = frozenset((dict, list, set, *TWINS))
+
+connect(TrackedDict, TrackedList, TrackedSet, TrackedAttr, TWINS)

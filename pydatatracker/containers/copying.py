@@ -17,13 +17,23 @@ that they are called with have a format version:
 
 from __future__ import annotations
 
+import collections
 import copyreg
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydatatracker import _core
-from pydatatracker._core import AttrHook, DictHook, ListHook, Options, SetHook
+from pydatatracker._core import (
+    AttrHook,
+    DefaultDictHook,
+    DequeHook,
+    DictHook,
+    ListHook,
+    Options,
+    OrderedDictHook,
+    SetHook,
+)
 
 __all__ = [
     "FORMAT",
@@ -37,6 +47,7 @@ __all__ = [
 ]
 
 FORMAT: Final = 1
+_DICTS: Final = (DictHook, OrderedDictHook, DefaultDictHook)
 _YAML_DEPTH: Final = 4  # frames: a user's __reduce_ex__ may stand between
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -77,17 +88,21 @@ def reduce(tracked: Any, in_one: bool = False) -> Any:
     new = _new_arguments(tracked)
     if in_one:
         everything = [FORMAT, cls, own, _contents(tracked), name, new, _state(tracked)]
+        if isinstance(tracked, (DefaultDictHook, DequeHook)):
+            everything.append(_elements(tracked) or None)
         while everything[-1] is None:
             everything.pop()
         return whole, tuple(everything)
-    if isinstance(tracked, DictHook):
+    if isinstance(tracked, _DICTS):
         pairs = iter(dict.items(tracked))
     elif isinstance(tracked, ListHook):
         items = list.__iter__(tracked)
+    elif isinstance(tracked, DequeHook):
+        items = collections.deque.__iter__(tracked)
+    elements = _elements(tracked)
     if new is not None:
-        args = (FORMAT, cls, own, list(set.__iter__(tracked)) if isinstance(tracked, SetHook) else (), name, new)
-    elif isinstance(tracked, SetHook):
-        elements = list(set.__iter__(tracked))
+        args = (FORMAT, cls, own, elements, name, new)
+    elif elements != ():
         args = (FORMAT, cls, own, elements) if name is None else (FORMAT, cls, own, elements, name)
     elif name is not None:
         args = (FORMAT, cls, own, (), name)
@@ -98,12 +113,28 @@ def reduce(tracked: Any, in_one: bool = False) -> Any:
     return container, args, (_state(tracked),), items, pairs, finish
 
 
+def _elements(tracked: Any) -> Any:
+    """Return what a container needs before its items.
+
+    The elements of a set; ``(default_factory,)`` and ``(maxlen,)``; for all others ().
+    """
+    if isinstance(tracked, SetHook):
+        return list(set.__iter__(tracked))
+    if isinstance(tracked, DefaultDictHook):
+        return (tracked.default_factory,)
+    if isinstance(tracked, DequeHook) and tracked.maxlen is not None:
+        return (tracked.maxlen,)
+    return ()
+
+
 def _contents(tracked: Any) -> Any:
     """Return the items as plain data: a dict, a list, or None for attributes."""
-    if isinstance(tracked, DictHook):
+    if isinstance(tracked, _DICTS):
         return dict(dict.items(tracked))
     if isinstance(tracked, ListHook):
         return list(list.__iter__(tracked))
+    if isinstance(tracked, DequeHook):
+        return list(collections.deque.__iter__(tracked))
     return list(set.__iter__(tracked)) if isinstance(tracked, SetHook) else None
 
 
@@ -141,7 +172,11 @@ def container(
     args, kwargs = ((), {}) if new is None else new
     made = cls.__new__(cls, *args, **kwargs)
     _core.begin_rebuild(made, options, name)
-    if elements:
+    if isinstance(made, DefaultDictHook):
+        collections.defaultdict.__init__(made, *elements)
+    elif isinstance(made, DequeHook):
+        collections.deque.__init__(made, (), *elements)
+    elif elements:
         set.update(made, elements)
         _core.relink(made)
     return made
@@ -156,6 +191,7 @@ def whole(
     name: str | None = None,
     new: Any = None,
     state: Any = None,
+    elements: Any = None,
     /,
     *later: Any,
 ) -> Any:
@@ -163,7 +199,7 @@ def whole(
 
     Raises UnpicklingError for a format that a newer version of the package wrote.
     """
-    made = container(version, cls, options, (), name, new)
+    made = container(version, cls, options, elements or (), name, new)
     _fill(made, contents)
     if not isinstance(made, AttrHook):
         _core.relink(made)
@@ -173,8 +209,13 @@ def whole(
 
 def _fill(made: Any, contents: Any) -> None:
     """Put items into a quiet container, past its hooks."""
-    if isinstance(made, DictHook):
+    if isinstance(made, OrderedDictHook):
+        for key, value in contents.items():
+            collections.OrderedDict.__setitem__(made, key, value)
+    elif isinstance(made, _DICTS):
         dict.update(made, contents)
+    elif isinstance(made, DequeHook):
+        collections.deque.extend(made, contents)
     elif isinstance(made, ListHook):
         list.extend(made, contents)
     elif isinstance(made, SetHook):
@@ -294,7 +335,10 @@ def _set_state(made: Any, state: Any) -> None:
 
 def _empty(container: Any, new: Any) -> Any:
     """Make an empty, quiet container like another one, for a copy."""
-    return _container(FORMAT, type(container), _core.own_options(container), (), _core.describe(container)[1], new)
+    elements = () if isinstance(container, SetHook) else _elements(container)
+    return _container(
+        FORMAT, type(container), _core.own_options(container), elements, _core.describe(container)[1], new
+    )
 
 
 def shallow_copy(container: Any) -> Any:
@@ -321,15 +365,21 @@ def deep_copy(container: Any, memo: dict[int, Any], copied: Callable[[Any, dict[
     new = _new_arguments(container)
     made = _empty(container, None if new is None else copied(new, memo))
     memo[id(container)] = made
-    if isinstance(container, DictHook):
+    if isinstance(made, DefaultDictHook):
+        made.default_factory = copied(container.default_factory, memo)
+    if isinstance(container, _DICTS):
+        store = collections.OrderedDict if isinstance(container, OrderedDictHook) else dict
         for key, value in list(dict.items(container)):
-            dict.__setitem__(made, copied(key, memo), copied(value, memo))
+            store.__setitem__(made, copied(key, memo), copied(value, memo))
     elif isinstance(container, ListHook):
         for item in list(list.__iter__(container)):
             list.append(made, copied(item, memo))
     elif isinstance(container, SetHook):
         for element in list(set.__iter__(container)):
             set.add(made, copied(element, memo))
+    elif isinstance(container, DequeHook):
+        for item in list(collections.deque.__iter__(container)):
+            collections.deque.append(made, copied(item, memo))
     if not isinstance(container, AttrHook):
         _core.relink(made)
     finish(made, (copied(_state(container), memo),))

@@ -24,6 +24,7 @@ from pydatatracker.containers.copying import (
     reduced_by_user,
     shallow_copy,
 )
+from pydatatracker.containers.mixing import refuse_deaf
 from pydatatracker.history.methods import HistoryMixin
 from pydatatracker.values.pointer import action_bits, compile_glob
 
@@ -37,6 +38,15 @@ class TrackingMixin(HistoryMixin):
     """History, observers and locks of a tracked container."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        options, name, rest = _core.options_from(kwargs)
+        if name is not None:
+            raise TypeError("tracking_name names one container; give it to __init__")
+        if options is not None:
+            type.__setattr__(cls, "_tracking_class_options", _core.class_options(cls, options))
+        super().__init_subclass__(**rest)
+        refuse_deaf(cls)
 
     @property
     def tracking_uuid(self) -> str:

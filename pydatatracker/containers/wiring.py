@@ -19,7 +19,9 @@ from pydatatracker.values.standins import REDACTED, RedactedDict, RedactedList
 __all__ = ["connect"]
 
 
-def connect(tracked_dict: type, tracked_list: type, tracked_set: type, tracked_attr: type) -> None:
+def connect(
+    tracked_dict: type, tracked_list: type, tracked_set: type, tracked_attr: type, twins: dict[type, type]
+) -> None:
     """Give the core the classes and functions of the package that it uses."""
     _core.connect(
         entry_class=ChangeLogEntry,
@@ -28,6 +30,7 @@ def connect(tracked_dict: type, tracked_list: type, tracked_set: type, tracked_a
         dict_type=tracked_dict,
         list_type=tracked_list,
         set_type=tracked_set,
+        twin_types=twins,
         prepare_class=functools.partial(prepare_class, tracked_attr),
         compile_redact=_compile_redact,
         redact_as_given=_redact_as_given,

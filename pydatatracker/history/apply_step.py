@@ -238,7 +238,8 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
     else:
         rows = step.rows
         if isinstance(target, list) and rows and rows[0][2] is MISSING:
-            rows = rows[::-1]  # removed: from the end, so that the other indices stay valid
+            gone = [row for row in rows if row[2] is MISSING]  # from the end, so that the other indices stay valid
+            rows = (*reversed(gone), *rows[len(gone) :])
         positions = step.position if type(step.position) is tuple and len(step.position) == len(rows) else None
         for n, (key, before, after) in enumerate(rows):
             _put(target, key, before, own(after), None if positions is None else positions[n])

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
+from pydatatracker.change.bulk_rows import in_turn
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.history.inverse import Operation, operation
 from pydatatracker.history.marks import back
@@ -122,8 +123,8 @@ def step_into(container: Any, part: Part) -> tuple[Any, Any]:
     kind = _core.tracker(container).kind  # type: ignore[union-attr]
     if kind == "list":
         index = _index_of(part)
-        if -1 < index < list.__len__(container):
-            return index, list.__getitem__(container, index)
+        if -1 < index < len(items := _core.plain(container) if not isinstance(container, list) else container):
+            return index, list.__getitem__(items, index)
         return (index if index >= 0 else part), MISSING
     held = container if kind == "set" else _core.plain(container)
     if isinstance(part, _Exact):
@@ -293,7 +294,10 @@ def _index_before(done: Operation, index: int) -> tuple[int, bool, Any]:
             return index + len(done.old) - len(done.new), False, MISSING
         return (index, True, done.old[offset]) if offset < len(done.old) else (-1, True, MISSING)
     if done.shape == "rows":
-        return _index_before_rows(done.new, index)
+        for rows in reversed(in_turn(done.new)):
+            index, touched, was = _index_before_rows(rows, index)
+            if touched:
+                return index, touched, was
     return index, False, MISSING
 
 
@@ -340,7 +344,7 @@ def blame_all(container: Any, wanted: Callable[[Change], bool] | None = None) ->
             for key in done.keys if counts else ():
                 found.setdefault((*path, _shown(key)), change)
             continue
-        now = items.setdefault(node, list(range(len(_core.plain(node.container)))))
+        now = items.setdefault(node, list(range(_core.size(node.container))))
         for index in back(now, done):
             if index >= 0 and counts:
                 found.setdefault((*path, index), change)

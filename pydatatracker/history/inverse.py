@@ -14,6 +14,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change, Scope
+from pydatatracker.change.bulk_rows import in_turn, is_move
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
 from pydatatracker.values.standins import Redacted, RedactedDict, RedactedList
@@ -61,7 +62,7 @@ def operation(change: Change) -> Operation:
     """
     shape = change._shape
     undoes = undone_by(change)
-    if shape in ("sort", "order", "reverse"):
+    if shape in ("sort", "order", "reverse", "rotate"):
         return Operation("order", new=change._order, undoes=undoes)
     if shape == "fill":
         rows = tuple(part for key, value in change.new.items() for part in (key, MISSING, value))
@@ -84,7 +85,11 @@ def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
         rows = done.new
         triples = [(rows[n], rows[n + 2], rows[n + 1]) for n in range(0, len(rows), 3)]
         if kind != "dict":
+            if kind == "list" and rows[2] is MISSING and rows[-2] is MISSING:  # what was inserted goes first
+                triples = [row for row in triples if row[2] is MISSING] + [row for row in triples if row[1] is MISSING]
             return Operation("rows", new=tuple(part for row in triples for part in row))
+        if is_move(rows):
+            return Operation("rows", new=rows, beside=None if done.beside is None else (None, done.beside[0]))
         # a key may come twice, so updates are reversed; keys that come and go keep the order of the dict
         places = done.beside or [None] * len(triples)
         come = [n for n, row in enumerate(triples) if row[1] is MISSING]
@@ -234,16 +239,17 @@ class _Tokens:
             self._rows(done, seq, counts)
 
     def _rows(self, done: Operation, seq: int, counts: bool) -> None:
-        indices = done.new[::3]
-        if done.new[1] is MISSING:
-            tokens = [self.now.pop(at) for at in reversed(indices)]
-            if done.undoes:
-                self.stash[done.undoes] = tokens[::-1]
-        elif done.new[2] is MISSING:
-            for at, token in zip(indices, self._lost(seq, len(indices)), strict=True):
-                self.now.insert(at, token)
-        elif counts:
-            self.touched.update(self.now[at] for at in indices)
+        for rows in reversed(in_turn(done.new)):
+            indices = rows[::3]
+            if rows[1] is MISSING:
+                tokens = [self.now.pop(at) for at in reversed(indices)]
+                if done.undoes:
+                    self.stash[done.undoes] = tokens[::-1]
+            elif rows[2] is MISSING:
+                for at, token in zip(indices, self._lost(seq, len(indices)), strict=True):
+                    self.now.insert(at, token)
+            elif counts:
+                self.touched.update(self.now[at] for at in indices)
 
     def gap(self, index: int) -> int:
         """Return where an item that stood before position index goes now."""
@@ -383,7 +389,7 @@ class Unwinding:
         history = self._by_node[node]
         later = history[bisect.bisect_right(history, change.seq, key=lambda each: each.seq) :]
         container = change._node.container
-        return None if container is None else _fitted_in_list(done, list.__len__(container), later, self._gone)
+        return None if container is None else _fitted_in_list(done, _core.size(container), later, self._gone)
 
     def _catch_up(self, change: Change, scope: Scope | None) -> None:
         """Take in what was recorded meanwhile: our own step, and what others did."""

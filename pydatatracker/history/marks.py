@@ -7,6 +7,7 @@ present to that point.
 from __future__ import annotations
 
 from pydatatracker._core import MISSING, Change
+from pydatatracker.change.bulk_rows import in_turn
 from pydatatracker.history.inverse import Operation, operation
 
 __all__ = ["back", "mark", "marks_before"]
@@ -40,15 +41,17 @@ def mark(marks: list[Change | None], change: Change) -> None:
             marks[done.index] = change
     elif done.shape == "splice":
         marks[done.index : done.index + len(done.old)] = [change] * len(done.new)
-    elif done.new[1] is MISSING:
-        for at in done.new[::3]:
-            marks.insert(at, change)
-    elif done.new[2] is MISSING:
-        for at in reversed(done.new[::3]):
-            del marks[at]
     else:
-        for at in done.new[::3]:
-            marks[at] = change
+        for rows in in_turn(done.new):
+            if rows[1] is MISSING:
+                for at in rows[::3]:
+                    marks.insert(at, change)
+            elif rows[2] is MISSING:
+                for at in reversed(rows[::3]):
+                    del marks[at]
+            else:
+                for at in rows[::3]:
+                    marks[at] = change
 
 
 def back(now: list[int], done: Operation) -> list[int]:
@@ -74,11 +77,14 @@ def back(now: list[int], done: Operation) -> list[int]:
         kept = touched[: len(done.old)]
         now[done.index : stop] = kept + [-1] * (len(done.old) - len(kept))
         return touched
-    indices = done.new[::3]
-    if done.new[1] is MISSING:
-        return [now.pop(at) for at in reversed(indices)]
-    if done.new[2] is MISSING:
-        for at in indices:
-            now.insert(at, -1)
-        return []
-    return [now[at] for at in indices]
+    touched = []
+    for rows in reversed(in_turn(done.new)):
+        indices = rows[::3]
+        if rows[1] is MISSING:
+            touched += [now.pop(at) for at in reversed(indices)]
+        elif rows[2] is MISSING:
+            for at in indices:
+                now.insert(at, -1)
+        else:
+            touched += [now[at] for at in indices]
+    return touched

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
+from pydatatracker.change.bulk_rows import in_turn
 from pydatatracker.change.rewind import Rewind
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
 from pydatatracker.values.compare import alike
@@ -338,17 +339,17 @@ def _items(state: Any) -> Any:
 
 def _note_list(tokens: list[_Token], change: Change, shape: str, entry: Any) -> None:
     """Rewind the tokens of a list over one change, marking those it touched."""
-    if shape in ("sort", "order", "reverse"):
+    if shape in ("sort", "order", "reverse", "rotate"):
         now = list(tokens)
         for new, old in enumerate(change._order):
             tokens[old] = now[new]
     elif shape == "slot":
         _note_slot(tokens, change.index, change.old, change.new, entry)
     elif shape == "rows":
-        rows = change.new
-        numbers = range(0, len(rows), 3)
-        for n in reversed(numbers) if rows[1] is MISSING else numbers:  # inserted: each with its index at that time
-            _note_slot(tokens, rows[n], rows[n + 1], rows[n + 2], entry)
+        for rows in reversed(in_turn(change.new)):
+            numbers = range(0, len(rows), 3)
+            for n in reversed(numbers) if rows[1] is MISSING else numbers:  # inserted: each with its index at that time
+                _note_slot(tokens, rows[n], rows[n + 1], rows[n + 2], entry)
     else:
         start, removed, added = change.index, change.old, change.new
         paired = len(added) if len(removed) == len(added) else 0  # as many as before: replaced item by item

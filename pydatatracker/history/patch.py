@@ -16,6 +16,7 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
+from pydatatracker.change.bulk_rows import in_turn
 from pydatatracker.history.walk import Walk, addressable, plain_copy, span
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import is_redacted
@@ -315,14 +316,17 @@ def _list_edits(change: Change, shape: str, state: list[Any]) -> list[_Edit] | N
             *(_Edit("add", start + n) for n in range(added)),
         ]
     if shape == "rows":
-        rows = change.new
-        indices = rows[::3]
-        if rows[2] is MISSING:  # removed, each with its index before
-            return [_Edit("remove", index) for index in reversed(indices)]
-        if rows[1] is MISSING:  # inserted, each with its index at that time
-            return [_Edit("add", index) for index in indices]
-        return [edit for n in range(0, len(rows), 3) for edit in _slot(*rows[n : n + 3])]
+        return [edit for rows in in_turn(change.new) for edit in _row_edits(rows)]
     return _moves(change._order, state)
+
+
+def _row_edits(rows: Any) -> list[_Edit]:
+    indices = rows[::3]
+    if rows[2] is MISSING:  # removed, each with its index before
+        return [_Edit("remove", index) for index in reversed(indices)]
+    if rows[1] is MISSING:  # inserted, each with its index at that time
+        return [_Edit("add", index) for index in indices]
+    return [edit for n in range(0, len(rows), 3) for edit in _slot(*rows[n : n + 3])]
 
 
 def _moves(order: tuple[int, ...], state: list[Any]) -> list[_Edit] | None:

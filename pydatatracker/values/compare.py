@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import MISSING, AttrHook
+from pydatatracker._core import MISSING, AttrHook, DequeHook
 
 __all__ = ["PLAIN", "alike", "equal_as_json"]
 
@@ -77,6 +77,8 @@ def equal_as_json(held: Any, value: Any) -> bool:
     """
     if isinstance(held, AttrHook):
         held = _core.attributes(held)
+    elif isinstance(held, DequeHook):
+        held = _core.plain(held)
     if isinstance(held, bool) or isinstance(value, bool):
         return held is value
     if isinstance(held, dict):

@@ -10,7 +10,7 @@ a tag.
   a ``$cut``.
 - **A subclass is written as its builtin**, as `json.dumps` does: TrackedDict and OrderedDict as dict, IntEnum as int, a
   named tuple as tuple. What is read back compares equal. The subclass's methods do not run: data is read through the
-  builtin's. An object with tracked attributes is written as the dict of them.
+  builtin's. An object with tracked attributes is written as the dict of them, a TrackedDeque as the list of its items.
 - **Two tags exist for what no JSON reader accepts**: ``$str``, text with lone surrogates (file names have them), in
   Python's ``unicode_escape``; ``$int``, an integer with more decimal digits than Python converts, in hexadecimal.
 - A ``$ref`` holds an RFC 6901 pointer into the JSON of the value itself, not into the line.
@@ -31,7 +31,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from pydatatracker._core import MISSING, AttrHook, Words, is_watched, plain
+from pydatatracker._core import MISSING, AttrHook, DequeHook, Words, is_watched, plain
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
@@ -271,7 +271,7 @@ class _Encoder:
         return {"$repr": text.encode("utf-8", "backslashreplace").decode(), "type": type}
 
 
-_CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook)
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook, DequeHook)
 
 
 def _items(source: Any) -> tuple[str, int, list[Any]]:
@@ -291,7 +291,7 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
                     items = list(kind.__iter__(source))
                     return kind.__name__, len(items), items
             held = plain(source)
-            if isinstance(held, (list, tuple)):  # a deque that is watched
+            if isinstance(held, (list, tuple)):  # a deque
                 return "list", len(held), list(held)
             return "dict", len(items := list(held.items())), items  # attributes
         except RuntimeError:

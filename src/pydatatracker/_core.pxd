@@ -175,14 +175,16 @@ cdef struct Hook:           # what hook_of finds out about an object
     int kind                # K_DICT ...; K_NONE: it is not a tracked container
     PyObject *tracker       # borrowed; None: it has none yet
     Birth *birth
+    int twin                # PDT_ORDERED ...: which of the hooks over types of `collections`, or PDT_NO_TWIN
 
 
 cdef class Pending:         # a bulk call in progress while user code runs
     cdef int method
     cdef Py_ssize_t start               # list: items from here on are not recorded yet
     cdef list rows                      # dict: key, before, after, key ... not recorded yet
-    cdef list out                       # set: elements removed and not recorded yet
-    cdef list into                      # set: elements added and not recorded yet
+    cdef list out                       # set: elements removed and not recorded yet; deque: items that fell out
+    cdef list into                      # set: elements added and not recorded yet; deque: items
+    cdef bint left                      # deque: at its left end
     cdef object scope                   # of the caller: another thread may write the record
     cdef unsigned long thread           # of the caller: after a fork, it may not exist
     cdef Tracker tracker                # of the container that the call changes

@@ -50,7 +50,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
+    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact,
@@ -63,7 +63,7 @@ from pydatatracker.native cimport (
     pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
     pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
-    PDT_BEFORE, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
+    PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
     pdt_frame_code, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,
@@ -72,7 +72,9 @@ from pydatatracker.native cimport (
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_scope_or_null, pdt_scope_set, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
-    pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key,
+    pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key, pdt_twin, pdt_twin_in, pdt_twin_of_dict, pdt_is_deque,
+    pdt_twin_stores, pdt_twin_base, pdt_twin_hook, pdt_make_twin, pdt_twin_init, pdt_deque_item, pdt_deque_ass_item,
+    pdt_deque_size, PyType_Slot,
 )
 
 import collections as _collections
@@ -155,6 +157,8 @@ include "hooks/dict.pyx"
 include "hooks/list.pyx"
 include "hooks/set.pyx"
 include "hooks/attr.pyx"
+include "hooks/twins.pyx"
+include "hooks/deque.pyx"
 include "watch/node.pyx"
 include "watch/walk.pyx"
 include "watch/compare.pyx"

@@ -12,6 +12,7 @@ cdef object log_observer_error = None   # (change, observer, exception)
 cdef object dict_type = None            # TrackedDict: what a plain dict is converted to
 cdef object list_type = None            # TrackedList
 cdef object set_type = None             # TrackedSet
+cdef dict twin_types = {}               # OrderedDict, defaultdict, Counter, deque -> the tracked twin of each
 cdef object prepare_class = None        # (class of tracked objects), once per class, at its first instance
 cdef object compile_redact = None       # (tracking_redact=...) -> globs as tuples, or a callable
 cdef object redact_as_given = None      # the inverse of compile_redact
@@ -28,7 +29,7 @@ cdef object member_type = _MemberDescriptorType     # class of an entry of __slo
 
 def connect(**given):
     """Give the core the classes and functions of the package that it calls; called once, at import."""
-    global entry_class, settle_entries, log_observer_error, dict_type, list_type, set_type, prepare_class
+    global entry_class, settle_entries, log_observer_error, dict_type, list_type, set_type, twin_types, prepare_class
     global compile_redact, redact_as_given, rebuild_options, rebuild_format, refuse_change
     global REDACTED, redacted_dict, redacted_list, marks_before, mark_change
     entry_class = given["entry_class"]
@@ -37,6 +38,7 @@ def connect(**given):
     dict_type = given["dict_type"]
     list_type = given["list_type"]
     set_type = given["set_type"]
+    twin_types = given["twin_types"]
     prepare_class = given["prepare_class"]
     compile_redact = given["compile_redact"]
     redact_as_given = given["redact_as_given"]

@@ -50,6 +50,8 @@ cdef extern from "Python.h":
 
     # dicts, lists and slices
     Py_ssize_t PyDict_Size(object) except -1
+    int PyODict_SetItem(object, object, object) except -1
+    int PyODict_DelItem(object, object) except -1
     PyObject *PyList_GET_ITEM(PyObject *, Py_ssize_t)
     object PyList_GetSlice(object, Py_ssize_t, Py_ssize_t)
     int PySlice_Unpack(object, Py_ssize_t *, Py_ssize_t *, Py_ssize_t *) except -1

@@ -66,6 +66,27 @@ cdef extern from "native/ring.h":
     int pdt_list_reserve(object, Py_ssize_t) except -1
     int pdt_put(PyObject **, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject *, PyObject **)
 
+cdef extern from "native/twins.h":
+    enum:
+        PDT_NO_TWIN, PDT_ORDERED, PDT_DEFAULT, PDT_DEQUE
+    ctypedef struct pdt_twin:
+        PyObject *tracker
+        int64_t *birth
+    ctypedef struct PyType_Slot:
+        int slot
+        void *pfunc
+    pdt_twin *pdt_twin_in(object, int)
+    int pdt_twin_of_dict(object)
+    bint pdt_is_deque(object)
+    bint pdt_twin_stores(object, int)
+    PyTypeObject *pdt_twin_base(int)
+    PyTypeObject *pdt_twin_hook(int)
+    object pdt_make_twin(int, object, const char *, PyType_Slot *, void (*)(PyObject *) noexcept)
+    int pdt_twin_init(int, object, object, PyObject *) except -1
+    object pdt_deque_item(object, Py_ssize_t)
+    int pdt_deque_ass_item(object, Py_ssize_t, PyObject *) except -1
+    Py_ssize_t pdt_deque_size(object)
+
 cdef extern from "native/freeing.h":
     int pdt_bound_freeing(PyTypeObject *) except -1
 

@@ -37,6 +37,10 @@ class Account(TrackedAttr):
         self.password = SECRET + "0"
 
 
+class Queue(collections.deque):  # type: ignore[type-arg]
+    """It is not converted, and cannot be looked into."""
+
+
 def use_dict(c: Any) -> None:
     """Record a secret in each form of a record of a dict."""
     c["password"] = SECRET
@@ -47,7 +51,7 @@ def use_dict(c: Any) -> None:
     inner.clear()
     c["rows"] = [{"password": SECRET}]
     c["point"] = Point(SECRET)
-    c["deque"] = collections.deque([SECRET])
+    c["queue"] = Queue([SECRET])
     c["tracked"] = child = TrackedDict(password=SECRET + "4")
     child["password"] = SECRET + "5"
     child.pop("password")

@@ -9,11 +9,6 @@
 cdef dict class_names = {}      # address of a class -> (weak reference, frozenset of listed names or None, blind)
 
 
-cdef Options class_options(object cls):
-    options = getattr(cls, "_tracking_class_options", None)
-    return merged(options, ATTR_OPTIONS) if type(options) is Options else ATTR_OPTIONS
-
-
 cdef inline tuple class_entry(object cls):
     entry = class_names.get(<size_t><PyObject *>cls)
     return None if entry is None else <tuple>entry
@@ -153,7 +148,7 @@ cdef Py_ssize_t put_attribute_at(object self, Tracker t, str name, object beside
     """Move the last attribute to where it belongs; return its position among the tracked ones, -1 for the last."""
     cdef dict attributes = instance_dict(self)
     cdef Py_ssize_t at = 0
-    if attributes is None or name not in attributes or put_at(attributes, beside) < 0:
+    if attributes is None or name not in attributes or put_at(attributes, t, beside) < 0:
         return -1
     for each, _ in attributes_of(self):
         if each == name:

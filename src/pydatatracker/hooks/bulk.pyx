@@ -100,6 +100,8 @@ cdef int flush_bulk(Tracker t) except -1:
         return flush_items(t, p)
     if t.kind == K_DICT:
         return flush_rows(t, p)
+    if t.kind == K_DEQUE:
+        return flush_ends(t, p)
     return flush_elements(t, p)
 
 

@@ -10,7 +10,8 @@
 #  - a key that is stored is hashed once. Its __eq__ can let other code change the dict meanwhile: t.version and t.net show
 #    that, and the record then says what really happened.
 
-cdef object put_item(DictHook self, Tracker t, object key, object value, bint *added, uint32_t *newer):
+cdef inline object put_item(object self, Tracker t, object key, object value, bint *added, uint32_t *newer,
+                            bint ordered):
     """Do self[key] = value; return what it held, or missing. newer: number of changes by others meanwhile."""
     cdef object stored = key
     cdef PyObject *held
@@ -24,7 +25,10 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
         held = PyDict_GetItemWithError(self, key)
         if held == NULL or t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN:
             old = missing if held == NULL else <object>held
-            PyDict_SetItem(self, key, value)
+            if ordered:
+                PyODict_SetItem(self, key, value)
+            else:
+                PyDict_SetItem(self, key, value)
             added[0] = held == NULL
             return old
     hash = PyObject_Hash(key)
@@ -39,7 +43,10 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
             break
     net = t.net
     size = PyDict_Size(self)
-    _PyDict_SetItem_KnownHash(self, key, value, hash)
+    if ordered:
+        PyODict_SetItem(self, key, value)
+    else:
+        _PyDict_SetItem_KnownHash(self, key, value, hash)
     added[0] = old is missing
     if t.version != version:
         # the dict changed while the key's __eq__ ran, so its size tells whether the key was new
@@ -51,6 +58,58 @@ cdef object put_item(DictHook self, Tracker t, object key, object value, bint *a
     elif stored is not key:
         look_for_other(stored, key, newer)
     return old
+
+
+cdef object put_ordered(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
+    return put_item(self, t, key, value, added, newer, True)
+
+
+cdef object put_any(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
+    if t.marks & X_ORDERED:
+        return put_ordered(self, t, key, value, added, newer)
+    return put_item(self, t, key, value, added, newer, False)
+
+
+# an OrderedDict keeps a list of its keys beside the table; only these know it. Table and list have the same order
+
+cdef inline int set_item(object d, Tracker t, object key, object value) except -1:
+    """Store past the hook. Does not look whether the key is new. O(1)."""
+    return PyODict_SetItem(d, key, value) if t.marks & X_ORDERED else PyDict_SetItem(d, key, value)
+
+
+cdef inline object pop_item(object d, Tracker t, object key):
+    """Remove past the hook; return the value, or missing. O(1)."""
+    cdef PyObject *held
+    if not t.marks & X_ORDERED:
+        return dict.pop(d, key, missing)
+    held = PyDict_GetItemWithError(d, key)
+    if held == NULL:
+        return missing
+    value = <object>held
+    PyODict_DelItem(d, key)
+    return value
+
+
+cdef inline int clear_items(object d, Tracker t) except -1:
+    if t.marks & X_ORDERED:
+        clear_ordered(d)
+    else:
+        dict.clear(d)
+    return 0
+
+
+cdef int merge_items(object d, Tracker t, object other) except -1:
+    """Store all items of another dict past the hook. O(items)."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    if not t.marks & X_ORDERED:
+        return PyDict_Merge(d, other, 1)
+    while PyDict_Next(other, &position, &key, &value):
+        k = <object>key
+        v = <object>value
+        PyODict_SetItem(d, k, v)
+    return 0
 
 
 cdef enum:
@@ -76,6 +135,11 @@ cdef object taken_key(object key):
     stored = other_key
     other_key = missing
     return stored
+
+
+cdef inline bint runs_no_code(object key):
+    """True for keys whose hash and comparison run no Python code, tuples of such included."""
+    return pdt_quiet_key(key) or (PyTuple_CheckExact(key) and pdt_all_quiet(key))
 
 
 cdef inline bint is_exact_key(object key):
@@ -139,11 +203,23 @@ cdef object one_of(PyObject *first, PyObject *second, object container, object k
     return key
 
 
-cdef inline int store(DictHook self, Tracker t, object key, object value, int method) except -1:
+cdef inline int store(object self, Tracker t, object key, object value, int method) except -1:
     """Do self[key] = value and record it."""
     cdef bint added
     cdef uint32_t newer
-    cdef object old = put_item(self, t, key, value, &added, &newer)
+    return recorded(self, t, key, put_item(self, t, key, value, &added, &newer, False), value, method, added, newer)
+
+
+cdef inline int store_any(object self, Tracker t, object key, object value, int method) except -1:
+    """As `store`, for any of the hooks over a dict."""
+    cdef bint added
+    cdef uint32_t newer
+    return recorded(self, t, key, put_any(self, t, key, value, &added, &newer), value, method, added, newer)
+
+
+cdef inline int recorded(object self, Tracker t, object key, object old, object value, int method, bint added,
+                         uint32_t newer) except -1:
+    """Record what put_item did."""
     if newer:
         key = taken_key(key)
         if newer != OTHER_KEY:
@@ -153,7 +229,7 @@ cdef inline int store(DictHook self, Tracker t, object key, object value, int me
     return store_linked(t, key, old, value, method, added)
 
 
-cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value) except -1:
+cdef int store_row(object self, Tracker t, Pending p, object key, object value) except -1:
     """Do self[key] = value as a step of a bulk call."""
     cdef bint added
     cdef uint32_t newer
@@ -162,7 +238,7 @@ cdef int store_row(DictHook self, Tracker t, Pending p, object key, object value
     cdef int gc
     value = convert_for(t, value)
     pdt_list_reserve(p.rows, 3)
-    old = put_item(self, t, key, value, &added, &newer)
+    old = put_any(self, t, key, value, &added, &newer)
     if newer:
         key = taken_key(key)
     if newer and newer != OTHER_KEY:    # others changed the dict meanwhile, so the step gets its own record
@@ -202,7 +278,7 @@ cdef int store_linked(Tracker t, object key, object old, object value, int metho
     return commit(t, A_ADD if added else A_UPDATE, method, S_SLOT, -1, key, old, value, added)
 
 
-cdef int store_contended(DictHook self, Tracker t, object key, object old, object value, int method, uint32_t newer,
+cdef int store_contended(object self, Tracker t, object key, object old, object value, int method, uint32_t newer,
                          bint added) except -1:
     """Record a store during which others changed the dict, then find out what it replaced. O(records since).
 
@@ -261,7 +337,7 @@ cdef list changes_since_version(Tracker t, uint32_t newer):
     return found
 
 
-cdef object take(DictHook self, Tracker t, object key, int method):
+cdef object take(object self, Tracker t, object key, int method):
     """Remove key, record it and between which keys it was; return its value, or missing."""
     cdef pdt_spot spot
     cdef PyObject *neighbour = NULL
@@ -272,7 +348,7 @@ cdef object take(DictHook self, Tracker t, object key, int method):
         return missing              # as dict.pop, which does not hash the key then
     held = held_key(self, t, key)
     pdt_spot_find(self, PyObject_Hash(key), &spot)
-    value = dict.pop(self, key, missing)
+    value = pop_item(self, t, key)
     if value is missing:
         return value
     key = held
@@ -288,7 +364,7 @@ cdef object take(DictHook self, Tracker t, object key, int method):
     return value
 
 
-cdef Py_ssize_t put_at(object d, object beside) except -2:
+cdef Py_ssize_t put_at(object d, Tracker t, object beside) except -2:
     """Move the last key to where it belongs (see Change._beside), without a record; return its position. O(items).
 
     -1: it stays the last.
@@ -316,12 +392,12 @@ cdef Py_ssize_t put_at(object d, object beside) except -2:
     if at >= last or at < 0:
         return -1
     for i in range(at, last):
-        value = dict.pop(d, keys[i])
-        PyDict_SetItem(d, keys[i], value)
+        value = pop_item(d, t, keys[i])
+        set_item(d, t, keys[i], value)
     return at
 
 
-cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -1:
+cdef bint merge(object self, Tracker t, object rows_from, int method) except -1:
     """Store all items of another dict as one record with a row for each. O(items).
 
     Returns False, and does nothing, if the __eq__ of a key is Python code: that has to be done step by step.
@@ -378,7 +454,7 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
                 Py_INCREF(missing)
                 PyTuple_SET_ITEM(rows, n, missing)
             return False
-        merge_all(self, rows_from, rows)
+        merge_all(self, t, rows_from, rows)
         if others:
             t.marks |= X_OTHER_KEYS
         if complicated or t.children:
@@ -394,22 +470,22 @@ cdef bint merge(DictHook self, Tracker t, object rows_from, int method) except -
     return True
 
 
-cdef int merge_all(DictHook self, object rows_from, tuple rows) except -1:
+cdef int merge_all(object self, Tracker t, object rows_from, tuple rows) except -1:
     """Store all items of rows_from, or none if that fails; no Python code runs. O(items)."""
     cdef Py_ssize_t n
     try:
-        PyDict_Merge(self, rows_from, 1)
+        merge_items(self, t, rows_from)
     except:
         for n in range(len(rows) - 3, -1, -3):      # takes no memory
             if rows[n + 1] is not missing:
                 PyDict_SetItem(self, rows[n], rows[n + 1])
-            elif PyDict_Contains(self, rows[n]):
-                PyDict_DelItem(self, rows[n])
+            else:
+                pop_item(self, t, rows[n])
         raise
     return 0
 
 
-cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int method) except -1:
+cdef int fill(object self, Tracker t, object items, Py_ssize_t size, int method) except -1:
     """Store a dict into an empty one, which the builtin does by cloning it; the record gets a clone, too."""
     cdef PyObject *key
     cdef PyObject *value
@@ -418,9 +494,9 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
     if PyDict_Size(self):           # another thread filled self during the copy
         return update_from(self, t, ([(k, v) for k, v in (<dict>items).items()],), None, method)
     try:
-        PyDict_Merge(self, items, 1)
+        merge_items(self, t, items)
     except:
-        dict.clear(self)
+        clear_items(self, t)
         raise
     t.marks &= ~(X_KEYS_KNOWN | X_OTHER_KEYS)
     if not pdt_dict_of_scalars(items):
@@ -431,7 +507,7 @@ cdef int fill(DictHook self, Tracker t, object items, Py_ssize_t size, int metho
     return commit(t, A_ADD, method, S_FILL, -1, missing, missing, items, size)
 
 
-cdef int update_from(DictHook self, Tracker t, tuple args, object kwargs, int method) except -1:
+cdef int update_from(object self, Tracker t, tuple args, object kwargs, int method) except -1:
     """Do update(*args, **kwargs) step by step, as the builtin does; steps before a failure are recorded."""
     cdef Pending pending
     if len(args) > 1:
@@ -456,7 +532,7 @@ cdef bint iterates_as_dict(object other):
     return PyDict_Check(other) and pdt_dict_iter(other)
 
 
-cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
+cdef int store_all(object self, Tracker t, Pending p, object other) except -1:
     cdef Py_ssize_t i = 0
     cdef Py_ssize_t size
     cdef object pair
@@ -484,6 +560,80 @@ cdef int store_all(DictHook self, Tracker t, Pending p, object other) except -1:
     return 0
 
 
+cdef int delete_key(object self, Tracker t, object key) except -1:
+    if PyDict_Size(self) == 0:
+        PyObject_Hash(key)          # dict.pop does not hash the key if the dict is empty
+        raise KeyError(key)
+    if take(self, t, key, M_DELITEM) is missing:
+        raise KeyError(key)
+    return 0
+
+
+cdef object set_default(object self, Tracker t, tuple args):
+    """Do setdefault(key) or setdefault(key, default)."""
+    cdef object key = args[0]
+    cdef object default = convert_for(t, args[1]) if len(args) == 2 else None
+    cdef int32_t net = t.net
+    cdef Py_ssize_t size = PyDict_Size(self)
+    value = pdt_dict_setdefault(self, key, default)
+    if value is default and PyDict_Size(self) - size - (t.net - net) == 1:
+        if not is_exact_key(key):
+            t.marks |= X_OTHER_KEYS
+        store_linked(t, key, missing, value, M_SETDEFAULT, True)
+    return value
+
+
+cdef object pop_key(object self, Tracker t, tuple args):
+    """Do pop(key) or pop(key, default)."""
+    value = take(self, t, args[0], M_POP)
+    if value is not missing:
+        return value
+    if len(args) == 2:
+        return args[1]
+    raise KeyError(args[0])
+
+
+cdef object pop_last(object self, Tracker t):
+    """Do popitem() of a dict that is not ordered."""
+    item = dict.popitem(self)
+    key, value = <tuple>item
+    if t.children:
+        unlink_child(t, value, key)
+    commit(t, A_REMOVE, M_POPITEM, S_SLOT, -1, key, value, missing, -1)
+    return item
+
+
+cdef int clear_all(object self, Tracker t) except -1:
+    """Do clear() as one record, or none if it is empty. O(items)."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t n = 0
+    cdef Py_ssize_t size = PyDict_Size(self)
+    cdef tuple rows
+    cdef int gc
+    if size == 0:
+        return 0
+    gc = pdt_pause_gc()
+    try:
+        rows = PyTuple_New(3 * size)
+        while n < size and PyDict_Next(self, &position, &key, &value):
+            Py_INCREF(<object>key)
+            PyTuple_SET_ITEM(rows, 3 * n, <object>key)
+            Py_INCREF(<object>value)
+            PyTuple_SET_ITEM(rows, 3 * n + 1, <object>value)
+            Py_INCREF(missing)
+            PyTuple_SET_ITEM(rows, 3 * n + 2, missing)
+            n += 1
+        clear_items(self, t)
+        if t.children:
+            for n in range(size):
+                unlink_child(t, rows[3 * n + 1], rows[3 * n])
+    finally:
+        pdt_resume_gc(gc)
+    return commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
+
+
 @cython.no_gc_clear
 cdef class DictHook(dict):
     """A dict that records its mutations."""
@@ -504,7 +654,7 @@ cdef class DictHook(dict):
         else:
             pdt_init(&PyDict_Type, self, args, NULL)
         begin_life(self, K_DICT, &self.birth)
-        if options is not None:
+        if has_options(self, options):
             t = converting(self, options)
             if t is not None:
                 convert_values(self, t.effective, None)
@@ -527,85 +677,27 @@ cdef class DictHook(dict):
         store(self, t, key, value, M_SETITEM)
 
     def __delitem__(self, key):
-        cdef Tracker t = enter(self, <PyObject *>self.tracker)
-        if PyDict_Size(self) == 0:
-            PyObject_Hash(key)      # dict.pop does not hash the key if the dict is empty
-            raise KeyError(key)
-        if take(self, t, key, M_DELITEM) is missing:
-            raise KeyError(key)
+        delete_key(self, enter(self, <PyObject *>self.tracker), key)
 
     def setdefault(self, *args):
         """As dict.setdefault; an ``add`` if the key was not there."""
-        cdef Tracker t
-        cdef Py_ssize_t size
-        cdef int32_t net
-        if len(args) != 1 and len(args) != 2:
-            return dict.setdefault(self, *args)     # raises
-        t = enter(self, <PyObject *>self.tracker)
-        key = args[0]
-        default = convert_for(t, args[1]) if len(args) == 2 else None
-        net = t.net
-        size = PyDict_Size(self)
-        value = pdt_dict_setdefault(self, key, default)
-        if value is default and PyDict_Size(self) - size - (t.net - net) == 1:
-            if not is_exact_key(key):
-                t.marks |= X_OTHER_KEYS
-            store_linked(t, key, missing, value, M_SETDEFAULT, True)
-        return value
+        if len(args) == 1 or len(args) == 2:
+            return set_default(self, enter(self, <PyObject *>self.tracker), args)
+        return dict.setdefault(self, *args)
 
     def pop(self, *args):
         """As dict.pop."""
-        cdef Tracker t
         if len(args) == 1 or len(args) == 2:
-            t = enter(self, <PyObject *>self.tracker)
-            value = take(self, t, args[0], M_POP)
-            if value is not missing:
-                return value
-            if len(args) == 2:
-                return args[1]
-            raise KeyError(args[0])
+            return pop_key(self, enter(self, <PyObject *>self.tracker), args)
         return dict.pop(self, *args)
 
     def popitem(self):
         """As dict.popitem."""
-        cdef Tracker t = enter(self, <PyObject *>self.tracker)
-        item = dict.popitem(self)
-        key, value = <tuple>item
-        if t.children:
-            unlink_child(t, value, key)
-        commit(t, A_REMOVE, M_POPITEM, S_SLOT, -1, key, value, missing, -1)
-        return item
+        return pop_last(self, enter(self, <PyObject *>self.tracker))
 
     def clear(self):
         """As dict.clear; one record, or none if it is empty."""
-        cdef Tracker t = enter(self, <PyObject *>self.tracker)
-        cdef PyObject *key
-        cdef PyObject *value
-        cdef Py_ssize_t position = 0
-        cdef Py_ssize_t n = 0
-        cdef Py_ssize_t size = PyDict_Size(self)
-        cdef tuple rows
-        cdef int gc
-        if size == 0:
-            return
-        gc = pdt_pause_gc()
-        try:
-            rows = PyTuple_New(3 * size)
-            while n < size and PyDict_Next(self, &position, &key, &value):
-                Py_INCREF(<object>key)
-                PyTuple_SET_ITEM(rows, 3 * n, <object>key)
-                Py_INCREF(<object>value)
-                PyTuple_SET_ITEM(rows, 3 * n + 1, <object>value)
-                Py_INCREF(missing)
-                PyTuple_SET_ITEM(rows, 3 * n + 2, missing)
-                n += 1
-            dict.clear(self)
-            if t.children:
-                for n in range(size):
-                    unlink_child(t, rows[3 * n + 1], rows[3 * n])
-        finally:
-            pdt_resume_gc(gc)
-        commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
+        clear_all(self, enter(self, <PyObject *>self.tracker))
 
     def update(self, *args, **kwargs):
         """As dict.update; one record with a row for each item, ``tracking_`` names are items here."""
@@ -616,14 +708,12 @@ cdef class DictHook(dict):
         return self
 
 
-cdef int link_new_dict(DictHook self) except -1:
+cdef int link_new_dict(object self) except -1:
     """Link what a new dict holds; make a tracker only if one of its values is tracked. O(items)."""
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
     while PyDict_Next(self, &position, &key, &value):
         if pdt_heap_type(<object>value) and tracker_of(<object>value) is not None:
-            if self.tracker is None:
-                tracker_of(self)
-            link_child(self.tracker, <object>value, <object>key, 0)
+            link_child(tracker_of(self), <object>value, <object>key, 0)
     return 0

@@ -12,11 +12,14 @@ cdef inline Hook hook_of(object c) noexcept:
     hook.kind = K_NONE
     hook.tracker = NULL
     hook.birth = NULL
+    hook.twin = PDT_NO_TWIN
     if PyDict_Check(c):
         if isinstance(c, DictHook):
             hook.kind = K_DICT
             hook.tracker = <PyObject *>(<DictHook>c).tracker
             hook.birth = &(<DictHook>c).birth
+        else:
+            hook_of_twin(c, K_DICT, pdt_twin_of_dict(c), &hook)
     elif PyList_Check(c):
         if isinstance(c, ListHook):
             hook.kind = K_LIST
@@ -30,9 +33,15 @@ cdef inline Hook hook_of(object c) noexcept:
         hook.kind = K_SET
         hook.tracker = <PyObject *>(<SetHook>c).tracker
         hook.birth = &(<SetHook>c).birth
+    elif pdt_is_deque(c):
+        hook_of_twin(c, K_DEQUE, PDT_DEQUE, &hook)
     if hook.kind == K_NONE and (pdt_watching or isinstance(c, Watching)):
         find_watched(c, &hook)
     return hook
+
+
+cdef inline bint is_dict_hook(object value) noexcept:
+    return PyDict_Check(value) and (isinstance(value, DictHook) or pdt_twin_of_dict(value) != PDT_NO_TWIN)
 
 
 cdef void find_watched(object c, Hook *hook) noexcept:
@@ -41,6 +50,16 @@ cdef void find_watched(object c, Hook *hook) noexcept:
         hook.kind = t.kind
         hook.tracker = <PyObject *>t        # the table, or a Watching, refers to it
         hook.birth = &(<WatchedTracker>t).birth
+
+
+cdef inline void hook_of_twin(object c, int kind, int twin, Hook *hook) noexcept:
+    cdef pdt_twin *fields
+    if twin != PDT_NO_TWIN:
+        fields = pdt_twin_in(c, twin)
+        hook.kind = kind
+        hook.twin = twin
+        hook.tracker = <PyObject *>None if fields.tracker == NULL else fields.tracker
+        hook.birth = <Birth *>fields.birth
 
 
 cdef Tracker tracker_of(object c):
@@ -58,7 +77,12 @@ cdef Tracker tracker_of(object c):
 
 cdef Tracker first_tracker(object c, Hook hook):
     cdef Tracker t = new_tracker(c, hook.kind)
-    if hook.kind == K_DICT:
+    if hook.twin != PDT_NO_TWIN:
+        if hook.twin == PDT_ORDERED:
+            t.marks |= X_ORDERED
+        Py_INCREF(t)
+        pdt_twin_in(c, hook.twin).tracker = <PyObject *>t
+    elif hook.kind == K_DICT:
         (<DictHook>c).tracker = t
     elif hook.kind == K_LIST:
         (<ListHook>c).tracker = t
@@ -70,17 +94,22 @@ cdef Tracker first_tracker(object c, Hook hook):
         know(c, t, hook)
     except:                             # next time anew, and completely
         t.owner = NULL
-        forget_tracker(c, hook.kind)
+        forget_tracker(c, hook)
         raise
     return t
 
 
-cdef int forget_tracker(object c, int kind) except -1:
-    if kind == K_DICT:
+cdef int forget_tracker(object c, Hook hook) except -1:
+    cdef PyObject *gone
+    if hook.twin != PDT_NO_TWIN:
+        gone = pdt_twin_in(c, hook.twin).tracker
+        pdt_twin_in(c, hook.twin).tracker = NULL
+        Py_DECREF(<object>gone)
+    elif hook.kind == K_DICT:
         (<DictHook>c).tracker = None
-    elif kind == K_LIST:
+    elif hook.kind == K_LIST:
         (<ListHook>c).tracker = None
-    elif kind == K_SET:
+    elif hook.kind == K_SET:
         (<SetHook>c).tracker = None
     else:
         (<AttrHook>c).tracker = None
@@ -105,6 +134,8 @@ cdef inline Py_ssize_t size_of(object c, int kind) except -1:
         return PyList_GET_SIZE(c)
     if kind == K_SET:
         return PySet_GET_SIZE(c)
+    if kind == K_DEQUE:
+        return pdt_deque_size(c)
     return 0
 
 
@@ -154,14 +185,23 @@ cdef int options_only_once(object options) except -1:
     return 0
 
 
+cdef inline bint has_options(object c, object options) except -1:
+    """True if a new container was given options, or its class was."""
+    return options is not None or (type(c) is not dict_type and type(c) is not list_type and
+                                   options_of_class(type(c)) is not None)
+
+
 cdef Tracker converting(object c, tuple options):
-    """Apply the options of a new container; return its tracker if what it holds is to be converted, else None."""
+    """Apply the options of a new container, if any were given; return its tracker if what it holds is to be converted."""
     cdef Hook hook
     cdef Tracker t
-    configure(c, options[0], options[1])
-    hook = hook_of(c)
-    t = <Tracker>hook.tracker
-    if t is None:
-        return None
+    if options is not None:
+        configure(c, options[0], options[1])
+        hook = hook_of(c)
+        t = <Tracker>hook.tracker
+        if t is None:
+            return None
+    else:
+        t = tracker_of(c)
     refresh(t)
     return t if t.state & T_CONVERT else None

@@ -205,7 +205,7 @@ cdef class ListHook(list):
             return
         pdt_init(&PyList_Type, self, args, NULL)
         begin_life(self, K_LIST, &self.birth)
-        if options is not None:
+        if has_options(self, options):
             t = converting(self, options)
             if t is not None:
                 for i in range(PyList_GET_SIZE(self)):

@@ -26,6 +26,8 @@ def restore(container, str shape, Py_ssize_t index, key, old, new, int method, u
         return restore_dict(container, code, key, old, new, method, beside)
     if t.kind == K_LIST:
         return restore_list(container, code, index, old, new, method)
+    if t.kind == K_DEQUE:
+        return restore_deque(container, code, index, old, new, method)
     if t.kind == K_SET:
         return restore_set(container, code, key, old, new, method)
     return restore_attr(container, key, old, new, method, beside)
@@ -34,9 +36,9 @@ def restore(container, str shape, Py_ssize_t index, key, old, new, int method, u
 M_CODES = {name: code for code, name in enumerate(METHODS)}
 
 
-cdef bint restore_dict(DictHook self, int shape, object key, object old, object new, int method,
+cdef bint restore_dict(object self, int shape, object key, object old, object new, int method,
                        object beside) except -1:
-    cdef Tracker t = enter(self, <PyObject *>self.tracker)
+    cdef Tracker t = enter(self, hook_of(self).tracker)
     cdef tuple rows
     cdef list places
     cdef Py_ssize_t i, before, at
@@ -51,15 +53,17 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             return old is missing or take(self, t, key, method) is not missing
         if old is missing and beside is not None:
             return put_back(self, t, key, new, method, beside)
-        store(self, t, key, new, method)
+        store_any(self, t, key, new, method)
         return True
+    if is_move(<tuple>new):
+        return restore_move(self, t, <tuple>new, method, beside)
     rows, places = in_order(self, <tuple>new)
     seen = {}
     for i in range(0, len(rows), 3):
         if (seen[rows[i]] if rows[i] in seen else dict.get(self, rows[i], missing)) is not rows[i + 1]:
             return False
         seen[rows[i]] = rows[i + 2]
-        if not pdt_quiet_key(rows[i]):
+        if not runs_no_code(rows[i]):
             quiet = False
     if not quiet:                   # their __eq__ may let others change the dict, so one record each
         for i in range(0, len(rows), 3):
@@ -69,7 +73,7 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
                 if rows[i + 1] is missing and beside is not None:
                     put_back(self, t, rows[i], rows[i + 2], method, beside[i // 3])
                 else:
-                    store(self, t, rows[i], rows[i + 2], method)
+                    store_any(self, t, rows[i], rows[i + 2], method)
         return True
     gc = pdt_pause_gc()
     try:
@@ -78,16 +82,16 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
             if rows[i + 1] is not missing:
                 unlink_child(t, rows[i + 1], rows[i])
             if rows[i + 2] is missing:
-                dict.pop(self, rows[i], None)
+                pop_item(self, t, rows[i])
                 gone += 1
             else:
-                PyDict_SetItem(self, rows[i], rows[i + 2])
+                set_item(self, t, rows[i], rows[i + 2])
                 if not is_exact_key(rows[i]):
                     t.marks |= X_OTHER_KEYS
                 if rows[i + 1] is missing:
                     added += 1
                     if beside is not None and beside[i // 3] is not None:
-                        at = put_at(self, beside[i // 3])
+                        at = put_at(self, t, beside[i // 3])
                         if at >= 0:
                             places = places or [None] * (len(rows) // 3)
                             places[i // 3] = at
@@ -103,12 +107,12 @@ cdef bint restore_dict(DictHook self, int shape, object key, object old, object 
     return True
 
 
-cdef bint put_back(DictHook self, Tracker t, object key, object value, int method, object beside) except -1:
+cdef bint put_back(object self, Tracker t, object key, object value, int method, object beside) except -1:
     """Store a key that is not there where it belongs, and record its position. O(items)."""
     cdef bint added
     cdef uint32_t newer
     cdef Py_ssize_t at
-    cdef object old = put_item(self, t, key, value, &added, &newer)
+    cdef object old = put_any(self, t, key, value, &added, &newer)
     cdef int gc
     if newer or not added:
         if newer:
@@ -118,7 +122,7 @@ cdef bint put_back(DictHook self, Tracker t, object key, object value, int metho
         return True
     gc = pdt_pause_gc()
     try:
-        at = put_at(self, beside)
+        at = put_at(self, t, beside)
         if pdt_heap_type(value):
             link_child(t, value, key, 0)
     finally:
@@ -130,7 +134,7 @@ cdef bint put_back(DictHook self, Tracker t, object key, object value, int metho
     return True
 
 
-cdef tuple in_order(DictHook self, tuple rows):
+cdef tuple in_order(object self, tuple rows):
     """Return (rows, places): rows that remove keys in the order of the dict, and where those are. O(rows), or O(items).
 
     places is None if the keys are the last of the dict; otherwise it says which key each follows.

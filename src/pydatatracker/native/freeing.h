@@ -20,7 +20,7 @@
 #endif
 
 #define PDT_FREEING_DEPTH 20
-#define PDT_FREEING_TYPES 12
+#define PDT_FREEING_TYPES 15
 
 static PDT_THREAD_LOCAL int pdt_freeing_depth = 0;
 static PDT_THREAD_LOCAL PyObject *pdt_freeing_later = NULL;

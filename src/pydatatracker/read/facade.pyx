@@ -37,6 +37,18 @@ def born(container):
     return hook.birth.time_ns, hook.birth.seq
 
 
+def size(container):
+    """Return how many items a container holds. O(1)."""
+    cdef Tracker t = looked_at(container)
+    return len(plain_watched(<WatchedTracker>t)) if t.marks & X_WATCHED else size_of(container, t.kind)
+
+
+def begun(container):
+    """Return whether the container is initialised. O(1)."""
+    cdef Hook hook = hook_of(container)
+    return hook.birth.time_ns != 0
+
+
 def expected_size(container):
     """Return how many items a dict, list or set holds if nothing bypassed tracking. O(1)."""
     cdef Tracker t = tracker_of(container)
@@ -62,7 +74,7 @@ def state_change(container, after):
 
 
 def plain(container):
-    """Return the items of a container as an exact dict, list or set; of an object, its attributes. O(items)."""
+    """Return the items of a container as an exact dict, list (of a deque, too) or set; of an object, its attributes. O(items)."""
     cdef Tracker t = looked_at(container)
     if t.marks & X_WATCHED:
         return plain_watched(<WatchedTracker>t)
@@ -72,6 +84,8 @@ def plain(container):
         return list(list.__iter__(container))
     if t.kind == K_SET:
         return set(set.__iter__(container))
+    if t.kind == K_DEQUE:
+        return list(deque_iter(container))
     return attributes(container)
 
 

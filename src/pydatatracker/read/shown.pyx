@@ -188,7 +188,7 @@ cdef object member_of(object container, object key):
     if not t.children or key is ANY_KEY:
         return None
     pairs = (enumerate(list.copy(container)) if t.kind == K_LIST else list(dict.items(container)) if t.kind == K_DICT
-             else attributes_of(container) if t.kind == K_ATTR else [(each, each) for each in contents_of(container)])
+             else enumerate(deque_items(container)) if t.kind == K_DEQUE else attributes_of(container) if t.kind == K_ATTR else [(each, each) for each in contents_of(container)])
     for held, value in pairs:
         ct = tracker_of(value)
         if ct is not None and text_of_key(held, &exact) == text:

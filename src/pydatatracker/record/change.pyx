@@ -103,6 +103,8 @@ cdef class Change:
             return order_of(self.old, self.new)
         if self.shape == S_ORDER:
             return self.new
+        if self.shape == S_ROTATE:
+            return (*range(self.index - self.new, self.index), *range(self.index - self.new))
         return tuple(range(self.index - 1, -1, -1))
 
     def _seen_from(self, Tracker viewer):

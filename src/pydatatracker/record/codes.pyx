@@ -26,10 +26,12 @@ cdef enum:
     S_SORT = 2      # list: old = items before; new = items after (tuples of the same objects)
     S_ORDER = 3     # list: new = tuple, new position -> old position
     S_REVERSE = 4   # list: index = length
-    S_ROWS = 5      # bulk call: new = flat tuple key, before, after, key, before, after ...
+    S_ROWS = 5      # bulk call: new = flat tuple key, before, after, key, before, after ... Of a list: all update, or some
+                    # remove (ascending, valid before) and then some insert (ascending, each valid at its turn)
     S_ELEMENTS = 6  # set: old = tuple of removed elements; new = tuple of added elements
     S_WHOLE = 7     # init, lock, unlock: the container itself; key = attribute name or missing
     S_FILL = 8      # dict: an empty dict was filled; new = plain dict of all items
+    S_ROTATE = 9    # deque: index = length; new = how many items came from the right end to the left one
 
 
 cdef enum:                      # Stamp.index of a dict's record: where a key was that is gone, or came that was not there
@@ -40,7 +42,7 @@ cdef enum:                      # Stamp.index of a dict's record: where a key wa
     I_BESIDE = -5               # undo and the like: Extra.beside has a position for each row
 
 
-SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill")
+SHAPES = ("slot", "splice", "sort", "order", "reverse", "rows", "elements", "whole", "fill", "rotate")
 
 
 cdef enum:
@@ -50,9 +52,10 @@ cdef enum:
     K_SET = 2
     K_ATTR = 3
     K_TUPLE = 4     # watched, because something below it can change
+    K_DEQUE = 5     # the package knows it as a list: the records of the two are alike
 
 
-KINDS = ("dict", "list", "set", "attr", "tuple")
+KINDS = ("dict", "list", "set", "attr", "tuple", "list")
 
 
 cdef enum:
@@ -83,6 +86,13 @@ cdef enum:
     M_IXOR
     M_SETATTR
     M_DELATTR
+    M_MISSING
+    M_MOVE_TO_END
+    M_SUBTRACT
+    M_APPENDLEFT
+    M_EXTENDLEFT
+    M_POPLEFT
+    M_ROTATE
     M_LOCK
     M_UNLOCK
     M_UNDO
@@ -97,7 +107,8 @@ METHODS = (
     "__init__", "__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update", "__ior__",
     "append", "insert", "extend", "__iadd__", "__imul__", "remove", "sort", "reverse", "add", "discard",
     "difference_update", "intersection_update", "symmetric_difference_update", "__iand__", "__isub__", "__ixor__",
-    "__setattr__", "__delattr__", "lock", "unlock",
+    "__setattr__", "__delattr__", "__missing__", "move_to_end", "subtract", "appendleft", "extendleft", "popleft",
+    "rotate", "lock", "unlock",
     "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
     "found",
 )
@@ -142,6 +153,7 @@ cdef enum:                      # Tracker.marks
     X_WITHHELD = 8              # its rules found no memory, so all that it holds is withheld
     X_WATCHED = 16              # not written for this library; its tracker is a WatchedTracker
     X_COMPARED = 32             # and reports no changes: watch/compare.pyx finds them
+    X_ORDERED = 64              # dict: an OrderedDict, which keeps a list of its keys beside the table
 
 
 cdef enum:

@@ -174,7 +174,7 @@ cdef int note_in_list(Log log, Py_ssize_t i) except -1:
     cdef Stamp *stamp = &log.stamps[at]
     cdef Tracker t = (<Place>log.objects[at * SLOTS]).tracker
     cdef list marks
-    if t.kind != K_LIST or stamp.action > A_REMOVE:
+    if (t.kind != K_LIST and t.kind != K_DEQUE) or stamp.action > A_REMOVE:
         return 0
     if stamp.shape == S_SLOT and stamp.action == A_UPDATE and i + 1 < log.count:
         next = ring_index(log, i + 1)
@@ -192,7 +192,7 @@ cdef int note_in_list(Log log, Py_ssize_t i) except -1:
             next = ring_index(log, n)
             if (<Place>log.objects[next * SLOTS]).tracker is t and log.stamps[next].action <= A_REMOVE:
                 later.append(change_at(log, n, None))
-        marks = log.last[t] = marks_before(PyList_GET_SIZE(<object>t.owner), later)
+        marks = log.last[t] = marks_before(size_of(<object>t.owner, t.kind), later)
         stamp = &log.stamps[at]
     if stamp.shape != S_SLOT:
         mark_change(marks, change_at(log, i, None))

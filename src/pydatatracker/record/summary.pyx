@@ -61,11 +61,11 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple 
         text = pdt_repr(value[:room[0]]) + "..." if len(value) > room[0] else pdt_repr(value)
     elif value is REDACTED:
         text = "REDACTED"
-    elif cls is list or isinstance(value, ListHook) or cls is redacted_list:
+    elif cls is list or isinstance(value, ListHook) or cls is redacted_list or pdt_is_deque(value):
         return summarize_items(value, "[", "]", parts, room, depth, known)
     elif cls is tuple:
         return summarize_items(value, "(", ",)" if len(<tuple>value) == 1 else ")", parts, room, depth, known)
-    elif cls is dict or isinstance(value, DictHook) or cls is redacted_dict:
+    elif cls is dict or is_dict_hook(value) or cls is redacted_dict:
         return summarize_dict(value, parts, room, depth, known)
     elif cls is set or isinstance(value, SetHook):
         if set.__len__(value) == 0:
@@ -94,6 +94,8 @@ cdef int summarize_items(object items, str opening, str closing, list parts, Py_
             iterator = list.__iter__(items)
         elif isinstance(items, set):
             iterator = set.__iter__(items)
+        elif pdt_is_deque(items):
+            iterator = deque_iter(items)
         else:
             iterator = iter(items)
         for item in iterator:
@@ -180,7 +182,7 @@ cdef bint needs_summary(object value, int depth):
             if needs_summary(<object>PyTuple_GET_ITEM(value, i), depth + 1):
                 return True
         return False
-    return pdt_builtin_container(value) or isinstance(value, AttrHook)
+    return pdt_builtin_container(value) or isinstance(value, AttrHook) or pdt_is_deque(value)
 
 
 cdef bint items_need_summary(object items):

@@ -1,9 +1,10 @@
-# Owns: conversion of plain dicts, lists and sets into tracked ones.
+# Owns: conversion of plain containers into tracked ones.
 # May touch: the hooks' birth, trackers and links; it makes instances of the package's classes (connect.pyx).
 # Invariants:
 #  - what is converted is copied; the plain container is never changed;
 #  - a container that occurs twice, or inside itself, is converted once;
-#  - only exact dict, list and set are converted: subclasses, tuples and other objects stay as they are.
+#  - only exact dict, list and set, and OrderedDict, defaultdict, Counter and deque (twin_types) are converted:
+#    subclasses, tuples and other objects stay as they are.
 
 def convert(value, Options options):
     """Convert nested plain data into tracked data. Tuples and other objects stay as they are. O(items)."""
@@ -12,26 +13,28 @@ def convert(value, Options options):
 
 cdef inline object convert_for(Tracker t, object value):
     """Return what a store into the container of t stores: value, or its tracked copy."""
-    if t.state & T_CONVERT and not pdt_plain(value) and not pdt_heap_type(value):
+    if t.state & T_CONVERT and not pdt_plain(value) and (not pdt_heap_type(value) or type(value) in twin_types):
         return converted(value, t.effective, None)
     return value
 
 
 cdef object converted(object value, Options options, dict memo):
-    """Return a tracked copy of a plain dict, list or set; anything else as it is. O(items)."""
+    """Return a tracked copy of a plain container; anything else as it is. O(items)."""
     cdef type cls = type(value)
-    if cls is not dict and cls is not list and cls is not set:
+    cdef object target = dict_type if cls is dict else list_type if cls is list else set_type if cls is set else \
+        twin_types.get(cls)
+    if target is None:
         return value
     Py_EnterRecursiveCall(" while nested data was made tracked")
     try:
-        return converted_one(value, cls, options, memo)
+        return converted_one(value, cls, target, options, memo)
     finally:
         Py_LeaveRecursiveCall()
 
 
-cdef object converted_one(object value, type cls, Options options, dict memo):
-    cdef type target = dict_type if cls is dict else list_type if cls is list else set_type
+cdef object converted_one(object value, type cls, type target, Options options, dict memo):
     cdef Hook hook
+    cdef Tracker t
     if memo is None:
         memo = {}
     elif id(value) in memo:
@@ -40,18 +43,31 @@ cdef object converted_one(object value, type cls, Options options, dict memo):
     memo[id(value)] = made
     hook = hook_of(made)
     begin_life(made, hook.kind, hook.birth)     # before it is filled, so that its changes come after its init
-    tracker_of(made).options = options
-    note_redact(tracker_of(made))
-    if cls is dict:
-        PyDict_Merge(made, value, 1)
+    t = tracker_of(made)
+    t.options = options
+    note_redact(t)
+    if hook.kind == K_DICT:
+        if hook.twin == PDT_DEFAULT:
+            pdt_twin_init(PDT_DEFAULT, made, (factory_of(value),), NULL)
+        if hook.twin == PDT_ORDERED:
+            for key in list(first_keys(value)):
+                PyODict_SetItem(made, key, dict.__getitem__(value, key))
+        else:
+            PyDict_Merge(made, value, 1)
         convert_values(made, options, memo)
+        if cls is not dict and cls is not default_type and vars(value):     # attributes of an OrderedDict or Counter
+            vars(made).update(vars(value))
     elif cls is list:
         for item in list(value):
             list.append(made, converted(item, options, memo))
+    elif hook.kind == K_DEQUE:
+        pdt_twin_init(PDT_DEQUE, made, ((), maxlen_of(value)), NULL)
+        for item in deque_items(value):
+            deque_append(made, converted(item, options, memo))
     else:
         set.update(made, value)
     hook.birth.size = size_of(made, hook.kind)
-    link_all(tracker_of(made))
+    link_all(t)
     return made
 
 

@@ -6,6 +6,8 @@
 def _bound_freeing():
     for each in (Change, DictHook, ListHook, SetHook, AttrHook, Tracker, Link, Place, Log, Rare, Scope, Transaction):
         pdt_bound_freeing(<PyTypeObject *>each)
+    for twin in (PDT_ORDERED, PDT_DEFAULT, PDT_DEQUE):
+        pdt_bound_freeing(pdt_twin_hook(twin))
 
 
 _bound_freeing()

@@ -190,6 +190,10 @@ cdef int link_all(Tracker t) except -1:
         for item in list(set.__iter__(<object>owner)):
             if pdt_heap_type(item):
                 link_child(t, item, missing, 0)
+    elif t.kind == K_DEQUE:
+        for i, item in enumerate(deque_items(<object>owner)):
+            if pdt_heap_type(item):
+                link_child(t, item, None, i)
     return 0
 
 
@@ -241,6 +245,8 @@ cdef bint holds(Tracker parent, object key, Tracker child):
         return dict.__getitem__(container, key) is <object>child.owner
     if parent.kind == K_ATTR:
         return object.__getattribute__(container, key) is <object>child.owner
+    if parent.kind == K_DEQUE:
+        return pdt_deque_item(container, key) is <object>child.owner
     return key == child.uuid
 
 
@@ -254,4 +260,6 @@ cdef list contents_of(object container):
         return list.copy(container)
     if t.kind == K_SET:
         return list(set.__iter__(container))
+    if t.kind == K_DEQUE:
+        return list(deque_iter(container))
     return [value for name, value in attributes_of(container) if is_monitored(t, name)]

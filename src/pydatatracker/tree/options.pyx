@@ -103,6 +103,18 @@ cdef Options merged(Options own, Options above):
     return both
 
 
+cdef Options options_of_class(object cls):
+    """Return the options that a class or one of its bases was defined with, or None. O(1)."""
+    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "_tracking_class_options")
+    return None if held == NULL or type(<object>held) is not Options else <Options>held
+
+
+def class_options(type cls, Options given):
+    """Return the options of a class that is defined with some, which come before those of its bases. O(1)."""
+    above = options_of_class(cls)
+    return given if above is None else merged(given, above)
+
+
 cdef Py_ssize_t checked(int kind, str name, object value) except? -99:
     """Return the number that represents a value. Raises TypeError or ValueError for a wrong one."""
     if kind == V_ERRORS:

@@ -124,7 +124,23 @@ cdef object find_one(Link link, Tracker ct):
         return missing
     if parent.kind == K_ATTR:
         return link.key
+    if parent.kind == K_DEQUE:
+        return spot_in_deque(link, <object>owner, child)
     return ct.uuid                  # an element of a set has no key, so its id is used
+
+
+cdef object spot_in_deque(Link link, object deque, PyObject *child):
+    """Return the index of a child, searched from where it was last found, or missing. Mostly O(1), else O(items)."""
+    cdef Py_ssize_t i
+    if 0 <= link.hint < pdt_deque_size(deque):
+        held = pdt_deque_item(deque, link.hint)
+        if <PyObject *>held == child:
+            return link.hint
+    for i, item in enumerate(deque_items(deque)):
+        if <PyObject *>item == child:
+            link.hint = i
+            return i
+    return missing
 
 
 cdef list find_all(Link link, Tracker ct):
@@ -152,6 +168,8 @@ cdef list find_all(Link link, Tracker ct):
                 keys.append(<object>key)
     elif link.parent.kind == K_ATTR:
         keys.extend(link.key if isinstance(link.key, list) else [link.key])
+    elif link.parent.kind == K_DEQUE:
+        keys.extend([i for i, item in enumerate(deque_items(<object>owner)) if <PyObject *>item == ct.owner])
     else:
         keys.append(ct.uuid)
     return keys

@@ -59,8 +59,12 @@ cdef Tracker new_tracker(object owner, int kind):
     last_number += 1
     t.number = last_number
     if kind == K_ATTR:
-        t.options = class_options(t.cls)
+        t.options = merged(options_of_class(t.cls), ATTR_OPTIONS)
         note_redact(t)
+    elif t.cls is not dict_type and t.cls is not list_type and t.cls is not set_type:
+        t.options = options_of_class(t.cls)
+        if t.options is not None:
+            note_redact(t)
     return t
 
 

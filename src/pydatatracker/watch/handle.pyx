@@ -242,7 +242,7 @@ cdef int quietly_put_at(WatchedTracker t, object beside) except -1:
         return 0
     ignored = t.owner
     try:
-        put_at(<object>t.owner, beside)
+        put_at(<object>t.owner, t, beside)
     finally:
         ignored = NULL
     return 0

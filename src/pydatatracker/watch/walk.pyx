@@ -7,7 +7,6 @@
 
 import enum as _enum
 
-cdef object deque_type = _collections.deque
 cdef object enum_type = type(_enum.Enum)
 cdef object module_type = type(_enum)
 
@@ -110,7 +109,7 @@ cdef int way_of(Watching home, object value) except -1:
     if pdt_plain(value):
         return Y_VALUE
     if PyDict_Check(value):
-        return Y_TRACKED if isinstance(value, DictHook) else Y_DICT
+        return Y_TRACKED if is_dict_hook(value) else Y_DICT
     if PyList_Check(value):
         return Y_TRACKED if isinstance(value, ListHook) else Y_LIST
     if PyTuple_CheckExact(value) or isinstance(value, tuple):
@@ -120,7 +119,7 @@ cdef int way_of(Watching home, object value) except -1:
     if PySet_Check(value):
         return Y_TRACKED if isinstance(value, SetHook) else Y_SET
     if is_a(<object>Py_TYPE(value), deque_type):
-        return Y_DEQUE
+        return Y_TRACKED if pdt_is_deque(value) else Y_DEQUE
     if isinstance(value, AttrHook):
         return Y_TRACKED
     if isinstance(value, (bytearray, memoryview)):

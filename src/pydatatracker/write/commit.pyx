@@ -237,7 +237,7 @@ cdef tuple without_values(int shape, object key, object old, object new, object 
     """Return (shape, key, old, new) with summaries in place of values (tracking_keep_values=False)."""
     if shape == S_SORT:
         return S_ORDER, key, missing, order_of(old, new)
-    if shape == S_ORDER or shape == S_REVERSE or shape == S_WHOLE:
+    if shape == S_ORDER or shape == S_REVERSE or shape == S_ROTATE or shape == S_WHOLE:
         return shape, key, old, new             # they have no values
     if shape == S_SPLICE or shape == S_ROWS or shape == S_ELEMENTS:
         return shape, key, old if old is missing else kept_all(old, mark), kept_all(new, mark)

@@ -62,17 +62,17 @@ def set_quiet(container, bint quiet):
     else:
         t.state &= ~T_QUIET
         if t.kind == K_DICT and t.rare is not None and t.rare.order is not None:
-            put_in_order(container, t.rare.order)
+            put_in_order(container, t, t.rare.order)
 
 
-cdef int put_in_order(object d, list order) except -1:
+cdef int put_in_order(object d, Tracker t, list order) except -1:
     cdef list items
     if len(order) != PyDict_Size(d) or list(dict.keys(d)) == order:
         return 0
     items = [(key, dict.__getitem__(d, key)) for key in order]
-    dict.clear(d)
+    clear_items(d, t)
     for key, value in items:
-        PyDict_SetItem(d, key, value)
+        set_item(d, t, key, value)
     return 0
 
 

@@ -52,7 +52,7 @@ cdef int kind_inside(object value) except -1:
     if id(cls) in scalar_ids or value is missing or cls is type(REDACTED) or isinstance(value, Words):
         return V_LEAF
     if PyDict_Check(value):
-        return V_MAPPING if isinstance(value, DictHook) or shows_items_only(cls) else V_OPAQUE
+        return V_MAPPING if is_dict_hook(value) or shows_items_only(cls) else V_OPAQUE
     if PyList_Check(value):
         return V_SEQUENCE if isinstance(value, ListHook) or shows_items_only(cls) else V_OPAQUE
     if isinstance(value, tuple):
@@ -63,6 +63,8 @@ cdef int kind_inside(object value) except -1:
         return V_ELEMENTS if isinstance(value, SetHook) or shows_items_only(cls) else V_OPAQUE
     if isinstance(value, AttrHook):
         return V_ATTRIBUTES
+    if pdt_is_deque(value):
+        return V_SEQUENCE
     try:
         return V_LEAF if has_no_parts(value, cls) else V_OPAQUE
     except Exception:

@@ -149,6 +149,7 @@ cdef int link_anew(Tracker t) except -1:
     """Make the links of all children right, some of which may be missing or count too little. O(items)."""
     cdef Link link
     cdef list held = contents_of(<object>t.owner)
+    cdef bint indexed = t.kind == K_LIST or t.kind == K_DEQUE
     for child in held:
         ct = tracker_of(child)
         if ct is not None:
@@ -162,6 +163,8 @@ cdef int link_anew(Tracker t) except -1:
         if t.state & T_PENDING:             # the steps of a bulk call are linked when they are recorded
             held = held[:t.rare.pending.start]
         held = list(enumerate(held))
+    elif t.kind == K_DEQUE:
+        held = list(enumerate(held))
     elif t.kind == K_SET:
         held = [(missing, child) for child in held]
     else:
@@ -171,12 +174,12 @@ cdef int link_anew(Tracker t) except -1:
         if ct is not None:
             link = link_to(<Tracker>ct, t)
             if link is not None and link.count == 0:
-                link.key = None if t.kind == K_LIST else key
-                link.hint = key if t.kind == K_LIST else 0
+                link.key = None if indexed else key
+                link.hint = key if indexed else 0
                 link.count = 1
                 t.children += 1
             else:
-                make_link(t, child, None if t.kind == K_LIST else key, key if t.kind == K_LIST else 0)
+                make_link(t, child, None if indexed else key, key if indexed else 0)
     return 0
 
 

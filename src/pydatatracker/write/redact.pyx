@@ -140,8 +140,10 @@ cdef object items_inside(Looking look, list rules, tuple keys, tuple texts, obje
         items = list(set.__iter__(value) if PySet_Check(value) else frozenset.__iter__(value))
     elif PyList_Check(value):
         items = list(list.__iter__(value))
-    else:
+    elif isinstance(value, tuple):
         items = list(tuple.__iter__(value))
+    else:
+        items = list(deque_iter(value))
     if kind == V_NAMED:
         names = names_of(type(value))
     for n, v in enumerate(items):

@@ -347,7 +347,7 @@ cdef tuple rule_below(object redact, tuple keys, tuple texts, object way):
     cdef Link link
     while way is not None:
         link, way = way
-        if link.parent.kind == K_LIST:
+        if link.parent.kind == K_LIST or link.parent.kind == K_DEQUE:
             more.append(link.hint)
             more_texts.append(ANY_KEY)          # items are shifted
         elif link.key is missing or link.key is None or isinstance(link.key, list) or link.parent.kind == K_SET:
