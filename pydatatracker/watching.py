@@ -9,7 +9,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from pydatatracker import _core, _forks
 from pydatatracker._core import Watching
@@ -33,21 +33,25 @@ class Untracked(NamedTuple):
 
 
 class Watch(TrackingMixin, Watching):
-    """The history of an object that was not written for this library; `watch` makes it.
+    """The history of an object that was not written for this library.
 
-    It has the methods of a tracked container. The history stays readable after the watch has ended.
+    `watch` makes it. It has the methods of a tracked container. The history stays readable after the watch has ended.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_name", "_subclass_hook")
+    _name: str
+    _subclass_hook: tuple[Any, Any, Any] | None
 
     def close(self) -> None:
         """End the watch.
 
         Nothing is left on the object. The history stays readable. O(objects).
         """
+        if getattr(self, "_subclass_hook", None) is not None:
+            _unhook_subclasses(self)
         _core.end_watch(self)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -59,9 +63,9 @@ class Watch(TrackingMixin, Watching):
 
     @property
     def object(self) -> Any:
-        """The watched object; None once it is gone, or where only its dict is known.
+        """The watched object, or None.
 
-        O(1).
+        None once it is gone, and where only its dict is known. O(1).
         """
         return _core.object_watched(self)
 
@@ -77,7 +81,8 @@ class Watch(TrackingMixin, Watching):
         [('/log', 'StringIO')]
         """
         return [
-            Untracked(to_pointer(path), _core.bare_class_name(cls), reason) for path, cls, reason in _core.untracked_rows(self)
+            Untracked(to_pointer(path), _core.bare_class_name(cls), reason)
+            for path, cls, reason in _core.untracked_rows(self)
         ]
 
     def lock(self, name: str | None = None) -> NoReturn:
@@ -113,19 +118,24 @@ def watch(
     depth: int | None = None,
     max_objects: int = 100_000,
     keep: bool = False,
+    existing: bool = False,
     **options: Any,
 ) -> Watch:
-    """Remember every change of an object that was not written for this library.
+    """Remember every change of an object.
 
-    ``x`` is a dict of any class, an object with attributes, or a module or the name of one. It stays what it is: its
-    class, its identity, and who refers to it. Everything below it is followed: dicts, lists, sets, deques, tuples;
-    objects of dataclasses, attrs and pydantic; objects of classes of the package that x belongs to, or of
-    ``__main__``. ``into`` adds classes, and names of modules or packages. What is not followed is listed in
-    `Watch.untracked`.
+    The object was not written for this library. ``x`` is a dict of any class, an object with attributes, a module or
+    the name of one, or a class. It stays what it is: its class, its identity, and who refers to it.
+
+    Everything below it is followed: dicts, lists, sets, deques, tuples; objects of dataclasses, attrs and pydantic;
+    objects of classes of the package that x belongs to, or of ``__main__``. ``into`` adds classes, and names of modules
+    or packages. What is not followed is listed in `Watch.untracked`.
 
     Stores into dicts and attributes are recorded when they happen, also those made in C. Changes of lists, sets, deques
     and ``__slots__`` are found by comparing, when something near them changes or the history is asked for. Their method
     is ``"found"``, and they have no stack.
+
+    Of a class, every instance that is made from now on is followed, from before its first attribute is set, also those
+    of its subclasses; with ``existing=True`` also those that exist. Their paths begin with a name: ``/Order#1/total``.
 
     ``name``: shown instead of the class name. ``depth``: levels below x that are followed. ``max_objects``: objects
     that are followed at most. ``keep=True``: the watch keeps x alive. The other options are those of `TrackedDict`.
@@ -139,12 +149,14 @@ def watch(
     >>> w.last_change().pointer, w.last_change().before
     ('/hosts/db', 'a')
     """
+    _require_watchers()
     if isinstance(x, str):
         x = _module_named(x)
     if _core.tracker(x) is not None and not _core.is_watched(x):
-        raise TypeError(f"{type(x).__name__} is tracked already; it has the methods of a watch, such as tracking_changes()")
+        raise TypeError(
+            f"{type(x).__name__} is tracked already; it has the methods of a watch, such as tracking_changes()"
+        )
     _refuse_unwatchable(x)
-    _require_watchers()
     given, also_named, rest = _core.options_from(options)
     for option in _OPTIONS:
         if option in options:
@@ -162,6 +174,20 @@ def watch(
             raise TypeError(f"into= takes classes and names of modules, not {place!r}")
     made = Watch()
     made._name = name or _label(x)
+    if isinstance(x, type):
+        _core.begin_class_watch(
+            made,
+            x,
+            given,
+            name or also_named or x.__name__,
+            places,
+            -1 if depth is None else _count(depth, "depth"),
+            _count(max_objects, "max_objects"),
+            _package_of_class(x),
+            existing,
+        )
+        _hear_of_subclasses(made, x)
+        return made
     _core.begin_watch(
         made,
         x,
@@ -182,12 +208,51 @@ def _count(given: Any, name: str) -> int:
     return given
 
 
+def _hear_of_subclasses(w: Watch, cls: Any) -> None:
+    """Let the core report objects of classes that are derived from now on."""
+    original = vars(cls).get("__init_subclass__")
+
+    def __init_subclass__(sub: Any, /, **kwargs: Any) -> None:
+        _core.report_class(sub)
+        if original is None:
+            super(cls, sub).__init_subclass__(**kwargs)
+        else:
+            original.__get__(None, sub)(**kwargs)
+
+    hook = classmethod(__init_subclass__)
+    try:
+        cls.__init_subclass__ = hook
+    except Exception:  # a metaclass that allows no attribute: classes that are derived later are not seen
+        return
+    w._subclass_hook = (cls, hook, original)
+
+
+def _unhook_subclasses(w: Watch) -> None:
+    assert w._subclass_hook is not None
+    cls, hook, original = w._subclass_hook
+    w._subclass_hook = None
+    if vars(cls).get("__init_subclass__") is not hook:
+        return  # somebody else's stands there by now
+    if original is None:
+        del cls.__init_subclass__
+    else:
+        cls.__init_subclass__ = original
+
+
+def _package_of_class(cls: Any) -> str:
+    module = vars(cls).get("__module__")
+    top = module.partition(".")[0] if isinstance(module, str) else ""
+    return "" if top in ("builtins", "__main__") else top
+
+
 def _label(x: Any) -> str:
+    if isinstance(x, type):
+        return f"class {x.__module__}.{x.__qualname__}"
     return x.__name__ if type(x) is types.ModuleType else f"{type(x).__module__}.{type(x).__qualname__}"
 
 
 def _package_of(x: Any) -> str:
-    """Return the top-level package that x belongs to; "" for what comes with Python."""
+    """Return the top-level package of x; "" for what comes with Python."""
     module = type.__dict__["__dict__"].__get__(type(x)).get("__module__") if type(x).__flags__ & _HEAP_TYPE else ""
     if issubclass(type(x), types.ModuleType):
         module = types.ModuleType.__getattribute__(x, "__name__")
@@ -209,7 +274,9 @@ def _refuse_unwatchable(x: Any) -> None:
     """Raise TypeError for what cannot be the root of a watch."""
     cls = type(x)
     if issubclass(cls, type):
-        raise TypeError(f"watch() does not take the class {x.__name__} yet; watch one of its objects")
+        if not x.__flags__ & _HEAP_TYPE or issubclass(x, type):
+            raise TypeError(f"watch() takes classes that are written in Python, not {x.__name__}")
+        return
     if cls in (list, set) or cls.__name__ == "deque" or issubclass(cls, (list, set, bytearray)):
         raise TypeError(
             f"a {cls.__name__} by itself cannot be watched, because nothing tells when it changes; use x = track(x), or"

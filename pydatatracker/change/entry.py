@@ -182,6 +182,15 @@ class ChangeLogEntry(Change):
         return "" if self.scope is None else self.scope.actor
 
     @property
+    def between(self) -> tuple[int, int] | None:
+        """Of a change that was found: the seqs between which it happened.
+
+        None for all others. It was found by comparing: its
+        method is ``"found"``, and it has neither actor nor stack. O(1).
+        """
+        return None if self.details is None else self.details.between
+
+    @property
     def context(self) -> Mapping[str, Any]:
         """Keyword arguments given to `tracking_actor`."""
         return _NOTHING if self.scope is None or self.scope.context is None else self.scope.context

@@ -21,12 +21,20 @@ from pydatatracker.change.rewind import value_at
 from pydatatracker.change.stack import culprit_in
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.text import silently
 
 __all__ = ["ReadChange", "seen_from", "to_dict"]
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     """Build what `ChangeLogEntry.to_dict` returns."""
+    if isinstance(change._node, _core.WatchedTracker):
+        with silently():
+            return _to_dict(change, compact)
+    return _to_dict(change, compact)
+
+
+def _to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     line: dict[str, Any] = {
         "v": 1,
         "seq": change.seq,
@@ -125,7 +133,10 @@ def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
 
 
 def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
-    line["actor"] = change.actor
+    if change.between is None:
+        line["actor"] = change.actor
+    else:
+        line["between"] = list(change.between)  # nobody knows who it was: `actor` is absent, not ""
     line["context"] = {str(key): encode(value) for key, value in change.context.items()}
     if change.transaction is not None:
         line["transaction"] = change.transaction
@@ -173,6 +184,7 @@ class ReadChange(ChangeLogEntry):
     before = property(lambda self: self._value("before"))
     after = property(lambda self: self._value("after"))
     actor = property(lambda self: self._get("actor", ""))
+    between = property(lambda self: tuple(self._get("between")) if self._get("between") else None)
     transaction = property(lambda self: self._get("transaction"))
     undoes = property(lambda self: self._get("undoes"))
     tracked_item_uuid = property(lambda self: self._get("tracked_item_uuid", ""))

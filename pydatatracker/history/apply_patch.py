@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydatatracker import _core
-from pydatatracker._core import MISSING, AttrHook
+from pydatatracker._core import MISSING
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.values.compare import equal_as_json

@@ -128,7 +128,7 @@ def _at(state: Any, key: Any) -> Any:
 
 
 def _same(logged: Any, there: Any) -> bool:
-    return logged is there or _is_unknown(logged) or _is_unknown(there)
+    return logged is there or _core.tracker(there) is logged or _is_unknown(logged) or _is_unknown(there)
 
 
 def _is_unknown(key: Any) -> bool:

@@ -31,10 +31,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from pydatatracker._core import MISSING, AttrHook, DequeHook, Words, is_watched, plain
+from pydatatracker._core import MISSING, AttrHook, DequeHook, WatchedTracker, Words, is_watched, plain, words_for
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
+from pydatatracker.values.text import is_silent
 
 __all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
 
@@ -213,6 +214,8 @@ class _Encoder:
             return self.binary(value, "bytes" if issubclass(cls, bytes) else "bytearray")
         if is_watched(value):
             return _CONTAINER
+        if cls is WatchedTracker:  # an instance of a watched class that is gone
+            return self.said(repr(value), value.type_name)
         try:
             for kinds, write in _WRITERS:
                 if issubclass(cls, kinds):
@@ -257,6 +260,8 @@ class _Encoder:
 
     def words(self, value: object, cls: type) -> Any:
         name = _type_name(cls)
+        if is_silent():
+            return self.said(words_for(value), name)
         try:
             text = str.__str__(repr(value))
         except Exception as error:

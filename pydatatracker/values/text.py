@@ -5,9 +5,37 @@
 
 from __future__ import annotations
 
-__all__ = ["shortened", "shown", "text"]
+import contextlib
+from _thread import _local
+from collections.abc import Iterator
+
+from pydatatracker import _core
+
+__all__ = ["is_silent", "shortened", "shown", "silently", "text"]
 
 _LONGEST = 100_000  # characters of one value
+
+
+_state = _local()  # `silent`, for each thread
+
+
+@contextlib.contextmanager
+def silently() -> Iterator[None]:
+    """Run no ``__repr__`` of the program in this block.
+
+    Objects show as their class. A watched program has to compute what it would compute otherwise, so its lines are
+    written like this.
+    """
+    before, _state.silent = is_silent(), True
+    try:
+        yield
+    finally:
+        _state.silent = before
+
+
+def is_silent() -> bool:
+    """Return whether this thread is in a block of `silently`. O(1)."""
+    return getattr(_state, "silent", False)
 
 
 def text(value: object) -> str:
@@ -20,6 +48,8 @@ def text(value: object) -> str:
     """
     if type(value) is str:
         return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
+    if is_silent():
+        return _core.words_for(value)
     try:
         made = repr(value)
     except Exception as error:

@@ -227,6 +227,10 @@ cdef class Watching:            # one call of watch(); base of the package's Wat
     cdef Py_ssize_t count               # number of objects followed now
     cdef dict verdicts                  # address of a class -> (weak reference, Y_...)
     cdef dict compared                  # number -> WatchedTracker of what is compared
+    cdef object cls                     # the class that is watched, or None
+    cdef dict roots                     # its instances: name -> WatchedTracker
+    cdef readonly uint64_t born         # number of instances so far
+    cdef readonly uint64_t left_out     # of these, more than max_objects, or without anything to follow
     cdef readonly bint open
     cdef object __weakref__             # for open_watches
 
@@ -247,6 +251,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef object held                    # the object, where nothing else is known to hold it; else None
     cdef PyObject *instance             # the object whose dict `owner` is; borrowed, see `living_instance`
     cdef object ref                     # weak reference to the object of a watch, or None
+    cdef object born_as                 # an instance of a watched class: its name there; else None
     cdef bint stale                     # something that it held has died, so it has changed
     cdef bint is_root                   # a watch was given it
     cdef bint is_module

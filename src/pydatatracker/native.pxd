@@ -148,3 +148,9 @@ cdef extern from "native/watched.h":
     int pdt_spot_of(object, object, Py_hash_t, PyObject **) noexcept    # borrowed neighbour
     bint pdt_hash_is_quiet(object) noexcept
     PyObject *pdt_entry(object, object, Py_hash_t, PyObject **) noexcept    # borrowed value and key
+
+cdef extern from "native/births.h":
+    void pdt_births_begin(void (*)(PyObject *) noexcept, void (*)(PyObject *) noexcept) noexcept
+    bint pdt_is_simple(PyTypeObject *) noexcept
+    int pdt_report_births(PyTypeObject *) except -1
+    void pdt_end_births(PyTypeObject *) noexcept

@@ -1,6 +1,6 @@
-"""A random program gives the same result with its data watched, and the log knows every state that it went through.
+"""A random program gives the same result with its data watched.
 
-The oracle is the same program without a watch. Two worlds are built alike, one is watched, both run the same steps.
+And the log knows every state that it went through. The oracle is the same program without a watch. Two worlds are built alike, one is watched, both run the same steps.
 """
 
 import sys
@@ -49,7 +49,7 @@ def world():
 
 
 def value(pool, given):
-    """A scalar, or one of the containers: an alias, and often a cycle."""
+    """Return a scalar or one of the containers: an alias, often a cycle."""
     kind, scalar, number = given
     if kind == "scalar":
         return scalar
@@ -146,7 +146,10 @@ def change(each, what, name, new, number, root):
 
 
 def shape(x, seen=None):
-    """A value as nested tuples in which identity shows: an object that comes again is the number of its first visit."""
+    """Return a value as nested tuples in which identity shows.
+
+    An object that comes again is the number of its first visit.
+    """
     seen = {} if seen is None else seen
     if isinstance(x, (str, bytes, int, float, type(None))):
         return x, type(x).__name__
@@ -161,12 +164,16 @@ def shape(x, seen=None):
         return ("list", [shape(v, seen) for v in x])
     if isinstance(x, (set, frozenset)):
         return ("set", sorted(map(repr, (shape(v, {}) if isinstance(v, (str, int, float)) else "object" for v in x))))
-    names = {n: getattr(x, n) for n in getattr(type(x), "__slots__", ()) if hasattr(x, n)} if not hasattr(x, "__dict__") else vars(x)
+    names = (
+        {n: getattr(x, n) for n in getattr(type(x), "__slots__", ()) if hasattr(x, n)}
+        if not hasattr(x, "__dict__")
+        else vars(x)
+    )
     return ("map", [(repr(k), shape(v, seen)) for k, v in sorted(names.items(), key=lambda item: repr(item[0]))])
 
 
 def classes(x, seen=None, depth=0):
-    """The classes of everything below a value, in the order of a walk."""
+    """Return the classes of everything below a value, in order."""
     seen = set() if seen is None else seen
     if id(x) in seen or depth > 30:
         return []

@@ -250,7 +250,7 @@ static int pdt_hash_is_quiet(PyObject *key) {
 }
 
 /* The value and the key of the entry of a dict that an event names, found without comparing: by identity, or by hash
- * where one key only has it (-1: not known). NULL: it cannot be told which it is. Both are borrowed. */
+ * where one key only has it (-1: not known). NULL: nothing says which it is. Both are borrowed. */
 static PyObject *pdt_entry(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **stored) {
     PyObject *held, *value, *found = NULL, *found_key = NULL;
     Py_ssize_t at = 0;

@@ -19,6 +19,7 @@ cdef Extra at_places(Extra extra, tuple further):
     if extra is not None:
         both.left_out = extra.left_out
         both.beside = extra.beside
+        both.between = extra.between
         both.stack = extra.stack
         both.old_text = extra.old_text
         both.new_text = extra.new_text

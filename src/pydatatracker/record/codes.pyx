@@ -100,6 +100,8 @@ cdef enum:
     M_REVERT
     M_REVERT_TO
     M_ROLLBACK
+    M_NEW                       # an instance of a watched class was made
+    M_DEL                       # and ended
     M_FOUND                     # found by comparing: watch/compare.pyx
 
 
@@ -110,7 +112,7 @@ METHODS = (
     "__setattr__", "__delattr__", "__missing__", "move_to_end", "subtract", "appendleft", "extendleft", "popleft",
     "rotate", "lock", "unlock",
     "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
-    "found",
+    "__new__", "__del__", "found",
 )
 
 

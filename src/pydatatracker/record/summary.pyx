@@ -61,6 +61,8 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple 
         text = pdt_repr(value[:room[0]]) + "..." if len(value) > room[0] else pdt_repr(value)
     elif value is REDACTED:
         text = "REDACTED"
+    elif isinstance(value, WatchedTracker):
+        text = "<" + class_name((<WatchedTracker>value).cls) + ">"
     elif cls is list or isinstance(value, ListHook) or cls is redacted_list or pdt_is_deque(value):
         return summarize_items(value, "[", "]", parts, room, depth, known)
     elif cls is tuple:

@@ -49,7 +49,8 @@ cdef bint is_common(Change change):
         return False
     if change.place.tracker.state & T_REDACT or change.settled is not None or change.index == I_BESIDE:
         return False
-    if change.details is not None and (change.details.places is not None or change.details.stack is not None):
+    if change.details is not None and (
+            change.details.places is not None or change.details.stack is not None or change.details.between is not None):
         return False
     return scope is None or not (scope.context or scope.transaction is not None or scope.undoes)
 

@@ -91,6 +91,8 @@ cdef object find_one(Link link, Tracker ct):
     cdef Py_ssize_t position = 0
     if parent.marks & X_COMPARED:
         return find_seen(<WatchedTracker>parent, link, ct)
+    if parent.marks & X_WATCHED and (<WatchedTracker>parent).way == Y_CLASS:
+        return link.key
     if parent.kind == K_LIST:
         n = PyList_GET_SIZE(<object>owner)
         h = link.hint
@@ -154,6 +156,8 @@ cdef list find_all(Link link, Tracker ct):
     cdef PyObject *child = held_as(ct)
     if link.parent.marks & X_COMPARED:
         return find_all_seen(<WatchedTracker>link.parent, link, ct)
+    if link.parent.marks & X_WATCHED and (<WatchedTracker>link.parent).way == Y_CLASS:
+        return [link.key]
     if link.parent.kind == K_LIST:
         for i in range(PyList_GET_SIZE(<object>owner)):
             if PyList_GET_ITEM(owner, i) == child:

@@ -138,19 +138,11 @@ cdef int cloned(WatchedTracker t, object source) except -1:
 
 cdef int dying(WatchedTracker t) except -1:
     """A watched dict, or the dict of a watched object, is being freed. O(items)."""
-    cdef PyObject *key
-    cdef PyObject *value
-    cdef Py_ssize_t position = 0
-    cdef Tracker ct
     if t.way == Y_ATTR and moved_to_another_dict(t):
         return 0
-    if t.children:
-        while PyDict_Next(<object>t.owner, &position, &key, &value):
-            if not pdt_plain(<object>value):
-                ct = tracker_of(<object>value)
-                if ct is not None:
-                    k = <object>key
-                    untie_dying(t, ct, k)
+    if t.born_as is not None:
+        return end_instance(t)
+    untie_all(t)
     if t.log is not None and not t.is_root:
         put_aside(t.log)                    # its records may be the last to refer to what has a __del__
     let_go(t, True)
@@ -279,6 +271,7 @@ cdef int settle_events() except -1:
     global freed_later, told_later
     if in_event:
         return 0
+    follow_newborn()
     while freed_later or told_later:
         gone = freed_later
         freed_later = []

@@ -97,6 +97,9 @@ def end_watch(Watching w):
         return
     look(w)
     w.open = False
+    if w.cls is not None:
+        end_class_watch(w)
+        let_go(w.node, False)
     open_watches[:] = [ref for ref in open_watches if ref() is not None and ref() is not w]
     for ref in open_watches:
         other = ref()
@@ -143,6 +146,8 @@ cdef int move_home(WatchedTracker t, Watching other) except -1:
 
 def object_watched(Watching w):
     """Return the object of a watch, or None once it is gone. O(1)."""
+    if w.cls is not None:
+        return w.cls
     return None if w.node is None else object_of(w.node)
 
 
@@ -165,6 +170,8 @@ cdef int require_alive(Tracker t) except -1:
 cdef object plain_watched(WatchedTracker t):
     """As `plain`. O(items)."""
     require_alive(t)
+    if t.way == Y_CLASS:
+        return dict(pairs_of(t))
     if t.way == Y_DICT:
         return dict(pairs_of(t)) if t.has_attributes else PyDict_Copy(<object>t.owner)
     if t.way == Y_SLOTS:
@@ -194,7 +201,7 @@ cdef bint restore_watched(WatchedTracker t, int shape, Py_ssize_t index, object 
     global method_instead
     require_alive(t)
     refresh(t)
-    if t.way == Y_TUPLE:
+    if t.way == Y_TUPLE or t.way == Y_CLASS:
         return False
     if t.marks & X_COMPARED:
         look(t.home)

@@ -18,6 +18,7 @@ cdef enum:                      # WatchedTracker.way: how changes are found
     Y_LIST                      # compared
     Y_DEQUE                     # compared
     Y_SET                       # compared
+    Y_CLASS                     # a class, with its instances
     Y_TUPLE                     # holds what can change; it does not change itself
 
 
@@ -39,12 +40,15 @@ cdef class WatchedTracker(Tracker):
         PyMem_Free(self.seen)
         self.seen = NULL
 
+    def __repr__(self):
+        return f"<{class_name(self.cls)}>"
+
     @property
     def way(self):
         return WAYS[self.way]
 
 
-WAYS = ("value", "opaque", "tracked", "dict", "attributes", "slots", "list", "deque", "set", "tuple")
+WAYS = ("value", "opaque", "tracked", "dict", "attributes", "slots", "list", "deque", "set", "class", "tuple")
 
 
 cdef Tracker watched_tracker(object c):
@@ -121,6 +125,10 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
     cdef PyObject *taken
     cdef Link link = t.link
     if owner == NULL:
+        return 0
+    if t.way == Y_CLASS:
+        t.owner = NULL
+        bump()
         return 0
     taken = pdt_watched_take(<object>owner)
     pdt_set_watching(pdt_watched_count())
@@ -213,7 +221,7 @@ cdef int untie(WatchedTracker p, Tracker ct, object child, object key) except -1
 cdef bint is_held(WatchedTracker t):
     """True if an object that is alive is known to hold this one. O(parents)."""
     cdef Link link = t.link
-    if t.held is not None:
+    if t.held is not None or t.born_as is not None:
         return True
     while link is not None:
         if not link.back and alive(link.parent):
@@ -232,11 +240,13 @@ cdef PyObject *living_instance(WatchedTracker t) except? NULL:
         return NULL
     if t.ref is not None:
         return t.instance if t.ref() is not None else NULL
-    if t.held is not None:
+    if t.held is not None or t.born_as is not None:
         return t.instance
     while link is not None:
         if link.parent.marks & X_WATCHED and alive(link.parent):
-            if (<WatchedTracker>link.parent).way == Y_DICT or (<WatchedTracker>link.parent).way == Y_ATTR:
+            if (<WatchedTracker>link.parent).way == Y_CLASS:
+                pass
+            elif (<WatchedTracker>link.parent).way == Y_DICT or (<WatchedTracker>link.parent).way == Y_ATTR:
                 position = 0
                 while PyDict_Next(<object>link.parent.owner, &position, &key, &value):
                     if value == t.instance:

@@ -315,7 +315,7 @@ cdef list attribute_rows(WatchedTracker t, tuple path):
             rows = [((*path, name), object, "in __slots__ of an object that has a __dict__ as well")
                     for name, _ in slots_of(t.cls)]
         return rows
-    if t.way == Y_SLOTS or t.has_attributes or not pdt_has_dict(<object>t.owner):
+    if t.way == Y_SLOTS or t.way == Y_CLASS or t.has_attributes or not pdt_has_dict(<object>t.owner):
         return rows
     held = pdt_dict_of(<object>t.owner)
     if held == NULL:
@@ -343,6 +343,8 @@ cdef str why_left_out(WatchedTracker p):
 
 cdef list pairs_of(WatchedTracker t):
     """Return [(key, value)] of a node, as paths name them. O(items)."""
+    if t.way == Y_CLASS:
+        return [(name, <object>(<WatchedTracker>each).instance) for name, each in list(t.home.roots.items())]
     if t.way == Y_DICT or t.way == Y_ATTR:
         pairs = [(k, v) for k, v in (<dict>t.owner).items() if not is_hidden(t, k)]
         if t.has_attributes and pdt_dict_of(<object>t.owner) != NULL:
