@@ -14,7 +14,7 @@ cdef void on_birth(PyObject *o) noexcept:
     global in_event
     in_event += 1
     if pdt_is_simple(Py_TYPE(<object>o)):
-        (<birth_taker>take_birth)(<object>o, missing)
+        (<birth_taker>instance_made)(<object>o, missing)
     elif PyList_Append(newborn, <object>o) == 0:
         settle_soon()
     PyErr_Clear()
@@ -30,7 +30,7 @@ cdef void on_end(PyObject *o) noexcept:
         return
     PyErr_Fetch(&kind, &error, &trace)
     in_event += 1
-    (<end_taker>take_end)(<object>o)
+    (<end_taker>instance_over)(<object>o)
     PyErr_Clear()
     in_event -= 1
     PyErr_Restore(kind, error, trace)
@@ -40,7 +40,7 @@ ctypedef int (*birth_taker)(object, object) noexcept
 ctypedef int (*end_taker)(object) noexcept
 
 
-cdef int take_birth(object o, object state) except -1:
+cdef int instance_made(object o, object state) except -1:
     """Follow an instance of a watched class. state: what it held before, of one that exists; else missing. O(attributes)."""
     cdef Watching w
     for each in class_watches:
@@ -97,7 +97,7 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     return 0
 
 
-cdef int take_end(object o) except -1:
+cdef int instance_over(object o) except -1:
     """An instance of a watched class ends: its __del__ has run, and nobody refers to it. O(attributes)."""
     cdef Tracker ct = tracker_of(o)
     cdef WatchedTracker t
@@ -145,7 +145,7 @@ cdef int follow_newborn() except -1:
     newborn = []
     for o in made:
         if tracker_of(o) is None:
-            take_birth(o, missing)
+            instance_made(o, missing)
     return 0
 
 
