@@ -4,8 +4,10 @@ The program needs no change: the log starts when `pydatatracker` is imported wit
 the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 
 - ``PYDATATRACKER_LOG``: the file; appended to, opened at the first change.
-- ``PYDATATRACKER_STACK``: frames to capture (``run --stack`` sets 25), for containers without an option of their own.
+- ``PYDATATRACKER_STACK``: frames to capture (``run`` sets 25), for containers without an option of their own.
 - ``PYDATATRACKER_MODE``: permissions of a new log, in octal; ``0600`` if it is not set, ``umask`` for what that says.
+- ``PYDATATRACKER_REDACT``: globs over pointers, one per line, whose values are withheld from the log, besides those of
+  names such as ``password`` (`values.secrets`); a line ``-`` shows the values of these names.
 - ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers without an option of their own.
 
 The log is complete in itself: an ``init`` precedes the first line of a root that was not empty. The section "Several
@@ -24,22 +26,38 @@ import os
 import shlex
 import sys
 import threading
+import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker import _core, _forks
+from pydatatracker.change.library import is_library
 from pydatatracker.change.rewind import state_at
+from pydatatracker.change.stack import OWN
+from pydatatracker.values.secrets import FIELDS, Withheld
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
     from pydatatracker.io import ChangeWriter
 
-__all__ = ["LOG", "MODE", "RUN", "SNAPSHOTS", "STACK", "ProcessLog", "start", "start_from_environment", "stop"]
+__all__ = [
+    "LOG",
+    "MODE",
+    "REDACT",
+    "RUN",
+    "SNAPSHOTS",
+    "STACK",
+    "ProcessLog",
+    "start",
+    "start_from_environment",
+    "stop",
+]
 
 LOG: Final = "PYDATATRACKER_LOG"
 STACK: Final = "PYDATATRACKER_STACK"
 MODE: Final = "PYDATATRACKER_MODE"
+REDACT: Final = "PYDATATRACKER_REDACT"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
 RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
 
@@ -68,8 +86,11 @@ class ProcessLog:
     The core calls it with every change.
     """
 
-    def __init__(self, path: str | os.PathLike[str], mode: int | str | None = 0o600) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], mode: int | str | None = 0o600, withheld: Withheld | None = None
+    ) -> None:
         self._mode = mode
+        self._withheld = withheld
         self.shown = os.fsdecode(path)
         if "\0" in self.shown:
             raise ValueError(f"a path cannot have a null character: {self.shown!r}")
@@ -214,7 +235,12 @@ class ProcessLog:
         came_back = self._left.pop(id(root), None) is not None
         if not (state or came_back):
             return
-        line = _core.state_change(root, _core.redacted_state(root, state)).to_dict()
+        shown = _core.redacted_state(root, state)
+        token = FIELDS.set(None if self._withheld is None else self._withheld.field)
+        try:
+            line = _core.state_change(root, shown).to_dict()
+        finally:
+            FIELDS.reset(token)
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
         line["created_time"] = change.created_time.isoformat(timespec="microseconds")
         line.pop("transaction", None)
@@ -241,7 +267,7 @@ class ProcessLog:
             if self._writer is None:
                 from pydatatracker.io import ChangeWriter
 
-                self._writer = ChangeWriter(self.path, mode=self._mode)
+                self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._withheld)
                 self._renewals = 0
             return self._writer
 
@@ -257,6 +283,8 @@ class ProcessLog:
 
     def farewell(self) -> str:
         """Return a sentence on what was recorded and what to do with it."""
+        if not self.lines and not _core.any_tracked():
+            return nothing_tracked()
         if not self.lines:
             return f"pydatatracker: no change was recorded in {self.shown}"
         many = "1 change" if self.lines == 1 else f"{self.lines:,} changes"
@@ -280,6 +308,8 @@ def start(
     stack: int | None = None,
     snapshots: bool | None = None,
     mode: int | str | None = 0o600,
+    redact: Iterable[str] = (),
+    redact_names: bool = False,
 ) -> ProcessLog:
     """Write every change in this process to a log from now on.
 
@@ -289,6 +319,8 @@ def start(
     :param stack: frames to capture, in containers without that option.
     :param snapshots: whether to capture snapshots, in containers without that option.
     :param mode: permissions of the log if it is new; see `pydatatracker.io.ChangeWriter`.
+    :param redact: globs over pointers whose values are withheld from the log.
+    :param redact_names: whether the values of names such as ``password`` are withheld from it.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -306,7 +338,8 @@ def start(
         mode = check_mode(mode)
     if stack is not None or snapshots is not None:
         _core.set_default_options(stack, None if snapshots is None else int(snapshots))
-    _current = ProcessLog(log, mode)
+    globs = (redact,) if isinstance(redact, str) else tuple(redact)
+    _current = ProcessLog(log, mode, Withheld(globs, redact_names) if globs or redact_names else None)
     _core.set_process_observer(_current)
     return _current
 
@@ -338,12 +371,26 @@ def start_from_environment() -> None:
         except ValueError:
             logger.warning("%s must be a number of frames, not %r: no stacks are captured", STACK, given)
     snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
-    log = start(path, stack=stack, snapshots=snapshots or None, mode=_given_mode())
+    globs, names = _given_redact()
+    log = start(path, stack=stack, snapshots=snapshots or None, mode=_given_mode(), redact=globs, redact_names=names)
     if os.environ.get(RUN) == str(os.getpid()):
         with contextlib.suppress(OSError, ValueError):
             near = os.path.relpath(log.path)
             log.shown = log.path if near.startswith(os.pardir) else near
         atexit.register(_say_goodbye, log, os.getpid())
+
+
+def _given_redact() -> tuple[list[str], bool]:
+    """Return the globs of PYDATATRACKER_REDACT, and whether names count."""
+    globs = [line.strip() for line in os.environ.get(REDACT, "").splitlines() if line.strip()]
+    names = "-" not in globs
+    globs = [glob for glob in globs if glob != "-"]
+    try:
+        Withheld(globs)
+    except ValueError as error:
+        logger.warning("%s is wrong (%s): everything is withheld", REDACT, error)
+        return ["/**"], True
+    return globs, names
 
 
 def _given_mode() -> int | None:
@@ -370,6 +417,51 @@ def _load() -> None:
 
     installed()
     to_line({"action": "gap"})  # makes the encoder
+
+
+def nothing_tracked() -> str:
+    """Return the sentence that ends a program in which nothing was tracked.
+
+    It names dicts and classes of the program's own modules.
+    """
+    found = found_in_program()
+    said = "pydatatracker: nothing was tracked in this program"
+    if not found:
+        return f"{said}: track() its data, or name it with run --watch MODULE:NAME"
+    names = " ".join(f"--watch {name}" for name in found)
+    return f"{said}; to watch data that was found in it: pydatatracker run {names} ..."
+
+
+def found_in_program(most: int = 4) -> list[str]:
+    """Return names of the program's data, as ``--watch`` takes them.
+
+    Dicts first, then classes. Runs no code of the program. O(globals).
+    """
+    modules = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+    modules.append(sys.modules["__main__"])
+    dicts: dict[int, str] = {}
+    classes: dict[int, str] = {}
+    for module in modules:
+        names = object.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
+        file, home = names.get("__file__"), names.get("__name__")
+        if type(file) is str and (is_library(file) or file.startswith(OWN)):
+            continue
+        if type(home) is not str or (type(file) is not str and home != "__main__"):
+            continue
+        for name, value in list(names.items()):
+            if name.startswith("_"):
+                continue
+            if issubclass(type(value), dict) and id(value) not in dicts:
+                dicts[id(value)] = f"{home}:{name}"
+            elif type(value) is type and type.__dict__["__module__"].__get__(value) == home:
+                classes.setdefault(id(value), f"{home}:{name}")
+    return [*dicts.values(), *classes.values()][:most]
+
+
+def say_nothing_tracked() -> None:
+    """Print that nothing was tracked, as a program ends."""
+    sys.stdout.flush()
+    print(nothing_tracked(), file=sys.stderr, flush=True)
 
 
 def _say_goodbye(log: ProcessLog, pid: int) -> None:

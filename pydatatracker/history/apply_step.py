@@ -31,27 +31,32 @@ _NO_DATA = frozenset(("lock", "unlock"))
 def apply_step(container: Any, step: Step) -> None:
     """Apply a step to a container at all its paths.
 
-    O(step). Raises ReplicaError if the step does not fit; then nothing was changed.
+    A path that leads through a withheld value is skipped: what is there is not known. O(step). Raises ReplicaError if
+    the step does not fit; then nothing was changed.
     """
     if step.action in _NO_DATA:
         return
-    targets = [_walk(container, path[:-1] if step.is_slot else path, step) for path in step.paths]
+    found = [(_walk(container, path[:-1] if step.is_slot else path, step), path) for path in step.paths]
+    targets = [(target, path) for target, path in found if not isinstance(target, Redacted)]
     if step.action == "init":
-        for target, path in zip(targets, step.paths, strict=True):
+        for target, path in targets:
             _fill(target, step.after, path, step)
         return
-    for target, path in zip(targets, step.paths, strict=True):
+    for target, path in targets:
         _check(container, target, path, step)
     done: set[int] = set()  # an object may be stored in several locations: it changes once
-    for n, target in enumerate(targets):
+    for n, (target, path) in enumerate(targets):
         if id(target) in done:
             continue
         done.add(id(target))
-        _do(target, step.paths[n], step, (lambda value: value) if n == 0 else (lambda value: copied(value, {})))
+        _do(target, path, step, (lambda value: value) if n == 0 else (lambda value: copied(value, {})))
 
 
 def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
+    """Return what is at a path; where a value on the way is withheld, that."""
     for n, key in enumerate(path):
+        if isinstance(container, Redacted):
+            break
         try:
             container = container[key] if isinstance(container, (dict, list, tuple)) else _attribute(container, key)
         except (LookupError, TypeError, AttributeError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import copy
 import functools
 import io
 import os
@@ -30,6 +31,7 @@ from pydatatracker.io.files import MODE, LogFile, check_mode, path_of
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
 from pydatatracker.values.pickles import Handle
+from pydatatracker.values.secrets import FIELDS, Withheld
 
 __all__ = ["ChangeWriter", "gap_line", "to_line"]
 
@@ -46,7 +48,7 @@ def _encoder() -> Any:
     return msgspec.json.Encoder(enc_hook=encode).encode
 
 
-def to_line(change: Any, *, compact: bool = False) -> bytes:
+def to_line(change: Any, *, compact: bool = False, withheld: Withheld | None = None) -> bytes:
     r"""Return the line of a change as bytes, newline included.
 
     O(size of the values).
@@ -54,6 +56,7 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     :param change: a ChangeLogEntry, or the dict of one; it is not modified.
     :param compact: leave out ``tree``, ``extra`` and every empty key except ``path``, ``location``, ``before`` and
         ``after`` (`change.compact`).
+    :param withheld: what to take out of the line.
     :raises ValueError: a dict that nests more levels than a line may have (`values.encode.NESTING`): no reader would
         accept it. The values of a ChangeLogEntry are cut before that.
 
@@ -61,9 +64,11 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\n'
     """
     end = _span_of(change)
-    if compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
+    if withheld is not None:
+        line = _without(change, compact, withheld)
+    elif compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
         return fast[:-1] + end
-    if isinstance(change, dict):
+    elif isinstance(change, dict):
         line = compacted(change) if compact else change.copy()
     else:
         line = change.to_dict(compact=compact)
@@ -80,6 +85,17 @@ def to_line(change: Any, *, compact: bool = False) -> bytes:
     if not own and nests_deeper(data, NESTING):  # the caller's dict has a container of another class
         raise ValueError(TOO_DEEP)
     return data[:-1] + end
+
+
+def _without(change: Any, compact: bool, withheld: Withheld) -> dict[str, Any]:
+    """Return the line of a change as a dict without what is withheld."""
+    token = FIELDS.set(withheld.field)
+    try:
+        line = copy.deepcopy(change) if isinstance(change, dict) else change.to_dict()
+    finally:
+        FIELDS.reset(token)
+    withheld.take_out(line)
+    return compacted(line) if compact else line
 
 
 def gap_line(first: int | None, last: int | None, reason: str) -> bytes:
@@ -156,6 +172,7 @@ class ChangeWriter(Handle):
         and so does the end of the process.
     :param mode: permissions of the file if it is new: ``0o640``, or ``"0640"``; None: as the umask says. By default
         only the owner may read it, since a log holds the program's data.
+    :param withheld: what to take out of every line.
     :raises OSError: the file or its folder cannot be created. TimeoutError: it is a pipe, and no process has opened it
         for reading within 5 seconds.
 
@@ -173,8 +190,10 @@ class ChangeWriter(Handle):
         compact: bool = False,
         buffered: bool = False,
         mode: int | str | None = MODE,
+        withheld: Withheld | None = None,
     ) -> None:
         permissions = check_mode(mode)
+        self.withheld = withheld
         self.compact = compact
         self.buffered = buffered
         self._lock = threading.RLock()
@@ -208,7 +227,7 @@ class ChangeWriter(Handle):
         """
         seq = _seq_of(change)
         try:
-            data = to_line(change, compact=self.compact)
+            data = to_line(change, compact=self.compact, withheld=self.withheld)
         except BaseException as error:  # also KeyboardInterrupt, in a __repr__ of the program
             self._lose(seq, seq, error)
             raise

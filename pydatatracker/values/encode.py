@@ -34,6 +34,7 @@ from typing import Any, Final
 from pydatatracker._core import MISSING, AttrHook, DequeHook, WatchedTracker, Words, is_watched, plain, words_for
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.secrets import FIELDS
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
 from pydatatracker.values.text import is_silent
 
@@ -133,6 +134,8 @@ class _Encoder:
         if parent is not None:
             self.left -= INNER
         kind, size, items = _items(source)
+        if kind == "tuple" and type(source) is not tuple and (hides := FIELDS.get()) is not None:
+            items = _without_fields(source, items, hides)
         deep = level >= self.depth
         room = 0 if deep else self.left
         shown = items if size <= room else list(itertools.islice(items, max(room, 0)))
@@ -302,6 +305,14 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
         except RuntimeError:
             continue
     return "list", 0, []
+
+
+def _without_fields(source: object, items: list[Any], hides: Callable[[str], bool]) -> list[Any]:
+    """Withhold fields of a named tuple: their names are not in its JSON."""
+    found = (vars(cls).get("_fields") for cls in type.mro(type(source)))
+    names = next((fields for fields in found if type(fields) is tuple), ())
+    hidden = {n for n, name in enumerate(names) if type(name) is str and hides(name)}
+    return [REDACTED if n in hidden else item for n, item in enumerate(items)]
 
 
 def _text_key(key: object) -> str | None:

@@ -222,7 +222,7 @@ def test_the_demonstration_in_a_terminal(tmp_path: Path, columns: int) -> None:
     """In a terminal the demo is in colour and as wide as the terminal."""
     status, shown = run_in_terminal("demo", cwd=tmp_path, columns=columns, TMPDIR=str(tmp_path))
     assert status == 0
-    assert "\x1b[1m$ pydatatracker run --stack" in shown
+    assert "\x1b[1m$ pydatatracker run --log" in shown
     assert "\x1b[33mupdate\x1b[0m" in shown
     assert "\x1b" not in run_in_terminal("demo", cwd=tmp_path, TMPDIR=str(tmp_path), NO_COLOR="1")[1]
 

@@ -293,7 +293,16 @@ for data in TrackedDict(), TrackedDict(tracking_capture_stack=False, tracking_ca
     assert ([], False) == (second.stack, "data_pre_change" in second.extra)
 
 
-@pytest.mark.parametrize(("options", "stack", "snapshots"), [([], 0, 0), (["--stack"], 1, 0), (["--snapshots"], 0, 1)])
+@pytest.mark.parametrize(
+    ("options", "stack", "snapshots"),
+    [
+        ([], 1, 0),
+        (["--stack"], 1, 0),
+        (["--no-stack"], 0, 0),
+        (["--snapshots"], 1, 1),
+        (["--no-stack", "--snapshots"], 0, 1),
+    ],
+)
 def test_each_default_is_set_alone(tmp_path: Path, options: list[str], stack: int, snapshots: int) -> None:
     """--stack captures no snapshots, and --snapshots no stack."""
     write(tmp_path, "from pydatatracker import *\nTrackedDict()['a'] = 1")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import change, environment, run
@@ -35,6 +37,11 @@ facts = {
 }
 print(json.dumps(facts))
 """
+
+
+NOTHING = (
+    "pydatatracker: nothing was tracked in this program: track() its data, or name it with run --watch MODULE:NAME\n"
+)
 
 
 # ---- the program runs as without the command
@@ -86,7 +93,7 @@ def test_exit_status_and_traceback_are_the_programs(tmp_path: Path, program: str
     write(tmp_path, program)
     expected = plain("program.py", cwd=tmp_path)
     done = run("run", "program.py", cwd=tmp_path)
-    assert (status, expected.stderr) == (done.returncode, done.stderr)
+    assert (status, expected.stderr) == (done.returncode, done.stderr.removesuffix(NOTHING))
     assert expected.returncode == done.returncode
 
 
@@ -94,6 +101,84 @@ def test_a_program_may_come_from_standard_input(tmp_path: Path) -> None:
     """``run -`` reads the program from standard input."""
     done = run("run", "-", "a", cwd=tmp_path, stdin=b"import sys; print(sys.argv)")
     assert (0, "['-', 'a']\n") == (done.returncode, done.stdout)
+
+
+# ---- a program in which nothing was tracked
+
+SHOP = """
+import collections, enum, settings
+CONFIG = {"a": 1}
+class Order: pass
+class _Hidden: pass
+_hidden = {}
+print("hello")
+"""
+
+
+@pytest.mark.parametrize("args", [("shop.py",), ("-m", "shop")], ids=["script", "module"])
+def test_it_ends_with_names_that_can_be_watched(tmp_path: Path, args: tuple[str, ...]) -> None:
+    """One line on standard error names dicts and classes of its own modules."""
+    write(tmp_path, SHOP, "shop.py")
+    write(tmp_path, "import os\nLIMITS = {'x': 1}\nenviron = os.environ\nclass Plan: pass\n", "settings.py")
+    done = run("run", *args, cwd=tmp_path)
+    names = ["settings:LIMITS", "__main__:CONFIG", "settings:Plan", "__main__:Order"]
+    assert (0, "hello\n") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("pydatatracker: nothing was tracked in this program; ")
+    assert names == re.findall(r"--watch (\S+)", line)
+
+
+def test_a_program_that_tracks_ends_with_what_was_recorded(tmp_path: Path) -> None:
+    """With tracked data, changed or not, there is nothing to advise."""
+    write(tmp_path, "from pydatatracker import track\nd = track({})\nX = {}")
+    done = run("run", "program.py", cwd=tmp_path)
+    assert "pydatatracker: no change was recorded in changes.jsonl\n" == done.stderr
+    write(tmp_path, "import pydatatracker\nX = {}")
+    assert "--watch __main__:X" in run("run", "program.py", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\nif os.fork() == 0: os._exit(0) if False else None\nelse: os.wait()",
+        "import sys\nsys.stderr.close()",
+        "import os\nos.close(2)",
+        "import sys\nsys.modules['odd'] = 3\nclass Odd:\n    __file__ = 'x'\nsys.modules['odd2'] = Odd()",
+        "import sys\nsys.modules.clear()",
+    ],
+    ids=["forks", "closes", "closes-the-descriptor", "odd-modules", "no-modules"],
+)
+def test_the_end_of_any_program_is_its_own(tmp_path: Path, program: str) -> None:
+    """Exit status and output are the program's; the line is printed once."""
+    write(tmp_path, program)
+    expected = plain("program.py", cwd=tmp_path)
+    done = run("run", "program.py", cwd=tmp_path)
+    assert (expected.returncode, expected.stdout) == (done.returncode, done.stdout)
+    said = [line for line in done.stderr.splitlines() if not line.startswith("pydatatracker: ")]
+    assert (expected.stderr.splitlines(), True) == (said, done.stderr.count("nothing was tracked") <= 1)
+
+
+def test_the_environment_is_the_programs(tmp_path: Path) -> None:
+    """PYTHONPATH is as it was, also for children, and a sitecustomize runs."""
+    write(tmp_path, "import sys; sys.from_site = 'mine'", "site/sitecustomize.py")
+    write(
+        tmp_path,
+        "import os, sys\nprint(os.environ.get('PYTHONPATH'), sys.path, getattr(sys, 'from_site', None),"
+        " sys.modules.get('sitecustomize'), sorted(name for name in os.environ if 'PYTHON' in name or 'PYDATA' in name))",
+    )
+    for path in (None, str(tmp_path / "site"), f"/nowhere{os.pathsep}{tmp_path / 'site'}", ""):
+        extra = {} if path is None else {"PYTHONPATH": path}
+        expected = plain("program.py", cwd=tmp_path, **extra).stdout
+        done = run("run", "program.py", cwd=tmp_path, **extra)
+        seen = re.sub(r"'PYDATATRACKER_\w+', ", "", done.stdout)
+        assert (expected, 0) == (seen, done.returncode)
+    write(tmp_path, "raise ValueError('mine')", "site/sitecustomize.py")
+    expected, done = (call("program.py", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site")) for call in (plain, _run))
+    assert expected.stderr * 2 == done.stderr.removesuffix(NOTHING)  # the command itself is a Python, too
+
+
+def _run(*args: str, **options: Any) -> Any:
+    return run("run", *args, **options)
 
 
 # ---- the program comes first

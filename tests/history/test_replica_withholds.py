@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, track
-from pydatatracker.history.replica import ReplicaError, apply_change
+from pydatatracker.history.replica import ReplicaError, apply_change, replay
 
 SECRET = "s3cr3t"
 
@@ -81,3 +81,19 @@ def test_an_error_shows_nothing_that_is_withheld(change: Any, rules: Any, wrappe
         apply_change(copy, source.last_change())
     assert SECRET not in str(caught.value)
     assert "does not fit" in str(caught.value)
+
+
+def test_a_change_below_a_withheld_value_is_skipped() -> None:
+    """What is there is not known, so nothing contradicts it.
+
+    Changes elsewhere are applied, also of the same object under another path.
+    """
+    shared: list[int] = [1]
+    x = track({"tokens": {"a": shared}, "n": 1}, tracking_redact="/tokens")
+    x["more"] = x["tokens"]["a"]
+    x["tokens"]["a"].append(2)
+    x["tokens"]["b"] = 3
+    x["n"] = 2
+    del x["tokens"]
+    state = replay([change.to_dict() for change in x.tracking_changes()])
+    assert (2, False) == (state["n"], "tokens" in state)

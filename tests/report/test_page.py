@@ -12,6 +12,8 @@ from chromium import browser
 from command import change, run
 from report_page import current, data_rows, page, shop, slide, written
 
+from pydatatracker import track
+from pydatatracker.observers import json_file_observer
 from pydatatracker.values.encode import NESTING
 
 __all__ = ["browser", "page", "shop"]  # the fixtures
@@ -64,6 +66,22 @@ def test_each_value_names_its_last_writer(page: Browser) -> None:
     )
     page.settle()
     assert current(page).endswith("3 of 6")
+
+
+def test_what_is_below_a_withheld_value_fits(browser: Browser, tmp_path: Path) -> None:
+    """A change below it has no effect on the data, and is no contradiction."""
+    data = track({"tokens": {"a": [1]}, "n": 1}, tracking_redact="/**/tokens")
+    with json_file_observer(tmp_path / "log.jsonl") as observer:
+        data.tracking_add_observer(observer)
+        data["tokens"]["a"].append(2)
+        data["tokens"]["b"] = 3
+        data["n"] = 2
+    browser.open(written(tmp_path, tmp_path / "log.jsonl"))
+    browser.until("document.querySelector('#position').textContent")
+    browser.settle()
+    assert [] == browser.texts("#details .trouble")
+    browser.click("#list .row:nth-child(2)")
+    assert [] == browser.texts("#details .trouble")
 
 
 def test_a_click_on_a_change_shows_its_stack(page: Browser) -> None:

@@ -15,7 +15,7 @@ __all__ = ["demo_command", "run_command"]
     "run",
     context_settings={"allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
-    example=f"{PROGRAM} run --log changes.jsonl --stack shop.py --fast\n{PROGRAM} run -m shop.server",
+    example=f"{PROGRAM} run --log changes.jsonl shop.py --fast\n{PROGRAM} run -m shop.server",
 )
 @click.option(
     "--log",
@@ -25,21 +25,40 @@ __all__ = ["demo_command", "run_command"]
     metavar="FILE",
     help="The log; changes are appended.",
 )
-@click.option("--stack", is_flag=True, help="Record the calls that led to each change (25 frames).")
+@click.option(
+    "--stack/--no-stack", default=None, help="Record the calls that led to each change (25 frames). On by default."
+)
 @click.option("--snapshots", is_flag=True, help="Record the data before and after each change, as text.")
+@click.option(
+    "--redact", multiple=True, metavar="GLOB", help="Withhold these values from the log, as in '/users/*/email'."
+)
+@click.option("--no-redact", is_flag=True, help="Write the values of passwords, tokens and the like, too.")
 @click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
 @click.argument("program", metavar="SCRIPT")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def run_command(log: str, stack: bool, snapshots: bool, module: bool, program: str, arguments: tuple[str, ...]) -> None:
+def run_command(
+    log: str,
+    stack: bool | None,
+    snapshots: bool,
+    redact: tuple[str, ...],
+    no_redact: bool,
+    module: bool,
+    program: str,
+    arguments: tuple[str, ...],
+) -> None:
     """Run a Python program unchanged and log every change of its tracked data.
 
     The program starts as by `python SCRIPT ARGS`, with the same interpreter, and its exit status is passed on.
     PYDATATRACKER_LOG=FILE in the environment does the same without this command.
+
+    Values are withheld from the log where a name has one of these words: password, passwd, secret, token, api_key,
+    private_key, authorization, cookie, credential.
     """
     from pydatatracker.cli.programs import launch
 
     try:
-        status = launch.replace(program, arguments, log, module=module, stack=stack, snapshots=snapshots)
+        how = launch.environment(log, stack=stack, snapshots=snapshots, redact=redact, names=not no_redact)
+        status = launch.replace(program, arguments, log, how, module=module)
     except launch.CannotRun as error:
         fail(str(error))
     raise click.exceptions.Exit(status)

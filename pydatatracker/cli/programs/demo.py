@@ -30,10 +30,10 @@ def play(out: IO[str]) -> int:
     source = importlib.resources.files("pydatatracker.cli").joinpath("programs/shop.py").read_text("utf-8")
     with open(script, "w", encoding="utf-8") as file:
         file.write(source)
-    out.write(f"{bold}$ pydatatracker run --stack --log {shlex.quote(log)} {shlex.quote(script)}{reset}\n\n")
+    out.write(f"{bold}$ pydatatracker run --log {shlex.quote(log)} {shlex.quote(script)}{reset}\n\n")
     out.flush()
     # Not through `run`: the output goes to out, wherever that is, and no summary is printed at the end.
-    variables = {**launch.environment(log, stack=True, snapshots=False), process.RUN: "", "PYTHONIOENCODING": "utf-8"}
+    variables = {**launch.environment(log), process.RUN: "", "PYTHONIOENCODING": "utf-8"}
     ended = subprocess.run(
         [*launch.interpreter(), script], env=variables, stdout=subprocess.PIPE, encoding="utf-8", check=False
     )

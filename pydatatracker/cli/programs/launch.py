@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from pydatatracker import process
+from pydatatracker.values.secrets import Withheld
 
 __all__ = ["CannotRun", "environment", "interpreter", "replace"]
 
@@ -36,27 +37,40 @@ def interpreter() -> list[str]:
     return [sys.executable, *options]
 
 
-def environment(log: str, *, stack: bool, snapshots: bool) -> dict[str, str]:
-    """Return this environment with the variables that start the log."""
+def environment(
+    log: str, *, stack: bool | None = None, snapshots: bool = False, redact: Sequence[str] = (), names: bool = True
+) -> dict[str, str]:
+    """Return this environment with the variables that start the log.
+
+    Raises CannotRun for a glob that cannot be one.
+    """
     made = {**os.environ, process.LOG: os.path.abspath(log)}
-    if stack:
-        made[process.STACK] = "25"
+    if stack is not None:
+        made[process.STACK] = "25" if stack else "0"
+    else:
+        made.setdefault(process.STACK, "25")
     if snapshots:
         made[process.SNAPSHOTS] = "1"
+    globs = [*redact, *(() if names else ("-",))]
+    if globs:
+        try:
+            Withheld(redact)
+        except ValueError as error:
+            raise CannotRun(f"--redact: {error}") from None
+        made[process.REDACT] = "\n".join([*made.get(process.REDACT, "").splitlines(), *globs])
     return made
 
 
-def replace(program: str, arguments: Sequence[str], log: str, *, module: bool, stack: bool, snapshots: bool) -> int:
+def replace(program: str, arguments: Sequence[str], log: str, variables: dict[str, str], *, module: bool) -> int:
     """Run the program in place of this process.
 
-    Returns its exit status only on Windows, where a process cannot be replaced. Raises CannotRun if the script does not
-    exist or the log cannot be written.
+    ``variables``: what `environment` returned. Returns its exit status only on Windows, where a process cannot be
+    replaced. Raises CannotRun if the script does not exist or the log cannot be written.
     """
     if not module and program != "-" and not os.path.exists(program):
         raise CannotRun(f"there is no script {program}")
     _check_log(log, program)
     command = [*interpreter(), *(("-m",) if module else ()), program, *arguments]
-    variables = environment(log, stack=stack, snapshots=snapshots)
     for file in (sys.stdout, sys.stderr):
         if file is not None:
             file.flush()
@@ -66,10 +80,28 @@ def replace(program: str, arguments: Sequence[str], log: str, *, module: bool, s
         except KeyboardInterrupt:
             return 130
     variables[process.RUN] = str(os.getpid())
+    _have_it_start(variables, program, module)
     try:
         os.execve(command[0], command, variables)
     except OSError as error:
         raise CannotRun(f"cannot start {command[0]}: {error.strerror or error}") from None
+
+
+def _have_it_start(variables: dict[str, str], program: str, module: bool) -> None:
+    """Have the new interpreter import ``startup/sitecustomize.py`` first.
+
+    Not if it reads no PYTHONPATH, or no site; then only a program that imports pydatatracker is logged.
+    """
+    if sys.flags.ignore_environment or sys.flags.no_site:
+        return
+    startup = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
+    if "PYTHONPATH" in variables:
+        variables["PYDATATRACKER_PYTHONPATH"] = variables["PYTHONPATH"]
+    variables["PYTHONPATH"] = os.pathsep.join([startup, *filter(None, [variables.get("PYTHONPATH")])])
+    if not sys.flags.safe_path:
+        path = os.path.realpath(program) if program != "-" else ""
+        first = os.getcwd() if module else path if os.path.isdir(path) else os.path.dirname(path)
+        variables["PYDATATRACKER_FIRST"] = first
 
 
 def _check_log(log: str, program: str) -> None:

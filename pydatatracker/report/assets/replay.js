@@ -99,6 +99,9 @@ export class World {
     const views = this.fresh(at).map(([number, paths]) => ({
       number, paths, root: this.roots[number] ?? { value: empty[log.kinds[number]](this.epoch), seq: 0 },
     }));
+    for (const view of views) { // what is below a withheld value is not known
+      view.paths = view.paths.filter((path) => !isWithheld(view.root.value, path, path.length - (named ? 1 : 0)));
+    }
     if (named && views.some(({ paths }) => paths.some((path) => path.length === 0))) throw new Misfit("it has no path");
     const depth = named ? 1 : 0;
     if (look) {
@@ -158,6 +161,13 @@ export function held(container, key) {
   if (!(container instanceof Dict)) return GONE;
   const entry = container.map.get(identity(key));
   return entry === undefined ? GONE : entry.value;
+}
+
+function isWithheld(container, path, length) {
+  for (let n = 0; n < length && isContainer(container); n++) {
+    container = container instanceof PSet ? GONE : held(container, path[n]);
+  }
+  return container !== GONE && !isContainer(container) && container?.$redacted === true;
 }
 
 function walk(container, path, length) {

@@ -20,6 +20,11 @@ cdef str uuid_text(uint64_t number, bint container):
     return f"{process_part(number, container)}{number | (<uint64_t>container << 63):016x}"
 
 
+def any_tracked():
+    """Return whether anything was tracked or watched in this process. O(1)."""
+    return last_number > 0
+
+
 def _forked():
     """Begin anew what belongs to one process: ids, the process id in lines, and what other threads were doing."""
     global line_pid
