@@ -40,7 +40,7 @@ def state_at(container: Any, seq: int) -> Any:
     What `tracking_redact` names is withheld. O(result + changes undone). Raises HistoryLostError if records that are
     needed are no longer kept, and RedactedError if a value of that time was never recorded.
     """
-    rewind = Rewind(container)
+    rewind = Rewind(container, seq)
     state = rewind.back_to(seq)
     if rewind.withheld:
         _refuse(container, state)
@@ -66,7 +66,7 @@ def shown_at(container: Any, seq: int) -> Any:
 
     What `tracking_redact` names is withheld. Costs and raises what `state_at` does.
     """
-    rewind = Rewind(container)
+    rewind = Rewind(container, seq)
     state = rewind.back_to(seq)
     return _core.redacted_state(container, state, rewind.trackers())
 
@@ -156,6 +156,8 @@ class Rewind:
 
     Every step goes further into the past.
 
+    :param first: the seq of the earliest state that is asked for: earlier records are not read.
+
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
     >>> for n in range(3):
@@ -165,11 +167,13 @@ class Rewind:
     [2, 1, 0]
     """
 
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: Any, first: int = 0) -> None:
         self._container = container
+        self._first = first
         self._nodes: dict[int, Node] = {}  # by id of tracker
         self._trackers: list[Tracker] = []  # keeps their ids valid
         self._logs: list[Any] = []
+        self._read_logs: set[int] = set()  # their ids
         self._waiting: dict[int, list[Change]] = {}  # changes of containers that were not seen yet
         self._fresh: list[Node] = []
         self._unsettled: list[Node] = []  # dicts whose order is not the right one yet
@@ -243,7 +247,8 @@ class Rewind:
         node = self._nodes.get(id(tracker))
         if node is None:
             for log in _core.logs(value):
-                if not any(log is known for known in self._logs):
+                if id(log) not in self._read_logs:
+                    self._read_logs.add(id(log))
                     self._read(log)
             self._lost = max(self._lost, _core.lost_seq(value))
             state = _core.plain(value)
@@ -264,7 +269,7 @@ class Rewind:
 
     def _read(self, log: Any) -> None:
         self._logs.append(log)
-        for change in _core.log_changes(log, 0):
+        for change in _core.log_changes(log, self._first):
             node = self._nodes.get(id(change._node))
             if node is None:
                 self._waiting.setdefault(id(change._node), []).append(change)

@@ -42,6 +42,7 @@ cdef class Log:             # the ring: all records of one tree
     cdef readonly dict last             # tracking_remember_last: tracker -> last changes by key, or by position
     cdef readonly uint64_t noted        # newest seq that is in `last`; its record may still be in the ring
     cdef dict held                      # seq -> weak references to entries to settle before their record goes; or None
+    cdef dict further                   # id -> log of a container in this tree that is in many, newest last; or None
     cdef object __weakref__             # for ref
 
 
@@ -127,6 +128,7 @@ cdef class Rare:            # what few trackers need
     cdef Pending pending                # the bulk call that made the last step, or None
     cdef int bulk_calls                 # number of bulk calls in progress
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
+    cdef tuple places                   # all these places, the first one left out: what its records share
     cdef Py_ssize_t left_out            # number of places beyond MAX_PLACES, which are not in targets
     cdef int sorts                      # number of list.sort calls in progress
     cdef unsigned long sorter           # thread of the newest of them

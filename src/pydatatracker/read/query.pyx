@@ -38,22 +38,32 @@ def log_changes(Log log, uint64_t after):
 
 
 cdef list logs_of(Tracker t):
-    """Return the living logs that t wrote to, its present one last. O(logs)."""
-    cdef list logs = []
+    """Return the living logs that t wrote to, its present one last, and before it those of its trees. O(logs)."""
+    cdef dict logs = {}
+    cdef list todo
     refresh(t)
     if t.rare is not None and t.rare.past is not None:
         for ref, seq in t.rare.past:
             log = ref()
-            if log is not None and log not in logs:
-                logs.append(log)
-    if t.log is not None and t.log not in logs:
-        logs.append(t.log)
-    for target in targets_of(t):
-        log = (<tuple>target)[0]
-        if log in logs:
-            logs.remove(log)
-        logs.append(log)
-    return logs
+            if log is not None:
+                logs[id(log)] = log
+    if t.log is not None:
+        logs[id(t.log)] = t.log
+    todo = list(logs.values())
+    for log, _ in targets_of(t):
+        logs.pop(id(log), None)
+        todo.append(log)
+    while todo:
+        log = todo.pop()
+        if (<Log>log).further is not None:
+            for each in (<Log>log).further.values():
+                if id(each) not in logs:
+                    logs[id(each)] = each
+                    todo.append(each)
+    for log, _ in targets_of(t):
+        logs.pop(id(log), None)
+        logs[id(log)] = log
+    return list(logs.values())
 
 
 cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent, bint shown):
@@ -73,7 +83,7 @@ cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent, 
             if i >= log.count or log.stamps[ring_index(log, i)].seq <= after or len(part) == most_recent:
                 break
             if whole or concerns(log, ring_index(log, i), t, known):
-                part.append(watched(as_shown(change_at(log, i, t)) if shown else change_at(log, i, t)))
+                part.append(watched(as_shown(seen_at(log, i, t)) if shown else seen_at(log, i, t)))
         part.reverse()
         if not found:
             found = part
@@ -101,9 +111,15 @@ cdef bint concerns(Log log, Py_ssize_t i, Tracker viewer, dict known):
         return True
     extra = log.objects[i * SLOTS + 5]
     if extra is not None and (<Extra>extra).places is not None:
-        for other in <tuple>(<Extra>extra).places:
-            if runs_through(<Place>other, viewer):
-                return True
+        found = known.get(id((<Extra>extra).places))    # records share it
+        if found is None:
+            found = False
+            for other in <tuple>(<Extra>extra).places:
+                if runs_through(<Place>other, viewer):
+                    found = True
+                    break
+            known[id((<Extra>extra).places)] = found
+        return found
     return False
 
 

@@ -209,6 +209,12 @@ cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
                        log.objects[b + 4], log.objects[b + 5], viewer)
 
 
+cdef Change seen_at(Log log, Py_ssize_t i, Tracker viewer):
+    """Return record number i as the viewer sees it: of several trees that it happened in, in the viewer's."""
+    cdef Change change = change_at(log, i, viewer)
+    return seen_from(change, viewer) if several(change) else change
+
+
 cdef tuple order_of(tuple before, tuple after):
     """Return the old position of each new position, by identity; an object that occurs twice keeps its order. O(n)."""
     cdef dict places = {}

@@ -163,3 +163,5 @@ cdef enum:
     NO_LIMIT = -2               # tracking_max_changes=None
     DEFAULT_MAX_CHANGES = 4096
     MAX_PLACES = 256            # places per container; a diamond of n levels would have 2**n
+    MAX_LOGS = 8                # logs that have the records of one container; in more trees it has a log of its own
+    MAX_FURTHER = 1024           # logs of such containers that the log of a tree refers to

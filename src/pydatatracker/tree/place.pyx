@@ -255,6 +255,8 @@ cdef int derive(Tracker t) except -1:
             only = link
             links += 1
         link = link.next
+    if t.rare is not None and t.rare.places is not None and (links == 0 or (links == 1 and only.count == 1)):
+        forget_places(t, links == 1 and only.parent.state & T_SEVERAL)
     if links == 0:
         options = merged(t.options, DEFAULT_OPTIONS)
         if t.place is None or t.place.parent is not None:
@@ -294,6 +296,13 @@ cdef int derive(Tracker t) except -1:
     t.active = <PyObject *>log
     t.epoch = now
     return 0
+
+
+cdef inline void forget_places(Tracker t, bint several):
+    if not several:
+        t.rare.targets = None
+        t.rare.places = None
+        t.rare.left_out = 0
 
 
 cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log):
@@ -355,42 +364,122 @@ cdef bint is_choosy(WatchedTracker t):
 
 
 cdef Options derive_several(Tracker t, bint choosy):
-    """Find all places of t, grouped by log; return its options, or None if a link had to be dropped."""
+    """Find all places of t, grouped by log; return its options, or None if a link had to be dropped.
+
+    O(links), and O(MAX_PLACES) places.
+    """
     cdef Link link = t.link
     cdef Options options = None
     cdef dict logs = {}
+    cdef dict before = places_before(t)
     cdef list order = []
+    cdef list everywhere = []
     cdef list keys
-    cdef Py_ssize_t n = 0
     cdef Py_ssize_t left_out = 0
+    cdef Place place
     while link is not None:
         if not link.back and not (choosy and is_orphaned(link.parent)):
-            keys = find_all(link, t)
-            if not keys:
-                drop_link(t, link)
-                return None
             if options is None:
                 options = merged(t.options, link.parent.effective)
             if link.parent.state & T_SEVERAL:
                 left_out += link.parent.rare.left_out
+            if len(everywhere) == MAX_PLACES:
+                left_out += link.count * number_of_places(link.parent)
+                link = link.next
+                continue
+            keys = find_all(link, t)
+            if not keys:
+                drop_link(t, link)
+                return None
             for target in targets_of(link.parent):
                 log = (<tuple>target)[0]
                 for above in <tuple>(<tuple>target)[1]:
                     for key in keys:
-                        if n == MAX_PLACES:
+                        if len(everywhere) == MAX_PLACES:
                             left_out += 1
-                        else:
-                            if id(log) not in logs:
-                                logs[id(log)] = []
-                                order.append(log)
-                            (<list>logs[id(log)]).append(new_place(above, key, t))
-                            n += 1
+                            continue
+                        place = place_again(before, <Place>above, key)
+                        if place is None:
+                            place = new_place(above, key, t)
+                        if id(log) not in logs:
+                            logs[id(log)] = []
+                            order.append(log)
+                        (<list>logs[id(log)]).append(place)
+                        everywhere.append(place)
         link = link.next
-    # logs by weak reference, because their records can hold this container or a relative of it
     rare_of(t).left_out = left_out
-    t.rare.targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
-    t.place = <Place>(<tuple>(<tuple>t.rare.targets[0])[1])[0]
+    # logs by weak reference, because their records can hold this container or a relative of it
+    if len(order) > MAX_LOGS or (len(order) > 1 and t.log is not None and t.logref is t.log.ref and t.state & T_SEVERAL):
+        t.rare.targets = [(own_log(t, options, order).ref, tuple(everywhere))]
+    else:
+        t.rare.targets = [((<Log>log).ref, tuple(<list>logs[id(log)])) for log in order]
+    everywhere = places_in(t.rare.targets)
+    t.rare.places = tuple(everywhere[1:])
+    t.place = <Place>everywhere[0]
     return options
+
+
+cdef dict places_before(Tracker t):
+    """Return the known places of t by the id of the place above: those that are still true are used again."""
+    cdef dict before = {}
+    if t.place is not None and t.rare is not None and t.rare.places is not None:
+        for place in (t.place, *t.rare.places):
+            if (<Place>place).parent is not None:
+                before.setdefault(id((<Place>place).parent), []).append(place)
+    return before
+
+
+cdef Place place_again(dict before, Place above, object key):
+    for place in <list>before.get(id(above), ()) if id(above) in before else ():
+        if same_key((<Place>place).key, key):
+            return <Place>place
+    return None
+
+
+cdef inline Py_ssize_t number_of_places(Tracker t):
+    cdef Py_ssize_t n = 0
+    if not t.state & T_SEVERAL:
+        return 1
+    for _, places in t.rare.targets:
+        n += len(<tuple>places)
+    return n
+
+
+cdef Log own_log(Tracker t, Options options, list others):
+    """Return the log of a container in many trees, and have the logs of these trees refer to it. O(others)."""
+    cdef Py_ssize_t limit = options.values[O_MAX_CHANGES]
+    cdef bint remember = options.values[O_REMEMBER_LAST] == 1
+    for other in others:                # it keeps what any of them would have kept
+        if limit != NO_LIMIT and ((<Log>other).limit == NO_LIMIT or (<Log>other).limit > limit):
+            limit = (<Log>other).limit
+        remember = remember or (<Log>other).last is not None
+    if t.log is None:
+        t.log = Log(limit, remember)
+    elif t.log.capacity < t.log.limit and (limit == NO_LIMIT or limit > t.log.limit):
+        t.log.limit = limit             # it has not wrapped yet
+    if remember and t.log.last is None and t.log.limit > 0:
+        t.log.last = {}
+        t.log.held = {} if t.log.held is None else t.log.held
+    for other in others:
+        if other is not t.log:
+            refer_to(<Log>other, t.log)
+    return t.log
+
+
+cdef int refer_to(Log log, Log further) except -1:
+    """Have queries of a tree read a further log, too; the tree keeps it alive. O(1)."""
+    cdef Log gone
+    if log.further is None:
+        log.further = {}
+    if id(further) in log.further:
+        return 0
+    if len(log.further) >= MAX_FURTHER:
+        gone = log.further.pop(next(iter(log.further)))
+        log.dropped += gone.count
+        log.last_dropped = max(log.last_dropped, gone.last_dropped,
+                               gone.stamps[ring_index(gone, gone.count - 1)].seq if gone.count else 0)
+    log.further[id(further)] = further
+    return 0
 
 
 cdef void prune_past(Rare rare):

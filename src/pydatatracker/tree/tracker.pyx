@@ -96,6 +96,7 @@ cdef void detach(Tracker t):
     t.epoch = 0
     if t.rare is not None:
         t.rare.targets = None
+        t.rare.places = None
         t.rare.observers = None     # an observer may hold changes, which refer to this tracker
     if t.children and placed:       # else nothing below has a place yet
         bump()                      # its children are roots now

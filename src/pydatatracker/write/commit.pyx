@@ -158,7 +158,6 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     cdef list targets = None            # several places: (log, places in its tree)
     cdef list extras = None             # and what is added to the record in each
     cdef list slots = None
-    cdef list everywhere
     cdef Extra extra
     cdef Extra whole
     cdef Change change = None
@@ -178,17 +177,18 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
     if mark is not None and extra is not None:
         extra.rules = mark
     if t.state & T_SEVERAL:
+        whole = at_places(extra, t.rare.places)     # observers can be above any of them
+        whole.left_out = t.rare.left_out
         targets = targets_of(t)
-        # no comprehension: where its list cannot grow, Cython 3.3 drops the item twice
-        extras = [None] * len(targets)
-        for i in range(len(targets)):
-            extras[i] = at_places(extra, (<tuple>(<tuple>targets[i])[1])[1:])
-        # observers can be above any of the places, so they get a change that knows all of them
-        everywhere = places_in(targets)
-        place = <Place>everywhere[0]
-        whole = at_places(extra, tuple(everywhere[1:]))
-        if t.rare.left_out:
-            whole.left_out = t.rare.left_out
+        if len(targets) == 1:
+            targets = None
+            extra = whole
+        else:
+            # no comprehension: where its list cannot grow, Cython 3.3 drops the item twice
+            extras = [None] * len(targets)
+            for i in range(len(targets)):
+                extras[i] = at_places(extra, (<tuple>(<tuple>targets[i])[1])[1:])
+    if targets is not None:
         for target, _ in targets:
             if not has_room(<Log>target):
                 raise MemoryError
