@@ -27,6 +27,15 @@ def _folder(path: str) -> str:
     return path[: max(path.rfind(separator) for separator in _SEPARATORS)]
 
 
+def _globals_of(module: object) -> dict[str, Any]:
+    """Return the globals of a module without waking a lazy one."""
+    try:
+        found = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # a program may put anything into sys.modules
+        return {}
+    return found if type(found) is dict else {}
+
+
 class guarded:
     """Import from trusted folders in a ``with`` block, in this thread.
 
@@ -54,7 +63,7 @@ class guarded:
 
     def __exit__(self, *failed: object) -> None:
         sys.meta_path.remove(self)
-        for name in [name for name in sys.modules if name not in self._before and "." not in name]:
+        for name in [name for name in set(sys.modules) - self._before if type(name) is str and "." not in name]:
             if name != "pydatatracker" and self._is_shadowed(name):
                 self._pop(name)
         sys.modules.update(self._hidden)
@@ -80,8 +89,8 @@ class guarded:
         Returns them.
         """
         hidden: dict[str, Any] = {}
-        for name in [name for name in sys.modules if "." not in name]:
-            file = getattr(sys.modules[name], "__file__", None)
+        for name in [name for name in sys.modules if type(name) is str and "." not in name]:
+            file = _globals_of(sys.modules[name]).get("__file__")
             if not isinstance(file, str) or name in ("__main__", "pydatatracker"):
                 continue
             if self._is_trusted(file):
@@ -106,5 +115,5 @@ class guarded:
     @staticmethod
     def _pop(name: str) -> dict[str, Any]:
         """Remove a module with its submodules from sys.modules, and return them."""
-        names = [each for each in sys.modules if each == name or each.startswith(f"{name}.")]
+        names = [each for each in sys.modules if type(each) is str and (each == name or each.startswith(f"{name}."))]
         return {each: sys.modules.pop(each) for each in names}

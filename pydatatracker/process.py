@@ -8,6 +8,7 @@ the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 - ``PYDATATRACKER_MODE``: permissions of a new log, in octal; ``0600`` if it is not set, ``umask`` for what that says.
 - ``PYDATATRACKER_REDACT``: globs over pointers, one per line, whose values are withheld from the log, besides those of
   names such as ``password`` (`values.secrets`); a line ``-`` shows the values of these names.
+- ``PYDATATRACKER_WATCH``: data that is watched by name (`targets`), separated by commas or blanks.
 - ``PYDATATRACKER_SNAPSHOTS``: ``1`` captures snapshots, for containers without an option of their own.
 
 The log is complete in itself: an ``init`` precedes the first line of a root that was not empty. The section "Several
@@ -23,6 +24,7 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import shlex
 import sys
 import threading
@@ -35,6 +37,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.change.library import is_library
 from pydatatracker.change.rewind import state_at
 from pydatatracker.change.stack import OWN
+from pydatatracker.targets import Target, Targets, parsed
 from pydatatracker.values.secrets import FIELDS, Withheld
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ __all__ = [
     "RUN",
     "SNAPSHOTS",
     "STACK",
+    "WATCH",
     "ProcessLog",
     "start",
     "start_from_environment",
@@ -59,6 +63,7 @@ STACK: Final = "PYDATATRACKER_STACK"
 MODE: Final = "PYDATATRACKER_MODE"
 REDACT: Final = "PYDATATRACKER_REDACT"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
+WATCH: Final = "PYDATATRACKER_WATCH"
 RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
 
 # what recording imports at some time, and what programs import to record
@@ -87,10 +92,15 @@ class ProcessLog:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], mode: int | str | None = 0o600, withheld: Withheld | None = None
+        self,
+        path: str | os.PathLike[str],
+        mode: int | str | None = 0o600,
+        withheld: Withheld | None = None,
+        targets: Targets | None = None,
     ) -> None:
         self._mode = mode
         self._withheld = withheld
+        self._targets = targets
         self.shown = os.fsdecode(path)
         if "\0" in self.shown:
             raise ValueError(f"a path cannot have a null character: {self.shown!r}")
@@ -108,16 +118,20 @@ class ProcessLog:
         O(size of the values).
         """
         self._look()
+        selected = None if self._targets is None else self._targets.selected(change)
+        if selected is not None and not selected:
+            return
         if len(self._known) > 1:
             for tracker in change._inner:  # it may become a root again, and then the log needs its state
                 self._forget(tracker)
-        if change.others is None:
+        if change.others is None and selected is None:
             with self._begun(change, change.viewer):
                 self._write_change(change)
             return
         with contextlib.ExitStack() as begun:
-            for root in (change.viewer, *change.others):
-                begun.enter_context(self._begun(change, root))
+            for root in (change.viewer, *(change.others or ())):
+                if selected is None or root.uuid in selected:
+                    begun.enter_context(self._begun(change, root))
             self._write_change(change)
         if change.also_cut:
             self._begin_others(change)
@@ -206,11 +220,11 @@ class ProcessLog:
         late = False
         try:
             try:
-                self._write_init(change, root, change.seq - 1, self._state(root, change.seq - 1))
+                self._write_init(change, tracker, change.seq - 1, self._state(root, change.seq - 1))
             except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
-                self._write_init(change, root, change.seq, self._state(root, change.seq, kept=False))
+                self._write_init(change, tracker, change.seq, self._state(root, change.seq, kept=False))
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         except BaseException:  # Ctrl-C: with its next change the root begins again
@@ -231,11 +245,16 @@ class ProcessLog:
                 break
         return state
 
-    def _write_init(self, change: ChangeLogEntry, root: Any, seq: int, state: Any) -> None:
+    def _write_init(self, change: ChangeLogEntry, tracker: _core.Tracker, seq: int, state: Any) -> None:
+        root = tracker.container
         came_back = self._left.pop(id(root), None) is not None
         if not (state or came_back):
             return
         shown = _core.redacted_state(root, state)
+        if self._targets is not None:
+            shown = self._targets.state(tracker.uuid, shown)
+            if not (shown or came_back):
+                return
         token = FIELDS.set(None if self._withheld is None else self._withheld.field)
         try:
             line = _core.state_change(root, shown).to_dict()
@@ -267,9 +286,14 @@ class ProcessLog:
             if self._writer is None:
                 from pydatatracker.io import ChangeWriter
 
-                self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._withheld)
+                self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._taken_out())
                 self._renewals = 0
             return self._writer
+
+    def _taken_out(self) -> Withheld | None:
+        if self._targets is None:
+            return self._withheld
+        return _Selected(self._targets, self._withheld)
 
     def _warn(self, error: Exception) -> None:
         if self._warned:
@@ -291,6 +315,24 @@ class ProcessLog:
         return f"pydatatracker: {many} in {self.shown}; next: pydatatracker show {shlex.quote(self.shown)}"
 
 
+class _Selected(Withheld):
+    """Takes out of lines what no target names, too."""
+
+    def __init__(self, targets: Targets, withheld: Withheld | None) -> None:
+        self._targets = targets
+        self._withheld = withheld
+
+    def field(self, name: str) -> bool:
+        """Return what the withholding says."""
+        return self._withheld is not None and self._withheld.field(name)
+
+    def take_out(self, line: dict[str, Any]) -> None:
+        """Prune a line, and withhold its secrets. O(size of the values)."""
+        self._targets.prune(line)
+        if self._withheld is not None:
+            self._withheld.take_out(line)
+
+
 def _forget_in(refs: dict[int, weakref.ref[Any]], number: int) -> Callable[[object], None]:
     def forget(reference: object) -> None:
         if refs.get(number) is reference:
@@ -310,6 +352,7 @@ def start(
     mode: int | str | None = 0o600,
     redact: Iterable[str] = (),
     redact_names: bool = False,
+    targets: Targets | None = None,
 ) -> ProcessLog:
     """Write every change in this process to a log from now on.
 
@@ -321,6 +364,7 @@ def start(
     :param mode: permissions of the log if it is new; see `pydatatracker.io.ChangeWriter`.
     :param redact: globs over pointers whose values are withheld from the log.
     :param redact_names: whether the values of names such as ``password`` are withheld from it.
+    :param targets: what is watched by name; the log has of its modules what was named.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -339,7 +383,8 @@ def start(
     if stack is not None or snapshots is not None:
         _core.set_default_options(stack, None if snapshots is None else int(snapshots))
     globs = (redact,) if isinstance(redact, str) else tuple(redact)
-    _current = ProcessLog(log, mode, Withheld(globs, redact_names) if globs or redact_names else None)
+    withheld = Withheld(globs, redact_names) if globs or redact_names else None
+    _current = ProcessLog(log, mode, withheld, targets)
     _core.set_process_observer(_current)
     return _current
 
@@ -372,12 +417,61 @@ def start_from_environment() -> None:
             logger.warning("%s must be a number of frames, not %r: no stacks are captured", STACK, given)
     snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
     globs, names = _given_redact()
-    log = start(path, stack=stack, snapshots=snapshots or None, mode=_given_mode(), redact=globs, redact_names=names)
+    targets = _given_targets()
+    log = start(
+        path,
+        stack=stack,
+        snapshots=snapshots or None,
+        mode=_given_mode(),
+        redact=globs,
+        redact_names=names,
+        targets=targets,
+    )
     if os.environ.get(RUN) == str(os.getpid()):
         with contextlib.suppress(OSError, ValueError):
             near = os.path.relpath(log.path)
             log.shown = log.path if near.startswith(os.pardir) else near
         atexit.register(_say_goodbye, log, os.getpid())
+    if targets is not None:
+        _begin(targets)
+
+
+def _begin(targets: Targets) -> None:
+    try:
+        targets.begin()
+    except (TypeError, RuntimeError) as error:
+        logger.warning("%s: %s", WATCH, error)
+        return
+    atexit.register(_end, targets, os.getpid())
+
+
+def _end(targets: Targets, pid: int) -> None:
+    if os.getpid() == pid:
+        try:
+            targets.end()
+        except Exception as error:  # the program comes first
+            logger.warning("%s: %s", WATCH, error)
+
+
+def _given_targets() -> Targets | None:
+    """Return what PYDATATRACKER_WATCH names, None if it names nothing."""
+    given = [each for each in re.split(r"[\s,]+", os.environ.get(WATCH, "")) if each]
+    found: list[Target] = []
+    for each in given:
+        try:
+            found += parsed([each])
+        except ValueError as error:
+            logger.warning("%s: %s", WATCH, error)
+    return Targets(found, _say_problem) if found else None
+
+
+def _say_problem(text: str) -> None:
+    """Print what the user has to know, in a program that `run` runs."""
+    if os.environ.get(RUN) != str(os.getpid()):
+        logger.warning(text)
+        return
+    with contextlib.suppress(Exception):  # standard error is closed
+        print(f"pydatatracker: {text}", file=sys.stderr, flush=True)
 
 
 def _given_redact() -> tuple[list[str], bool]:
@@ -429,7 +523,8 @@ def nothing_tracked() -> str:
     if not found:
         return f"{said}: track() its data, or name it with run --watch MODULE:NAME"
     names = " ".join(f"--watch {name}" for name in found)
-    return f"{said}; to watch data that was found in it: pydatatracker run {names} ..."
+    where = "" if sys.version_info >= (3, 12) else ", with CPython 3.12 or newer"
+    return f"{said}; to watch data that was found in it{where}: pydatatracker run {names} ..."
 
 
 def found_in_program(most: int = 4) -> list[str]:

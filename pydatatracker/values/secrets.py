@@ -29,7 +29,7 @@ _TEXTS: Final = (
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # APIKey: API, Key; userPassword2: user, Password
 _NAMES: Final = re.compile(r"\w[\w-]*")
 _WITHHELD: Final = {"$redacted": True}
-_LONGEST: Final = 200  # characters of a name; a longer key is no name
+_LONGEST: Final = 200  # characters of a name; longer keys are not names
 _KNOWN: Final = 10_000  # names whose verdict is kept
 
 _joined: Final = frozenset(f"{word.replace('_', '')}{end}" for word in SECRETS for end in ("", "s"))

@@ -13,7 +13,7 @@ import pytest
 import pydatatracker
 
 ORDER = [
-    "_forks", "_core", "_lazy", "_guarded", "actors", "values", "change", "io", "observers", "history", "containers", "watching", "rebuild",
+    "_forks", "_core", "_lazy", "_guarded", "actors", "values", "change", "io", "observers", "history", "containers", "watching", "targets", "rebuild",
     "query",
     "exporters", "config", "process", "testing", "report", "cli", "types", "utils", "moved", "__main__",
     "pydatatracker",

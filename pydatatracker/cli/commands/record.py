@@ -30,6 +30,12 @@ __all__ = ["demo_command", "run_command"]
 )
 @click.option("--snapshots", is_flag=True, help="Record the data before and after each change, as text.")
 @click.option(
+    "--watch",
+    multiple=True,
+    metavar="NAME",
+    help="Remember data of the program: settings:CONFIG, shop.models:Order (a class), __main__, 'shop.*'. Repeatable.",
+)
+@click.option(
     "--redact", multiple=True, metavar="GLOB", help="Withhold these values from the log, as in '/users/*/email'."
 )
 @click.option("--no-redact", is_flag=True, help="Write the values of passwords, tokens and the like, too.")
@@ -40,6 +46,7 @@ def run_command(
     log: str,
     stack: bool | None,
     snapshots: bool,
+    watch: tuple[str, ...],
     redact: tuple[str, ...],
     no_redact: bool,
     module: bool,
@@ -57,7 +64,7 @@ def run_command(
     from pydatatracker.cli.programs import launch
 
     try:
-        how = launch.environment(log, stack=stack, snapshots=snapshots, redact=redact, names=not no_redact)
+        how = launch.environment(log, stack=stack, snapshots=snapshots, watch=watch, redact=redact, names=not no_redact)
         status = launch.replace(program, arguments, log, how, module=module)
     except launch.CannotRun as error:
         fail(str(error))

@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from pydatatracker import process
+from pydatatracker import _core, process
+from pydatatracker.targets import parsed
 from pydatatracker.values.secrets import Withheld
 
 __all__ = ["CannotRun", "environment", "interpreter", "replace"]
@@ -38,11 +39,17 @@ def interpreter() -> list[str]:
 
 
 def environment(
-    log: str, *, stack: bool | None = None, snapshots: bool = False, redact: Sequence[str] = (), names: bool = True
+    log: str,
+    *,
+    stack: bool | None = None,
+    snapshots: bool = False,
+    watch: Sequence[str] = (),
+    redact: Sequence[str] = (),
+    names: bool = True,
 ) -> dict[str, str]:
     """Return this environment with the variables that start the log.
 
-    Raises CannotRun for a glob that cannot be one.
+    Raises CannotRun for a glob that cannot be one, for a name that names no data, and where nothing can be watched.
     """
     made = {**os.environ, process.LOG: os.path.abspath(log)}
     if stack is not None:
@@ -51,6 +58,14 @@ def environment(
         made.setdefault(process.STACK, "25")
     if snapshots:
         made[process.SNAPSHOTS] = "1"
+    if watch:
+        try:
+            parsed(watch)
+        except ValueError as error:
+            raise CannotRun(f"--watch: {error}") from None
+        if _core.can_watch() == 2:
+            raise CannotRun("--watch needs CPython 3.12 or newer with the GIL; track() works here")
+        made[process.WATCH] = ",".join([*filter(None, [made.get(process.WATCH)]), *watch])
     globs = [*redact, *(() if names else ("-",))]
     if globs:
         try:

@@ -190,6 +190,8 @@ cdef int meet(WatchedTracker p, object value, object key, Py_ssize_t hint, list 
     cdef int way
     if pdt_plain(value):
         return 0
+    if is_a(<object>Py_TYPE(value), module_type):
+        return 0                        # a value wherever it is held, also if it is watched itself
     if tracker_of(value) is None:
         way = way_of(p.home, value)
         if way < Y_DICT or p.home.count >= p.home.max_objects or (0 <= p.home.depth <= p.depth):
