@@ -6,11 +6,18 @@ Each script of ``scripts`` is found by its name. It uses a real library, and goe
 from __future__ import annotations
 
 import functools
+import sys
 from pathlib import Path
 
 import pytest
+from command import run
 from existing import Outcome, Program, outcome, programs
 
+from pydatatracker.io import read_changes
+
+WATCHERS = pytest.mark.skipif(sys.version_info < (3, 12), reason="watching needs CPython 3.12")
+LATER = {"queue_simulation"}  # too many paths: events of simpy refer to each other
+REPLAYED_LATER = {"agent_model", "toml_document"}  # a key of a dict is a class, or is followed itself
 PROGRAMS = [pytest.param(program, id=program.name) for program in programs()]
 
 
@@ -40,3 +47,50 @@ def test_a_program_is_the_same_under_run(program: Program, folder: Path, tmp_pat
     found = outcome(program.text, program.name, folder, "-m", "pydatatracker", "run", "--stack", "--log", str(log))
     assert expected == found
     assert b"" == log.read_bytes()
+
+
+@WATCHERS
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program.id not in LATER])
+def test_a_watched_program_is_the_same_and_its_log_names_the_culprit(
+    program: Program, folder: Path, tmp_path: Path
+) -> None:
+    """With one line added a program does the same, and the log explains it.
+
+    The last change with the path and the values that went wrong names the line of the program that did it.
+    """
+    skip_if_missing(program)
+    log = tmp_path / "log.jsonl"
+    assert program.edited != program.text
+    expected = alone(program, folder)
+    found = outcome(program.edited, program.name, folder, PYDATATRACKER_LOG=str(log), PYDATATRACKER_STACK="25")
+    assert expected == found
+    *_, damage = filter(program.is_the_damage, read_changes(log))
+    assert damage.culprit is not None
+    assert (str(folder / f"{program.name}.py"), program.culprit) == (
+        damage.culprit["filename"],
+        damage.culprit["lineno"],
+    )
+    if program.name in REPLAYED_LATER:
+        return
+    shown = run("history", "-v", log, damage.pointer, cwd=tmp_path)
+    assert f"culprit: {folder / program.name}.py:{program.culprit} in " in shown.stdout
+
+
+@WATCHERS
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program.id not in LATER | REPLAYED_LATER])
+def test_the_log_of_a_watched_program_replays(program: Program, folder: Path, tmp_path: Path) -> None:
+    """The log of a program is complete, and its changes fit each other."""
+    skip_if_missing(program)
+    log = tmp_path / "log.jsonl"
+    outcome(program.edited, program.name, folder, PYDATATRACKER_LOG=str(log))
+    checked = run("verify", log, cwd=tmp_path)
+    assert (0, "") == (checked.returncode, checked.stderr)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this CPython can watch")
+def test_without_watchers_one_sentence_says_so(folder: Path) -> None:
+    """On CPython 3.11 `watch` is an error that says what it needs."""
+    (program,) = (program for program in programs() if program.name == "arguments")
+    found = outcome(program.edited, program.name, folder)
+    assert 1 == found.status
+    assert b"3.12" in found.errors.splitlines()[-1]

@@ -24,6 +24,7 @@ from typing import Any
 from command import environment
 
 from pydatatracker import MISSING
+from pydatatracker.values.pointer import to_pointer
 
 SCRIPTS = pathlib.Path(__file__).parents[1] / "programs" / "scripts"
 ANY = object()
@@ -56,7 +57,7 @@ class Program:
     def is_the_damage(self, change: Any) -> bool:
         """Whether a change has the path and the values that went wrong."""
         return (
-            change.pointer == self.pointer
+            self.pointer in (change.pointer, *map(to_pointer, change.paths))
             and (self.before is ANY or same(self.before, change.before))
             and (self.after is ANY or same(self.after, change.after))
         )

@@ -3,7 +3,7 @@
 Agents are the keys of dicts in the model, and each refers to the model; `AgentSet.set` stores attributes inside Mesa.
 """
 # needs: mesa
-# wrong: /wealth 6 -> 0
+# wrong: /Person#3/wealth 6 -> 0
 
 import mesa
 

@@ -2,7 +2,7 @@
 
 Sections are dicts in the parser; `read` stores into them, far below the call.
 """
-# wrong: /_sections/mail/host 'mail.example.org' -> 'localhost'
+# wrong: /_sections/mail/host 'mail.example.org' -> ['localhost']
 
 from configparser import ConfigParser
 from pathlib import Path

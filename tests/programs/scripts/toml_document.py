@@ -1,9 +1,9 @@
 """tomlkit: a version bump also changes the version of a dependency.
 
-A document is a dict subclass that keeps the text beside the values.
+A document is a dict subclass; a table that is in it is also in a list of its attributes, and only there it is changed.
 """
 # needs: tomlkit
-# wrong: /tool/deps/core/version '1.4' -> '2.0'
+# wrong: /tool/deps/__dict__/_body/0/1/version '1.4' -> '2.0'
 
 from pathlib import Path
 
