@@ -113,7 +113,7 @@ class ChangeLogEntry(Change):
         """The value before, MISSING if there was none."""
         if self._shape != "slot":
             return MISSING
-        return _core.as_shown(self).old
+        return _as_it_was(_core.as_shown(self).old, self.seq - 1)
 
     @property
     def after(self) -> Any:
@@ -122,7 +122,7 @@ class ChangeLogEntry(Change):
             return self.new.state() if isinstance(self.new, _Start) else self.new
         if self._shape != "slot":
             return MISSING
-        return _core.as_shown(self).new
+        return _as_it_was(_core.as_shown(self).new, self.seq)
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
@@ -133,7 +133,8 @@ class ChangeLogEntry(Change):
         if self._shape != "splice":
             return None
         shown = _core.as_shown(self)
-        return self.index, tuple(shown.old), tuple(shown.new)
+        removed = tuple(_as_it_was(item, self.seq - 1) for item in shown.old)
+        return self.index, removed, tuple(_as_it_was(item, self.seq) for item in shown.new)
 
     @property
     def order(self) -> tuple[int, ...] | None:
@@ -169,9 +170,12 @@ class ChangeLogEntry(Change):
         shown = _core.as_shown(self)
         if shown._shape == "rows":
             rows = shown.new
-            return tuple(zip(rows[::3], rows[1::3], rows[2::3], strict=True))
+            return tuple(
+                (key, _as_it_was(before, self.seq - 1), _as_it_was(after, self.seq))
+                for key, before, after in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+            )
         if shown._shape == "fill":
-            return tuple((key, MISSING, value) for key, value in shown.new.items())
+            return tuple((key, MISSING, _as_it_was(value, self.seq)) for key, value in shown.new.items())
         return (*((e, e, MISSING) for e in shown.old), *((e, MISSING, e) for e in shown.new))
 
     # ---- who, when, from where
@@ -341,6 +345,18 @@ class ChangeLogEntry(Change):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ChangeLogEntry:
         return self
+
+
+def _as_it_was(value: Any, seq: int) -> Any:
+    """Return a value of a record; of a watched object that is gone, its state then.
+
+    O(1), or what `state_at` costs.
+    """
+    if type(value) is not _core.WatchedTracker:
+        return value
+    from pydatatracker.change.rewind import value_at
+
+    return value_at(value, seq)
 
 
 def start_of(container: Any) -> list[ChangeLogEntry]:

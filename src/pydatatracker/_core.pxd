@@ -237,6 +237,11 @@ cdef class Watching:            # one call of watch(); base of the package's Wat
     cdef object __weakref__             # for open_watches
 
 
+cdef class Weakly:              # stands in a record for an object that is not kept
+    cdef object ref                     # weak reference, or None
+    cdef Words words                    # what it looked like
+
+
 cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the object, or what is compared
     cdef Watching home
     cdef Birth birth
@@ -254,6 +259,8 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef PyObject *instance             # the object whose dict `owner` is; borrowed, see `living_instance`
     cdef object ref                     # weak reference to the object of a watch, or None
     cdef object born_as                 # an instance of a watched class: its name there; else None
+    cdef list last                      # what it held when it ended, if a record means it; else None
+    cdef bint in_log                    # a record means this object
     cdef bint stale                     # something that it held has died, so it has changed
     cdef bint is_root                   # a watch was given it
     cdef bint is_module

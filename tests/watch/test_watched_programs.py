@@ -96,7 +96,7 @@ def change(each, what, name, new, number, root):
                 return str(each.popitem()[0])
             case 8:
                 each.clear()
-            case 9:
+            case 9 if not isinstance(each, OrderedDict):  # which has a list of its keys beside the table
                 dict.__setitem__(each, name, new)
             case 10:
                 each |= {number: new}

@@ -41,6 +41,8 @@ cdef list logs_of(Tracker t):
     """Return the living logs that t wrote to, its present one last, and before it those of its trees. O(logs)."""
     cdef dict logs = {}
     cdef list todo
+    if t.owner == NULL and t.marks & X_WATCHED and not (<WatchedTracker>t).is_root:
+        return logs_of_gone(t)
     refresh(t)
     if t.rare is not None and t.rare.past is not None:
         for ref, seq in t.rare.past:
@@ -64,6 +66,14 @@ cdef list logs_of(Tracker t):
         logs.pop(id(log), None)
         logs[id(log)] = log
     return list(logs.values())
+
+
+cdef list logs_of_gone(Tracker t):
+    """Return the living logs that the tracker of an object that is gone wrote to. O(logs)."""
+    cdef list found = [] if t.rare is None or t.rare.past is None else [ref() for ref, _ in t.rare.past]
+    if t.logref is not None:
+        found.append(t.logref())
+    return [log for log in found if log is not None]
 
 
 cdef list collect(Tracker t, list logs, uint64_t after, Py_ssize_t most_recent, bint shown):

@@ -204,9 +204,13 @@ cdef Change change_at(Log log, Py_ssize_t i, Tracker viewer):
     cdef Py_ssize_t at = ring_index(log, i)
     cdef Stamp *stamp = &log.stamps[at]
     cdef Py_ssize_t b = at * SLOTS
+    cdef object key = log.objects[b + 1]
+    cdef object old = log.objects[b + 2]
+    cdef object new = log.objects[b + 3]
+    if (<Place>log.objects[b]).tracker.marks & X_WATCHED:
+        key, old, new = read_value(key), read_values(stamp.shape, old), read_values(stamp.shape, new)
     return make_change(stamp.seq, stamp.time_ns, stamp.index, stamp.action, stamp.method, stamp.shape,
-                       log.objects[b], log.objects[b + 1], log.objects[b + 2], log.objects[b + 3],
-                       log.objects[b + 4], log.objects[b + 5], viewer)
+                       log.objects[b], key, old, new, log.objects[b + 4], log.objects[b + 5], viewer)
 
 
 cdef Change seen_at(Log log, Py_ssize_t i, Tracker viewer):

@@ -201,7 +201,10 @@ cdef int refresh(Tracker t) except -1:
     The collector is paused, because the caller may have made a change that is not recorded yet. References dropped
     here can free another tree, which raises the epoch; hence the loop.
     """
-    cdef int gc = pdt_pause_gc()
+    cdef int gc
+    if t.owner == NULL and t.marks & X_WATCHED and not (<WatchedTracker>t).is_root:
+        return 0                        # an object that is gone: it has no place
+    gc = pdt_pause_gc()
     try:
         if waiting_count or waiting_tracker_count:
             record_what_waits()

@@ -90,7 +90,7 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     if t.children and t.place is not None:
         bump_below(w.node)
     if state is missing:
-        commit(w.node, A_ADD, M_NEW, S_SLOT, -1, name, missing, t, 1)
+        commit_watched(w.node, A_ADD, M_NEW, S_SLOT, -1, name, missing, t, 1, None)
     else:
         w.node.birth.size += 1
         open_all(todo)
@@ -121,9 +121,11 @@ cdef int end_instance(WatchedTracker t) except -1:
         link = link.next
     t.born_as = None
     t.instance = NULL
+    t.in_log = True
     if t.marks & X_COMPARED:
         close_compared(t)
     else:
+        freeze(t)
         untie_all(t)
         if t.log is not None:
             put_aside(t.log)
@@ -132,7 +134,7 @@ cdef int end_instance(WatchedTracker t) except -1:
         w = <Watching>each
         if w.open:
             w.roots.pop(name, None)
-            commit(w.node, A_REMOVE, M_DEL, S_SLOT, I_LAST, name, t, missing, -1)
+            commit_watched(w.node, A_REMOVE, M_DEL, S_SLOT, I_LAST, name, t, missing, -1, None)
     return 0
 
 

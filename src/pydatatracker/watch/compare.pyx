@@ -32,6 +32,7 @@ cdef int remember_items(WatchedTracker t, list items) except -1:
     cdef PyObject **seen
     if t.way == Y_TUPLE:
         t.birth.size = n
+        t.kept = [kept_item(each) for each in items]
         return 0
     seen = <PyObject **>PyMem_Realloc(t.seen, (n or 1) * sizeof(PyObject *))
     if seen == NULL:
@@ -66,6 +67,11 @@ cdef bint is_as_seen(WatchedTracker t):
 
 cdef int compare(WatchedTracker t, int method=M_FOUND) except -1:
     """Record what changed in a compared object that is alive. O(items)."""
+    compare_one(t, method)
+    return settle_loose()
+
+
+cdef int compare_one(WatchedTracker t, int method) except -1:
     cdef list now
     if t.way == Y_TUPLE or t.owner == NULL:
         return 0
@@ -109,7 +115,9 @@ cdef object seen_item(WatchedTracker t, Py_ssize_t i, dict alive_now):
         found = (<Tracker>kept).container
     if found is not None:
         return found
-    return Words(f"<{class_name((<Tracker>kept).cls)}>", class_name((<Tracker>kept).cls))
+    if isinstance(kept, WatchedTracker):
+        (<WatchedTracker>kept).in_log = True
+    return kept
 
 
 cdef object object_gone_from(WatchedTracker t, PyObject *address):
@@ -118,11 +126,6 @@ cdef object object_gone_from(WatchedTracker t, PyObject *address):
         return None
     if t.held is not None:
         return t.held
-    if t.way == Y_DICT:
-        return <object>t.owner
-    if t.way == Y_ATTR:
-        if Py_REFCNT(t.owner) == 1:         # the object alone refers to its dict, so it is alive
-            return <object>address
     return object_of(t)
 
 
@@ -185,7 +188,7 @@ cdef int cut_seen(WatchedTracker t, Py_ssize_t i, object key, object old) except
     """Cut the link to an item that is not there any more; old: as `seen_item` returned it."""
     kept = t.kept[i]
     if isinstance(kept, Tracker):
-        untie(t, <Tracker>kept, missing if isinstance(old, Words) else old, key)
+        untie(t, <Tracker>kept, key)
     return 0
 
 
@@ -306,7 +309,7 @@ cdef int found(WatchedTracker t, int action, int method, int shape, Py_ssize_t i
     cdef Extra extra = None
     cdef Change change
     if method != M_FOUND:
-        return commit(t, action, method, shape, index, key, old, new, growth)
+        return commit_watched(t, action, method, shape, index, key, old, new, growth, None)
     refresh(t)
     t.version += 1
     t.net += growth

@@ -38,10 +38,25 @@ cdef int take_event(int event, PyObject *d, PyObject *key, PyObject *value) exce
         return 0
     look_near(t)
     if event <= PDT_DELETED:
-        return slot_event(t, event, <object>key, missing if value == NULL else <object>value)
-    if event == PDT_CLEARED:
-        return cleared(t)
-    return cloned(t, <object>key)
+        slot_event(t, event, <object>key, missing if value == NULL else <object>value)
+    elif event == PDT_CLEARED:
+        cleared(t)
+    else:
+        cloned(t, <object>key)
+    return settle_loose() if loose else 0
+
+
+cdef int commit_watched(WatchedTracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                        object new, int32_t growth, Extra extra) except -1:
+    """As `commit`; what the record keeps of values is in keep.pyx."""
+    if extra is None and shape == S_SLOT and (pdt_plain(old) or old is missing) and (
+            pdt_plain(new) or new is missing) and PyUnicode_CheckExact(key):
+        return commit(t, action, method, shape, index, key, old, new, growth)
+    if t.epoch != epoch:
+        refresh(t)
+    t.version += 1
+    t.net += growth
+    return commit_special(t, action, method, shape, index, key, old, new, extra)
 
 
 cdef object held_before(WatchedTracker t, object key, PyObject **stored):
@@ -62,6 +77,7 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
     cdef PyObject *beside = NULL
     cdef Tracker ct
     cdef object old
+    cdef Extra extra = None
     cdef int where, method
     if t.is_module and is_hidden(t, key):
         return 0
@@ -78,17 +94,19 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
     if old is not missing and t.children and not pdt_plain(old):
         ct = tracker_of(old)
         if ct is not None:
-            untie(t, ct, old, key)
+            untie(t, ct, key)
     if value is not missing and not pdt_plain(value):
         follow(t, value, key, 0)
     method = method_for(t, event == PDT_DELETED)
     if event == PDT_DELETED:
         if where == PDT_LAST:
-            return commit(t, A_REMOVE, method, S_SLOT, I_LAST, key, old, missing, -1)
-        return commit_beside(t, A_REMOVE, method, S_SLOT, where, key, old, missing, -1,
-                             None if beside == NULL else <object>beside)
-    return commit(t, A_ADD if event == PDT_ADDED else A_UPDATE, method, S_SLOT, -1, key, old, value,
-                  event == PDT_ADDED)
+            return commit_watched(t, A_REMOVE, method, S_SLOT, I_LAST, key, old, missing, -1, None)
+        if where != I_FIRST:
+            extra = Extra.__new__(Extra)
+            extra.beside = None if beside == NULL else <object>beside
+        return commit_watched(t, A_REMOVE, method, S_SLOT, where, key, old, missing, -1, extra)
+    return commit_watched(t, A_ADD if event == PDT_ADDED else A_UPDATE, method, S_SLOT, -1, key, old, value,
+                          event == PDT_ADDED, None)
 
 
 cdef inline int method_for(WatchedTracker t, bint deletes):
@@ -112,14 +130,14 @@ cdef int cleared(WatchedTracker t) except -1:
         if t.children and not pdt_plain(value):
             ct = tracker_of(value)
             if ct is not None:
-                untie(t, ct, value, key)
+                untie(t, ct, key)
         if t.kind == K_ATTR:
-            commit(t, A_REMOVE, M_DELATTR, S_SLOT, I_FIRST, key, value, missing, 0)
+            commit_watched(t, A_REMOVE, M_DELATTR, S_SLOT, I_FIRST, key, value, missing, 0, None)
         else:
             rows.extend((key, value, missing))
             n += 1
     if rows:
-        commit(t, A_REMOVE, M_CLEAR, S_ROWS, I_LAST, missing, missing, tuple(rows), <int32_t>-n)
+        commit_watched(t, A_REMOVE, M_CLEAR, S_ROWS, I_LAST, missing, missing, tuple(rows), <int32_t>-n, None)
     return 0
 
 
@@ -130,9 +148,9 @@ cdef int cloned(WatchedTracker t, object source) except -1:
         if not pdt_plain(value):
             follow(t, value, key, 0)
         if t.kind == K_ATTR:
-            commit(t, A_ADD, M_SETATTR, S_SLOT, -1, key, missing, value, 0)
+            commit_watched(t, A_ADD, M_SETATTR, S_SLOT, -1, key, missing, value, 0, None)
     if t.kind == K_DICT and items:
-        commit(t, A_ADD, M_UPDATE, S_FILL, -1, missing, missing, items, <int32_t>PyDict_Size(items))
+        commit_watched(t, A_ADD, M_UPDATE, S_FILL, -1, missing, missing, items, <int32_t>PyDict_Size(items), None)
     return 0
 
 
@@ -142,6 +160,7 @@ cdef int dying(WatchedTracker t) except -1:
         return 0
     if t.born_as is not None:
         return end_instance(t)
+    freeze(t)
     untie_all(t)
     if t.log is not None and not t.is_root:
         put_aside(t.log)                    # its records may be the last to refer to what has a __del__
@@ -184,11 +203,11 @@ cdef int replace_attribute(WatchedTracker t, object key, object old, object new)
     if old is not missing and t.children and not pdt_plain(old):
         ct = tracker_of(old)
         if ct is not None:
-            untie(t, ct, old, key)
+            untie(t, ct, key)
     if new is not missing:
         follow(t, new, key, 0)
-    return commit(t, A_ADD if old is missing else A_REMOVE if new is missing else A_UPDATE,
-                  method_for(t, new is missing), S_SLOT, I_LAST, key, old, new, 0)
+    return commit_watched(t, A_ADD if old is missing else A_REMOVE if new is missing else A_UPDATE,
+                          method_for(t, new is missing), S_SLOT, I_LAST, key, old, new, 0, None)
 
 
 cdef int untie_dying(WatchedTracker p, Tracker ct, object key) except -1:

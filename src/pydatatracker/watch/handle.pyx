@@ -77,8 +77,6 @@ def begin_watch(Watching w, value, Options options, str name, tuple into, Py_ssi
     t.is_module = is_a(<object>Py_TYPE(value), module_type)
     if keep or (way == Y_SLOTS and not pdt_has_weakref(value)):
         t.held = value
-    elif pdt_has_weakref(value) and not PyDict_Check(value):
-        t.ref = _weakref.ref(value)
     if name is not None:
         rare_of(t).name = name
     w.open = True
@@ -126,7 +124,6 @@ def end_watch(Watching w):
                 move_home(t, <Watching>others[t.number])
         elif t.home is w or not open_watches:
             let_go(t, False)
-    orphans[:] = [t for t in orphans if (<WatchedTracker>t).owner != NULL]
     if w.node.owner == NULL:
         w.node.log = keep_log
         w.node.place = keep_place
@@ -169,6 +166,8 @@ cdef int require_alive(Tracker t) except -1:
 
 cdef object plain_watched(WatchedTracker t):
     """As `plain`. O(items)."""
+    if t.owner == NULL and t.last is not None:
+        return last_state(t)
     require_alive(t)
     if t.way == Y_CLASS:
         return dict(pairs_of(t))
@@ -187,6 +186,9 @@ cdef object plain_watched(WatchedTracker t):
 cdef list contents_of_tracker(Tracker t):
     """As `contents_of`, given the tracker. O(items)."""
     if t.owner == NULL:
+        if t.marks & X_WATCHED and (<WatchedTracker>t).last is not None:
+            state = last_state(<WatchedTracker>t)
+            return list(state.values() if isinstance(state, dict) else state)
         return []
     if t.marks & X_WATCHED:
         return [value for _, value in pairs_of(<WatchedTracker>t)]
@@ -198,9 +200,21 @@ cdef list contents_of_tracker(Tracker t):
 cdef bint restore_watched(WatchedTracker t, int shape, Py_ssize_t index, object key, object old, object new,
                           int method, object beside) except -1:
     """As `restore`, of a watched object."""
+    try:
+        return restore_alive(t, shape, index, key, old, new, method, beside)
+    finally:
+        reviving.clear()
+
+
+cdef bint restore_alive(WatchedTracker t, int shape, Py_ssize_t index, object key, object old, object new, int method,
+                        object beside) except -1:
     global method_instead
     require_alive(t)
     refresh(t)
+    old = read_values(shape, old)       # what was gone when the record was read may live again
+    new = all_made_again(shape, read_values(shape, new))
+    if new is None:
+        return False                    # what was there is gone, and cannot be made again
     if t.way == Y_TUPLE or t.way == Y_CLASS:
         return False
     if t.marks & X_COMPARED:
@@ -223,6 +237,34 @@ cdef bint restore_watched(WatchedTracker t, int shape, Py_ssize_t index, object 
     if shape != S_ROWS and shape != S_FILL:
         return False
     return restore_rows_watched(t, new, method)
+
+
+cdef object all_made_again(int shape, object given):
+    """Return values that undo brings back, with those made again that are gone; None if one cannot be made. O(items)."""
+    cdef dict made = {}
+    if given is missing:
+        return given
+    if shape == S_SLOT:
+        given = made_again(given, made)
+        note_made(made)
+        return None if given is missing else given
+    if not isinstance(given, (list, tuple)):
+        return given
+    found = []
+    for each in given:
+        again = made_again(each, made)
+        if again is missing and each is not missing:
+            return None
+        found.append(again)
+    note_made(made)
+    return tuple(found) if isinstance(given, tuple) else found
+
+
+cdef int note_made(dict made) except -1:
+    """Let objects that are made again go on with the trackers that they had."""
+    for t, again in made.items():
+        reviving[id(again)] = (t, again)
+    return 0
 
 
 cdef int put_watched(WatchedTracker t, object key, object new) except -1:
@@ -272,7 +314,7 @@ cdef bint restore_rows_watched(WatchedTracker t, tuple rows, int method) except 
             if rows[i + 1] is not missing and not pdt_plain(rows[i + 1]):
                 ct = tracker_of(rows[i + 1])
                 if ct is not None:
-                    untie(t, ct, rows[i + 1], rows[i])
+                    untie(t, ct, rows[i])
             put_watched(t, rows[i], rows[i + 2])
             if rows[i + 2] is not missing:
                 follow(t, rows[i + 2], rows[i], 0)
@@ -283,7 +325,8 @@ cdef bint restore_rows_watched(WatchedTracker t, tuple rows, int method) except 
         action = A_ADD
     elif all([rows[i] is missing for i in range(2, len(rows), 3)]):
         action = A_REMOVE
-    commit(t, action, method, S_ROWS, I_LAST, missing, missing, rows, <int32_t>(PyDict_Size(d) - before))
+    commit_watched(t, action, method, S_ROWS, I_LAST, missing, missing, rows, <int32_t>(PyDict_Size(d) - before), None)
+    settle_loose()
     return True
 
 

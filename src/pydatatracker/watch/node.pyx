@@ -22,17 +22,12 @@ cdef enum:                      # WatchedTracker.way: how changes are found
     Y_TUPLE                     # holds what can change; it does not change itself
 
 
-cdef enum:
-    ORPHANS = 1024              # compared objects kept alive after they were removed, because they may come back
-
-
 cdef object ATTRIBUTES = "".join(["__dict", "__"])     # the step from a dict to its attributes; no key is this object
 cdef list open_watches = []     # weak references to every Watching that is open
-cdef list orphans = []          # of WatchedTracker, the newest last
+cdef list loose = []            # compared objects that nothing is known to hold, until the record in progress is written
 cdef PyObject *ignored = NULL   # a dict that the core changes itself: its events are no changes
 
 
-@cython.no_gc_clear
 cdef class WatchedTracker(Tracker):
     """The tracker of an object that was not written for this library."""
 
@@ -56,7 +51,7 @@ cdef Tracker watched_tracker(object c):
     cdef PyObject *found
     cdef PyObject *attributes
     if isinstance(c, WatchedTracker):
-        return <WatchedTracker>c if (<WatchedTracker>c).owner != NULL else None
+        return <WatchedTracker>c if (<WatchedTracker>c).owner != NULL or (<WatchedTracker>c).last is not None else None
     if isinstance(c, Watching):
         return (<Watching>c).node
     found = pdt_watched_find(<PyObject *>c)
@@ -83,18 +78,29 @@ cdef inline bint is_compared(Tracker t):
 cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t depth):
     """Make the tracker of an object and begin to watch it. O(1), or O(attributes) for an object with a dict."""
     global last_number
-    cdef WatchedTracker t = WatchedTracker.__new__(WatchedTracker)
+    cdef WatchedTracker t
     cdef object attributes
+    entry = reviving.get(id(value)) if reviving else None
+    if entry is None:
+        t = WatchedTracker.__new__(WatchedTracker)
+        last_number += 1
+        t.number = last_number
+        t.birth.time_ns = pdt_now_ns()
+        t.birth.seq = last_seq
+    else:
+        t = entry[0]                    # undo made an object again that was gone
+        t.last = None
+        t.kept = None
+        t.instance = NULL
+        t.ref = None
+        t.children = 0
+        t.net = 0
     t.cls = type(value)
     t.way = way
     t.home = home
     t.depth = depth
     t.options = home.options
     t.marks |= X_WATCHED
-    last_number += 1
-    t.number = last_number
-    t.birth.time_ns = pdt_now_ns()
-    t.birth.seq = last_seq
     if way == Y_DICT:
         t.kind = K_DICT
         t.owner = <PyObject *>value
@@ -104,6 +110,8 @@ cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t de
         attributes = pdt_own_dict(value)
         t.owner = <PyObject *>attributes
         t.instance = <PyObject *>value
+        if pdt_has_weakref(value):
+            t.ref = _weakref.ref(value)
     else:
         t.kind = K_ATTR if way == Y_SLOTS else K_SET if way == Y_SET else K_TUPLE if way == Y_TUPLE else K_LIST
         t.owner = <PyObject *>value
@@ -130,6 +138,7 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
         t.owner = NULL
         bump()
         return 0
+    freeze(t)
     taken = pdt_watched_take(<object>owner)
     pdt_set_watching(pdt_watched_count())
     if t.marks & X_COMPARED:
@@ -179,9 +188,6 @@ cdef int tie(WatchedTracker p, object child, object key, Py_ssize_t hint) except
         return 0
     link_child(p, child, key, hint)
     if ct.marks & X_COMPARED:
-        if (<WatchedTracker>ct).held is not None and not (<WatchedTracker>ct).is_root:
-            orphans.remove(ct)
-            (<WatchedTracker>ct).held = None
         if p.near is None:
             p.near = []
         if ct not in p.near[:8]:
@@ -189,8 +195,8 @@ cdef int tie(WatchedTracker p, object child, object key, Py_ssize_t hint) except
     return 0
 
 
-cdef int untie(WatchedTracker p, Tracker ct, object child, object key) except -1:
-    """Cut the link of one slot of p to a child. child: the object if it is surely alive, else missing. O(parents)."""
+cdef int untie(WatchedTracker p, Tracker ct, object key) except -1:
+    """Cut the link of one slot of p to a child. Before p's own code goes on, `settle_loose` has to be called. O(parents)."""
     cdef WatchedTracker t
     cdef Link link
     cut_tracker(p, ct, key)
@@ -204,17 +210,20 @@ cdef int untie(WatchedTracker p, Tracker ct, object child, object key) except -1
         link = link.next
     if p.near is not None:
         forget_near(p, t)
-    if is_held(t):
-        return 0
-    if child is missing:
-        let_go(t, False)                # nobody says when it dies, or whether it has
-        return 0
-    t.held = child                      # it may come back, and its records may be asked for
-    orphans.append(t)
-    if len(orphans) > ORPHANS:
-        t = <WatchedTracker>orphans.pop(0)
-        put_aside(t.held)
-        let_go(t, False)
+    if not is_held(t):
+        loose.append(t)
+    return 0
+
+
+cdef int settle_loose() except -1:
+    """Let go of compared objects that nothing holds any more: they do not say when they end. O(objects)."""
+    global loose
+    while loose:
+        gone = loose
+        loose = []
+        for t in gone:
+            if not is_held(<WatchedTracker>t):
+                close_compared(<WatchedTracker>t)
     return 0
 
 
@@ -230,33 +239,48 @@ cdef bint is_held(WatchedTracker t):
     return False
 
 
-cdef PyObject *living_instance(WatchedTracker t) except? NULL:
-    """Return the object whose dict a tracker has, if something that is alive is known to hold it. O(items of parents)."""
+cdef bint is_sure(WatchedTracker t, int depth) except -1:
+    """True if an object is surely alive now: unlike `is_held`, this looks whether its parents hold it. O(items of parents)."""
     cdef Link link = t.link
-    cdef PyObject *key
-    cdef PyObject *value
-    cdef Py_ssize_t position, i
-    if t.instance == NULL:
-        return NULL
-    if t.ref is not None:
-        return t.instance if t.ref() is not None else NULL
-    if t.held is not None or t.born_as is not None:
-        return t.instance
+    if t.owner == NULL:
+        return False
+    if t.held is not None or t.born_as is not None or t.way == Y_DICT or t.way == Y_CLASS:
+        return True
+    if t.way == Y_ATTR and t.ref is not None:
+        return t.ref() is not None
     while link is not None:
-        if link.parent.marks & X_WATCHED and alive(link.parent):
-            if (<WatchedTracker>link.parent).way == Y_CLASS:
-                pass
-            elif (<WatchedTracker>link.parent).way == Y_DICT or (<WatchedTracker>link.parent).way == Y_ATTR:
-                position = 0
-                while PyDict_Next(<object>link.parent.owner, &position, &key, &value):
-                    if value == t.instance:
-                        return value
-            elif is_held(<WatchedTracker>link.parent):
-                for each in items_now(<WatchedTracker>link.parent):
-                    if <PyObject *>each == t.instance:
-                        return t.instance
+        if alive(link.parent) and (not link.parent.marks & X_WATCHED or holds_now(
+                <WatchedTracker>link.parent, held_as(t), link.key, depth)):
+            return True
         link = link.next
-    return NULL
+    return False
+
+
+cdef bint holds_now(WatchedTracker p, PyObject *child, object key, int depth) except -1:
+    """True if a parent that is surely alive holds the object at an address, which is not looked at."""
+    cdef PyObject *each
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    if p.way == Y_DICT or p.way == Y_ATTR:
+        if PyUnicode_CheckExact(key):
+            value = PyDict_GetItemWithError(<object>p.owner, key)
+            if value == child:
+                return True
+        while PyDict_Next(<object>p.owner, &position, &each, &value):
+            if value == child:
+                return True
+        return False
+    if depth > 50 or not is_sure(p, depth + 1):
+        return False
+    for item in items_now(p):
+        if <PyObject *>item == child:
+            return True
+    return False
+
+
+cdef PyObject *living_instance(WatchedTracker t) except? NULL:
+    """Return the object whose dict a tracker has, if it is surely alive. O(1), or O(items of parents)."""
+    return t.instance if t.instance != NULL and is_sure(t, 0) else NULL
 
 
 cdef object object_of(WatchedTracker t):
@@ -268,11 +292,7 @@ cdef object object_of(WatchedTracker t):
         return t.held
     if t.way == Y_DICT:
         return <object>t.owner
-    if t.ref is not None:
-        return t.ref()
-    if t.way != Y_ATTR and not is_held(t):
-        return None
     if t.way != Y_ATTR:
-        return <object>t.owner
+        return <object>t.owner if is_sure(t, 0) else None
     instance = living_instance(t)
     return None if instance == NULL else <object>instance

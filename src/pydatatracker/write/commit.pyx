@@ -200,6 +200,8 @@ cdef Change record_special(Tracker t, int action, int method, int shape, Py_ssiz
             keep_in_journal(t, change, change if real is None else make_change(
                 seq, time_ns, given_index, action, method, real[0], place, real[1], real[2], real[3], scope,
                 with_beside(whole, beside), t))
+    if t.marks & X_WATCHED:
+        key, old, new = kept_value(key), kept_values(shape, old), kept_values(shape, new)
     forget_scope_of_call()
     written_seq = seq
     if targets is None:
