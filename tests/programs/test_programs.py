@@ -56,7 +56,8 @@ def test_a_watched_program_is_the_same_and_its_log_names_the_culprit(
 ) -> None:
     """With one line added a program does the same, and the log explains it.
 
-    The last change with the path and the values that went wrong names the line of the program that did it.
+    The last change with the path and the values that went wrong names the line of the program that did it. The log is
+    complete, and its changes fit each other.
     """
     skip_if_missing(program)
     log = tmp_path / "log.jsonl"
@@ -72,19 +73,28 @@ def test_a_watched_program_is_the_same_and_its_log_names_the_culprit(
     )
     if program.name in REPLAYED_LATER:
         return
+    checked = run("verify", log, cwd=tmp_path)
+    assert (0, "") == (checked.returncode, checked.stderr)
     shown = run("history", "-v", log, damage.pointer, cwd=tmp_path)
     assert f"culprit: {folder / program.name}.py:{program.culprit} in " in shown.stdout
 
 
 @WATCHERS
-@pytest.mark.parametrize("program", [program for program in PROGRAMS if program.id not in LATER | REPLAYED_LATER])
-def test_the_log_of_a_watched_program_replays(program: Program, folder: Path, tmp_path: Path) -> None:
-    """The log of a program is complete, and its changes fit each other."""
+@pytest.mark.parametrize("program", [pytest.param(program, id=program.name) for program in programs() if program.run])
+def test_run_watches_a_program_of_which_no_line_is_edited(program: Program, folder: Path, tmp_path: Path) -> None:
+    """``run --watch`` gives the same answer, and the program is the same."""
     skip_if_missing(program)
     log = tmp_path / "log.jsonl"
-    outcome(program.edited, program.name, folder, PYDATATRACKER_LOG=str(log))
-    checked = run("verify", log, cwd=tmp_path)
-    assert (0, "") == (checked.returncode, checked.stderr)
+    options = ("run", "--no-redact", "--log", str(log), "--watch", program.run)
+    expected = alone(program, folder)
+    found = outcome(program.text, program.name, folder, "-m", "pydatatracker", *options)
+    assert expected == found
+    *_, damage = filter(program.is_the_damage, read_changes(log))
+    assert damage.culprit is not None
+    assert (str(folder / f"{program.name}.py"), program.culprit) == (
+        damage.culprit["filename"],
+        damage.culprit["lineno"],
+    )
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this CPython can watch")

@@ -4,7 +4,8 @@ A script of ``tests/programs/scripts`` says in comments what it needs and what g
 
 - ``# needs: NAME ...``: distributions, beside the standard library;
 - ``# edit: STATEMENT``: where one line is added to watch the data; without it, this is a comment;
-- ``# run: NAME``: what ``pydatatracker run --watch`` takes instead, so that no line is edited;
+- ``# run: NAME``: what ``pydatatracker run --watch`` takes instead, so that no line is edited; without it, this is not
+  tried;
 - ``# wrong: POINTER BEFORE -> AFTER``: the change that does the damage; ``any`` is any value, ``missing`` is none;
 - ``# culprit``: at the end of the line that does it.
 """
@@ -55,9 +56,12 @@ class Program:
         return self.text.replace("# edit: ", "")
 
     def is_the_damage(self, change: Any) -> bool:
-        """Whether a change has the path and the values that went wrong."""
+        """Whether a change has the path and the values that went wrong.
+
+        The path may begin with the name by which the data was watched.
+        """
         return (
-            self.pointer in (change.pointer, *map(to_pointer, change.paths))
+            any(to_pointer(path).endswith(self.pointer) for path in change.paths)
             and (self.before is ANY or same(self.before, change.before))
             and (self.after is ANY or same(self.after, change.after))
         )

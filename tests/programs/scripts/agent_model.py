@@ -3,6 +3,7 @@
 Agents are the keys of dicts in the model, and each refers to the model; `AgentSet.set` stores attributes inside Mesa.
 """
 # needs: mesa
+# run: __main__:Person
 # wrong: /Person#3/wealth 6 -> 0
 
 import mesa

@@ -3,6 +3,7 @@
 `Settings` is a mapping with a dict of `SettingsAttribute` instances; the crawler works on a copy.
 """
 # needs: scrapy
+# run: scrapy.settings:Settings
 # wrong: /attributes/DEPTH_LIMIT/value 0 -> 1
 
 from pathlib import Path

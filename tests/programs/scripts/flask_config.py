@@ -3,6 +3,7 @@
 `Config` is a dict subclass; `from_mapping` stores each key inside Flask.
 """
 # needs: flask
+# run: flask.config:Config
 # wrong: /MAX_ITEMS 25 -> 10
 
 from flask import Flask, current_app, jsonify

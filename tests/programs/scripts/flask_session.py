@@ -3,6 +3,7 @@
 A session is a dict subclass that calls a function on each change; if that is not called, no cookie is sent.
 """
 # needs: flask
+# run: flask.sessions:SecureCookieSession
 # wrong: /cart ['tea', 'cup'] -> missing
 
 import time

@@ -2,6 +2,7 @@
 
 Dataclasses with slots and without, lists, dicts, and one dict that several objects share.
 """
+# run: __main__:game
 # wrong: /players/0/stats/health 30 -> 100
 
 from dataclasses import dataclass, field

@@ -3,6 +3,7 @@
 The values of an instance are in its `__dict__`; descriptors of the class store them and note what to send.
 """
 # needs: sqlalchemy
+# run: __main__:User
 # wrong: /email 'Ann@Example.org' -> 'ann@example.org'
 
 from sqlalchemy import ForeignKey, create_engine, event, select

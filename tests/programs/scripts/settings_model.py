@@ -3,6 +3,7 @@
 Values are in the `__dict__` of the model; with `validate_assignment` pydantic replaces the whole `__dict__`.
 """
 # needs: pydantic-settings
+# run: __main__:Settings
 # wrong: /database/pool_size 20 -> 1
 
 import os

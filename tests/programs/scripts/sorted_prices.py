@@ -3,6 +3,7 @@
 `SortedDict` is a dict subclass with a sorted list of its keys beside it.
 """
 # needs: sortedcontainers
+# run: __main__:levels
 # wrong: /20 'silver' -> missing
 
 from sortedcontainers import SortedDict

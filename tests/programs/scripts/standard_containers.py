@@ -2,6 +2,7 @@
 
 A defaultdict, an OrderedDict, a Counter and a deque in one instance.
 """
+# run: __main__:shop
 # wrong: /stock/cup 2 -> -1
 
 from collections import Counter, OrderedDict, defaultdict, deque

@@ -3,6 +3,7 @@
 The machine stores `state` in the model with `setattr`, several calls below the trigger.
 """
 # needs: transitions
+# run: __main__:Order
 # wrong: /state 'paid' -> 'cancelled'
 
 from transitions import Machine

@@ -3,6 +3,7 @@
 A document is a dict subclass; a table that is in it is also in a list of its attributes, and only there it is changed.
 """
 # needs: tomlkit
+# run: __main__:document
 # wrong: /tool/deps/__dict__/_body/0/1/version '1.4' -> '2.0'
 
 from pathlib import Path

@@ -3,6 +3,7 @@
 A mapping is a dict subclass that keeps comments and anchors beside the values.
 """
 # needs: ruamel.yaml
+# run: __main__:document
 # wrong: /services/web/replicas 3 -> 1
 
 import sys
