@@ -116,6 +116,7 @@ cdef class Link:            # from a child to a parent; counted, because a paren
     cdef readonly Py_ssize_t hint       # list: the index where the child was last found
     cdef readonly Py_ssize_t count      # number of slots of the parent that hold the child
     cdef readonly bint back             # closes a cycle and is not followed upwards
+    cdef uint64_t checked               # if it is: the value of `cuts` when it was last found to close one
 
 
 cdef class Rare:            # what few trackers need

@@ -4,7 +4,12 @@
 #  - a link's count is the number of slots of the parent that hold the child;
 #  - links that are not `back` form a directed acyclic graph, so every walk upwards ends;
 #  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
-#    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it.
+#    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it;
+#  - of the links of a cycle, one that leads to its oldest container is `back` where that can be had: a model stays a
+#    root when its agents, which refer to it, are put into it.
+
+cdef uint64_t cuts = 1                  # rises when a link goes without which another one may close no cycle any more
+
 
 cdef class Link:
     """A parent of a container."""
@@ -40,6 +45,39 @@ cdef bint is_above(Tracker top, Tracker t):
         if not todo:
             return False
         t = todo.pop()
+
+
+cdef bint gave_way(Tracker ct, Tracker parent) except -1:
+    """Have the links from ct down to parent close the cycle, instead of one from parent to ct. O(ancestors of parent).
+
+    False, and nothing is changed, if one of them leads to a container that is younger than ct, or to a watched one.
+    """
+    global back_links
+    cdef set seen = {parent.number}
+    cdef list todo = [parent]
+    cdef list found = []
+    cdef Tracker t
+    cdef Link link
+    while todo:
+        t = <Tracker>todo.pop()
+        link = t.link
+        while link is not None:
+            if not link.back:
+                if link.parent is ct:
+                    if t.number > ct.number or t.marks & X_WATCHED:
+                        return False
+                    found.append((t, link))
+                elif link.parent.number not in seen:
+                    seen.add(link.parent.number)
+                    todo.append(link.parent)
+            link = link.next
+    for each, closing in found:
+        (<Link>closing).back = True
+        (<Link>closing).checked = cuts
+        (<Tracker>each).epoch = 0
+        back_links += 1
+    bump()
+    return True
 
 
 cdef inline bint in_another_tree(Tracker top, Tracker t):
@@ -88,8 +126,10 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         link.hint = hint
         link.count = 1
         if ct is parent or (ct.children and not in_another_tree(ct, parent) and is_above(ct, parent)):
-            link.back = True
-            back_links += 1
+            if ct is parent or not gave_way(ct, parent):
+                link.back = True
+                link.checked = cuts
+                back_links += 1
         if ct.marks & X_WATCHED and ct.link is not None:
             last = ct.link                  # the oldest parent gives the first path: it is the one that people know
             while last.next is not None:
@@ -152,13 +192,15 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
 
 
 cdef int drop_link(Tracker ct, Link gone) except -1:
-    global back_links
+    global back_links, cuts
     cdef Link link = ct.link
     if redacting:
         keep_rules(ct, gone)
     if gone.back:
         back_links -= 1
         gone.back = False
+    elif ct.children:
+        cuts += 1
     if link is gone:
         ct.link = gone.next
         return 0

@@ -188,9 +188,12 @@ cdef int prune(Tracker t) except -1:
         next = link.next
         if not alive(link.parent):
             drop_link(t, link)
-        elif link.back and not is_above(t, link.parent):
-            link.back = False
-            back_links -= 1
+        elif link.back and link.checked != cuts:
+            if is_above(t, link.parent):
+                link.checked = cuts
+            else:
+                link.back = False
+                back_links -= 1
         link = next
     return 0
 
