@@ -143,7 +143,8 @@ def _operations(line: dict[str, Any], pointer: str) -> list[dict[str, Any]]:
         return [_operation(pointer, "before" in line, "after" in line, line.get("after"))]
     rows = line.get("changes", [])
     if rows and type(rows[0][0]) is int and _is_missing(rows[0][2]):
-        rows = rows[::-1]  # items of a list: from the end, so that indices stay right
+        gone = [row for row in rows if _is_missing(row[2])]  # items of a list: from the end, so that indices stay right
+        rows = gone[::-1] + [row for row in rows if not _is_missing(row[2])]
     return [
         _operation(pointer + to_pointer([decode(key)]), not _is_missing(old), not _is_missing(new), new)
         for key, old, new in rows
@@ -156,14 +157,21 @@ def _operation(pointer: str, had: bool, has: bool, value: Any) -> dict[str, Any]
     return {"op": "replace" if had else "add", "path": pointer, "value": value}
 
 
-_SET_METHODS: Final = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHODS.index("__setattr__")])
+# __iand__ and __isub__ are of a Counter, too
+_SET_METHODS: Final = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHODS.index("__setattr__")]) - {
+    "__iand__",
+    "__isub__",
+}
+_OTHER_TYPES: Final = frozenset(
+    ("TrackedDict", "TrackedList", "TrackedOrderedDict", "TrackedDefaultDict", "TrackedCounter", "TrackedDeque")
+)
 
 
 def _is_of_a_set(line: dict[str, Any]) -> bool:
+    if line.get("type") in _OTHER_TYPES:
+        return False
     if line.get("type") == "TrackedSet" or line.get("method") in _SET_METHODS:
         return True
-    if line.get("type") in ("TrackedDict", "TrackedList"):
-        return False
     # an update of a set: each row is an element, and the element itself what came or went
     rows = line.get("changes", [])
     return bool(rows) and type(rows[0][0]) is not int and all(key in (old, new) for key, old, new in rows)

@@ -7,6 +7,7 @@ copied and stored anew, so that the change is recorded and the transaction can r
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import copy
 import re
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydatatracker import _core
-from pydatatracker._core import MISSING
+from pydatatracker._core import MISSING, DequeHook
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.values.compare import equal_as_json
@@ -286,6 +287,9 @@ class _Document:
             root.update(value)
         elif isinstance(root, list) and isinstance(value, (list, tuple)):
             root[:] = value
+        elif isinstance(root, DequeHook) and isinstance(value, (list, tuple)):
+            root.clear()
+            root.extend(value)
         elif isinstance(root, set) and isinstance(value, (list, tuple, set, frozenset)):
             try:
                 new = set(value)
@@ -304,9 +308,12 @@ class _Document:
             )
 
 
+_SEQUENCES = (list, DequeHook)
+
+
 def _put(parent: Any, path: Steps, value: Any, add: bool) -> None:
     step, above = path[-1], path[:-1]
-    if isinstance(parent, list):
+    if isinstance(parent, _SEQUENCES):
         index = len(parent) if add and step == "-" else _index(parent, step, above, len(parent) + add)
         if add:
             parent.insert(index, value)
@@ -330,7 +337,7 @@ def _like(parent: dict[Any, Any], step: str) -> Any:
 def _remove(parent: Any, path: Steps) -> None:
     step = path[-1]
     _member(parent, step, path[:-1])
-    if isinstance(parent, list):
+    if isinstance(parent, _SEQUENCES):
         del parent[int(step)]
     elif isinstance(parent, dict):
         del parent[step]
@@ -352,8 +359,9 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
     if isinstance(parent, dict):
         held = dict.get(parent, step, MISSING)
         kind = "key"
-    elif isinstance(parent, list):
-        return list.__getitem__(parent, _index(parent, step, above, len(parent)))
+    elif isinstance(parent, _SEQUENCES):
+        base: Any = list if isinstance(parent, list) else collections.deque
+        return base.__getitem__(parent, _index(parent, step, above, len(parent)))
     elif _is_object(parent):
         held = _core.attributes(parent).get(step, MISSING)
         kind = "tracked attribute"
@@ -372,7 +380,7 @@ def _member(parent: Any, step: str, above: Steps, default: Any = None) -> Any:
     return held
 
 
-def _index(parent: list[Any], step: str, above: Steps, end: int) -> int:
+def _index(parent: Any, step: str, above: Steps, end: int) -> int:
     at = f"the list at {to_pointer(above)!r}, which has {len(parent)} items"
     if step == "-":
         raise _WrongError(f"'-' is the position after the last item of {at}; only 'add' can use it")

@@ -6,6 +6,7 @@ not in the state that the log continues from is reported, and left as it is.
 
 from __future__ import annotations
 
+import collections
 import types
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ _ADVICE = (
     " start again from an init line, or from a copy of the source"
 )
 _PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # not data
+_LISTS = (list, collections.deque)
+_KNOWN = (dict, list, set, collections.deque)
 _NO_DATA = frozenset(("lock", "unlock"))
 
 
@@ -58,7 +61,7 @@ def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
         if isinstance(container, Redacted):
             break
         try:
-            container = container[key] if isinstance(container, (dict, list, tuple)) else _attribute(container, key)
+            container = container[key] if isinstance(container, (dict, tuple, *_LISTS)) else _attribute(container, key)
         except (LookupError, TypeError, AttributeError):
             raise ReplicaError(
                 f"{step} does not fit: there is nothing at {to_pointer(path[: n + 1])}. " + _ADVICE
@@ -93,12 +96,12 @@ def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
     if isinstance(target, dict) and isinstance(state, dict):
         target.clear()
         target.update(state)
-    elif isinstance(target, list) and isinstance(state, list):
-        target[:] = state
+    elif isinstance(target, _LISTS) and isinstance(state, list):
+        _hold(target, state)
     elif isinstance(target, set) and isinstance(state, set):
         target.clear()
         target.update(state)
-    elif isinstance(state, dict) and not isinstance(target, (dict, list, set)):
+    elif isinstance(state, dict) and not isinstance(target, _KNOWN):
         for key in state:
             _check_attribute(target, key, path, step)
         for key, value in state.items():
@@ -113,7 +116,7 @@ def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
 def _held(target: Any, key: Any) -> Any:
     if isinstance(target, dict):
         return target.get(key, MISSING)
-    if isinstance(target, list):
+    if isinstance(target, _LISTS):
         return target[key] if isinstance(key, int) and 0 <= key < len(target) else MISSING
     if isinstance(target, set):
         return key if key in target else MISSING
@@ -125,7 +128,7 @@ def _held(target: Any, key: Any) -> Any:
 
 def _check(container: Any, target: Any, path: tuple[Any, ...], step: Step) -> None:
     """Raise ReplicaError unless target holds what the log says was there."""
-    if not isinstance(target, (dict, list, set)):
+    if not isinstance(target, _KNOWN):
         for key in (path[-1],) if step.is_slot else [row[0] for row in step.rows]:
             _check_attribute(target, key, path, step)
     for key, before in _expected(container, target, path, step):
@@ -141,20 +144,20 @@ def _expected(container: Any, target: Any, path: tuple[Any, ...], step: Step) ->
     """
     if step.splice is not None:
         start, removed, _ = step.splice
-        if not isinstance(target, list) or start > len(target):
+        if not isinstance(target, _LISTS) or start > len(target):
             raise _unfit(container, step, path, f"an item before position {start}", MISSING)
         return [(start + n, item) for n, item in enumerate(removed)]
     if step.order is not None:
-        if not isinstance(target, list) or sorted(step.order) != list(range(len(target))):
+        if not isinstance(target, _LISTS) or sorted(step.order) != list(range(len(target))):
             raise _unfit(container, step, path, f"a list of {len(step.order)} items", target)
         return []
     if step.is_slot:
-        if isinstance(target, list) and step.before is MISSING:
+        if isinstance(target, _LISTS) and step.before is MISSING:
             if not isinstance(path[-1], int) or not 0 <= path[-1] <= len(target):
                 raise _unfit(container, step, path, f"room for position {path[-1]}", MISSING)
             return []
         return [(path[-1] if not isinstance(target, set) else _element(step.before, step.after), step.before)]
-    if isinstance(target, list):
+    if isinstance(target, _LISTS):
         return [(key, before) for key, before, _ in step.rows if before is not MISSING]
     first: dict[Any, tuple[Any, Any]] = {}
     for key, before, after in step.rows:
@@ -229,7 +232,11 @@ def _is_partial_inside(value: Any) -> bool:
 
 
 def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any]) -> None:
-    if step.splice is not None:
+    if isinstance(target, collections.deque) and not (step.is_slot or step.order is not None):
+        items = list(target)
+        _do(items, path, step, own)
+        _hold(target, items)
+    elif step.splice is not None:
         start, removed, inserted = step.splice
         target[start : start + len(removed)] = [own(item) for item in inserted]
     elif step.order is not None:
@@ -237,7 +244,7 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
             _core.restore(target, "order", -1, MISSING, MISSING, tuple(step.order), _core.M_CODES["sort"])
             return
         items = list(target)
-        target[:] = [items[old] for old in step.order]
+        _hold(target, [items[old] for old in step.order])
     elif step.is_slot:
         _put(target, path[-1], step.before, own(step.after), step.position)
     else:
@@ -250,13 +257,22 @@ def _do(target: Any, path: tuple[Any, ...], step: Step, own: Callable[[Any], Any
             _put(target, key, before, own(after), None if positions is None else positions[n])
 
 
+def _hold(target: Any, items: list[Any]) -> None:
+    """Let a list or deque hold other items."""
+    if isinstance(target, list):
+        target[:] = items
+    else:
+        target.clear()
+        target.extend(items)
+
+
 def _put(target: Any, key: Any, before: Any, after: Any, position: Any = None) -> None:
     if isinstance(target, set):
         if after is MISSING:
             target.discard(before)
         else:
             target.add(after)
-    elif isinstance(target, list):
+    elif isinstance(target, _LISTS):
         if before is MISSING:
             target.insert(key, after)
         elif after is MISSING:

@@ -174,7 +174,9 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
 
 
 _KINDS: dict[str, Callable[[], Any]] = {"TrackedDict": dict, "TrackedList": list, "TrackedSet": set}
+_KINDS |= {"TrackedOrderedDict": dict, "TrackedDefaultDict": dict, "TrackedCounter": dict, "TrackedDeque": list}
 _LIST_METHODS = frozenset(("append", "insert", "extend", "__iadd__", "__imul__", "sort", "reverse"))
+_LIST_METHODS |= {"appendleft", "extendleft"}
 _SET_METHODS = frozenset(_core.METHODS[_core.METHODS.index("add") : _core.METHODS.index("__setattr__")])
 
 

@@ -213,10 +213,12 @@ def test_a_random_program_does_what_it_does_on_the_original(kind: str, keys: str
     end = held(twin)
     if keys == "quiet":
         empty: Any = [] if isinstance(original, deque) else {}
-        replica = Replica(type(empty)(dict(start) if type(empty) is dict else start))
-        for line in lines:
-            replica.apply(line)
-        assert held(replica.value) == end
+        for value in (type(empty)(dict(start) if type(empty) is dict else start), make()[0]):
+            replica = Replica(value)
+            for line in lines:
+                replica.apply(line)
+            assert held(replica.value) == end
+        assert replica.value.tracking_verify() is None
     for change in twin.tracking_undo(1000):
         assert change is not None
     assert held(twin) == start
@@ -425,3 +427,32 @@ def test_a_log_of_a_deque_with_a_maxlen_rebuilds_it(tmp_path: Any) -> None:
         q.reverse()
         q.extendleft("ab")
     assert replay(tmp_path / "log.jsonl") == list(q)
+
+
+def test_a_patch_of_a_deque_leads_to_the_same(tmp_path: Any) -> None:
+    """The patch of all changes leads from the first state to the last."""
+    for seed in range(20):
+        r = random.Random(seed)
+        twin = TrackedDeque([1, 2, 3], 5)
+        for _ in range(10):
+            do(twin, deque_call(r, KEYS))
+        other = TrackedDeque([1, 2, 3], 5)
+        other.tracking_apply_patch(twin.tracking_patch(0))
+        assert other == twin
+        assert [change.pointer for change in twin.tracking_net_changes()] or held(twin) == [1, 2, 3]
+
+
+def test_blame_follows_an_item_of_a_deque() -> None:
+    """The change of an item is the one that stored it, wherever it is now."""
+    for options in ({}, {"tracking_max_changes": 4, "tracking_remember_last": True}):
+        q: Any = TrackedDeque([0], 4, **options)
+        for n in range(1, 7):
+            q.append(n)
+        q.rotate(1)
+        q.reverse()
+        q[0] = "x"
+        assert list(q) == ["x", 4, 3, 6]
+        start = q.last_change().seq - 9  # nine changes: six appends, rotate, reverse, a store
+        blamed = q.tracking_blame()
+        assert {key: change.seq - start for key, change in blamed.items()} == {"/0": 9, "/1": 4, "/2": 3, "/3": 6}
+        assert q.tracking_blame("/1").seq == blamed["/1"].seq

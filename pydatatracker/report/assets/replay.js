@@ -265,9 +265,9 @@ function change(target, key, named, body, at, epoch) {
     put(target, key, body, "b" in body, "a" in body, at, epoch);
   } else {
     const rows = body.r ?? [];
-    // removed from a list: from the end, so that the indices stay right
-    const fromTheEnd = target instanceof List && rows.length && isMissing(rows[0][2]);
-    for (const [where, b, a] of fromTheEnd ? [...rows].reverse() : rows) {
+    // removed from a list: from the end, so that the indices stay right; a deque inserts afterwards
+    const gone = target instanceof List ? rows.filter((row) => isMissing(row[2])) : [];
+    for (const [where, b, a] of [...gone.reverse(), ...rows.slice(gone.length)]) {
       put(target, where, { b, a }, !isMissing(b), !isMissing(a), at, epoch);
     }
   }

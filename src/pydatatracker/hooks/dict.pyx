@@ -10,8 +10,7 @@
 #  - a key that is stored is hashed once. Its __eq__ can let other code change the dict meanwhile: t.version and t.net show
 #    that, and the record then says what really happened.
 
-cdef inline object put_item(object self, Tracker t, object key, object value, bint *added, uint32_t *newer,
-                            bint ordered):
+cdef object put_item(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
     """Do self[key] = value; return what it held, or missing. newer: number of changes by others meanwhile."""
     cdef object stored = key
     cdef PyObject *held
@@ -23,12 +22,10 @@ cdef inline object put_item(object self, Tracker t, object key, object value, bi
     newer[0] = 0
     if PyUnicode_CheckExact(key):
         held = PyDict_GetItemWithError(self, key)
-        if held == NULL or t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN:
+        if (held == NULL and not t.marks & X_ORDERED) or \
+                t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS | X_ORDERED) == X_KEYS_KNOWN:
             old = missing if held == NULL else <object>held
-            if ordered:
-                PyODict_SetItem(self, key, value)
-            else:
-                PyDict_SetItem(self, key, value)
+            PyDict_SetItem(self, key, value)
             added[0] = held == NULL
             return old
     hash = PyObject_Hash(key)
@@ -43,7 +40,7 @@ cdef inline object put_item(object self, Tracker t, object key, object value, bi
             break
     net = t.net
     size = PyDict_Size(self)
-    if ordered:
+    if t.marks & X_ORDERED:
         PyODict_SetItem(self, key, value)
     else:
         _PyDict_SetItem_KnownHash(self, key, value, hash)
@@ -58,16 +55,6 @@ cdef inline object put_item(object self, Tracker t, object key, object value, bi
     elif stored is not key:
         look_for_other(stored, key, newer)
     return old
-
-
-cdef object put_ordered(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
-    return put_item(self, t, key, value, added, newer, True)
-
-
-cdef object put_any(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
-    if t.marks & X_ORDERED:
-        return put_ordered(self, t, key, value, added, newer)
-    return put_item(self, t, key, value, added, newer, False)
 
 
 # an OrderedDict keeps a list of its keys beside the table; only these know it. Table and list have the same order
@@ -207,19 +194,7 @@ cdef inline int store(object self, Tracker t, object key, object value, int meth
     """Do self[key] = value and record it."""
     cdef bint added
     cdef uint32_t newer
-    return recorded(self, t, key, put_item(self, t, key, value, &added, &newer, False), value, method, added, newer)
-
-
-cdef inline int store_any(object self, Tracker t, object key, object value, int method) except -1:
-    """As `store`, for any of the hooks over a dict."""
-    cdef bint added
-    cdef uint32_t newer
-    return recorded(self, t, key, put_any(self, t, key, value, &added, &newer), value, method, added, newer)
-
-
-cdef inline int recorded(object self, Tracker t, object key, object old, object value, int method, bint added,
-                         uint32_t newer) except -1:
-    """Record what put_item did."""
+    cdef object old = put_item(self, t, key, value, &added, &newer)
     if newer:
         key = taken_key(key)
         if newer != OTHER_KEY:
@@ -238,7 +213,7 @@ cdef int store_row(object self, Tracker t, Pending p, object key, object value) 
     cdef int gc
     value = convert_for(t, value)
     pdt_list_reserve(p.rows, 3)
-    old = put_any(self, t, key, value, &added, &newer)
+    old = put_item(self, t, key, value, &added, &newer)
     if newer:
         key = taken_key(key)
     if newer and newer != OTHER_KEY:    # others changed the dict meanwhile, so the step gets its own record

@@ -53,7 +53,7 @@ cdef bint restore_dict(object self, int shape, object key, object old, object ne
             return old is missing or take(self, t, key, method) is not missing
         if old is missing and beside is not None:
             return put_back(self, t, key, new, method, beside)
-        store_any(self, t, key, new, method)
+        store(self, t, key, new, method)
         return True
     if is_move(<tuple>new):
         return restore_move(self, t, <tuple>new, method, beside)
@@ -73,7 +73,7 @@ cdef bint restore_dict(object self, int shape, object key, object old, object ne
                 if rows[i + 1] is missing and beside is not None:
                     put_back(self, t, rows[i], rows[i + 2], method, beside[i // 3])
                 else:
-                    store_any(self, t, rows[i], rows[i + 2], method)
+                    store(self, t, rows[i], rows[i + 2], method)
         return True
     gc = pdt_pause_gc()
     try:
@@ -112,7 +112,7 @@ cdef bint put_back(object self, Tracker t, object key, object value, int method,
     cdef bint added
     cdef uint32_t newer
     cdef Py_ssize_t at
-    cdef object old = put_any(self, t, key, value, &added, &newer)
+    cdef object old = put_item(self, t, key, value, &added, &newer)
     cdef int gc
     if newer or not added:
         if newer:

@@ -44,7 +44,7 @@ cdef inline Birth *birth_of(object self, int twin) noexcept:
 cdef inline int assign(object self, Tracker t, object key, PyObject *value) except -1:
     if value == NULL:
         return delete_key(self, t, key)
-    return store_any(self, t, key, convert_for(t, <object>value), M_SETITEM)
+    return store(self, t, key, convert_for(t, <object>value), M_SETITEM)
 
 
 cdef inline object popped(object self, Tracker t, object args):
@@ -153,7 +153,7 @@ cdef object ordered_setdefault(object self, object args, PyObject *given):
         return <object>held
     default = convert_for(t, both[1]) if len(both) == 2 else None
     if pdt_twin_stores(self, PDT_ORDERED):
-        store_any(self, t, both[0], default, M_SETDEFAULT)
+        store(self, t, both[0], default, M_SETDEFAULT)
     else:
         PyObject_SetItem(self, both[0], default)
     return default
@@ -294,7 +294,7 @@ cdef object default_missing(object self, object key):
     if pdt_twin_stores(self, PDT_DEFAULT):
         t = enter(self, field(self, PDT_DEFAULT))
         value = convert_for(t, value)
-        store_any(self, t, key, value, M_MISSING)
+        store(self, t, key, value, M_MISSING)
         return value
     PyObject_SetItem(self, key, value)
     held = PyDict_GetItemWithError(self, key)       # it may be the tracked copy of value

@@ -105,7 +105,7 @@ cdef int note_oldest(Log log) except -1:
             continue
         if place != last_place:
             t = (<Place>place).tracker
-            if t.kind == K_LIST:
+            if t.kind == K_LIST or t.kind == K_DEQUE:
                 lists = True
                 continue
             last_place = place
