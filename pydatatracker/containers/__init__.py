@@ -225,10 +225,12 @@ def tracked(cls: Any = None, /, **options: Any) -> Any:
 
 
 def track(obj: Any, /, **options: Any) -> Any:
-    """Return nested plain data (dict, list, set) as tracked data.
+    """Return nested plain data as tracked data.
 
-    Tuples and other objects are left alone. ``tracking_auto_convert`` is on by default. O(items). Raises TypeError for
-    what cannot be tracked.
+    A dict, list, set, OrderedDict, defaultdict, Counter or deque is copied into its tracked twin, and so is every one
+    below it. Tuples and other objects are left alone. ``tracking_auto_convert`` is on by default. Warns if something
+    else holds a part of the data, and so keeps the plain original. O(items). Raises TypeError for what cannot be
+    tracked; `watch` remembers other objects.
 
     >>> cfg = track({"ports": [80, 443]})
     >>> cfg["ports"].append(8080)
@@ -241,9 +243,9 @@ def track(obj: Any, /, **options: Any) -> Any:
     if _core.tracker(obj) is not None:
         return obj
     cls = type(obj)
-    if cls not in _CONVERTED:
-        if issubclass(cls, (*_CONVERTED, tuple)):
-            base = next(each for each in cls.__mro__ if each in (*_CONVERTED, tuple))
+    if cls not in _core.CONVERTED:
+        if issubclass(cls, (*_core.CONVERTED, tuple)):
+            base = next(each for each in cls.__mro__ if each in (*_core.CONVERTED, tuple))
             raise TypeError(
                 f"track() makes tracked copies of plain containers, and {cls.__name__} is a subclass of"
                 f" {base.__name__}; use watch(x), which remembers the object itself"
@@ -252,11 +254,13 @@ def track(obj: Any, /, **options: Any) -> Any:
             f"track() takes a dict, list or set, or a container of `collections`, not {cls.__name__}; use watch(x) for"
             " an object, or @tracked or TrackedAttr for its class"
         )
-    made = _core.convert(obj, given)
+    made, shared = _core.convert(obj, given)
+    if shared:
+        from pydatatracker.containers.aliases import warn_of_aliases
+
+        warn_of_aliases(obj, shared)
     _core.configure(made, None, name)
     return made
 
-
-_CONVERTED = frozenset((dict, list, set, *TWINS))
 
 connect(TrackedDict, TrackedList, TrackedSet, TrackedAttr, TWINS)

@@ -178,7 +178,8 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
         return made
     except (AttributeError, TypeError) as error:  # a metaclass has its own ideas, as that of an Enum
         raise TypeError(
-            f"@tracked cannot give {cls.__name__} the base TrackedAttr ({error}); let the class inherit from it"
+            f"@tracked cannot give {cls.__name__} the base TrackedAttr ({error}); use watch({cls.__name__}), which"
+            " remembers its instances as they are"
         ) from error
 
 

@@ -6,9 +6,24 @@
 #  - only exact dict, list and set, and OrderedDict, defaultdict, Counter and deque (twin_types) are converted:
 #    subclasses, tuples and other objects stay as they are.
 
+CONVERTED = frozenset((dict, list, set, _collections.OrderedDict, _collections.defaultdict, _collections.Counter,
+                       _collections.deque))
+
+
 def convert(value, Options options):
-    """Convert nested plain data into tracked data. Tuples and other objects stay as they are. O(items)."""
-    return converted(value, options, None)
+    """Convert nested plain data into tracked data; return it, and parts with more references than value has. O(items).
+
+    Tuples and other objects stay as they are.
+    """
+    cdef list originals = []
+    cdef dict again = {}                # id of a part that value holds in several places -> in how many
+    cdef list shared = []
+    cdef Py_ssize_t i
+    made = converted(value, options, {"originals": originals, "again": again})
+    for i in range(1, PyList_GET_SIZE(originals)):
+        if Py_REFCNT(PyList_GET_ITEM(<PyObject *>originals, i)) > 1 + <Py_ssize_t>again.get(id(originals[i]), 1):
+            shared.append(originals[i])
+    return made, shared
 
 
 cdef inline object convert_for(Tracker t, object value):
@@ -38,9 +53,13 @@ cdef object converted_one(object value, type cls, type target, Options options, 
     if memo is None:
         memo = {}
     elif id(value) in memo:
+        if "again" in memo:
+            memo["again"][id(value)] = memo["again"].get(id(value), 1) + 1
         return memo[id(value)]
     made = target.__new__(target)
     memo[id(value)] = made
+    if "originals" in memo:
+        memo["originals"].append(value)
     hook = hook_of(made)
     begin_life(made, hook.kind, hook.birth)     # before it is filled, so that its changes come after its init
     t = tracker_of(made)
