@@ -15,6 +15,7 @@ from existing import Outcome, Program, outcome, programs
 
 from pydatatracker.io import read_changes
 
+PAGE = Path(__file__).parents[2] / "docs" / "existing-programs.md"
 WATCHERS = pytest.mark.skipif(sys.version_info < (3, 12), reason="watching needs CPython 3.12")
 LATER = {"queue_simulation"}  # too many paths: events of simpy refer to each other
 REPLAYED_LATER = {"agent_model", "toml_document"}  # a key of a dict is a class, or is followed itself
@@ -104,3 +105,15 @@ def test_without_watchers_one_sentence_says_so(folder: Path) -> None:
     found = outcome(program.edited, program.name, folder)
     assert 1 == found.status
     assert b"3.12" in found.errors.splitlines()[-1]
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not installed")
+def test_the_page_has_every_program_and_what_it_edits() -> None:
+    """The page has a row for each script, with its one line and its name."""
+    rows = {
+        line.split("|")[-2].strip().strip("`"): line for line in PAGE.read_text("utf-8").splitlines() if "|" in line
+    }
+    for program in programs():
+        row = rows[program.name]
+        assert program.edit.partition("; ")[2] in row, program.name
+        assert program.run in row, program.name
