@@ -290,6 +290,12 @@ class ProcessLog:
                 self._renewals = 0
             return self._writer
 
+    def use(self, targets: Targets) -> None:
+        """Write of modules what targets name, from now on. O(1)."""
+        self._targets = targets
+        if self._writer is not None:
+            self._writer.withheld = self._taken_out()
+
     def _taken_out(self) -> Withheld | None:
         if self._targets is None:
             return self._withheld
@@ -387,6 +393,12 @@ def start(
     _current = ProcessLog(log, mode, withheld, targets)
     _core.set_process_observer(_current)
     return _current
+
+
+def use(targets: Targets) -> None:
+    """Have the log of the process, if there is one, obey targets. O(1)."""
+    if _current is not None:
+        _current.use(targets)
 
 
 def stop() -> None:

@@ -26,6 +26,7 @@ from pydatatracker.change.stack import OWN
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
+    from pydatatracker.history.net_changes import NetChange
     from pydatatracker.watching import Watch
 
 __all__ = ["Target", "Targets", "parsed"]
@@ -72,9 +73,11 @@ class Targets:
     """Watches what some targets name, as soon as it is there.
 
     :param problem: called with a sentence, once for each target that cannot be watched.
+    :param options: of the watches.
     """
 
-    def __init__(self, targets: Iterable[Target], problem: Callable[[str], object]) -> None:
+    def __init__(self, targets: Iterable[Target], problem: Callable[[str], object], **options: Any) -> None:
+        self._options = options
         self.targets = list(targets)
         self.watches: list[Watch] = []  # of modules and classes
         self._problem = problem
@@ -118,6 +121,16 @@ class Targets:
         for each in self.watches:
             each.close()
 
+    def modules(self) -> list[Watch]:
+        """Return the watches of modules."""
+        with self._lock:
+            return [each for each in self._modules.values() if each.is_open]
+
+    def is_data(self, root: str, change: NetChange) -> bool:
+        """Return whether a difference is one of data that was named."""
+        values = [value for value in (change.before, change.after) if value is not _core.MISSING]
+        return self.has(root, (*change.path, "")) and not all(map(_is_code, values))
+
     # ---- modules
 
     def _imported(self, change: ChangeLogEntry) -> None:
@@ -146,7 +159,7 @@ class Targets:
         from pydatatracker.watching import watch
 
         try:
-            w = watch(x, **options)
+            w = watch(x, **self._options, **options)
         except (TypeError, RuntimeError) as error:
             for target in wanted:
                 self._report(target, f"{name} cannot be watched for --watch {target.given}: {error}")

@@ -28,14 +28,37 @@ def _number(given: str) -> int:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --tracked-changes."""
-    parser.getgroup("pydatatracker").addoption(
+    """Add the options of the plugin."""
+    group = parser.getgroup("pydatatracker")
+    group.addoption(
+        "--tracked-watch",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="watch data for the whole run: settings:CONFIG, a module, 'shop.*'; repeatable",
+    )
+    group.addoption(
+        "--tracked-leaks",
+        choices=("report", "fail"),
+        default="report",
+        help="report tests that leave what is watched in another state, or fail them (default: report)",
+    )
+    group.addoption(
         "--tracked-changes",
         type=_number,
         default=10,
         metavar="N",
         help="show the first N changes of tracked data that made a test fail (default: 10)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to watch what --tracked-watch names."""
+    names = config.getoption("tracked_watch")
+    if names:
+        from pydatatracker.testing.pytest_leaks import begin
+
+        begin(config, names, config.getoption("tracked_leaks") == "fail")
 
 
 @pytest.fixture
