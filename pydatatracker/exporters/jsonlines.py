@@ -449,6 +449,8 @@ class JsonLinesExporter(Exporter):
     1
     """
 
+    tracking_once = True  # of a change in several containers that it observes
+
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -219,6 +219,8 @@ class ChangeWriter(Handle):
         if buffered:
             _buffered[id(self)] = weakref.ref(self)
 
+    tracking_once_write = True  # of a change in several containers that it observes
+
     def write(self, change: Any) -> None:
         """Append a change: a ChangeLogEntry or its dict.
 

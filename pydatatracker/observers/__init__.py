@@ -203,6 +203,7 @@ def logging_observer(
 class JsonFileObserver(Handle):
     """An observer that appends changes to a file; see `json_file_observer`."""
 
+    tracking_once = True  # of a change in several containers that it observes
     tracking_when = "immediate"  # the file is a log of what happened: it has rollbacks too, in order
 
     def __init__(self, path: str | os.PathLike[str], *, compact: bool = False, mode: int | str | None = 0o600) -> None:

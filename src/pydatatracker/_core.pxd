@@ -314,6 +314,7 @@ cdef class Observer:        # one registration of an observer
     cdef readonly bint weak             # whether call is a weak reference
     cdef readonly bint immediate        # notify of changes in a transaction at once, not after the commit
     cdef readonly object feed           # an Intake that takes simple changes without a call, or None
+    cdef readonly object log            # what tells the log that it writes from others, if it takes a change once; or None
 
 
 cdef class ChangeItem:      # a change and its line, as exporters deliver them

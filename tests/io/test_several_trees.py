@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from jsonschema import Draft202012Validator
 
 from pydatatracker import Replica, TrackedAttr, TrackedDict, TrackedList, _core, process, replay, track
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.history.steps import copied
-from pydatatracker.io import LogLine, read_changes, schema, to_line
+from pydatatracker.io import ChangeWriter, LogLine, read_changes, schema, to_line
+from pydatatracker.observers import json_file_observer
 
 
 class Model(TrackedAttr):
@@ -243,3 +246,71 @@ def test_any_graph_replays_after_every_step(tmp_path: Path, steps: list[tuple[in
         assert log.lines == len(lines)
     finally:
         process.stop()
+
+
+# ---- a file that observes several roots
+
+
+def file_of(kind: str, path: Path, containers: list[Any]) -> Any:
+    """Return what writes the changes of containers to a file."""
+    if kind == "writer":
+        writer = ChangeWriter(path, compact=True)
+        for container in containers:
+            container.tracking_add_observer(writer.write)
+        return writer
+    make: Any = json_file_observer if kind == "observer" else JsonLinesExporter
+    writer = make(path, **({"buffered": True} if kind == "buffered" else {}))
+    for container in containers:
+        container.tracking_add_observer(writer)
+    return writer
+
+
+@pytest.mark.parametrize("kind", ["writer", "observer", "exporter", "buffered"])
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_file_that_observes_several_roots_gets_a_change_once(tmp_path: Path, kind: str, count: int) -> None:
+    """One line per change, from which every observed root replays."""
+    model = Model()
+    agents: list[Any] = [Agent(model) for _ in range(count)]
+    agents.append(Agent(Model()))
+    path = tmp_path / "x.jsonl"
+    with file_of(kind, path, agents[1:]):
+        made = _core.newest_seq()
+        for agent in agents[1:]:
+            model.steps += 1
+            model.cells.append(agent.wealth)
+            agent.wealth += 1
+    lines = lines_of(path)
+    assert [line.seq for line in lines] == sorted({line.seq for line in lines})
+    assert len(lines) == _core.newest_seq() - made
+    for agent in agents[1:]:
+        assert copied(agent, {}) == state_in(path, agent)
+    assert uuid_of(agents[0]) not in {root for line in lines for root in line.roots}
+
+
+def test_files_of_single_roots_are_complete_in_themselves(tmp_path: Path) -> None:
+    """Each has its root alone; functions are called for each root."""
+    model = Model()
+    agents: list[Any] = [Agent(model) for _ in range(12)]
+    called: list[Any] = []
+    with contextlib.ExitStack() as stack:
+        for n, agent in enumerate(agents):
+            stack.enter_context(file_of("exporter", tmp_path / f"{n}.jsonl", [agent]))
+            agent.tracking_add_observer(called.append)
+        model.steps += 1
+    assert len(agents) == len(called)
+    for n, agent in enumerate(agents):
+        (line,) = lines_of(tmp_path / f"{n}.jsonl")
+        assert (1, (uuid_of(agent),)) == (line.v, line.roots)
+        assert copied(agent, {}) == replay(tmp_path / f"{n}.jsonl")
+
+
+def test_what_is_withheld_is_withheld_in_every_path(log: Path) -> None:
+    """The rules of any root hold for values and for keys in further paths."""
+    shared = TrackedDict()
+    keep = TrackedDict({("key", "hidden"): shared}, tracking_redact=["/*/1", "/*/password"]), TrackedDict(b=shared)
+    shared["password"] = "hidden"
+    shared["x"] = 1
+    assert 2 == len(keep)
+    for line in lines_of(log):
+        assert b"hidden" not in line.raw
+        assert [{"$redacted": True}] == [path[0] for _, path in line.data["also"]]

@@ -176,7 +176,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
         while step is not None:
             rare = step.tracker.rare
             if rare is not None and rare.observers is not None:
-                failed = notify_registered(rare.observers, step.tracker, change, failed)
+                failed = notify_registered(rare.observers, step.tracker, change, failed, None)
             step = step.parent
         if process_observer is not None and change.audience != W_DEFERRED:
             failed = notify_one(process_observer, root_of(place), change, failed)
@@ -194,26 +194,48 @@ cdef list notify_all(Tracker t, Change change, list failed):
             step = step.parent
             height += 1
     heights.sort()
+    together = logs_above([tracker for _, _, tracker in heights], change)
     for height, n, tracker in heights:
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
-            failed = notify_registered(rare.observers, <Tracker>tracker, change, failed)
+            failed = notify_registered(rare.observers, <Tracker>tracker, change, failed, together)
     if process_observer is not None and change.audience != W_DEFERRED:
         failed = notify_one(process_observer, None, change, failed)
     return failed
 
 
-cdef list notify_registered(tuple observers, Tracker viewer, Change change, list failed):
+cdef inline bint wants(Observer observer, Change change, Tracker viewer):
+    if change.audience != W_ALL and observer.immediate != (change.audience == W_IMMEDIATE):
+        return False
+    if observer.actions and not observer.actions & (1 << change.action_code):
+        return False
+    return observer.path is None or touches(observer.path, change, viewer)
+
+
+cdef dict logs_above(list viewers, Change change):
+    """Return {log: containers} of the logs that observe several of these containers; None if there are none."""
+    cdef dict found = None
+    cdef Rare rare
+    for viewer in viewers:
+        rare = (<Tracker>viewer).rare
+        if rare is None or rare.observers is None:
+            continue
+        for observer in rare.observers:
+            if (<Observer>observer).log is not None and wants(<Observer>observer, change, <Tracker>viewer):
+                if found is None:
+                    found = {}
+                found.setdefault((<Observer>observer).log, []).append(viewer)
+    return found
+
+
+cdef list notify_registered(tuple observers, Tracker viewer, Change change, list failed, dict together):
+    """Call the observers of one container; together: those of several, which are called once, with `also`."""
     cdef Observer observer
     cdef Change seen = None
     cdef bint dead = False
     for each in observers:
         observer = <Observer>each
-        if change.audience != W_ALL and observer.immediate != (change.audience == W_IMMEDIATE):
-            continue
-        if observer.actions and not observer.actions & (1 << change.action_code):
-            continue
-        if observer.path is not None and not touches(observer.path, change, viewer):
+        if not wants(observer, change, viewer):
             continue
         call = observer.call
         if observer.weak:
@@ -221,6 +243,9 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             if call is None:
                 dead = True
                 continue
+        if together is not None and observer.log is not None and len(<list>together[observer.log]) != 1:
+            failed = notify_once(observer, <list>together[observer.log], change, failed)
+            continue
         if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
             continue
         if seen is None:
@@ -233,6 +258,22 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             failed = observer_failed(viewer, seen, call, error, failed)
     if dead and viewer.rare is not None:
         drop_dead_observers(viewer.rare)
+    return failed
+
+
+cdef list notify_once(Observer observer, list viewers, Change change, list failed):
+    """Call a log that observes several containers above a change with all of them, and empty the list."""
+    cdef Change seen
+    if not viewers:                     # it was called
+        return failed
+    seen = seen_from_all(change, viewers)
+    viewers.clear()
+    try:
+        if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
+            observer.call(seen)
+    except BaseException as error:
+        tell_missed(observer.call, seen, error)
+        failed = observer_failed(seen.viewer, seen, observer.call, error, failed)
     return failed
 
 

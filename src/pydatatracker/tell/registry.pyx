@@ -16,6 +16,19 @@ cdef class Observer:
         self.weak = weak
         self.immediate = immediate
         self.feed = feed
+        self.log = None if weak else log_of(call)
+
+
+cdef object log_of(object call):
+    """Return what is the same for all registrations of a log that takes a change once, with `also`; None for others.
+
+    Such a class has ``tracking_once = True``; for a bound method ``x.write``, it is ``tracking_once_write``.
+    """
+    if getattr(type(call), "tracking_once", None) is True:
+        return id(call)
+    if PyMethod_Check(call) and getattr(type(call.__self__), f"tracking_once_{call.__name__}", None) is True:
+        return id(call.__self__), call.__name__
+    return None
 
 
 cdef void drop_dead_observers(Rare rare) except *:
