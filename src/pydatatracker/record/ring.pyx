@@ -105,8 +105,8 @@ cdef inline Py_ssize_t push(PyObject *where, uint64_t seq, int64_t time_ns, int 
     n = pdt_put((<PyListObject *>(<Log>where).objects).ob_item + i * SLOTS, place, key, old, new, scope, extra, gone)
     while n:
         n -= 1
-        if in_event:
-            put_aside_record(gone[n])
+        if in_event and Py_REFCNT(gone[n]) == 1 and pdt_is_gc(<object>gone[n]):
+            put_aside_record(gone[n])   # freeing it could run Python code
         else:
             Py_DECREF(<object>gone[n])
     return i

@@ -506,6 +506,8 @@ cdef list targets_of(Tracker t):
     """Return [(log, places)] of a tracker that is up to date."""
     if t.state & T_SEVERAL:
         return targets_kept(t)
+    if t.active == NULL:
+        return []                       # a watched object that is gone
     return [(<object>t.active, (t.place,))]
 
 

@@ -160,6 +160,8 @@ cdef int dying(WatchedTracker t) except -1:
         return 0
     if t.born_as is not None:
         return end_instance(t)
+    if t.is_root:
+        t.in_log = True
     freeze(t)
     untie_all(t)
     if t.log is not None and not t.is_root:

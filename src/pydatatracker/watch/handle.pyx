@@ -96,6 +96,9 @@ def end_watch(Watching w):
     look(w)
     w.open = False
     if w.cls is not None:
+        w.node.last = [(name, each) for name, each in w.roots.items()]
+        for each in w.roots.values():
+            (<WatchedTracker>each).in_log = True
         end_class_watch(w)
         let_go(w.node, False)
     open_watches[:] = [ref for ref in open_watches if ref() is not None and ref() is not w]
@@ -115,6 +118,11 @@ def end_watch(Watching w):
             if ct is not None and ct.marks & X_WATCHED:
                 todo.append((ct, other))
     w.node.is_root = w.node.number in roots
+    for each in pdt_watched_all():      # who asks for the state later gets the last one
+        t = <WatchedTracker>each
+        if t.number not in others and (t.home is w or not open_watches):
+            t.in_log = True
+    w.node.in_log = True
     keep_log = w.node.log
     keep_place = w.node.place
     for each in pdt_watched_all():

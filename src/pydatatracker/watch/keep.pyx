@@ -146,6 +146,9 @@ cdef object made_again(object value, dict made):
     t = <WatchedTracker>value
     if t in made:
         return made[t]
+    if t.last is None and t.owner != NULL and t.way == Y_ATTR:
+        t.in_log = True                 # it may be alive, but nothing says where: another one takes its place
+        let_go(t, False)
     if t.last is None:
         return missing
     state = last_state(t)

@@ -13,7 +13,7 @@ cdef object module_type = type(_enum)
 
 cdef frozenset value_modules = frozenset((
     "datetime", "_datetime", "decimal", "_decimal", "_pydecimal", "fractions", "uuid", "pathlib", "pathlib._local", "re", "_sre", "zoneinfo",
-    "_zoneinfo", "ipaddress", "string", "string.templatelib", "typing",
+    "_zoneinfo", "pydatatracker.values.standins", "ipaddress", "string", "string.templatelib", "typing",
 ))
 cdef tuple value_types = (
     type(lambda: 0), type(len), type((lambda: 0).__get__(0)), type(str.join), type("".__add__), type(dict.__dict__["fromkeys"]),
@@ -270,7 +270,10 @@ cdef list items_now(WatchedTracker t):
 
 
 def untracked_rows(Watching home):
-    """Return (path, class, reason) of what a watch does not follow and may change. O(items)."""
+    """Return (path, class, reason) of what a watch does not follow and may change. O(items).
+
+    A key shows as its class if its own text would run code.
+    """
     cdef list rows = []
     cdef list todo
     cdef set seen = set()
@@ -301,7 +304,7 @@ def untracked_rows(Watching home):
             if t.way == Y_DICT and way_of(home, key) != Y_VALUE and not is_as_string(key):
                 rows.append(((*path, key), type(key), "used as a key"))
         rows.extend(attribute_rows(t, path))
-    return rows
+    return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why) for path, cls, why in rows]
 
 
 cdef bint is_as_string(object key):
