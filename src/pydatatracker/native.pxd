@@ -152,5 +152,6 @@ cdef extern from "native/watched.h":
 cdef extern from "native/births.h":
     void pdt_births_begin(void (*)(PyObject *) noexcept, void (*)(PyObject *) noexcept) noexcept
     bint pdt_is_simple(PyTypeObject *) noexcept
+    bint pdt_complete_at_birth(PyTypeObject *) noexcept
     int pdt_report_births(PyTypeObject *) except -1
     void pdt_end_births(PyTypeObject *) noexcept

@@ -173,7 +173,14 @@ def test_what_is_not_followed_is_listed_with_a_reason():
         pass
 
     Far.__module__ = "elsewhere"
-    x = {"far": Far(), "buffer": bytearray(1), "file": sys.stdout, "n": 1, "when": types, "deep": {"deeper": {"deepest": {}}}}
+    x = {
+        "far": Far(),
+        "buffer": bytearray(1),
+        "file": sys.stdout,
+        "n": 1,
+        "when": types,
+        "deep": {"deeper": {"deepest": {}}},
+    }
     with watch(x, depth=2) as w:
         rows = {row.pointer: (row.type, row.reason) for row in w.untracked}
     assert rows["/far"][0] == "Far"
@@ -269,10 +276,12 @@ def test_a_transaction_takes_back_what_was_found_too():
 def test_patches_apply_to_the_object_itself():
     x = Order(1)
     with watch(x) as w:
-        w.tracking_apply_patch([
-            {"op": "replace", "path": "/total", "value": 2},
-            {"op": "add", "path": "/lines/-", "value": {"amount": 3}},
-        ])
+        w.tracking_apply_patch(
+            [
+                {"op": "replace", "path": "/total", "value": 2},
+                {"op": "add", "path": "/lines/-", "value": {"amount": 3}},
+            ]
+        )
         assert (x.total, x.lines[1]) == (2, {"amount": 3})
         assert {op["path"] for op in w.tracking_patch()} == {"/total", "/lines/1"}
 
@@ -447,7 +456,12 @@ class Witness:
 
 def test_nothing_lives_longer_than_without_a_watch():
     Witness.ended.clear()
-    x = {"direct": Witness("direct"), "list": [Witness("list")], "dict": {"w": Witness("dict")}, "tuple": (Witness("tuple"),)}
+    x = {
+        "direct": Witness("direct"),
+        "list": [Witness("list")],
+        "dict": {"w": Witness("dict")},
+        "tuple": (Witness("tuple"),),
+    }
     with watch(x, into=Witness) as w:
         for key in list(x):
             x[key] = None
@@ -638,7 +652,10 @@ def test_threads_that_change_one_graph():
 )
 def test_the_end_of_a_process_is_quiet(program):
     done = subprocess.run(
-        [sys.executable, "-c", f"from pydatatracker import watch\n{program}"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"from pydatatracker import watch\n{program}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

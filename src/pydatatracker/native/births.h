@@ -45,10 +45,20 @@ static void pdt_births_begin(void (*on_birth)(PyObject *), void (*on_end)(PyObje
     pdt_on_end = on_end;
 }
 
-/* True if objects of a class are laid out by Python alone, so that they are complete once they have memory. */
+/* True if an object is complete once it has memory: CPython 3.12 sets up the place of its attributes afterwards. */
+static int pdt_complete_at_birth(PyTypeObject *type);
+
+/* True if objects of a class are laid out by Python alone. */
 static int pdt_is_simple(PyTypeObject *type) {
     while (type->tp_flags & Py_TPFLAGS_HEAPTYPE) type = type->tp_base;
     return type == &PyBaseObject_Type;
+}
+
+static int pdt_complete_at_birth(PyTypeObject *type) {
+#if PY_VERSION_HEX < 0x030D0000
+    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) return 0;
+#endif
+    return pdt_is_simple(type);
 }
 
 /* Report births and ends of direct instances of a class. 1: done; 0: the class has an allocator of its own. */

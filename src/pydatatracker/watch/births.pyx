@@ -13,7 +13,7 @@ cdef list newborn = []                  # objects of C classes, such as dict, th
 cdef void on_birth(PyObject *o) noexcept:
     global in_event
     in_event += 1
-    if pdt_is_simple(Py_TYPE(<object>o)):
+    if pdt_complete_at_birth(Py_TYPE(<object>o)):
         (<birth_taker>instance_made)(<object>o, missing)
     elif PyList_Append(newborn, <object>o) == 0:
         settle_soon()
@@ -91,6 +91,11 @@ cdef int add_instance(Watching w, object o, object state) except -1:
         bump_below(w.node)
     if state is missing:
         commit_watched(w.node, A_ADD, M_NEW, S_SLOT, -1, name, missing, t, 1, None)
+        if t.way == Y_DICT or t.way == Y_ATTR:
+            for key, value in list((<dict>t.owner).items()):    # of an object that was not complete at its birth
+                follow(t, value, key, 0)
+                commit_watched(t, A_ADD, method_for(t, False), S_SLOT, -1, key, missing, value, t.way == Y_DICT, None)
+            t.birth.size = 0
     else:
         w.node.birth.size += 1
         open_all(todo)
