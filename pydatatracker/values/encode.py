@@ -301,6 +301,8 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
             held = plain(source)
             if isinstance(held, (list, tuple)):  # a deque
                 return "list", len(held), list(held)
+            if isinstance(held, set):
+                return "set", len(held), list(held)
             return "dict", len(items := list(held.items())), items  # attributes
         except RuntimeError:
             continue

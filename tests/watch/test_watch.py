@@ -334,7 +334,7 @@ def test_a_break_calls_at_the_change_and_cannot_refuse_it():
 def test_secrets_are_withheld():
     x = {"user": "ann", "password": "x"}
     with watch(x, tracking_redact=["/password"]) as w:
-        x["password"] = "secret"  # noqa: S105
+        x["password"] = "secret"
         text = "".join(str(c.to_dict()) for c in w.tracking_changes())
     assert "secret" not in text
     with pytest.raises(RedactedError):
@@ -437,7 +437,7 @@ def test_nothing_of_a_watched_object_is_woken(tmp_path):
         x["other"] = hostile
         x["list"].append(hostile)
         del x["tuple"]
-        w.untracked  # noqa: B018
+        w.untracked
         w.tracking_changes()
         w.tracking_state_at(w.last_change())
     w.tracking_changes()
@@ -646,8 +646,9 @@ def test_threads_that_change_one_graph():
         "w = watch(__import__('__main__')); a = 1",
         "w = watch(type('A', (), {})); import os; os.register_at_fork",
         "import atexit; x = {}; w = watch(x); atexit.register(lambda: x.update(a=1))",
-        "import os; x = {'a': 1}; w = watch(x); pid = os.fork(); x['a'] = pid\nif not pid: os._exit(len(w.tracking_changes()))"
-        "\nassert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2",
+        """import os; x = {'a': 1}; w = watch(x); pid = os.fork(); x['a'] = pid
+if not pid: os._exit(len(w.tracking_changes()))
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2""",
     ],
 )
 def test_the_end_of_a_process_is_quiet(program):

@@ -82,7 +82,8 @@ cdef bint gave_way(Tracker ct, Tracker parent) except -1:
 
 cdef inline bint in_another_tree(Tracker top, Tracker t):
     """True if top is a root and t surely is not in its tree, by the logs that they write to. O(1)."""
-    return top.link is None and t.epoch == epoch and not t.state & T_SEVERAL and (
+    # a watched object that was removed has a log of its own, and may hold what is in the log of a watch
+    return not top.marks & X_WATCHED and top.link is None and t.epoch == epoch and not t.state & T_SEVERAL and (
         top.log is None or t.active != <PyObject *>top.log)
 
 
