@@ -49,8 +49,8 @@ test-all *args: setup
 test-extras *args: build
     python scripts/test_extras.py "$@"
 
-# Arguments are names of suites (networkx-tracked); others go to pytest.
-# Run the test suites of other packages with their data tracked
+# Arguments are suites (networkx-tracked, networkx, sortedcontainers, transitions); others go to pytest.
+# Run the test suites of other packages with their data tracked or watched
 [group('test')]
 suites *args: setup
     python scripts/suites.py "$@"

@@ -36,6 +36,14 @@ class Suite:
 
 SUITES = {
     "networkx-tracked": Suite("networkx", ("--pyargs", "networkx"), "tracked-graphs"),
+    "networkx": Suite("networkx", ("--pyargs", "networkx"), "watch=networkx:Graph"),
+    "sortedcontainers": Suite(
+        "sortedcontainers",
+        ("tests",),
+        "watch=sortedcontainers:SortedDict,sortedcontainers:SortedList,sortedcontainers:SortedSet",
+        "debian",
+    ),
+    "transitions": Suite("transitions", ("tests",), "watch=transitions.*", "sdist"),
 }
 
 # Tests that fail only with the library, by suite, with the reason. All else is a fault.
@@ -60,6 +68,9 @@ EXPECTED = {
             "test_special.py::TestThinGraph::test_edges",
             "test_special.py::TestThinGraph::test_nodes",
         )
+    },
+    "sortedcontainers": {
+        "tests/test_coverage_sorteddict.py::test_ref_counts": "counts the objects of the process; the history has some",
     },
 }
 
