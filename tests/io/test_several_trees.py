@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from jsonschema import Draft202012Validator
 
 from pydatatracker import Replica, TrackedAttr, TrackedDict, TrackedList, _core, process, replay, track
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.cli.replay.logs import Logs
+from pydatatracker.cli.replay.verify import verify
 from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.history.steps import copied
 from pydatatracker.io import ChangeWriter, LogLine, read_changes, schema, to_line
@@ -314,3 +317,26 @@ def test_what_is_withheld_is_withheld_in_every_path(log: Path) -> None:
     for line in lines_of(log):
         assert b"hidden" not in line.raw
         assert [{"$redacted": True}] == [path[0] for _, path in line.data["also"]]
+
+
+def test_more_paths_than_a_line_has_are_counted(log: Path) -> None:
+    """A root that a line leaves out has the change from its next line on."""
+    model = Model()
+    agents: list[Any] = [Agent(model) for _ in range(300)]
+    model.steps = 7
+    line = lines_of(log)[-1]
+    assert (256, 44) == (len(line.roots), line.also_cut)
+    for agent in agents:
+        agent.wealth = 2
+    lines = list(read_changes(log))
+    for agent in agents[::7]:
+        assert copied(agent, {}) == replay(sorted((each.data for each in lines), key=_order), root=uuid_of(agent))
+    out = io.StringIO()
+    with Logs([str(log)], print) as logs:
+        assert 0 == verify(logs, print, out)
+    assert "in more containers than a line lists" in out.getvalue()
+    assert len({each.seq for each in lines if each.action != "init"}) == len(lines_of(log))
+
+
+def _order(line: dict[str, Any]) -> tuple[int, bool]:
+    return line["seq"], line["action"] != "init"
