@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import json
 import pickle
 import random
+import sys
+import threading
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
@@ -456,3 +460,74 @@ def test_blame_follows_an_item_of_a_deque() -> None:
         blamed = q.tracking_blame()
         assert {key: change.seq - start for key, change in blamed.items()} == {"/0": 9, "/1": 4, "/2": 3, "/3": 6}
         assert q.tracking_blame("/1").seq == blamed["/1"].seq
+
+
+def made(cls: Any) -> Any:
+    return cls(list) if issubclass(cls, defaultdict) else cls()
+
+
+def put(container: Any, value: Any) -> None:
+    if isinstance(container, deque):
+        container.append(value)
+    else:
+        container["a"] = value
+
+
+TWINS = [TrackedOrderedDict, TrackedDefaultDict, TrackedCounter, TrackedDeque]
+
+
+@pytest.mark.parametrize("base", TWINS)
+@pytest.mark.parametrize("derived", [False, True])
+def test_a_twin_is_freed_and_its_class_with_it(base: Any, derived: bool) -> None:
+    """In cycles through itself and through its class, and nested deeply."""
+    cls = type("Derived", (base,), {}) if derived else base
+    one = made(cls)
+    put(one, TrackedDict(a=one))
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
+    before = sys.getrefcount(cls)
+    for n in range(1000):
+        one = made(cls)
+        put(one, n)
+    del one
+    assert sys.getrefcount(cls) == before
+    top = made(cls)
+    for _ in range(30_000):
+        below, top = top, made(cls)
+        put(top, below)
+    del top, below
+    if derived:
+        cls.instance = made(cls)
+        gone = weakref.ref(cls)
+        del cls
+        gc.collect()
+        assert gone() is None
+
+
+def test_threads_share_twins() -> None:
+    """What several threads do is in the log, in order."""
+    queue: Any = TrackedDeque(maxlen=50, tracking_max_changes=None)
+    ordered: Any = TrackedOrderedDict(tracking_max_changes=None)
+    counts: Any = TrackedCounter(tracking_max_changes=None)
+
+    def work(name: int) -> None:
+        for n in range(500):
+            queue.append(n)
+            queue.extend(iter([1, 2]))
+            queue.rotate(1)
+            ordered[name, n % 10] = n
+            ordered.move_to_end((name, n % 7))
+            counts.update([name, n % 5])
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in (queue, ordered, counts):
+        each._check()
+        assert each.tracking_verify() is None
+        assert not each.tracking_state_at(each.tracking_changes()[0])
+    assert sum(counts.values()) == 4 * 500 * 2
