@@ -348,9 +348,9 @@ class ChangeLogEntry(Change):
 
 
 def _as_it_was(value: Any, seq: int) -> Any:
-    """Return a value of a record; of a watched object that is gone, its state then.
+    """Return a value of a record.
 
-    O(1), or what `state_at` costs.
+    Of a watched object that is gone, return its state then. O(1), or what `state_at` costs.
     """
     if type(value) is not _core.WatchedTracker:
         return value

@@ -1,4 +1,4 @@
-"""`watch`: what it remembers of objects that were not written for it, and what it leaves alone."""
+"""What `watch` remembers, and what it leaves alone."""
 
 import copy
 import gc
