@@ -189,6 +189,16 @@ class Targets:
             if isinstance(found, type):
                 self._bound.add((target, module_name))
                 self._watch_class(found, target, module_name)
+            elif not rest:
+                self._enter(found, module_name)
+
+    def _enter(self, found: object, module_name: str) -> None:
+        """Follow what was named also if its class is a library's, as `watch` follows what it is given."""
+        from pydatatracker.watching import package_of
+
+        w = self._modules.get(id(sys.modules.get(module_name)))
+        if w is not None and not issubclass(type(found), types.ModuleType):
+            _core.enter_too(w, type(found), package_of(found))
 
     def _watch_class(self, cls: type, target: Target, module_name: str) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ from pydatatracker.values.pointer import to_pointer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Untracked", "Watch", "watch"]
+__all__ = ["Untracked", "Watch", "package_of", "watch"]
 
 _OPTIONS = ("tracking_auto_convert", "tracking_capture_snapshots", "tracking_remember_last")
 
@@ -196,7 +196,7 @@ def watch(
         places,
         -1 if depth is None else _count(depth, "depth"),
         _count(max_objects, "max_objects"),
-        _package_of(x),
+        package_of(x),
         keep,
     )
     return made
@@ -251,7 +251,7 @@ def _label(x: Any) -> str:
     return x.__name__ if type(x) is types.ModuleType else f"{type(x).__module__}.{type(x).__qualname__}"
 
 
-def _package_of(x: Any) -> str:
+def package_of(x: Any) -> str:
     """Return the top-level package of x; "" for what comes with Python."""
     module = type.__dict__["__dict__"].__get__(type(x)).get("__module__") if type(x).__flags__ & _HEAP_TYPE else ""
     if issubclass(type(x), types.ModuleType):

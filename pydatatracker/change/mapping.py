@@ -19,7 +19,7 @@ from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
 from pydatatracker.change.rewind import value_at
 from pydatatracker.change.stack import culprit_in
-from pydatatracker.values.encode import decode, encode
+from pydatatracker.values.encode import decode, encode, encode_key
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import silently
 
@@ -51,7 +51,7 @@ def _to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
     if compact:
         return compacted(line)
     line["tree"] = [
-        {**node, "location": None if node["location"] is None else encode(node["location"])} for node in change.tree
+        {**node, "location": None if node["location"] is None else encode_key(node["location"])} for node in change.tree
     ]
     line["extra"] = change.extra
     return line
@@ -59,18 +59,18 @@ def _to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
 
 def _put_place(line: dict[str, Any], change: ChangeLogEntry) -> None:
     line["pointer"] = change.pointer
-    line["path"] = [encode(key) for key in change.path]
+    line["path"] = [encode_key(key) for key in change.path]
     paths = change.paths
     if len(paths) > 1:
-        line["paths"] = [[encode(key) for key in path] for path in paths]
+        line["paths"] = [[encode_key(key) for key in path] for path in paths]
     also = change.also
     if also:
         line["v"] = 2  # who does not know it would leave the other roots as they were
-        line["also"] = [[root, [encode(key) for key in path]] for root, path in also]
+        line["also"] = [[root, [encode_key(key) for key in path]] for root, path in also]
     if change.also_cut:
         line["also_cut"] = change.also_cut
     if change.location is not None:
-        line["location"] = encode(change.location)
+        line["location"] = encode_key(change.location)
 
 
 def seen_from(line: Mapping[str, Any], root: str) -> Mapping[str, Any]:
@@ -126,7 +126,7 @@ def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
         line["order"] = list(change.order)
     rows = change.changes
     if rows:
-        line["changes"] = [[encode(key), encoded(key, before), encoded(key, after)] for key, before, after in rows]
+        line["changes"] = [[encode_key(key), encoded(key, before), encoded(key, after)] for key, before, after in rows]
     position = change.position
     if position is not None:
         line["position"] = list(position) if type(position) is tuple else position

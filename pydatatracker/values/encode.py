@@ -31,14 +31,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from pydatatracker._core import MISSING, AttrHook, DequeHook, WatchedTracker, Words, is_watched, plain, words_for
+from pydatatracker._core import (
+    MISSING,
+    AttrHook,
+    DequeHook,
+    WatchedTracker,
+    Words,
+    is_watched,
+    plain,
+    tracker,
+    words_for,
+)
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.secrets import FIELDS
 from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
 from pydatatracker.values.text import is_silent
 
-__all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode"]
+__all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode", "encode_key"]
 
 LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
 # JSON levels of a line, on every interpreter: far below what any of them can parse from an ordinary stack (CPython
@@ -71,6 +81,16 @@ def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> A
     if cls is str and limit is LIMIT and len(value) < 1000 and value.isascii():  # type: ignore[arg-type, attr-defined]
         return value
     return _Encoder(sys.maxsize if limit is None else limit, depth).run(value)
+
+
+def encode_key(key: object) -> Any:
+    """Return a step of a path as JSON data. O(size of the key)."""
+    return _Encoder(LIMIT, DEPTH).key(key) if is_object_key(key) else encode(key)
+
+
+def is_object_key(key: object) -> bool:
+    """Return True for a watched object, which is no data where it is a key. O(1)."""
+    return type(key) not in (str, int, tuple) and is_watched(key)
 
 
 class _Place:
@@ -188,7 +208,7 @@ class _Encoder:
         place.depth = level + 3
         pairs: list[list[Any]] = []
         for number, pair in enumerate(items):
-            row = [self.leaf(pair[0]), self.leaf(pair[1])]
+            row = [self.key(pair[0]), self.leaf(pair[1])]
             for side in (0, 1):
                 if row[side] is _CONTAINER:
                     self.todo.append((pair[side], row, side, place, (number, side)))
@@ -226,6 +246,13 @@ class _Encoder:
         except Exception:  # a user's tzinfo that fails: its repr may say more
             pass
         return self.words(value, cls)
+
+    def key(self, value: Any) -> Any:
+        """Return the JSON of a key: one that is a followed object shows as words, as it cannot be data."""
+        if not is_object_key(value):
+            return self.leaf(value)
+        name = _type_name(type(value))
+        return self.said(f"<{name.rpartition('.')[2]} {tracker(value).uuid}>", name)  # type: ignore[union-attr]
 
     def text(self, value: str) -> Any:
         size = len(value)

@@ -168,8 +168,10 @@ cdef list find_all_seen(WatchedTracker p, Link link, Tracker ct):
 
 cdef list seen_items(WatchedTracker t):
     """Return what a compared object held when it was last compared, which is what the log says. O(items)."""
-    cdef list now = items_now(t)
+    cdef list now = items_surely(t)
     cdef dict around
+    if t.owner == NULL or not is_sure(t, 0):
+        return now
     if t.seen == NULL or is_as_seen(t):
         return now
     around = by_address(now)

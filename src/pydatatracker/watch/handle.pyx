@@ -149,6 +149,23 @@ cdef int move_home(WatchedTracker t, Watching other) except -1:
     return 0
 
 
+def enter_too(Watching w, cls, str package):
+    """Follow objects of one more class, and of the package that it belongs to, from now on. O(items of the object)."""
+    if w.node is None or w.node.owner == NULL or way_by_class(w, cls):
+        return
+    w.into = (*w.into, cls) if not package else (*w.into, cls, package)
+    w.verdicts = {}
+    for key, value in pairs_of(w.node):
+        if not pdt_plain(value) and tracker_of(value) is None:
+            follow(w.node, value, key, 0)
+
+
+cdef bint way_by_class(Watching w, object cls) except -1:
+    """True if objects of a class are entered already, or never: values, and containers of the builtin kinds."""
+    entry = w.verdicts.get(<size_t><PyObject *>cls)
+    return cls in w.into or not pdt_heap_type_of(<PyTypeObject *>cls) or (entry is not None and entry[1] != Y_OPAQUE)
+
+
 def object_watched(Watching w):
     """Return the object of a watch, or None once it is gone. O(1)."""
     if w.cls is not None:
@@ -185,7 +202,7 @@ cdef object plain_watched(WatchedTracker t):
         return {row[0]: v for row, v in zip(slots_of(t.cls), seen_items(t)) if v is not missing}
     if t.kind == K_ATTR:
         return dict(pairs_of(t))
-    items = items_now(t) if t.way == Y_TUPLE else seen_items(t)
+    items = items_surely(t) if t.way == Y_TUPLE else seen_items(t)
     if t.way == Y_SET:
         return set(items)
     return tuple(items) if t.way == Y_TUPLE else items

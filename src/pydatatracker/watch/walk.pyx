@@ -249,6 +249,13 @@ cdef inline bint is_hidden(WatchedTracker t, object key):
     return t.is_module and isinstance(key, str) and (<str>key).startswith("__") and (<str>key).endswith("__")
 
 
+cdef list items_surely(WatchedTracker t):
+    """As `items_now`, of an object that may be gone: what was kept of its items then. O(items)."""
+    if is_sure(t, 0):
+        return items_now(t)
+    return [] if t.kept is None else [read_value(each) for each in t.kept]
+
+
 cdef list items_now(WatchedTracker t):
     """Return the items of a compared object, in its order; of __slots__ missing where there is none. O(items)."""
     cdef object owner = <object>t.owner
@@ -320,7 +327,7 @@ cdef list attribute_rows(WatchedTracker t, tuple path):
             rows = [((*path, name), object, "in __slots__ of an object that has a __dict__ as well")
                     for name, _ in slots_of(t.cls)]
         return rows
-    if t.way == Y_SLOTS or t.way == Y_CLASS or t.has_attributes or not pdt_has_dict(<object>t.owner):
+    if t.way == Y_SLOTS or t.way == Y_CLASS or t.has_attributes or not is_sure(t, 0) or not pdt_has_dict(<object>t.owner):
         return rows
     held = pdt_dict_of(<object>t.owner)
     if held == NULL:
@@ -355,7 +362,7 @@ cdef list pairs_of(WatchedTracker t):
         if t.has_attributes and pdt_dict_of(<object>t.owner) != NULL:
             pairs.append((ATTRIBUTES, <object>pdt_dict_of(<object>t.owner)))
         return pairs
-    items = items_now(t)
+    items = items_surely(t)
     if t.way == Y_SLOTS:
         return [(row[0], v) for row, v in zip(slots_of(t.cls), items) if v is not missing]
     return list(enumerate(items))
