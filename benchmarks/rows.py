@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 RESULTS: list[tuple[str, str, str, str, str]] = []  # what a run measured, as text
@@ -80,3 +81,17 @@ ROWS = [
     Row("one observer, beside none", ("d = TrackedDict(a=0)", STORE),
         ("d = TrackedDict(a=0); d.tracking_add_observer(lambda change: None)", STORE), goal=6),
 ]  # fmt: skip
+
+NEXT = "i = iter(range(10**9))"  # a store of the same object is no event
+GRAPH = "import copy; g = {'all': [{'n': n, 'd': {'k': n}} for n in range(50000)]}"
+if sys.version_info >= (3, 12):
+    ROWS += [
+        Row("watched d[k] = v", **same("d['a'] = next(i)", f"d = {{'a': -1}}; {NEXT}",
+            f"d = {{'a': -1}}; w = watch(d); {NEXT}"), goal=2, unit="u"),
+        Row("watched o.attr = v", **same("o.a = next(i)", f"o = O(); o.a = -1; {NEXT}",
+            f"o = O(); o.a = -1; w = watch(o); {NEXT}"), goal=2.5, unit="u"),
+        Row("store elsewhere, beside no watch", **same(STORE, "d = {'a': 0}", "x = {}; w = watch(x); d = {'a': 0}"),
+            goal=1.0),
+        Row("watch, 100,000 objects, beside deepcopy", (GRAPH, "copy.deepcopy(g)"), (GRAPH, "w = watch(g)"), goal=3,
+            number=1),
+    ]  # fmt: skip

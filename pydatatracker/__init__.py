@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pydatatracker.history.undo import UndoConflictError
     from pydatatracker.observers import ChangeCollector
     from pydatatracker.values.redact import RedactedError
+    from pydatatracker.watching import watch
 
 __version__ = "0.2.0"
 

@@ -117,12 +117,11 @@ static pdt_dict_event pdt_on_event = NULL;
 static int pdt_watcher = -1;
 
 static int pdt_dict_callback(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *value) {
-    PyObject *raised;
+    PyObject *raised = NULL;
     if (pdt_on_event == NULL) return 0;
-    raised = PyErr_GetRaisedException(); /* an event may come while an exception is on its way */
+    if (PyErr_Occurred()) raised = PyErr_GetRaisedException(); /* an event may come while an exception is on its way */
     pdt_on_event((int)event, dict, key, value);
-    if (PyErr_Occurred()) PyErr_Clear();
-    PyErr_SetRaisedException(raised);
+    if (raised != NULL) PyErr_SetRaisedException(raised);
     return 0;
 }
 

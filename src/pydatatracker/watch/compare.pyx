@@ -366,11 +366,6 @@ cdef int look_at(WatchedTracker first, uint64_t now) except -1:
     return 0
 
 
-def look_around(handle):
-    """Compare everything that a watch has to compare, and tell observers what waits. O(items compared)."""
-    look(handle)
-
-
 cdef Tracker looked_at(object container):
     """As `tracker_of`, for somebody who asks; of a watch, everything is compared first."""
     if isinstance(container, Watching):

@@ -14,7 +14,7 @@ cdef uint64_t missed_events = 0
 cdef int method_instead = -1            # method of the record that the next event makes, or -1
 
 
-ctypedef int (*event_taker)(int, PyObject *, PyObject *, PyObject *) noexcept
+ctypedef int (*event_taker)(WatchedTracker, int, PyObject *, PyObject *) noexcept
 
 
 cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexcept:
@@ -23,20 +23,20 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     if tracker == NULL or (d == ignored and event != PDT_DEALLOCATED):
         return 0
     in_event += 1
-    if (<event_taker>take_event)(event, d, key, value) < 0:
+    if (<event_taker>take_event)(<WatchedTracker>tracker, event, key, value) < 0:
         missed_events += 1
         PyErr_WriteUnraisable(None)
     in_event -= 1
     return 0
 
 
-cdef int take_event(int event, PyObject *d, PyObject *key, PyObject *value) except -1:
-    cdef WatchedTracker t = <WatchedTracker>pdt_watched_find(d)
+cdef int take_event(WatchedTracker t, int event, PyObject *key, PyObject *value) except -1:
     if event == PDT_DEALLOCATED:
         return dying(t)
     if t.state & T_QUIET:
         return 0
-    look_near(t)
+    if t.near is not None or t.link is not None:
+        look_near(t)
     if event <= PDT_DELETED:
         slot_event(t, event, <object>key, missing if value == NULL else <object>value)
     elif event == PDT_CLEARED:

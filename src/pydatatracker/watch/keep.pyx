@@ -36,11 +36,18 @@ cdef bint lasts(object value):
     if isinstance(value, (Words, Weakly, WatchedTracker)):
         return True
     if cls is tuple or cls is frozenset:
-        for each in value:
-            if not lasts(each):
-                return False
-        return True
+        return all_last(value, 0)
     return module_of(cls) in value_modules
+
+
+cdef bint all_last(object items, int depth):
+    for each in items:
+        if type(each) is tuple or type(each) is frozenset:
+            if depth > 20 or not all_last(each, depth + 1):
+                return False
+        elif not lasts(each):
+            return False
+    return True
 
 
 cdef object builtin_type = type(len)
@@ -136,6 +143,16 @@ cdef dict reviving = {}         # id -> tracker, of objects that undo makes agai
 
 cdef object made_again(object value, dict made):
     """Return an object like one that is gone, for undo; the value itself if it is none. MISSING: it cannot be made."""
+    if not isinstance(value, (Words, WatchedTracker)):
+        return value
+    Py_EnterRecursiveCall(" while objects were made again")
+    try:
+        return make_again(value, made)
+    finally:
+        Py_LeaveRecursiveCall()
+
+
+cdef object make_again(object value, dict made):
     cdef WatchedTracker t
     cdef object state
     cdef object again
