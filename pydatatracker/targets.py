@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker._guarded import guarded
 from pydatatracker.change.library import is_library
 from pydatatracker.change.mapping import seen_from
@@ -88,6 +88,11 @@ class Targets:
         self._rules: dict[str, tuple[list[Target], Callable[[], object]] | None] = {}
         self._bound: set[tuple[Target, str]] = set()  # names of targets that were bound, with their modules
         self._seen: Watch | None = None
+        self._lock = threading.RLock()
+        _forks.keep(self, _forks.LOGS)
+
+    def after_fork(self) -> None:
+        """Renew the lock, which a thread that does not exist here may hold."""
         self._lock = threading.RLock()
 
     def begin(self) -> None:
@@ -193,7 +198,10 @@ class Targets:
                 self._enter(found, module_name)
 
     def _enter(self, found: object, module_name: str) -> None:
-        """Follow what was named also if its class is a library's, as `watch` follows what it is given."""
+        """Follow what was named, whatever its class.
+
+        `watch` follows what it is given, too, also if its class is a library's.
+        """
         from pydatatracker.watching import package_of
 
         w = self._modules.get(id(sys.modules.get(module_name)))

@@ -9,11 +9,11 @@ import inspect
 import sys
 import types
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from pydatatracker import _core, _forks
 from pydatatracker._core import Watching
-from pydatatracker.containers.mixin import TrackingMixin
+from pydatatracker.containers.mixin import TrackingMixin, Untracked
 from pydatatracker.values.pointer import to_pointer
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Untracked", "Watch", "package_of", "watch"]
 
 _OPTIONS = ("tracking_auto_convert", "tracking_capture_snapshots", "tracking_remember_last")
-
-
-class Untracked(NamedTuple):
-    """A value below a watched object whose changes are not seen."""
-
-    pointer: str
-    type: str
-    reason: str
 
 
 class Watch(TrackingMixin, Watching):
@@ -76,7 +68,8 @@ class Watch(TrackingMixin, Watching):
         Rows of pointer, class name and reason. O(items).
 
         >>> import io
-        >>> with watch({"log": io.StringIO(), "level": 1}) as w:
+        >>> state = {"log": io.StringIO(), "level": 1}
+        >>> with watch(state) as w:
         ...     [(row.pointer, row.type) for row in w.untracked]
         [('/log', 'StringIO')]
         """
@@ -84,6 +77,10 @@ class Watch(TrackingMixin, Watching):
             Untracked(to_pointer(path), _core.bare_class_name(cls), reason)
             for path, cls, reason in _core.untracked_rows(self)
         ]
+
+    def tracking_untracked(self) -> list[Untracked]:
+        """Return `untracked`."""
+        return self.untracked
 
     def lock(self, name: str | None = None) -> NoReturn:
         """Raise TypeError: changes of a watched object cannot be refused."""

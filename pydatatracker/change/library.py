@@ -47,6 +47,7 @@ _TYPED: Final = ("<stdin>", "<console>", "<input>", "<python-input-", "<ipython-
 _WRAPPER: Final = re.compile(
     r"^from (\w+)[\w.]* import (\w+)$.*^\s+(?:raise SystemExit|sys\.exit)\(\2[\w.]*\(\)\)$", re.MULTILINE | re.DOTALL
 )
+_LAUNCHERS: Final = ("exec(eval(sys.stdin.readline()))", "from multiprocessing.")  # what they give to python -c
 _KNOWN: Final = 10_000  # files whose verdict is kept
 
 
@@ -257,8 +258,14 @@ def _main(name: str) -> object:
 
 
 def _is_command() -> bool:
-    """Return whether the program was given to ``python -c``."""
-    return _main("__file__") is None and "-c" in sys.orig_argv
+    """Return whether the program was given to ``python -c``.
+
+    Workers of pytest-xdist and multiprocessing are started like that, too.
+    """
+    if _main("__file__") is not None or "-c" not in sys.orig_argv[:-1]:
+        return False
+    given = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+    return not any(sign in given for sign in _LAUNCHERS)
 
 
 def _program() -> tuple[str, ...]:

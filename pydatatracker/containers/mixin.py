@@ -11,7 +11,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import Observer
@@ -26,12 +26,20 @@ from pydatatracker.containers.copying import (
 )
 from pydatatracker.containers.mixing import refuse_deaf
 from pydatatracker.history.methods import HistoryMixin
-from pydatatracker.values.pointer import action_bits, compile_glob
+from pydatatracker.values.pointer import action_bits, compile_glob, to_pointer
 
 if TYPE_CHECKING:
     from pydatatracker.containers.breaks import Break, Do
 
-__all__ = ["TrackingMixin"]
+__all__ = ["TrackingMixin", "Untracked"]
+
+
+class Untracked(NamedTuple):
+    """A value below a container whose changes are not recorded."""
+
+    pointer: str
+    type: str
+    reason: str
 
 
 class TrackingMixin(HistoryMixin):
@@ -130,6 +138,20 @@ class TrackingMixin(HistoryMixin):
             raise TypeError(f"changes_since takes a datetime, a change or a seq, not {point!r}")
         found = _core.changes_of(self, max(seq - 1 if inclusive else seq, 0))
         return found if seq > _core.born(self)[1] else [c for c in start_of(self) if c.seq > seq] + found
+
+    def tracking_untracked(self) -> list[Untracked]:
+        """Return what is below this container and is not recorded.
+
+        Rows of pointer, class name and reason: plain data, and objects whose class is not tracked. O(items).
+
+        >>> from pydatatracker import TrackedDict
+        >>> [tuple(row)[:2] for row in TrackedDict(ports=[80], name="a").tracking_untracked()]
+        [('/ports', 'list')]
+        """
+        return [
+            Untracked(to_pointer(path), _core.bare_class_name(cls), reason)
+            for path, cls, reason in _core.untracked_in(self)
+        ]
 
     def tracking_clear_changes(self) -> None:
         """Forget all changes of this container's tree.

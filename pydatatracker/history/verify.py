@@ -75,6 +75,8 @@ def _one(container: Any, changes: list[Change]) -> tuple[tuple[Any, ...], Any, A
             continue
         wrong = _differs(state, done)
         if wrong is not None:
+            if _core.lost_seq(container) > change.seq:  # a later record went with the log of a tree that is gone
+                return None
             key, logged = wrong
             there = _at(now, key)
             if key is not MISSING:

@@ -89,7 +89,7 @@ def encode_key(key: object) -> Any:
 
 
 def is_object_key(key: object) -> bool:
-    """Return True for a watched object, which is no data where it is a key. O(1)."""
+    """Return True for a watched object, which cannot be a key as data. O(1)."""
     return type(key) not in (str, int, tuple) and is_watched(key)
 
 
@@ -248,7 +248,10 @@ class _Encoder:
         return self.words(value, cls)
 
     def key(self, value: Any) -> Any:
-        """Return the JSON of a key: one that is a followed object shows as words, as it cannot be data."""
+        """Return the JSON of a key.
+
+        A watched object is words there, with its id: data could not be a key.
+        """
         if not is_object_key(value):
             return self.leaf(value)
         name = _type_name(type(value))

@@ -228,10 +228,11 @@ cdef list sort_list = []                # of Tracker: the calls of list.sort in 
 
 cdef int forget_threads(unsigned long thread) except -1:
     """After a fork, end what threads began that do not exist here: all but this one."""
-    global deferred, scope_instead
+    global deferred, scope_instead, settle_is_due
     cdef Pending p
     cdef Tracker t
     pdt_forked_gc()
+    settle_is_due = False       # the pending call may have been the parent's
     forget_notifiers(thread)
     if deferred is not None and deferred_by != thread:
         deferred = None

@@ -229,7 +229,7 @@ static void pdt_end_watching(void) {}
 static int pdt_watch_dict(PyObject *dict) { (void)dict; return 0; }
 static void pdt_unwatch_dict(PyObject *dict) { (void)dict; }
 static inline PyObject *pdt_dict_of(PyObject *o) { (void)o; return NULL; }
-static inline int pdt_has_dict(PyObject *o) { (void)o; return 0; }
+static inline int pdt_has_dict(PyObject *o) { return !PyType_Check(o) && Py_TYPE(o)->tp_dictoffset != 0; }
 static PyObject *pdt_own_dict(PyObject *o) { return PyObject_GenericGetDict(o, NULL); }
 static int pdt_call_soon(int (*f)(void *)) { (void)f; return -1; }
 static inline PyObject *pdt_slot(PyObject *o, PyObject *member) { (void)o, (void)member; return NULL; }

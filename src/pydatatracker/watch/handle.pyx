@@ -41,6 +41,7 @@ def end_watching():
             w = ref()
             if w is not None:
                 look(<Watching>w)
+    pdt_births_begin(NULL, NULL)
     pdt_end_watching()
 
 

@@ -314,6 +314,37 @@ def untracked_rows(Watching home):
     return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why) for path, cls, why in rows]
 
 
+def untracked_in(container):
+    """Return (path, class, reason) of what a tracked container holds, may change, and does not record. O(items)."""
+    cdef Watching home = Watching.__new__(Watching)
+    cdef list rows = []
+    cdef list todo = [((), container)]
+    cdef set seen = set()
+    cdef Tracker t
+    cdef int way
+    for path, each in todo:
+        t = tracker_of(each)
+        if t is None or t.number in seen:
+            continue
+        seen.add(t.number)
+        held = plain(each)
+        pairs = held.items() if isinstance(held, dict) else enumerate(held)
+        for key, value in pairs:
+            if pdt_plain(value):
+                continue
+            if tracker_of(value) is not None:
+                todo.append(((*path, key), value))
+                continue
+            way = way_of(home, value)
+            if way == Y_OPAQUE and isinstance(value, (bytearray, memoryview)):
+                rows.append(((*path, key), type(value), why_opaque(value)))
+            elif way == Y_ATTR or way == Y_SLOTS or way == Y_OPAQUE:
+                rows.append(((*path, key), type(value), "an object: its class is not tracked; watch() follows it"))
+            elif way != Y_VALUE:
+                rows.append(((*path, key), type(value), "plain data: tracking_auto_convert, or track(), makes it tracked"))
+    return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why) for path, cls, why in rows]
+
+
 cdef bint is_as_string(object key):
     return isinstance(key, (str, bytes))
 
