@@ -7,6 +7,8 @@ from cpython.object cimport PyObject, PyTypeObject
 cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject **ob_item
+    ctypedef struct PyTupleObject:
+        PyObject *ob_item[1]
     PyTypeObject PyDict_Type, PyList_Type, PySet_Type
     PyObject *PyExc_IndexError
     PyObject *PyExc_OverflowError

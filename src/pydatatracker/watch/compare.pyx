@@ -30,10 +30,6 @@ cdef int remember_items(WatchedTracker t, list items) except -1:
     cdef Py_ssize_t n = PyList_GET_SIZE(items)
     cdef Py_ssize_t i
     cdef PyObject **seen
-    if t.way == Y_TUPLE:
-        t.birth.size = n
-        t.kept = [kept_item(each) for each in items]
-        return 0
     seen = <PyObject **>PyMem_Realloc(t.seen, (n or 1) * sizeof(PyObject *))
     if seen == NULL:
         raise MemoryError()
@@ -335,6 +331,38 @@ cdef int found(WatchedTracker t, int action, int method, int shape, Py_ssize_t i
 cdef uint64_t look_round = 0
 
 
+cdef bint is_held_in(WatchedTracker t, uint64_t now) except -1:
+    """True if an object is alive, by what this look knows of its parents. O(parents), or as `is_sure` in a cycle."""
+    cdef Link link = t.link
+    if t.held is not None or t.born_as is not None:
+        return True
+    while link is not None:
+        if alive(link.parent):
+            if not link.parent.marks & X_WATCHED:
+                return True             # a tracked container: its links are true at any time
+            if not link.parent.marks & X_COMPARED:
+                if holds_now(<WatchedTracker>link.parent, held_as(t), link.key, 0):
+                    return True
+            elif (<WatchedTracker>link.parent).looked == now:
+                return True             # compared just now, so its links are true
+        link = link.next
+    return is_sure(t, 0)
+
+
+cdef int replace_tuple(WatchedTracker t) except -1:
+    """Another tuple has the address of one that is gone: let go of that, and compare what holds the new one. O(items)."""
+    cdef Link link = t.link
+    cdef list parents = []
+    while link is not None:
+        parents.append(link.parent)
+        link = link.next
+    let_go(t, False)
+    for p in parents:
+        if (<Tracker>p).marks & X_COMPARED and (<Tracker>p).owner != NULL and (<WatchedTracker>p).way != Y_TUPLE:
+            compare(<WatchedTracker>p)
+    return 0
+
+
 cdef int look_at(WatchedTracker first, uint64_t now) except -1:
     """Compare an object, after what holds it. O(items)."""
     cdef list todo = [first]
@@ -356,9 +384,12 @@ cdef int look_at(WatchedTracker first, uint64_t now) except -1:
                 continue
         todo.pop()
         t.looked = now
-        if not is_held(t):
+        if not is_held_in(t, now):
             let_go(t, False)
-        elif t.way != Y_TUPLE:
+        elif t.way == Y_TUPLE:
+            if not is_tuple_seen(<object>t.owner, t):
+                replace_tuple(t)
+        else:
             if <PyObject *>Py_TYPE(<object>t.owner) != <PyObject *>t.cls and t.way != Y_SLOTS:
                 let_go(t, False)            # another object has its address
             else:

@@ -56,6 +56,10 @@ cdef Tracker watched_tracker(object c):
         return (<Watching>c).node
     found = pdt_watched_find(<PyObject *>c)
     if found != NULL:
+        if (<WatchedTracker>found).way == Y_TUPLE and PyTuple_CheckExact(c) and not is_tuple_seen(
+                c, <WatchedTracker>found):
+            let_go(<WatchedTracker>found, False)        # another tuple has its address by now
+            return None
         if (<WatchedTracker>found).way == Y_ATTR or <PyObject *>Py_TYPE(c) == <PyObject *>(<WatchedTracker>found).cls:
             return <WatchedTracker>found
         if (<WatchedTracker>found).way != Y_DICT:
@@ -71,8 +75,10 @@ cdef Tracker watched_tracker(object c):
     return None if found == NULL else <WatchedTracker>found
 
 
-cdef inline bint is_compared(Tracker t):
-    return t.marks & X_COMPARED != 0
+cdef bint is_tuple_seen(object c, WatchedTracker t):
+    """True if a tuple holds what the tuple of a tracker held: otherwise another one has its address. O(items)."""
+    return t.seen == NULL or (PyTuple_GET_SIZE(c) == t.count and memcmp(
+        &(<PyTupleObject *>c).ob_item, t.seen, t.count * sizeof(PyObject *)) == 0)
 
 
 cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t depth):
