@@ -93,6 +93,10 @@ class Log:
     limit: int
     dropped: int
     last_dropped: int
+    missed: int
+    last_missed: int
+    @property
+    def last_lost(self) -> int: ...
     last: dict[Tracker, Any] | None
     noted: int
     ref: ref[Log]

@@ -365,7 +365,7 @@ def start_of(container: Any) -> list[ChangeLogEntry]:
     It is not known if changes since the container's birth are no longer kept. O(items + changes).
     """
     _time_ns, seq = _core.born(container)
-    if any(log.last_dropped > seq for log in _core.logs(container)):
+    if any(log.last_lost > seq for log in _core.logs(container)):
         return []
     return [_core.init_change(container, _Start(container, seq))]
 

@@ -121,6 +121,11 @@ def require_kept(log: Any, seq: int) -> None:
 
     O(1).
     """
+    if log.last_missed > seq:
+        raise HistoryLostError(
+            f"the state after change {seq} is not known: change {log.last_missed} could not be recorded, for want of"
+            " memory"
+        )
     if log.last_dropped > seq:
         raise HistoryLostError(
             f"the state after change {seq} is gone: {log.dropped} older changes are no longer kept, the newest of"

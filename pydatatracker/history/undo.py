@@ -263,7 +263,7 @@ def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
 
 def _lost(container: Any) -> bool:
     born = _core.born(container)[1]
-    return any(log.last_dropped > born for log in _core.logs(container))
+    return any(log.last_lost > born for log in _core.logs(container))
 
 
 def _one(container: Any, change: Change, method: str, seen: int) -> None:

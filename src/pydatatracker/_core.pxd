@@ -38,6 +38,8 @@ cdef class Log:             # the ring: all records of one tree
     cdef readonly Py_ssize_t limit      # tracking_max_changes; NO_LIMIT: none
     cdef readonly uint64_t dropped      # number of records that were overwritten or cleared
     cdef readonly uint64_t last_dropped # seq of the newest of them
+    cdef readonly uint64_t missed       # number of changes that could not be recorded (watch/event.pyx)
+    cdef readonly uint64_t last_missed  # seq of the newest of them
     cdef readonly object ref            # weak reference to self, shared by all trackers that wrote here
     cdef readonly dict last             # tracking_remember_last: tracker -> last changes by key, or by position
     cdef readonly uint64_t noted        # newest seq that is in `last`; its record may still be in the ring
@@ -229,7 +231,7 @@ cdef class Watching:            # one call of watch(); base of the package's Wat
     cdef Py_ssize_t max_objects
     cdef Py_ssize_t count               # number of objects followed now
     cdef dict verdicts                  # address of a class -> (weak reference, Y_...)
-    cdef dict compared                  # number -> WatchedTracker of what is compared
+    cdef set compared                   # WatchedTrackers of what is compared
     cdef object cls                     # the class that is watched, or None
     cdef dict roots                     # its instances: name -> WatchedTracker
     cdef readonly uint64_t born         # number of instances so far

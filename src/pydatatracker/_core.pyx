@@ -50,7 +50,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
+    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,

@@ -38,6 +38,7 @@ cdef extern from "Python.h":
 
     # the current exception
     void PyErr_Clear()
+    PyObject *PyErr_Occurred()                              # borrowed
     void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
     void PyErr_Restore(PyObject *, PyObject *, PyObject *)
     bint PyErr_ExceptionMatches(object)

@@ -1,5 +1,5 @@
 /* Owns: the table of watched objects, the dict of an object, and calling back at the next safe moment.
- * May touch: dict watchers (PEP-less API of CPython 3.12), an object's pointer to its dict, the queue of pending calls.
+ * May touch: dict watchers (since CPython 3.12), an object's pointer to its dict, the queue of pending calls.
  * Invariants:
  *  - the table maps addresses to trackers, holds a reference to each tracker and none to what is watched;
  *  - nothing here runs Python code;
@@ -204,11 +204,7 @@ static PyObject *pdt_own_dict(PyObject *o) {
 }
 
 /* ---- the next safe moment ------------------------------------------------------------------------------ */
-#if PY_VERSION_HEX >= 0x030D0000
 PyAPI_FUNC(int) _PyEval_AddPendingCall(PyInterpreterState *, int (*)(void *), void *, int);
-#else
-PyAPI_FUNC(int) _PyEval_AddPendingCall(PyInterpreterState *, int (*)(void *), void *, int);
-#endif
 
 /* Call f at the next moment at which the interpreter may run Python code, in whichever thread runs. */
 static int pdt_call_soon(int (*f)(void *)) {

@@ -47,17 +47,6 @@ def as_shown(change):
     return copied
 
 
-cdef Extra copy_of(Extra extra):
-    cdef Extra copied = Extra.__new__(Extra)
-    copied.beside = extra.beside
-    copied.stack = extra.stack
-    copied.places = extra.places
-    copied.left_out = extra.left_out
-    copied.old_text = extra.old_text
-    copied.new_text = extra.new_text
-    return copied
-
-
 cdef bint same_objects(object a, object b) except -1:
     """True if two values, or the items of two tuples, are the same objects."""
     cdef Py_ssize_t i

@@ -14,17 +14,22 @@ cdef Extra at_places(Extra extra, tuple further):
     cdef Extra both
     if not further and (extra is None or extra.places is None):
         return extra
-    both = Extra.__new__(Extra)
+    both = Extra.__new__(Extra) if extra is None else copy_of(extra)
     both.places = further or None
-    if extra is not None:
-        both.left_out = extra.left_out
-        both.beside = extra.beside
-        both.between = extra.between
-        both.stack = extra.stack
-        both.old_text = extra.old_text
-        both.new_text = extra.new_text
-        both.rules = extra.rules
     return both
+
+
+cdef Extra copy_of(Extra extra):
+    cdef Extra copied = Extra.__new__(Extra)
+    copied.places = extra.places
+    copied.left_out = extra.left_out
+    copied.beside = extra.beside
+    copied.between = extra.between
+    copied.stack = extra.stack
+    copied.old_text = extra.old_text
+    copied.new_text = extra.new_text
+    copied.rules = extra.rules
+    return copied
 
 
 cdef class Change:

@@ -22,6 +22,11 @@ cdef class Log:
     def __dealloc__(self):
         PyMem_Free(self.stamps)
 
+    @property
+    def last_lost(self):
+        """The seq of the newest change that it had, or should have, and has not. O(1)."""
+        return max(self.last_dropped, self.last_missed)
+
     def _check(self):
         """Raise AssertionError if the ring's invariants do not hold. O(records)."""
         cdef Py_ssize_t i

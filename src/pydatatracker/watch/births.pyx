@@ -130,11 +130,7 @@ cdef int end_instance(WatchedTracker t) except -1:
     if t.marks & X_COMPARED:
         close_compared(t)
     else:
-        freeze(t)
-        untie_all(t)
-        if t.log is not None:
-            put_aside(t.log)
-        let_go(t, False)
+        end_noticed(t, False)
     for each, name in rows:
         w = <Watching>each
         if w.open:
@@ -227,7 +223,7 @@ cdef int end_class_watch(Watching w) except -1:
     return 0
 
 
-cdef int untie_all(WatchedTracker t) except -1:
+cdef bint untie_all(WatchedTracker t) except? False:
     """Cut the links of everything that a noticed object holds, before it ends. O(items)."""
     cdef PyObject *key
     cdef PyObject *value

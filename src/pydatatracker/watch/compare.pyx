@@ -11,20 +11,6 @@ cdef enum:
     NEAR_A_LOOK = 8             # compared children looked at for one change
 
 
-cdef object kept_item(object value):
-    """Return what is kept of an item: itself if it cannot be part of a cycle, its tracker, or words."""
-    cdef Tracker t
-    if pdt_plain(value) or value is missing or not pdt_is_gc(value):
-        return value
-    t = tracker_of(value)
-    if t is not None:
-        return t
-    words = Words.__new__(Words)
-    (<Words>words).text = summary_of(value)
-    (<Words>words).type = class_name(type(value))
-    return words
-
-
 cdef int remember_items(WatchedTracker t, list items) except -1:
     """Keep what a compared object holds now. O(items)."""
     cdef Py_ssize_t n = PyList_GET_SIZE(items)
@@ -91,38 +77,20 @@ cdef inline bint is_same(WatchedTracker t, Py_ssize_t i, PyObject *value):
     kept = PyList_GET_ITEM(<PyObject *>t.kept, i)
     if isinstance(<object>kept, Tracker):
         return tracker_of(<object>value) is <object>kept
+    if isinstance(<object>kept, Weakly) and (<Weakly>kept).ref is not None:
+        return (<Weakly>kept).ref() is <object>value
     return True
 
 
 cdef object seen_item(WatchedTracker t, Py_ssize_t i, dict alive_now):
-    """Return an item as it was seen: the object if it is alive, else words."""
+    """Return an item as it was seen: the object if it is alive, else its tracker or words."""
     cdef object kept = t.kept[i]
-    cdef object found
-    if not isinstance(kept, (Tracker, Words)):
-        return kept
-    found = alive_now.get(<size_t>t.seen[i], missing)
-    if found is not missing and (isinstance(kept, Words) or tracker_of(found) is kept):
-        return found
-    if isinstance(kept, Words):
-        return kept
-    if isinstance(kept, WatchedTracker):
-        found = object_gone_from(<WatchedTracker>kept, t.seen[i])
-    else:
-        found = (<Tracker>kept).container
-    if found is not None:
+    cdef object found = alive_now.get(<size_t>t.seen[i], missing)
+    if found is not missing and is_same(t, i, <PyObject *>found):
         return found
     if isinstance(kept, WatchedTracker):
         (<WatchedTracker>kept).in_log = True
-    return kept
-
-
-cdef object object_gone_from(WatchedTracker t, PyObject *address):
-    """Return the object of a tracker that a compared object held at an address, or None if it may be dead."""
-    if t.owner == NULL:
-        return None
-    if t.held is not None:
-        return t.held
-    return object_of(t)
+    return read_value(kept)
 
 
 cdef object find_seen(WatchedTracker p, Link link, Tracker ct):
@@ -182,8 +150,8 @@ cdef dict by_address(list items):
     return found
 
 
-cdef int cut_seen(WatchedTracker t, Py_ssize_t i, object key, object old) except -1:
-    """Cut the link to an item that is not there any more; old: as `seen_item` returned it."""
+cdef int cut_seen(WatchedTracker t, Py_ssize_t i, object key) except -1:
+    """Cut the link to an item that is not there any more."""
     kept = t.kept[i]
     if isinstance(kept, Tracker):
         untie(t, <Tracker>kept, key)
@@ -215,7 +183,7 @@ cdef int compare_list(WatchedTracker t, list now, int method) except -1:
         if not pdt_plain(v):
             meet(t, v, None, i, todo)
     for i in range(a, m - tail):
-        cut_seen(t, i, None, old[i - a])
+        cut_seen(t, i, None)
     open_all(todo)
     remember_items(t, now)
     if t.children:
@@ -242,7 +210,7 @@ cdef int compare_set(WatchedTracker t, list now, int method) except -1:
         before[<size_t>t.seen[i]] = i
         if not (<size_t>t.seen[i] in around and is_same(t, i, t.seen[i])):
             out.append(seen_item(t, i, around))
-            cut_seen(t, i, missing, out[len(out) - 1])
+            cut_seen(t, i, missing)
             before.pop(<size_t>t.seen[i])
     for each in now:
         if <size_t><PyObject *>each not in before:
@@ -275,20 +243,12 @@ cdef int compare_slots(WatchedTracker t, list now, int method) except -1:
         changes.append((rows[i][0], old, now[i]))
         if not pdt_plain(now[i]) and now[i] is not missing:
             meet(t, now[i], rows[i][0], 0, todo)
-        cut_seen(t, i, rows[i][0], old)
+        cut_seen(t, i, rows[i][0])
     open_all(todo)
     remember_items(t, now)
     for name, old, new in changes:
         found(t, A_ADD if old is missing else A_REMOVE if new is missing else A_UPDATE, method, S_SLOT, -1, name, old,
               new, 0, since)
-    return 0
-
-
-cdef int open_all(list todo) except -1:
-    cdef Py_ssize_t n = 0
-    while n < PyList_GET_SIZE(todo):
-        open_node(<WatchedTracker>todo[n], todo)
-        n += 1
     return 0
 
 
@@ -420,7 +380,7 @@ cdef int look(Watching home) except -1:
         return 0
     settle_events()
     look_round += 1
-    for t in list(home.compared.values()):
+    for t in list(home.compared):
         look_at(<WatchedTracker>t, look_round)
     return 0
 

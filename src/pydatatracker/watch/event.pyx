@@ -4,13 +4,15 @@
 #  - an event comes before the change, and CPython is in the middle of it. So nothing here may run Python code: no
 #    observer, no __del__, no __hash__ or __eq__ of a key, and no collection (from CPython 3.12 on, memory starts none);
 #  - what would run Python code waits for the next safe moment (`settle_events`), which comes within a few instructions;
-#  - the callback raises nothing. What it could not record is counted in `missed_events`.
+#  - the callback raises nothing. A change that it could not record is a gap: in the log it belongs to, which then knows
+#    no earlier state, and for observers, as far as they mark gaps.
 
 cdef int in_event = 0                   # events in progress
 cdef list told_later = []               # (tracker, change) to notify of at the next safe moment
 cdef list freed_later = []              # what records let go during an event
 cdef bint settle_is_due = False
-cdef uint64_t missed_events = 0
+cdef uint64_t missed_events = 0         # changes in the process that could not be recorded
+cdef list missed_later = []             # (tracker, seq) of those that observers have not heard of
 cdef int method_instead = -1            # method of the record that the next event makes, or -1
 
 
@@ -18,15 +20,63 @@ ctypedef int (*event_taker)(WatchedTracker, int, PyObject *, PyObject *) noexcep
 
 
 cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexcept:
-    global in_event, missed_events
+    global in_event
     cdef PyObject *tracker = pdt_watched_find(d)
     if tracker == NULL or (d == ignored and event != PDT_DEALLOCATED):
         return 0
     in_event += 1
     if (<event_taker>take_event)(<WatchedTracker>tracker, event, key, value) < 0:
-        missed_events += 1
-        PyErr_WriteUnraisable(None)
+        PyErr_Clear()
+        miss(<WatchedTracker>tracker)
     in_event -= 1
+    return 0
+
+
+ctypedef int (*note_taker)(list, object, uint64_t) noexcept
+
+
+cdef void miss(WatchedTracker t) noexcept:
+    """Note that the log of t lacks a change. O(1)."""
+    global missed_events, last_seq
+    missed_events += 1
+    last_seq += 1
+    if not t.epoch:
+        t = t.home.node                     # it has never recorded, and its log is that of the watch
+    if t is not None and t.active != NULL:
+        (<Log>t.active).missed += 1
+        (<Log>t.active).last_missed = last_seq
+    if (<note_taker>note_missed)(missed_later, t, last_seq) < 0:
+        PyErr_Clear()
+    settle_soon()
+
+
+cdef int note_missed(list notes, object t, uint64_t seq) except -1:
+    notes.append((t, seq))
+    return 0
+
+
+cdef int tell_of_missed() except -1:
+    """Let exporters mark the gap of each change that was missed. O(observers)."""
+    global missed_later
+    cdef Place step
+    cdef Tracker t
+    notes = missed_later
+    missed_later = []
+    error = MemoryError("a change of watched data could not be recorded")
+    for each, seq in notes:
+        t = each
+        if t.place is None:
+            continue
+        change = make_change(seq, pdt_now_ns(), -1, A_UPDATE, M_FOUND, S_WHOLE, t.place, missing, missing, missing, None,
+                             None, t)
+        step = t.place
+        while step is not None:
+            for call in observers_of(step.tracker):
+                if call is not None:
+                    tell_missed(call, change, error)
+            step = step.parent
+        if process_observer is not None:
+            tell_missed(process_observer, seen_from(change, root_of(t.place)), error)
     return 0
 
 
@@ -72,6 +122,9 @@ cdef object held_before(WatchedTracker t, object key, PyObject **stored):
     return Words("<not known: the class of the key has its own __eq__>", "object") if found == NULL else <object>found
 
 
+ctypedef int (*follower)(WatchedTracker, object, object, Py_ssize_t) noexcept
+
+
 cdef int slot_event(WatchedTracker t, int event, object key, object value) except -1:
     cdef PyObject *stored
     cdef PyObject *beside = NULL
@@ -95,8 +148,8 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
         ct = tracker_of(old)
         if ct is not None:
             untie(t, ct, key)
-    if value is not missing and not pdt_plain(value):
-        follow(t, value, key, 0)
+    if value is not missing and not pdt_plain(value) and (<follower>follow)(t, value, key, 0) < 0:
+        PyErr_Clear()                       # no memory: the change is recorded, and what is below is untracked
     method = method_for(t, event == PDT_DELETED)
     if event == PDT_DELETED:
         if where == PDT_LAST:
@@ -154,23 +207,44 @@ cdef int cloned(WatchedTracker t, object source) except -1:
     return 0
 
 
+ctypedef bint (*step_of_end)(WatchedTracker) noexcept
+
+
+cdef bint done(step_of_end step, WatchedTracker t) noexcept:
+    """Take one step of the end of an object; without memory note a gap, and go on: what has ended has to leave the table."""
+    cdef bint answer = step(t)
+    if PyErr_Occurred() == NULL:
+        return answer
+    PyErr_Clear()
+    miss(t)
+    return False
+
+
+cdef bint frozen(WatchedTracker t) noexcept:
+    return done(<step_of_end>freeze, t)
+
+
 cdef int dying(WatchedTracker t) except -1:
     """A watched dict, or the dict of a watched object, is being freed. O(items)."""
-    if t.way == Y_ATTR and moved_to_another_dict(t):
+    if t.way == Y_ATTR and done(<step_of_end>moved_to_another_dict, t):
         return 0
     if t.born_as is not None:
         return end_instance(t)
-    if t.is_root:
+    if t.is_root or t.link is not None:     # a link: a compared object lost it, which its record will say
         t.in_log = True
-    freeze(t)
-    untie_all(t)
-    if t.log is not None and not t.is_root:
-        put_aside(t.log)                    # its records may be the last to refer to what has a __del__
-    let_go(t, True)
+    end_noticed(t, True)
     return 0
 
 
-cdef bint moved_to_another_dict(WatchedTracker t) except -1:
+cdef int end_noticed(WatchedTracker t, bint is_freed) except -1:
+    frozen(t)
+    done(<step_of_end>untie_all, t)
+    if t.log is not None and not t.is_root:
+        put_aside(t.log)                    # its records may be the last to refer to what has a __del__
+    return let_go(t, is_freed)
+
+
+cdef bint moved_to_another_dict(WatchedTracker t) except? False:
     """True if a dict ends because its object was given another ``__dict__``; its tracker goes on with that. O(items)."""
     cdef PyObject *instance = living_instance(t)
     cdef PyObject *taken
@@ -183,19 +257,30 @@ cdef bint moved_to_another_dict(WatchedTracker t) except -1:
     now = pdt_own_dict(<object>instance)
     if pdt_watched_find(<PyObject *>now) != NULL:
         return False
+    pdt_watched_put(now, t)                 # may need memory; all that follows may fail without harm
     taken = pdt_watched_take(before)
-    t.owner = <PyObject *>now
-    pdt_watched_put(now, t)
-    pdt_set_watching(pdt_watched_count())
     Py_DECREF(<object>taken)
+    t.owner = <PyObject *>now
+    pdt_set_watching(pdt_watched_count())
     pdt_watch_dict(now)
+    if (<attributes_taker>record_attributes)(t, before, now) < 0:
+        PyErr_Clear()
+        miss(t)
+    return True
+
+
+ctypedef int (*attributes_taker)(WatchedTracker, object, object) noexcept
+
+
+cdef int record_attributes(WatchedTracker t, object before, object now) except -1:
+    """Record what differs between the dict that an object had and the one that it has. O(attributes)."""
     for key, value in list((<dict>before).items()):
         if key not in <dict>now:
             replace_attribute(t, key, value, missing)
     for key, value in list((<dict>now).items()):
         if (<dict>before).get(key, missing) is not value:
             replace_attribute(t, key, (<dict>before).get(key, missing), value)
-    return True
+    return 0
 
 
 cdef int replace_attribute(WatchedTracker t, object key, object old, object new) except -1:
@@ -244,11 +329,11 @@ cdef list kept_trackers(WatchedTracker t):
 
 # ---- what waits ----------------------------------------------------------------------------------------------
 
-cdef void put_aside(object gone):
+cdef void put_aside(object gone) noexcept:
     """Keep an object until the event is over, because freeing it can run Python code."""
     if in_event:
-        freed_later.append(gone)
-        settle_soon()
+        Py_INCREF(gone)
+        put_aside_record(<PyObject *>gone)
 
 
 cdef void put_aside_record(PyObject *gone) noexcept:
@@ -293,6 +378,8 @@ cdef int settle_events() except -1:
     if in_event:
         return 0
     follow_newborn()
+    if missed_later:
+        tell_of_missed()
     while freed_later or told_later:
         gone = freed_later
         freed_later = []

@@ -10,7 +10,7 @@ cdef class Watching:
 
     def __cinit__(self, *args, **kwargs):
         self.verdicts = {}
-        self.compared = {}
+        self.compared = set()
         self.into = ()
 
     @property
@@ -35,7 +35,6 @@ def can_watch():
 
 def end_watching():
     """Give the dict watcher back, at the end of the process."""
-    global told_later
     if pdt_watched_count():
         for ref in list(open_watches):
             w = ref()
@@ -142,11 +141,11 @@ def end_watch(Watching w):
 
 cdef int move_home(WatchedTracker t, Watching other) except -1:
     t.home.count -= 1
-    t.home.compared.pop(t.number, None)
+    t.home.compared.discard(t)
     t.home = other
     other.count += 1
     if t.marks & X_COMPARED and t.way != Y_TUPLE:
-        other.compared[t.number] = t
+        other.compared.add(t)
     return 0
 
 

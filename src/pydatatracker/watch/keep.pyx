@@ -15,10 +15,7 @@ cdef class Weakly:
 
 cdef object weakly(object value):
     cdef Weakly made = Weakly.__new__(Weakly)
-    cdef Words words = Words.__new__(Words)
-    words.text = summary_of(value)
-    words.type = class_name(type(value))
-    made.words = words
+    made.words = Words(summary_of(value), class_name(type(value)))
     if pdt_has_weakref(value):
         made.ref = _weakref.ref(value)
     return made
@@ -54,63 +51,69 @@ cdef object builtin_type = type(len)
 cdef object function_type = type(lambda: 0)
 
 
-cdef object kept_value(object value):
-    """Return what a record keeps of a value."""
+cdef object kept_item(object value):
+    """Return what is kept of an object: itself if it lasts, its tracker, or a weak reference and words."""
     cdef Tracker t
     if lasts(value):
         return value
     t = tracker_of(value)
-    if t is None:
-        return weakly(value)
-    if not t.marks & X_WATCHED:
-        return value                    # a tracked container: it was written for this library
-    (<WatchedTracker>t).in_log = True
-    return t
+    return weakly(value) if t is None else t
 
 
-cdef object kept_values(int shape, object given):
-    """The same for `old` or `new` of a record of any shape. O(items)."""
+cdef object kept_value(object value):
+    """Return what a record keeps of a value: the same, but tracked containers, which were written for this library."""
+    cdef object kept = kept_item(value)
+    if isinstance(kept, WatchedTracker):
+        (<WatchedTracker>kept).in_log = True
+        return kept
+    return value if isinstance(kept, Tracker) else kept
+
+
+cdef object read_value(object kept):
+    """Return the object that is meant while it lives; else what stands for it: its tracker, or words."""
+    cdef object found = None
+    if isinstance(kept, WatchedTracker):
+        found = object_of(<WatchedTracker>kept)
+        return kept if found is None else found
+    if isinstance(kept, Weakly):
+        if (<Weakly>kept).ref is not None:
+            found = (<Weakly>kept).ref()
+        return (<Weakly>kept).words if found is None else found
+    if isinstance(kept, Tracker):
+        found = (<Tracker>kept).container
+        return Words(f"<{class_name((<Tracker>kept).cls)}>", class_name((<Tracker>kept).cls)) if found is None else found
+    return kept
+
+
+ctypedef object (*value_map)(object)
+
+
+cdef object mapped(int shape, object given, value_map change):
+    """Return `old` or `new` of a record of any shape with each value replaced. O(items)."""
     if given is missing or shape == S_WHOLE or shape == S_ORDER or shape == S_REVERSE:
         return given
     if shape == S_FILL:
-        return {key: kept_value(value) for key, value in (<dict>given).items()}
-    if isinstance(given, tuple) and shape != S_SLOT:
-        return tuple([kept_value(each) for each in given])
-    if isinstance(given, list) and shape != S_SLOT:
-        return [kept_value(each) for each in given]
-    return kept_value(given)
+        return {key: change(value) for key, value in (<dict>given).items()}
+    if shape != S_SLOT and isinstance(given, tuple):
+        return tuple([change(each) for each in given])
+    if shape != S_SLOT and isinstance(given, list):
+        return [change(each) for each in given]
+    return change(given)
 
 
-cdef object read_value(object value):
-    """Return the object that a record means, while it lives; else what stands for it."""
-    cdef object found
-    if isinstance(value, WatchedTracker):
-        found = object_of(<WatchedTracker>value)
-        return value if found is None else found
-    if isinstance(value, Weakly):
-        found = None if (<Weakly>value).ref is None else (<Weakly>value).ref()
-        return (<Weakly>value).words if found is None else found
-    return value
+cdef inline object kept_values(int shape, object given):
+    return mapped(shape, given, kept_value)
 
 
-cdef object read_values(int shape, object given):
-    if given is missing or shape == S_WHOLE or shape == S_ORDER or shape == S_REVERSE:
-        return given
-    if shape == S_FILL:
-        return {key: read_value(value) for key, value in (<dict>given).items()}
-    if isinstance(given, tuple) and shape != S_SLOT:
-        return tuple([read_value(each) for each in given])
-    if isinstance(given, list) and shape != S_SLOT:
-        return [read_value(each) for each in given]
-    return read_value(given)
+cdef inline object read_values(int shape, object given):
+    return mapped(shape, given, read_value)
 
 
-cdef int freeze(WatchedTracker t) except -1:
+cdef bint freeze(WatchedTracker t) except? False:
     """Keep what an object holds before it ends or is let go, if a record may ask for it. O(items)."""
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
-    cdef Py_ssize_t i
     if not t.in_log or t.last is not None or t.owner == NULL:
         return 0
     last = []
@@ -158,8 +161,6 @@ cdef object make_again(object value, dict made):
     cdef object again
     if isinstance(value, Words):
         return missing
-    if not isinstance(value, WatchedTracker):
-        return value
     t = <WatchedTracker>value
     if t in made:
         return made[t]

@@ -3,7 +3,7 @@
 # Invariants:
 #  - a watched object is referred to by address only, and stays what it is: its class, identity and life do not change;
 #  - a dict, and an object through its dict, reports its stores and its own end: it is **noticed**. Anything else is
-#    **compared** (compare.pyx) and reports nothing: it is used only after `held_by` found an object alive that holds it;
+#    **compared** (compare.pyx) and reports nothing: it is used only after `is_held_in` or `is_sure` found an object alive that holds it;
 #  - an object with a dict is known by that dict, so `vars(o)` and o are one node;
 #  - what a tracker keeps of the items of a compared object refers to no object that could be part of a cycle, or an
 #    object that refers to itself through a list would never die.
@@ -124,17 +124,25 @@ cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t de
         t.marks |= X_COMPARED
     if way == Y_DICT or way == Y_ATTR:
         pdt_watch_dict(<object>t.owner)
-    pdt_watched_put(<object>t.owner, t)
+    note_redact(t)
+    if t.marks & X_COMPARED and way != Y_TUPLE:
+        home.compared.add(t)
+    try:
+        pdt_watched_put(<object>t.owner, t)     # last: what is in the table is complete
+    except MemoryError:
+        t.owner = NULL
+        home.compared.discard(t)
+        raise
     pdt_set_watching(pdt_watched_count())
     home.count += 1
-    if t.marks & X_COMPARED and way != Y_TUPLE:
-        home.compared[t.number] = t
-    note_redact(t)
     return t
 
 
 cdef int let_go(WatchedTracker t, bint dying) except -1:
-    """End the watch of one object. `dying`: it is being freed. Its log stays readable for who holds it. O(parents)."""
+    """End the watch of one object. `dying`: it is being freed. Its log stays readable for who holds it. O(parents).
+
+    It needs no memory: an object that has ended must not stay in the table.
+    """
     cdef PyObject *owner = t.owner
     cdef PyObject *taken
     cdef Link link = t.link
@@ -144,11 +152,11 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
         t.owner = NULL
         bump()
         return 0
-    freeze(t)
+    frozen(t)
     taken = pdt_watched_take(<object>owner)
     pdt_set_watching(pdt_watched_count())
     if t.marks & X_COMPARED:
-        t.home.compared.pop(t.number, None)
+        t.home.compared.discard(t)
     elif not dying:
         pdt_unwatch_dict(<object>owner)
     t.home.count -= 1
@@ -192,7 +200,7 @@ cdef int tie(WatchedTracker p, object child, object key, Py_ssize_t hint) except
     cdef Tracker ct = tracker_of(child)
     if ct is None or isinstance(child, Watching):
         return 0
-    link_child(p, child, key, hint)
+    make_link(p, child, key, hint)          # without memory it raises, and `follow` gives up the child
     if ct.marks & X_COMPARED:
         if p.near is None:
             p.near = []

@@ -172,10 +172,24 @@ cdef tuple slots_of(object cls):
 
 
 cdef int follow(WatchedTracker p, object value, object key, Py_ssize_t hint) except -1:
-    """Follow a value that p holds, or is about to hold, and all that is below it. O(objects that are new)."""
+    """Follow a value that p holds, or is about to hold, and all that is below it. O(objects that are new).
+
+    Without memory for all of it nothing of it is followed, and it is untracked.
+    """
     cdef list todo = []
+    try:
+        meet(p, value, key, hint, todo)
+        return open_all(todo)
+    except BaseException:
+        for t in todo:
+            if t is not None:               # its tracker could not be made
+                let_go(<WatchedTracker>t, False)
+        raise
+
+
+cdef int open_all(list todo) except -1:
+    """Follow what new nodes hold, and what is new below that. O(objects)."""
     cdef Py_ssize_t n = 0
-    meet(p, value, key, hint, todo)
     while n < PyList_GET_SIZE(todo):
         open_node(<WatchedTracker>todo[n], todo)
         n += 1
@@ -196,7 +210,8 @@ cdef int meet(WatchedTracker p, object value, object key, Py_ssize_t hint, list 
         way = way_of(p.home, value)
         if way < Y_DICT or p.home.count >= p.home.max_objects or (0 <= p.home.depth <= p.depth):
             return 0
-        todo.append(new_node(p.home, value, way, p.depth + 1))
+        todo.append(None)
+        todo[len(todo) - 1] = new_node(p.home, value, way, p.depth + 1)
     return tie(p, value, key, hint)
 
 
@@ -220,7 +235,7 @@ cdef int open_node(WatchedTracker t, list todo) except -1:
     for i in range(PyList_GET_SIZE(items)):
         v = <object>PyList_GET_ITEM(<PyObject *>items, i)
         if not pdt_plain(v) and v is not missing:
-            meet(t, v, key_at(t, i, v), i, todo)
+            meet(t, v, key_at(t, i), i, todo)
     remember_items(t, items)
     return 0
 
@@ -240,7 +255,7 @@ cdef int open_attributes(WatchedTracker t, list todo) except -1:
     return 0
 
 
-cdef object key_at(WatchedTracker t, Py_ssize_t i, object value):
+cdef object key_at(WatchedTracker t, Py_ssize_t i):
     return slots_of(t.cls)[i][0] if t.way == Y_SLOTS else None
 
 
@@ -277,10 +292,7 @@ cdef list items_now(WatchedTracker t):
 
 
 def untracked_rows(Watching home):
-    """Return (path, class, reason) of what a watch does not follow and may change. O(items).
-
-    A key shows as its class if its own text would run code.
-    """
+    """Return (path, class, reason) of what a watch does not follow and may change. O(items)."""
     cdef list rows = []
     cdef list todo
     cdef set seen = set()
@@ -308,10 +320,10 @@ def untracked_rows(Watching home):
                 for each in (<frozenset>value):
                     if way_of(home, each) != Y_VALUE:
                         rows.append(((*path, key), type(each), "an element of a frozenset"))
-            if t.way == Y_DICT and way_of(home, key) != Y_VALUE and not is_as_string(key):
+            if t.way == Y_DICT and way_of(home, key) != Y_VALUE:
                 rows.append(((*path, key), type(key), "used as a key"))
         rows.extend(attribute_rows(t, path))
-    return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why) for path, cls, why in rows]
+    return shown_rows(rows)
 
 
 def untracked_in(container):
@@ -342,11 +354,13 @@ def untracked_in(container):
                 rows.append(((*path, key), type(value), "an object: its class is not tracked; watch() follows it"))
             elif way != Y_VALUE:
                 rows.append(((*path, key), type(value), "plain data: tracking_auto_convert, or track(), makes it tracked"))
-    return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why) for path, cls, why in rows]
+    return shown_rows(rows)
 
 
-cdef bint is_as_string(object key):
-    return isinstance(key, (str, bytes))
+cdef list shown_rows(list rows):
+    """Return rows with keys as they are, or as their class where their own text would run code."""
+    return [(tuple([key if pdt_quiet_key(key) else summary_of(key) for key in path]), cls, why)
+            for path, cls, why in rows]
 
 
 cdef list attribute_rows(WatchedTracker t, tuple path):
@@ -381,7 +395,7 @@ cdef str why_left_out(WatchedTracker p):
         return f"deeper than depth={p.home.depth}"
     if p.home.count >= p.home.max_objects:
         return f"max_objects={p.home.max_objects} are followed already"
-    return "not found yet"
+    return "not followed for want of memory, or not found by comparing yet"
 
 
 cdef list pairs_of(WatchedTracker t):
