@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Untracked", "Watch", "package_of", "watch"]
 
-_OPTIONS = ("tracking_auto_convert", "tracking_capture_snapshots", "tracking_remember_last")
+_OPTIONS = ("tracking_auto_convert", "tracking_capture_snapshots", "tracking_follow", "tracking_remember_last")
 
 
 class Watch(TrackingMixin, Watching):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
-from pydatatracker import _core
+from pydatatracker import _core, _forks
 from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
 from pydatatracker.containers.attributes import rebuilt_as_tracked
 from pydatatracker.containers.mixin import TrackingMixin
@@ -80,6 +80,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
+            tracking_follow: bool = False,
             tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
@@ -101,6 +102,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_keep_values: bool = True,
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
+            tracking_follow: bool = False,
             tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
@@ -228,16 +230,17 @@ def track(obj: Any, /, **options: Any) -> Any:
     """Return nested plain data as tracked data.
 
     A dict, list, set, OrderedDict, defaultdict, Counter or deque is copied into its tracked twin, and so is every one
-    below it. Tuples and other objects are left alone. ``tracking_auto_convert`` is on by default. Warns if something
-    else holds a part of the data, and so keeps the plain original. O(items). Raises TypeError for what cannot be
-    tracked; `watch` remembers other objects.
+    below it. Tuples and other objects stay what they are, and are followed as by `watch` on CPython 3.12 and newer.
+    ``tracking_auto_convert`` and ``tracking_follow`` are on by default. Warns if something else holds a part of the
+    data, and so keeps the plain original. O(items). Raises TypeError for what cannot be tracked; `watch` remembers
+    other objects.
 
     >>> cfg = track({"ports": [80, 443]})
     >>> cfg["ports"].append(8080)
     >>> cfg.last_change().pointer
     '/ports/2'
     """
-    given, name, rest = _core.options_from({"tracking_auto_convert": True, **options})
+    given, name, rest = _core.options_from({"tracking_auto_convert": True, "tracking_follow": True, **options})
     if rest:
         raise TypeError(f"track() takes tracking_... options, not {next(iter(rest))!r}")
     if _core.tracker(obj) is not None:
@@ -263,4 +266,5 @@ def track(obj: Any, /, **options: Any) -> Any:
     return made
 
 
+_core.set_following_hook(lambda: _forks.at_end(_core.end_watching))
 connect(TrackedDict, TrackedList, TrackedSet, TrackedAttr, TWINS)

@@ -142,7 +142,7 @@ class TrackingMixin(HistoryMixin):
     def tracking_untracked(self) -> list[Untracked]:
         """Return what is below this container and is not recorded.
 
-        Rows of pointer, class name and reason: plain data, and objects whose class is not tracked. O(items).
+        Rows of pointer, class name and reason: plain data, and objects that are not followed. O(items).
 
         >>> from pydatatracker import TrackedDict
         >>> [tuple(row)[:2] for row in TrackedDict(ports=[80], name="a").tracking_untracked()]

@@ -309,7 +309,7 @@ def copied(value: Any, made: dict[int, Any]) -> Any:
     kind = None if _core.tracker(value) is None else _core.tracker(value).kind  # type: ignore[union-attr]
     if kind == "set" or type(value) is set:
         return set(value)
-    if kind is not None or type(value) in (dict, list):
+    if kind != "tuple" and (kind is not None or type(value) in (dict, list)):
         held = _core.plain(value) if kind is not None else copy.copy(value)
         made[id(value)] = held
         if isinstance(held, dict):
@@ -318,6 +318,6 @@ def copied(value: Any, made: dict[int, Any]) -> Any:
         else:
             held[:] = [copied(item, made) for item in held]
         return held
-    if type(value) is tuple:
-        return tuple(copied(item, made) for item in value)
+    if kind == "tuple" or type(value) is tuple:
+        return tuple(copied(item, made) for item in tuple.__iter__(value))
     return value

@@ -96,6 +96,7 @@ cdef enum:                  # index into Options.values; 0.2.0's seven come firs
     O_KEEP_VALUES
     O_RAISE_ERRORS
     O_REMEMBER_LAST
+    O_FOLLOW
     N_OPTIONS
     OPTIONS_OF_0_2_0 = 7    # pickles of 0.2.0 hold these, then tracking_redact; stays 7 whatever is added
 
@@ -144,6 +145,7 @@ cdef class Rare:            # what few trackers need
     cdef tuple guards                   # what can refuse changes here and below
     cdef list order                     # guarded dict: its keys before the change in progress
     cdef public object settings         # for the package: what its layers keep for a container
+    cdef Watching home                  # what follows the objects that the container holds, or None
 
 
 cdef class Tracker:         # what every tracked container carries; the container owns it
@@ -222,8 +224,14 @@ cdef class AttrHook:
 # ---- watch/ ----------------------------------------------------------------------------------------
 
 
-cdef class Watching:            # one call of watch(); base of the package's Watch
-    cdef readonly WatchedTracker node   # of the object that it was given
+cdef class Watching:            # one call of watch(); base of the package's Watch. Or what a tracked container follows
+    cdef readonly WatchedTracker node   # of the object that it was given; None: it belongs to a tracked container
+    cdef Tracker top                    # of this container
+    cdef set nodes                      # and the trackers of what it follows, which nothing else keeps; else None
+    cdef set guests                     # Watchings of other containers that follow what this one holds, or None
+    cdef object gone                    # deque of (seq, tracker) of compared objects that were taken out, or None
+    cdef bint shared                    # something else holds what it follows
+    cdef bint listed                    # it is in `groups`
     cdef Options options
     cdef tuple into                     # further classes, and names of modules or packages, that are entered
     cdef str package                    # the package of the object's class, whose instances are entered

@@ -47,7 +47,9 @@ cdef extern from "native/kinds.h":
     bint pdt_plain(object)
     bint pdt_quiet_key(object)
     bint pdt_watching
+    bint pdt_following
     void pdt_set_watching(Py_ssize_t)
+    void pdt_set_following()
     bint pdt_is_gc(object)
     bint pdt_has_weakref(object)
     bint pdt_heap_type_of(PyTypeObject *)
@@ -129,6 +131,8 @@ cdef extern from "native/json.h":
     bint pdt_json_line_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
 
 cdef extern from "native/watched.h":
+    enum:
+        PDT_CAN_WATCH
     enum:
         PDT_ADDED, PDT_MODIFIED, PDT_DELETED, PDT_CLONED, PDT_CLEARED, PDT_DEALLOCATED
     PyObject *pdt_watched_find(PyObject *) noexcept         # borrowed

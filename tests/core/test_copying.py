@@ -253,6 +253,7 @@ ALL_OPTIONS: dict[str, Any] = {
     "tracking_keep_values": False,
     "tracking_observer_errors": "raise",
     "tracking_remember_last": True,
+    "tracking_follow": True,
     "tracking_redact": ["/a*/**", "/password"],
 }
 

@@ -3,7 +3,9 @@
 And the log knows every state that it went through. The oracle is the same program without a watch. Two worlds are built alike, one is watched, both run the same steps.
 """
 
+import gc
 import sys
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydatatracker import watch
+from pydatatracker import _core as core
+from pydatatracker import track, watch
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="watch() needs CPython 3.12")
 
@@ -223,3 +226,42 @@ def test_a_watch_leaves_no_trace(steps, rounds):
     for step in steps:
         run(root, pool, step)
     assert len(w.tracking_changes()) == 1
+
+
+def through_methods(steps):
+    """Return steps without ``dict.__setitem__(d, ...)``."""
+    return [(target, what if what % 12 != 9 else 0, *rest) for target, what, *rest in steps]
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_the_log_knows_every_state_of_what_tracked_data_follows(steps):
+    """`track` copies plain containers, and follows all else where it is."""
+    root, pool = world()
+    data = track(root, tracking_max_changes=None)
+    pool = [data[name] for name in root]
+    states = []
+    for step in through_methods(steps):
+        run(data, pool, step)
+        states.append((data.tracking_changes()[-1].seq, shape(data)))
+    for seq, state in states:
+        assert shape(data.tracking_state_at(seq)) == state
+    for each in pool:
+        if each is not data and core.tracker(each) is not None:
+            core.check_tracker(each) if not core.is_watched(each) else None
+    core.check_tracker(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS, st.integers(0, 3))
+def test_what_tracked_data_follows_dies_with_it(steps, rounds):
+    for _ in range(1 + rounds):
+        root, pool = world()
+        data = track(root)
+        pool = [data[name] for name in root]
+        for step in through_methods(steps):
+            run(data, pool, step)
+        probes = [weakref.ref(each) for each in pool if isinstance(each, (Plain, Record))]
+        del root, pool, data
+        gc.collect()
+        assert [probe() for probe in probes] == [None] * len(probes)

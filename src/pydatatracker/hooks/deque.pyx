@@ -251,10 +251,11 @@ cdef int deque_init(object self, object args, PyObject *given) except -1:
         t = converting(self, options)
     for i in range(pdt_deque_size(self)):
         item = pdt_deque_item(self, i)
-        if t is not None and not pdt_plain(item) and not pdt_heap_type(item):
+        if t is not None and not pdt_plain(item) and not pdt_heap_type_of(Py_TYPE(item)):
             item = convert_for(t, item)
             pdt_deque_ass_item(self, i, <PyObject *>item)
-        if pdt_heap_type(item) and tracker_of(item) is not None:
+        if pdt_heap_type(item) and (tracker_of(item) is not None or (
+                pdt_following and follows(hook_of(self).tracker))):
             link_child(tracker_of(self), item, None, i)
     return 0
 

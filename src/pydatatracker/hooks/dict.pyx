@@ -689,6 +689,7 @@ cdef int link_new_dict(object self) except -1:
     cdef PyObject *value
     cdef Py_ssize_t position = 0
     while PyDict_Next(self, &position, &key, &value):
-        if pdt_heap_type(<object>value) and tracker_of(<object>value) is not None:
+        if pdt_heap_type(<object>value) and (tracker_of(<object>value) is not None or (
+                pdt_following and follows(hook_of(self).tracker))):
             link_child(tracker_of(self), <object>value, <object>key, 0)
     return 0

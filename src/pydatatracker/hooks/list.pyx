@@ -213,7 +213,8 @@ cdef class ListHook(list):
                     list.__setitem__(self, i, convert_for(t, value))
         for i in range(PyList_GET_SIZE(self)):
             if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
-                if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None:
+                if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None or (
+                        pdt_following and follows(<PyObject *>self.tracker)):
                     t = tracker_of(self)
                     link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
 

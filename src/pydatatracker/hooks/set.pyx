@@ -201,7 +201,8 @@ cdef class SetHook(set):
         if options is not None:
             configure(self, (<tuple>options)[0], (<tuple>options)[1])
         for item in set.__iter__(self):
-            if pdt_heap_type(item) and tracker_of(item) is not None:
+            if pdt_heap_type(item) and (tracker_of(item) is not None or (
+                    pdt_following and follows(<PyObject *>self.tracker))):
                 link_child(tracker_of(self), item, missing, 0)
 
     def __dealloc__(self):

@@ -5,6 +5,7 @@
 #define PYDATATRACKER_COPIES_H
 
 #include "compat.h"
+#include "kinds.h"
 
 /* Return the items of a list as a tuple. PyList_AsTuple reads the list's address before it allocates, and until
  * 3.11 an allocation can start the collector, Python code, and another thread that moves the list. */
@@ -34,7 +35,7 @@ static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
         PyObject *item = items[i];
         PyTypeObject *type = Py_TYPE(item);
         if (type != seen) {
-            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) *heap = 1;
+            if (type->tp_flags & Py_TPFLAGS_HEAPTYPE || (pdt_watching && PyType_IS_GC(type))) *heap = 1;
             seen = type;
         }
         Py_INCREF(item);

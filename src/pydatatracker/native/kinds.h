@@ -20,7 +20,9 @@ static inline int pdt_quiet_key(PyObject *o) {
 }
 
 static int pdt_watching = 0; /* objects that were not written for this library are watched */
-static inline void pdt_set_watching(Py_ssize_t objects) { pdt_watching = objects > 0; }
+static int pdt_following = 0; /* some tracked container follows the objects that are put into it */
+static inline void pdt_set_watching(Py_ssize_t objects) { pdt_watching = objects > 0 || pdt_following; }
+static inline void pdt_set_following(void) { pdt_following = pdt_watching = 1; }
 static inline int pdt_has_weakref(PyObject *o) { return PyType_SUPPORTS_WEAKREFS(Py_TYPE(o)); }
 static inline int pdt_is_gc(PyObject *o) { return PyObject_IS_GC(o); }
 static inline int pdt_heap_type_of(PyTypeObject *type) { return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0; }

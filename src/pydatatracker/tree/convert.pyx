@@ -28,7 +28,8 @@ def convert(value, Options options):
 
 cdef inline object convert_for(Tracker t, object value):
     """Return what a store into the container of t stores: value, or its tracked copy."""
-    if t.state & T_CONVERT and not pdt_plain(value) and (not pdt_heap_type(value) or type(value) in twin_types):
+    if t.state & T_CONVERT and not pdt_plain(value) and (
+            not pdt_heap_type_of(Py_TYPE(value)) or type(value) in twin_types):
         return converted(value, t.effective, None)
     return value
 

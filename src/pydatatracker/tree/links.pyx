@@ -107,7 +107,9 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     cdef Link link
     cdef Link last
     if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
-        return 0
+        return adopt(parent, child, key, hint) if ct is None and pdt_following else 0
+    if ct.marks & X_WATCHED and (<WatchedTracker>ct).home.nodes is not None:
+        share(parent, <WatchedTracker>ct)
     link = ct.link
     while link is not None and link.parent is not parent:
         link = link.next
@@ -179,6 +181,8 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
         if parent.kind == K_DICT:
             link.key = key
         drop_link(ct, link)
+        if ct.marks & X_COMPARED and not parent.marks & X_WATCHED:
+            taken_out(parent, <WatchedTracker>ct)
     elif parent.kind == K_ATTR:
         if isinstance(link.key, list) and key in <list>link.key:
             (<list>link.key).remove(key)        # takes no memory
@@ -247,7 +251,7 @@ def check_tracker(container):
     cdef Link link
     cdef Py_ssize_t links = 0
     assert t is not None, container
-    assert t.owner == <PyObject *>container
+    assert held_as(t) == <PyObject *>container
     counts = {}
     for child in contents_of(container):
         ct = tracker_of(child)
@@ -282,15 +286,22 @@ def check_tracker(container):
 
 cdef bint holds(Tracker parent, object key, Tracker child):
     container = <object>parent.owner
-    if parent.kind == K_LIST:
-        return list.__getitem__(container, key) is <object>child.owner
-    if parent.kind == K_DICT:
-        return dict.__getitem__(container, key) is <object>child.owner
-    if parent.kind == K_ATTR:
-        return object.__getattribute__(container, key) is <object>child.owner
-    if parent.kind == K_DEQUE:
-        return pdt_deque_item(container, key) is <object>child.owner
-    return key == child.uuid
+    held = missing
+    if parent.marks & X_WATCHED:
+        for each, value in pairs_of(<WatchedTracker>parent):
+            if each is key or same_key(each, key):
+                held = value
+    elif parent.kind == K_LIST:
+        held = list.__getitem__(container, key)
+    elif parent.kind == K_DICT:
+        held = dict.__getitem__(container, key)
+    elif parent.kind == K_ATTR:
+        held = object.__getattribute__(container, key)
+    elif parent.kind == K_DEQUE:
+        held = pdt_deque_item(container, key)
+    else:
+        return key == child.uuid
+    return <PyObject *>held == held_as(child)
 
 
 cdef list contents_of(object container):

@@ -22,6 +22,7 @@ OPTIONS = (
     ("tracking_keep_values", "keep_values", V_FLAG, 1),
     ("tracking_observer_errors", "raise_errors", V_ERRORS, 0),
     ("tracking_remember_last", "remember_last", V_FLAG, 0),
+    ("tracking_follow", "follow", V_FLAG, 0),
 )
 OPTION_NAMES = ("tracking_name", *[_row[0] for _row in OPTIONS], "tracking_redact")
 
@@ -166,6 +167,8 @@ cdef tuple split_options(dict kwargs):
         row = option_rows.get(key)
         if row is not None:
             options.values[<int>row[0]] = checked(row[1], key, value)
+            if <int>row[0] == O_FOLLOW and options.values[O_FOLLOW] == 1:
+                begin_following()
         elif key == "tracking_redact":
             options.redact = None if value is None else compile_redact(value)
         else:
@@ -173,6 +176,25 @@ cdef tuple split_options(dict kwargs):
             near = difflib.get_close_matches(key, OPTION_NAMES, 1, 0.0)
             raise TypeError(f"unknown tracking option {key!r}; did you mean {near[0]!r}?")
     return ((options, name) if any else None), rest
+
+
+cdef object following_hook = None       # called once, when an option asks for following: the process has to end that
+
+
+def set_following_hook(call):
+    """Set what is called when an option asks for following for the first time."""
+    global following_hook
+    following_hook = call
+
+
+cdef int begin_following() except -1:
+    """Have what is put into tracked containers looked at, whatever its class. O(1)."""
+    global following_hook
+    if PDT_CAN_WATCH and not pdt_following:
+        pdt_set_following()
+        if following_hook is not None:
+            following_hook()
+    return 0
 
 
 def options_from(dict kwargs):

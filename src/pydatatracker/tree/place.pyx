@@ -173,7 +173,7 @@ cdef list find_all(Link link, Tracker ct):
     elif link.parent.kind == K_ATTR:
         keys.extend(link.key if isinstance(link.key, list) else [link.key])
     elif link.parent.kind == K_DEQUE:
-        keys.extend([i for i, item in enumerate(deque_items(<object>owner)) if <PyObject *>item == ct.owner])
+        keys.extend([i for i, item in enumerate(deque_items(<object>owner)) if <PyObject *>item == child])
     else:
         keys.append(ct.uuid)
     return keys

@@ -100,3 +100,5 @@ cdef void detach(Tracker t):
         t.rare.observers = None     # an observer may hold changes, which refer to this tracker
     if t.children and placed:       # else nothing below has a place yet
         bump()                      # its children are roots now
+    if t.rare is not None and t.rare.home is not None:
+        end_following(t)

@@ -299,7 +299,10 @@ cdef bint is_held_in(WatchedTracker t, uint64_t now) except -1:
     while link is not None:
         if alive(link.parent):
             if not link.parent.marks & X_WATCHED:
-                return True             # a tracked container: its links are true at any time
+                if is_in_tracked(link, t):
+                    return True
+                link = link.next
+                continue
             if not link.parent.marks & X_COMPARED:
                 if holds_now(<WatchedTracker>link.parent, held_as(t), link.key, 0):
                     return True
@@ -359,9 +362,13 @@ cdef int look_at(WatchedTracker first, uint64_t now) except -1:
 
 cdef Tracker looked_at(object container):
     """As `tracker_of`, for somebody who asks; of a watch, everything is compared first."""
+    cdef Tracker t
     if isinstance(container, Watching):
         look(<Watching>container)
-    return tracker_of(container)
+    t = tracker_of(container)
+    if groups and t is not None:
+        look_in_groups(t)
+    return t
 
 
 cdef int look_everywhere() except -1:
@@ -371,17 +378,25 @@ cdef int look_everywhere() except -1:
             w = ref()
             if w is not None:
                 look(<Watching>w)
+        look_in_groups(None)
     return 0
 
 
+cdef int in_look = 0            # looks in progress
+
+
 cdef int look(Watching home) except -1:
-    global look_round
-    if home.node is None or not pdt_watched_count():
+    global look_round, in_look
+    if (home.node is None and home.nodes is None) or not pdt_watched_count():
         return 0
     settle_events()
     look_round += 1
-    for t in list(home.compared):
-        look_at(<WatchedTracker>t, look_round)
+    in_look += 1
+    try:
+        for t in list(home.compared):
+            look_at(<WatchedTracker>t, look_round)
+    finally:
+        in_look -= 1
     return 0
 
 

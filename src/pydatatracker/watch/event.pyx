@@ -25,10 +25,12 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     if tracker == NULL or (d == ignored and event != PDT_DEALLOCATED):
         return 0
     in_event += 1
+    Py_INCREF(<object>tracker)
     if (<event_taker>take_event)(<WatchedTracker>tracker, event, key, value) < 0:
         PyErr_Clear()
         miss(<WatchedTracker>tracker)
     in_event -= 1
+    Py_DECREF(<object>tracker)
     return 0
 
 

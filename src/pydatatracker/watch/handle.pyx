@@ -5,6 +5,7 @@
 #  - the end of a watch leaves what another open watch follows;
 #  - what is restored is stored through the type that CPython defines, never through methods of the program.
 
+@cython.no_gc_clear
 cdef class Watching:
     """One watch: what it follows, with which limits. Base of the package's Watch."""
 
@@ -12,6 +13,11 @@ cdef class Watching:
         self.verdicts = {}
         self.compared = set()
         self.into = ()
+
+    def __del__(self):
+        # the collector calls this before it takes anything apart, and events of what it frees would find parts of a log
+        if self.nodes is not None:
+            let_group_go(self)
 
     @property
     def is_open(self):
@@ -33,13 +39,15 @@ def can_watch():
     return pdt_begin_watching(on_event)
 
 
+cdef bint watching_is_over = False
+
+
 def end_watching():
     """Give the dict watcher back, at the end of the process."""
+    global watching_is_over
     if pdt_watched_count():
-        for ref in list(open_watches):
-            w = ref()
-            if w is not None:
-                look(<Watching>w)
+        look_everywhere()
+    watching_is_over = True
     pdt_births_begin(NULL, NULL)
     pdt_end_watching()
 
@@ -73,6 +81,8 @@ def begin_watch(Watching w, value, Options options, str name, tuple into, Py_ssi
         t = new_node(w, value, way, 0)
         todo.append(t)
     w.node = t
+    if t.home is not w and t.home.nodes is not None:
+        share_with(w, t.home)
     t.is_root = True
     t.is_module = is_a(<object>Py_TYPE(value), module_type)
     if keep or (way == Y_SLOTS and not pdt_has_weakref(value)):
@@ -107,6 +117,7 @@ def end_watch(Watching w):
         if other is not None and (<Watching>other).node is not None and (<Watching>other).node.owner != NULL:
             todo.append(((<Watching>other).node, other))
     roots = {(<Tracker>node).number for node, _ in todo}
+    todo.extend(held_by_tracked())
     while todo:
         each, other = todo.pop()
         t = <WatchedTracker>each
@@ -120,7 +131,7 @@ def end_watch(Watching w):
     w.node.is_root = w.node.number in roots
     for each in pdt_watched_all():      # who asks for the state later gets the last one
         t = <WatchedTracker>each
-        if t.number not in others and (t.home is w or not open_watches):
+        if t.number not in others and (t.home is w or (not open_watches and t.home.nodes is None)):
             t.in_log = True
     w.node.in_log = True
     keep_log = w.node.log
@@ -130,7 +141,7 @@ def end_watch(Watching w):
         if t.number in others:
             if t.home is w:
                 move_home(t, <Watching>others[t.number])
-        elif t.home is w or not open_watches:
+        elif t.home is w or (not open_watches and t.home.nodes is None):
             let_go(t, False)
     if w.node.owner == NULL:
         w.node.log = keep_log
@@ -140,12 +151,26 @@ def end_watch(Watching w):
 
 
 cdef int move_home(WatchedTracker t, Watching other) except -1:
-    t.home.count -= 1
-    t.home.compared.discard(t)
-    t.home = other
-    other.count += 1
+    cdef Watching before = t.home
     if t.marks & X_COMPARED and t.way != Y_TUPLE:
         other.compared.add(t)
+        if other.nodes is not None and not other.listed:
+            list_group(other)
+    if other.nodes is not None:
+        other.nodes.add(t)
+    t.home = other
+    before.count -= 1
+    other.count += 1
+    before.compared.discard(t)
+    if before.nodes is not None:
+        if other.nodes is None:
+            Py_INCREF(t)                # the table keeps it
+        before.nodes.discard(t)
+    elif other.nodes is not None:
+        Py_DECREF(t)
+    if before.nodes is not None or other.nodes is not None:
+        t.options = other.options
+        t.epoch = 0
     return 0
 
 

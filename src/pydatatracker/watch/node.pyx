@@ -28,10 +28,17 @@ cdef list loose = []            # compared objects that nothing is known to hold
 cdef PyObject *ignored = NULL   # a dict that the core changes itself: its events are no changes
 
 
+@cython.no_gc_clear             # an event can come for a tracker that the collector frees
 cdef class WatchedTracker(Tracker):
     """The tracker of an object that was not written for this library."""
 
     def __dealloc__(self):
+        if self.owner != NULL and pdt_watched_find(self.owner) == <PyObject *>self:
+            pdt_watched_take(<object>self.owner)        # only those of a Watching with `nodes` come here
+            if not self.marks & X_COMPARED:
+                pdt_unwatch_dict(<object>self.owner)
+            pdt_set_watching(pdt_watched_count())
+            self.home.count -= 1
         PyMem_Free(self.seen)
         self.seen = NULL
 
@@ -125,14 +132,24 @@ cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t de
     if way == Y_DICT or way == Y_ATTR:
         pdt_watch_dict(<object>t.owner)
     note_redact(t)
-    if t.marks & X_COMPARED and way != Y_TUPLE:
-        home.compared.add(t)
     try:
+        if t.marks & X_COMPARED and way != Y_TUPLE:
+            home.compared.add(t)
+            if home.nodes is not None and not home.listed:
+                list_group(home)
+        if home.nodes is not None:
+            home.nodes.add(t)
         pdt_watched_put(<object>t.owner, t)     # last: what is in the table is complete
     except MemoryError:
+        if not t.marks & X_COMPARED:
+            pdt_unwatch_dict(<object>t.owner)
         t.owner = NULL
         home.compared.discard(t)
+        if home.nodes is not None:
+            home.nodes.discard(t)
         raise
+    if home.nodes is not None:
+        Py_DECREF(t)                            # the table refers to it, and does not keep it
     pdt_set_watching(pdt_watched_count())
     home.count += 1
     return t
@@ -181,7 +198,9 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
     else:
         t.link = None
         detach(t)
-    if taken != NULL:
+    if t.home.nodes is not None:
+        t.home.nodes.discard(t)
+    elif taken != NULL:
         Py_DECREF(<object>taken)
     return 0
 
@@ -263,8 +282,8 @@ cdef bint is_sure(WatchedTracker t, int depth) except -1:
     if t.way == Y_ATTR and t.ref is not None:
         return t.ref() is not None
     while link is not None:
-        if alive(link.parent) and (not link.parent.marks & X_WATCHED or holds_now(
-                <WatchedTracker>link.parent, held_as(t), link.key, depth)):
+        if alive(link.parent) and (holds_now(<WatchedTracker>link.parent, held_as(t), link.key, depth)
+                                   if link.parent.marks & X_WATCHED else is_in_tracked(link, t)):
             return True
         link = link.next
     return False

@@ -56,6 +56,8 @@ cdef str module_of(object cls):
 cdef bint takes(Watching home, object cls):
     """True if instances of a class are entered: by `into`, by its kind, or by the package that defines it."""
     cdef str module
+    if home.nodes is not None and is_of_program(cls):
+        return True
     for each in home.into:
         if isinstance(each, type):
             for base in (<type>cls).__mro__:
@@ -208,7 +210,7 @@ cdef int meet(WatchedTracker p, object value, object key, Py_ssize_t hint, list 
         return 0                        # a value wherever it is held, also if it is watched itself
     if tracker_of(value) is None:
         way = way_of(p.home, value)
-        if way < Y_DICT or p.home.count >= p.home.max_objects or (0 <= p.home.depth <= p.depth):
+        if way < Y_DICT or is_full(p.home) or (0 <= p.home.depth <= p.depth):
             return 0
         todo.append(None)
         todo[len(todo) - 1] = new_node(p.home, value, way, p.depth + 1)
@@ -246,7 +248,7 @@ cdef int open_attributes(WatchedTracker t, list todo) except -1:
     if held == NULL or PyDict_Size(<object>held) == 0:
         return 0
     attributes = pdt_own_dict(<object>t.owner)
-    if tracker_of(attributes) is not None or t.home.count >= t.home.max_objects:
+    if tracker_of(attributes) is not None or is_full(t.home):
         return 0
     todo.append(new_node(t.home, attributes, Y_DICT, t.depth))
     tie(t, attributes, ATTRIBUTES, 0)
@@ -307,54 +309,33 @@ def untracked_rows(Watching home):
         if t.number in seen or t.owner == NULL:
             continue
         seen.add(t.number)
-        for key, value in pairs_of(t):
-            way = way_of(home, value)
-            ct = tracker_of(value)
-            if ct is not None and ct.marks & X_WATCHED:
-                todo.append(((*path, key), ct))
-            elif way == Y_OPAQUE:
-                rows.append(((*path, key), type(value), why_opaque(value)))
-            elif way >= Y_DICT and ct is None:
-                rows.append(((*path, key), type(value), why_left_out(t)))
-            elif way == Y_VALUE and isinstance(value, frozenset):
-                for each in (<frozenset>value):
-                    if way_of(home, each) != Y_VALUE:
-                        rows.append(((*path, key), type(each), "an element of a frozenset"))
-            if t.way == Y_DICT and way_of(home, key) != Y_VALUE:
-                rows.append(((*path, key), type(key), "used as a key"))
-        rows.extend(attribute_rows(t, path))
+        todo.extend([(below, ct) for below, ct in rows_below(t, path, rows) if (<Tracker>ct).marks & X_WATCHED])
     return shown_rows(rows)
 
 
-def untracked_in(container):
-    """Return (path, class, reason) of what a tracked container holds, may change, and does not record. O(items)."""
-    cdef Watching home = Watching.__new__(Watching)
-    cdef list rows = []
-    cdef list todo = [((), container)]
-    cdef set seen = set()
-    cdef Tracker t
-    cdef int way
-    for path, each in todo:
-        t = tracker_of(each)
-        if t is None or t.number in seen:
-            continue
-        seen.add(t.number)
-        held = plain(each)
-        pairs = held.items() if isinstance(held, dict) else enumerate(held)
-        for key, value in pairs:
-            if pdt_plain(value):
-                continue
-            if tracker_of(value) is not None:
-                todo.append(((*path, key), value))
-                continue
-            way = way_of(home, value)
-            if way == Y_OPAQUE and isinstance(value, (bytearray, memoryview)):
-                rows.append(((*path, key), type(value), why_opaque(value)))
-            elif way == Y_ATTR or way == Y_SLOTS or way == Y_OPAQUE:
-                rows.append(((*path, key), type(value), "an object: its class is not tracked; watch() follows it"))
-            elif way != Y_VALUE:
-                rows.append(((*path, key), type(value), "plain data: tracking_auto_convert, or track(), makes it tracked"))
-    return shown_rows(rows)
+cdef list rows_below(WatchedTracker t, tuple path, list rows):
+    """Append the rows of what a watched object holds and does not follow; return [(path, tracker)] of the rest. O(items)."""
+    cdef list below = []
+    cdef Tracker ct
+    if t.owner == NULL:
+        return below
+    for key, value in pairs_of(t):
+        way = way_of(t.home, value)
+        ct = tracker_of(value)
+        if ct is not None:
+            below.append(((*path, key), ct))
+        elif way == Y_OPAQUE:
+            rows.append(((*path, key), type(value), why_opaque(value)))
+        elif way >= Y_DICT:
+            rows.append(((*path, key), type(value), why_left_out(t)))
+        elif way == Y_VALUE and isinstance(value, frozenset):
+            for each in (<frozenset>value):
+                if way_of(t.home, each) != Y_VALUE:
+                    rows.append(((*path, key), type(each), "an element of a frozenset"))
+        if t.way == Y_DICT and way_of(t.home, key) != Y_VALUE:
+            rows.append(((*path, key), type(key), "used as a key"))
+    rows.extend(attribute_rows(t, path))
+    return below
 
 
 cdef list shown_rows(list rows):
@@ -393,7 +374,7 @@ cdef str why_opaque(object value):
 cdef str why_left_out(WatchedTracker p):
     if 0 <= p.home.depth <= p.depth:
         return f"deeper than depth={p.home.depth}"
-    if p.home.count >= p.home.max_objects:
+    if is_full(p.home):
         return f"max_objects={p.home.max_objects} are followed already"
     return "not followed for want of memory, or not found by comparing yet"
 

@@ -63,7 +63,7 @@ cdef int kind_inside(object value) except -1:
         return V_ELEMENTS if isinstance(value, SetHook) or shows_items_only(cls) else V_OPAQUE
     if isinstance(value, AttrHook):
         return V_ATTRIBUTES
-    if pdt_is_deque(value):
+    if pdt_is_deque(value) or <PyObject *>cls == <PyObject *>deque_type:
         return V_SEQUENCE
     try:
         return V_LEAF if has_no_parts(value, cls) else V_OPAQUE

@@ -86,9 +86,8 @@ cdef object inside(Looking look, list rules, tuple keys, tuple texts, object val
 
 cdef Tracker tracker_in(Looking look, object value):
     """Return the tracker of a container, or of the one that a plain state is of; None if there is none."""
-    if pdt_heap_type(value):
-        return tracker_of(value)
-    return None if look.nodes is None else look.nodes.get(id(value))
+    cdef Tracker t = tracker_of(value) if pdt_heap_type(value) else None
+    return t if t is not None or look.nodes is None else look.nodes.get(id(value))
 
 
 cdef object mapping_inside(Looking look, list rules, tuple keys, tuple texts, object value, int kind, int depth):
