@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         tracked,
     )
     from pydatatracker.containers.breaks import TrackedChangeError
+    from pydatatracker.containers.untracked import UntrackedError, UntrackedWarning
     from pydatatracker.history import HistoryLostError
     from pydatatracker.history.apply_patch import PatchError
     from pydatatracker.history.net_changes import NetChange
@@ -76,6 +77,8 @@ __all__ = [
     "TrackedSet",
     "TrackingLockedError",
     "UndoConflictError",
+    "UntrackedError",
+    "UntrackedWarning",
     "__version__",
     "apply_change",
     "load_observers_from_json",
@@ -104,6 +107,8 @@ _HOMES = {
     "RollbackConflictError": "history.transaction",
     "TrackedAttr": "containers",
     "TrackedChangeError": "containers.breaks",
+    "UntrackedError": "containers.untracked",
+    "UntrackedWarning": "containers.untracked",
     "TrackedCounter": "containers",
     "TrackedDefaultDict": "containers",
     "TrackedDeque": "containers",

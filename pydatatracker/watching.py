@@ -184,7 +184,7 @@ def watch(
             existing,
         )
         _hear_of_subclasses(made, x)
-        return made
+        return _reported(made)
     _core.begin_watch(
         made,
         x,
@@ -196,7 +196,17 @@ def watch(
         package_of(x),
         keep,
     )
-    return made
+    return _reported(made)
+
+
+def _reported(w: Watch) -> Watch:
+    """Obey `tracking_untracked` for what is not followed."""
+    try:
+        _core.report_untracked_now(w)
+    except BaseException:
+        w.close()
+        raise
+    return w
 
 
 def _count(given: Any, name: str) -> int:

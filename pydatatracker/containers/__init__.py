@@ -81,6 +81,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
             tracking_follow: bool = False,
+            tracking_untracked: Literal["ignore", "warn", "raise"] = "ignore",
             tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
@@ -103,6 +104,7 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
             tracking_observer_errors: Literal["log", "raise"] = "log",
             tracking_remember_last: bool = False,
             tracking_follow: bool = False,
+            tracking_untracked: Literal["ignore", "warn", "raise"] = "ignore",
             tracking_redact: _Redact | None = None,
             **kwargs: V,
         ) -> None: ...
@@ -263,6 +265,8 @@ def track(obj: Any, /, **options: Any) -> Any:
 
         warn_of_aliases(obj, shared)
     _core.configure(made, None, name)
+    if "tracking_untracked" in options:
+        _core.report_untracked_now(made)
     return made
 
 

@@ -123,8 +123,8 @@ def _said(change: ChangeLogEntry, culprit: FrameSummary | None) -> str:
     return f"{change!r}" if culprit is None else f"{change!r} at {as_text(culprit)}"
 
 
-def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> None:
-    """Undo a change that is not recorded yet, and raise.
+def revert(change: Any) -> None:
+    """Undo a change that is not recorded yet.
 
     O(1), or O(items of the change).
     """
@@ -135,6 +135,14 @@ def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> 
         _core.restore(container, step.shape, step.index, step.key, step.old, step.new, _core.M_CODES["rollback"])
     finally:
         _core.set_quiet(container, False)
+
+
+def refuse(change: Any, guard: tuple[Any, ...], error: BaseException | None) -> None:
+    """Undo a change that is not recorded yet, and raise.
+
+    O(1), or O(items of the change).
+    """
+    revert(change)
     if error is not None:
         raise error
     change, culprit = _core.as_shown(change), level_of_culprit()[1]

@@ -37,6 +37,7 @@ def connect(
         rebuild_options=options,
         rebuild_format=FORMAT,
         refuse_change=_refuse_change,
+        report_untracked=_report_untracked,
         REDACTED=REDACTED,
         redacted_dict=RedactedDict,
         redacted_list=RedactedList,
@@ -67,6 +68,12 @@ def _redact_as_given(compiled: Any) -> Any:
     from pydatatracker.values import redact
 
     return redact.as_given(compiled)
+
+
+def _report_untracked(rows: list[Any], raises: bool, change: Any, captured: Any) -> None:
+    from pydatatracker.containers import untracked
+
+    untracked.report(rows, raises, change, captured)
 
 
 def _refuse_change(change: Any, guard: Any, error: BaseException | None) -> None:

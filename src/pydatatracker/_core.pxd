@@ -97,6 +97,7 @@ cdef enum:                  # index into Options.values; 0.2.0's seven come firs
     O_RAISE_ERRORS
     O_REMEMBER_LAST
     O_FOLLOW
+    O_UNTRACKED
     N_OPTIONS
     OPTIONS_OF_0_2_0 = 7    # pickles of 0.2.0 hold these, then tracking_redact; stays 7 whatever is added
 
@@ -143,6 +144,7 @@ cdef class Rare:            # what few trackers need
     cdef uint32_t sort_version          # and its version: another one now says that other code changed the list
     cdef tuple rules                    # tracking_redact of trees that the container was part of
     cdef tuple guards                   # what can refuse changes here and below
+    cdef set reported                   # root: (path, class) of what tracking_untracked="warn" has named
     cdef list order                     # guarded dict: its keys before the change in progress
     cdef public object settings         # for the package: what its layers keep for a container
     cdef Watching home                  # what follows the objects that the container holds, or None
@@ -245,6 +247,7 @@ cdef class Watching:            # one call of watch(); base of the package's Wat
     cdef readonly uint64_t born         # number of instances so far
     cdef readonly uint64_t left_out     # of these, more than max_objects, or without anything to follow
     cdef readonly bint open
+    cdef bint reports                   # what is added and not followed is reported (tracking_untracked)
     cdef object __weakref__             # for open_watches
 
 

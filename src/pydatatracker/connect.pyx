@@ -19,6 +19,7 @@ cdef object redact_as_given = None      # the inverse of compile_redact
 cdef object rebuild_options = None      # (format, {keyword: value}) -> Options: the function that pickles name
 cdef object rebuild_format = None       # the format that this version writes
 cdef object refuse_change = None        # (change, guard, error or None): reverts the change quietly and raises
+cdef object report_untracked = None     # (rows, raises or not, change or None, capture or None): warns, or raises
 cdef object REDACTED = None             # stand-in for a redacted value
 cdef object redacted_dict = None        # class of a dict with redacted values
 cdef object redacted_list = None        # class of a list with redacted values
@@ -31,7 +32,7 @@ def connect(**given):
     """Give the core the classes and functions of the package that it calls; called once, at import."""
     global entry_class, settle_entries, log_observer_error, dict_type, list_type, set_type, twin_types, prepare_class
     global compile_redact, redact_as_given, rebuild_options, rebuild_format, refuse_change
-    global REDACTED, redacted_dict, redacted_list, marks_before, mark_change
+    global report_untracked, REDACTED, redacted_dict, redacted_list, marks_before, mark_change
     entry_class = given["entry_class"]
     settle_entries = given["settle_entries"]
     log_observer_error = given["log_observer_error"]
@@ -45,6 +46,7 @@ def connect(**given):
     rebuild_options = given["rebuild_options"]
     rebuild_format = given["rebuild_format"]
     refuse_change = given["refuse_change"]
+    report_untracked = given["report_untracked"]
     REDACTED = given["REDACTED"]
     redacted_dict = given["redacted_dict"]
     redacted_list = given["redacted_list"]

@@ -254,6 +254,7 @@ ALL_OPTIONS: dict[str, Any] = {
     "tracking_observer_errors": "raise",
     "tracking_remember_last": True,
     "tracking_follow": True,
+    "tracking_untracked": "warn",
     "tracking_redact": ["/a*/**", "/password"],
 }
 

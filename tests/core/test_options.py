@@ -225,6 +225,7 @@ def test_options_come_back_by_name_as_they_were_given() -> None:
         "tracking_observer_errors": "raise",
         "tracking_remember_last": True,
         "tracking_follow": True,
+        "tracking_untracked": "warn",
     }
     own = _core.own_options(TrackedDict(**options))
     assert own is not None

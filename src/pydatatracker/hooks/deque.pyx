@@ -257,6 +257,8 @@ cdef int deque_init(object self, object args, PyObject *given) except -1:
         if pdt_heap_type(item) and (tracker_of(item) is not None or (
                 pdt_following and follows(hook_of(self).tracker))):
             link_child(tracker_of(self), item, None, i)
+    if has_options(self, options):
+        report_untracked_now(self)
     return 0
 
 

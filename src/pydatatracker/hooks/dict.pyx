@@ -633,6 +633,9 @@ cdef class DictHook(dict):
             t = converting(self, options)
             if t is not None:
                 convert_values(self, t.effective, None)
+            link_new_dict(self)
+            report_untracked_now(self)
+            return
         link_new_dict(self)
 
     def __dealloc__(self):

@@ -173,7 +173,7 @@ cdef int enter_slowly(Tracker t) except -1:
             t.state &= ~T_PENDING
             t.rare.pending = None
             t.rare.bulk_calls = 0
-    if t.state & T_GUARD and t.kind == K_DICT and not t.state & T_QUIET:
+    if guarding and t.state & T_GUARD and t.kind == K_DICT and not t.state & T_QUIET:
         rare_of(t).order = list(dict.keys(<object>t.owner))     # a removal loses it, and a guard may restore it
     return 0
 

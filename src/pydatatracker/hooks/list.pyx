@@ -217,6 +217,8 @@ cdef class ListHook(list):
                         pdt_following and follows(<PyObject *>self.tracker)):
                     t = tracker_of(self)
                     link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
+        if has_options(self, options):
+            report_untracked_now(self)
 
     def __dealloc__(self):
         if self.tracker is not None:

@@ -204,6 +204,8 @@ cdef class SetHook(set):
             if pdt_heap_type(item) and (tracker_of(item) is not None or (
                     pdt_following and follows(<PyObject *>self.tracker))):
                 link_child(tracker_of(self), item, missing, 0)
+        if has_options(self, options):
+            report_untracked_now(self)
 
     def __dealloc__(self):
         if self.tracker is not None:

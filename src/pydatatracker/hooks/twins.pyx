@@ -62,6 +62,8 @@ cdef int begin_dict(object self, int twin, object options) except -1:
         if t is not None:
             convert_values(self, t.effective, None)
     link_new_dict(self)
+    if has_options(self, options):
+        report_untracked_now(self)
     return 0
 
 

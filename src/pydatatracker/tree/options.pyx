@@ -12,6 +12,7 @@ cdef enum:                      # kinds of values, see checked()
     V_DEPTH                     # a number of frames, True (25) or False (0)
     V_LIMIT                     # a number, or None for no limit
     V_ERRORS                    # "log" or "raise"
+    V_UNTRACKED                 # "ignore", "warn" or "raise"
 
 # keyword, attribute of Options, kind of value, default; in the order of O_...
 OPTIONS = (
@@ -23,7 +24,9 @@ OPTIONS = (
     ("tracking_observer_errors", "raise_errors", V_ERRORS, 0),
     ("tracking_remember_last", "remember_last", V_FLAG, 0),
     ("tracking_follow", "follow", V_FLAG, 0),
+    ("tracking_untracked", "untracked", V_UNTRACKED, 0),
 )
+UNTRACKED = ("ignore", "warn", "raise")
 OPTION_NAMES = ("tracking_name", *[_row[0] for _row in OPTIONS], "tracking_redact")
 
 cdef dict option_rows = {row[0]: (i, row[2]) for i, row in enumerate(OPTIONS)}    # keyword -> (O_..., V_...)
@@ -122,6 +125,10 @@ cdef Py_ssize_t checked(int kind, str name, object value) except? -99:
         if value not in ("log", "raise"):
             raise TypeError(f"{name} takes 'log' or 'raise', not {value!r}")
         return value == "raise"
+    if kind == V_UNTRACKED:
+        if not isinstance(value, str) or value not in UNTRACKED:
+            raise TypeError(f"{name} takes 'ignore', 'warn' or 'raise', not {value!r}")
+        return UNTRACKED.index(value)
     if kind == V_FLAG:
         if value is not True and value is not False:
             raise TypeError(f"{name} takes True or False, not {value!r}")
@@ -141,6 +148,8 @@ cdef object shown(int kind, Py_ssize_t value):
     """Return the value that a number represents; the inverse of checked()."""
     if kind == V_ERRORS:
         return "raise" if value else "log"
+    if kind == V_UNTRACKED:
+        return UNTRACKED[value]
     if kind == V_FLAG:
         return value == 1
     return None if value == NO_LIMIT else value

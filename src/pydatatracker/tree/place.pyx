@@ -317,7 +317,8 @@ cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log)
         state |= T_LOCKED
     if (process_observer is not None and not (t.marks & X_WATCHED and is_orphaned(t))) or (t.rare is not None and t.rare.observers is not None):
         state |= T_NOTIFY
-    if t.rare is not None and t.rare.guards is not None:
+    if (t.rare is not None and t.rare.guards is not None) or (
+            options.values[O_UNTRACKED] > 0 and not t.marks & X_WATCHED):
         state |= T_GUARD
     if t.marks & X_REDACTS:
         state |= T_REDACT

@@ -382,6 +382,8 @@ cdef int settle_events() except -1:
     follow_newborn()
     if missed_later:
         tell_of_missed()
+    if added_later:
+        report_added()
     while freed_later or told_later:
         gone = freed_later
         freed_later = []

@@ -211,6 +211,10 @@ cdef int meet(WatchedTracker p, object value, object key, Py_ssize_t hint, list 
     if tracker_of(value) is None:
         way = way_of(p.home, value)
         if way < Y_DICT or is_full(p.home) or (0 <= p.home.depth <= p.depth):
+            if way != Y_VALUE and reports_added(p.home):
+                if (<adder>note_added)(p, key if key is not None else hint, value,
+                                       why_opaque(value) if way == Y_OPAQUE else why_left_out(p)) < 0:
+                    PyErr_Clear()           # no memory: `untracked_rows` lists it all the same
             return 0
         todo.append(None)
         todo[len(todo) - 1] = new_node(p.home, value, way, p.depth + 1)

@@ -136,9 +136,20 @@ cdef int commit_special(Tracker t, int action, int method, int shape, Py_ssize_t
 
 cdef int ask_guards(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
                     object new) except -1:
-    cdef list everywhere = places_in(targets_of(t))
-    check_guards(t, make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, t.place, key, old, new,
-                                current_scope(), at_places(None, tuple(everywhere[1:])), t))
+    """Let guards, and `tracking_untracked`, refuse a change that is not recorded yet. O(guards), O(items)."""
+    cdef list rows = None
+    cdef list everywhere
+    if not t.marks & X_WATCHED and t.effective.values[O_UNTRACKED] > 0:
+        rows = untracked_in_change(t, shape, index, key, new)
+    if not guarding and not rows:
+        return 0
+    everywhere = places_in(targets_of(t))
+    change = make_change(last_seq + 1, pdt_now_ns(), index, action, method, shape, t.place, key, old, new,
+                         current_scope(), at_places(None, tuple(everywhere[1:])), t)
+    if rows:
+        report_stored(t, rows, change)
+    if guarding:
+        check_guards(t, change)
     return 0
 
 

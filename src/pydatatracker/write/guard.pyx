@@ -5,6 +5,9 @@
 #  - a refused change is reverted, quietly, before there is a record, and the statement that made it raises;
 #  - the order of a guarded dict's keys is saved before a change, because a removal loses it.
 
+cdef bint guarding = False      # whether any container of the process was given a guard
+
+
 cdef int check_guards(Tracker t, Change change) except -1:
     """Raise if a guard of the container, or of one above it, refuses the change. O(guards above)."""
     cdef list steps = []
@@ -39,7 +42,9 @@ cdef int check_guards(Tracker t, Change change) except -1:
 
 def add_guard(container, tuple guard):
     """Register a guard: (compiled glob, actions, predicate or None, ...). O(guards)."""
+    global guarding
     cdef Rare rare = rare_of(tracker_of(container))
+    guarding = True
     rare.guards = (rare.guards or ()) + (guard,)
     bump()
 
