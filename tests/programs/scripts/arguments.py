@@ -2,6 +2,7 @@
 
 A namespace is a plain instance; the parser stores with `setattr`, defaults included.
 """
+# run: __main__:options
 # wrong: /output 'report.txt' -> 'out.txt'
 
 import argparse

@@ -3,6 +3,7 @@
 A DiGraph is an instance with dicts of dicts; the attributes of an edge are one dict that `_succ` and `_pred` share.
 """
 # needs: networkx
+# run: __main__:roads
 # wrong: /_adj/depot/market/km 7 -> 1
 
 import networkx as nx

@@ -2,6 +2,7 @@
 
 Sections are dicts in the parser; `read` stores into them, far below the call.
 """
+# run: __main__:parser
 # wrong: /_sections/mail/host 'mail.example.org' -> ['localhost']
 
 from configparser import ConfigParser

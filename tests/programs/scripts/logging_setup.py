@@ -2,6 +2,7 @@
 
 A logger is an instance; `dictConfig` sets `disabled`, `level` and `handlers` of all loggers it does not name.
 """
+# run: __main__:log
 # wrong: /disabled False -> True
 
 import logging

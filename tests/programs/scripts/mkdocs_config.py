@@ -3,6 +3,7 @@
 `MkDocsConfig` is a UserDict whose options are also attributes; its values are in `data`.
 """
 # needs: mkdocs
+# run: __main__:config
 # wrong: /data/site_name 'Handbook' -> 'Draft: Handbook'
 
 import os

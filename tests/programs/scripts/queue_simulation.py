@@ -3,6 +3,7 @@
 `Container` keeps its level as an attribute; simpy stores it while it serves requests, inside the event loop.
 """
 # needs: simpy
+# run: __main__:tank
 # wrong: /_level 90 -> 5
 
 import simpy

@@ -2,6 +2,7 @@
 
 Nodes are instances of C classes with a `__dict__`; the transformer stores fields with `setattr` and slices of lists.
 """
+# run: __main__:tree
 # wrong: /body/0/value/right any -> any
 
 import ast

@@ -3,6 +3,7 @@
 `app.conf` is a chain of dicts behind attributes; a change goes into the first of them.
 """
 # needs: celery
+# run: __main__:app
 # wrong: /changes/task_default_queue 'fast' -> 'reports'
 
 from celery import Celery
