@@ -471,3 +471,107 @@ def test_without_a_watcher_it_is_listed():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "other tools have taken all" in done.stdout
+
+
+@pytest.mark.parametrize("put", [
+    lambda d: d.__setitem__("x", {"a": 1}),
+    lambda d: d.update(x={"a": 1}),
+    lambda d: d.setdefault("x", {"a": 1}),
+    lambda d: d["l"].append({"a": 1}),
+    lambda d: d["l"].extend([{"a": 1}]),
+    lambda d: d["q"].append({"a": 1}),
+])  # fmt: skip
+def test_plain_data_is_converted_while_something_is_watched(put):
+    with watch({}):
+        data = track({"l": [], "q": collections.deque()}, tracking_follow=False)
+        put(data)
+        found = next(each for each in (data.get("x"), *data["l"], *data["q"]) if each is not None)
+        found["a"] = 2
+        assert data.last_change().after == 2
+        assert data.tracking_untracked() == []
+
+
+@pytest.mark.parametrize("put", [
+    lambda d, v: d["l"].append(v), lambda d, v: d["l"].extend([v]), lambda d, v: d["l"].__setitem__(slice(0, 0), [v]),
+    lambda d, v: d["q"].append(v), lambda d, v: d["q"].extendleft([v]), lambda d, v: d.update(x=v),
+    lambda d, v: d.__ior__({"x": v}), lambda d, v: d.setdefault("x", v), lambda d, v: d["l"].insert(0, v),
+])  # fmt: skip
+@pytest.mark.parametrize("make", [lambda: SimpleNamespace(a=0), lambda: Order(), lambda: (1, {})])
+def test_whatever_puts_it_in(put, make):
+    value = make()
+    data = track({"l": [], "q": collections.deque(), "also": value})
+    put(data, value)
+    if isinstance(value, tuple):
+        value[1]["a"] = 1
+    else:
+        value.a = 1
+    assert len(data.last_change().paths) == 2
+    assert data.tracking_untracked() == []
+    for each in (data, data["l"], data["q"]):
+        _core.check_tracker(each)
+
+
+def test_secrets_of_followed_data_are_withheld():
+    data = track({"order": Order(), "pair": ({"password": "s3cr3t"}, 1)}, tracking_redact=["/**/password"])
+    data["order"].password = "s3cr3t"
+    data["pair"][0]["password"] = "s3cr3t2"
+    said = repr([*data.tracking_changes(), *(c.to_dict() for c in data.tracking_changes())])
+    said += repr(data.tracking_state_at(data.last_change().seq))
+    assert "s3cr3t" not in said
+
+
+MUTATIONS = {
+    "setitem": lambda d, v: d.__setitem__("k", v),
+    "append": lambda d, v: d["l"].append(v),
+    "extend": lambda d, v: d["l"].extend([v, 2]),
+    "replace": lambda d, v: d.__setitem__("order", v),
+    "pop slots": lambda d, v: d.pop("slots"),
+    "pop tuple": lambda d, v: d.pop("pair"),
+    "attribute": lambda d, v: setattr(d["order"], "total", v),
+    "item in a tuple": lambda d, v: d["pair"][1].__setitem__("x", v),
+}
+
+
+def changed_without_memory(mutate, n, last):
+    """Return 0 or 7 if nothing is wrong after allocation n failed."""
+    import _testcapi
+
+    data = track({"k": 1, "l": [1], "order": Order(), "pair": (1, {}), "slots": Slotted()})
+    value = Order(items=[{}, Order()])
+    data.tracking_changes()
+    done = 0
+    try:
+        _testcapi.set_nomemory(n, last)
+        try:
+            mutate(data, value)
+        finally:
+            _testcapi.remove_mem_hooks()
+        done = 7
+    except MemoryError:
+        pass
+    data.tracking_changes()
+    for each in (data, data["l"]):
+        _core.check_tracker(each)
+    value.total = 5
+    data.tracking_untracked()
+    if not any(log.missed for log in _core.logs(data)):
+        assert data.tracking_verify() is None
+    del data, value
+    gc.collect()
+    return done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_without_memory_nothing_is_lost_in_silence(name):
+    pytest.importorskip("_testcapi")
+    for n in (1, 2, 3, 4, 6, 9, 13, 20, 30, 36):
+        for last in (n + 1, 0):
+            pid = os.fork()
+            if not pid:
+                code = 1
+                try:
+                    code = changed_without_memory(MUTATIONS[name], n, last)
+                finally:
+                    os._exit(code)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in (0, 7), (n, last)

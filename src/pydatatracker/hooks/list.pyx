@@ -32,6 +32,15 @@ cdef object remove_at(ListHook self, Tracker t, Py_ssize_t i, int method, object
 cdef object EMPTY = []
 
 
+cdef list all_converted(Tracker t, object items):
+    # no comprehension: where its list cannot grow, Cython 3.3 drops the item twice
+    cdef list made = list(items)
+    cdef Py_ssize_t i
+    for i in range(PyList_GET_SIZE(made)):
+        made[i] = convert_for(t, made[i])
+    return made
+
+
 cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, object items, int method,
                 bint own=False) except -1:
     """Do self[start:stop] = items as one record. own: nothing else refers to that list or tuple. O(items)."""
@@ -43,7 +52,7 @@ cdef int splice(ListHook self, Tracker t, Py_ssize_t start, Py_ssize_t stop, obj
     cdef int gc
     cdef bint at_end = start > 0 and start == stop and start == PyList_GET_SIZE(self)
     if t.state & T_CONVERT:
-        items = [convert_for(t, item) for item in items]
+        items = all_converted(t, items)
         own = True
     if own or PyTuple_CheckExact(items):
         inserted = items
@@ -128,7 +137,7 @@ cdef int assign_stepped(ListHook self, Py_ssize_t start, Py_ssize_t stop, Py_ssi
     cdef object new
     cdef int gc
     if not delete and t.state & T_CONVERT:
-        items = [convert_for(t, item) for item in items]
+        items = all_converted(t, items)
     gc = pdt_pause_gc()             # nothing else may change the list until the record is written
     try:
         length = PySlice_AdjustIndices(PyList_GET_SIZE(self), &start, &stop, step)

@@ -75,8 +75,8 @@ def _same_method(a, b):
 
 
 def observers_of(container):
-    """Return the observers registered on this container, in order. O(observers)."""
-    cdef Tracker t = tracker_of(container)
+    """Return the observers registered on this container, or that of a tracker, in order. O(observers)."""
+    cdef Tracker t = <Tracker>container if isinstance(container, Tracker) else tracker_of(container)
     if t.rare is None or t.rare.observers is None:
         return ()
     return tuple([o.call() if (<Observer>o).weak else o.call for o in t.rare.observers])

@@ -167,6 +167,9 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
     return 0 if ct is None else cut_tracker(parent, ct, key)
 
 
+ctypedef int (*out_taker)(Tracker, WatchedTracker) noexcept
+
+
 cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
     """Count that one slot of parent no longer holds the container of ct. O(parents)."""
     cdef Link link = ct.link
@@ -182,7 +185,10 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
             link.key = key
         drop_link(ct, link)
         if ct.marks & X_COMPARED and not parent.marks & X_WATCHED:
-            taken_out(parent, <WatchedTracker>ct)
+            if (<out_taker>taken_out)(parent, <WatchedTracker>ct) < 0:
+                PyErr_Clear()           # no memory to keep it, and the removal is still to be recorded
+                (<WatchedTracker>ct).held = None
+                let_go(<WatchedTracker>ct, False)
     elif parent.kind == K_ATTR:
         if isinstance(link.key, list) and key in <list>link.key:
             (<list>link.key).remove(key)        # takes no memory

@@ -85,35 +85,43 @@ cdef int share_with(Watching home, Watching group) except -1:
 
 
 cdef int adopt(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
-    """Follow an object that a tracked container holds, if it is to be followed. O(objects that are new)."""
+    """Follow an object that a tracked container holds, if it is to be followed. O(objects that are new).
+
+    Without memory for all of it nothing of it is followed, and it is listed.
+    """
     global adopting
-    cdef WatchedTracker t
-    cdef int way
+    cdef int made
     cdef list todo
     if parent.marks & X_WATCHED or pdt_plain(child) or type(child) in CONVERTED or not follow_option(parent):
         return 0
     if is_a(<object>Py_TYPE(child), module_type) or not is_ready():
         return 0
-    home = group_of(parent)
-    way = way_of(home, child)
-    if way < Y_DICT or is_full(home):
-        return 0
-    todo = [None]
-    try:
-        t = new_node(home, child, way, 0)
-        todo[0] = t
-        make_link(parent, child, key, hint)
-        adopting += 1
-        try:
-            open_all(todo)
-        finally:
-            adopting -= 1
-    except MemoryError:                 # nothing of it is followed, and it is listed
+    todo = []
+    adopting += 1
+    made = (<adopter>adopt_new)(parent, child, key, hint, todo)     # no try: Cython's needs memory
+    adopting -= 1
+    if made < 0:
+        PyErr_Clear()
         for each in todo:
             if each is not None:
                 let_go(<WatchedTracker>each, False)
         return 0
     return 1
+
+
+ctypedef int (*adopter)(Tracker, object, object, Py_ssize_t, list) noexcept
+
+
+cdef int adopt_new(Tracker parent, object child, object key, Py_ssize_t hint, list todo) except -1:
+    cdef Watching home = group_of(parent)
+    cdef int way = way_of(home, child)
+    if way < Y_DICT or is_full(home):
+        return 0
+    todo.append(None)
+    todo[0] = new_node(home, child, way, 0)
+    make_link(parent, child, key, hint)
+    open_all(todo)
+    return 0
 
 
 cdef dict elements_looked_at = {}       # number of a container -> addresses of what it holds, in this look
@@ -351,6 +359,7 @@ cdef list untracked_from(list todo):
     cdef list rows = []
     cdef set seen = set()
     cdef Tracker t
+    cdef Tracker ct
     cdef bint follow
     for path, each in todo:
         t = <Tracker>each if isinstance(each, Tracker) else tracker_of(each)
@@ -368,7 +377,8 @@ cdef list untracked_from(list todo):
         for key, value in pairs:
             if pdt_plain(value):
                 continue
-            if tracker_of(value) is not None:
+            ct = tracker_of(value)
+            if ct is not None and (not ct.marks & X_WATCHED or is_linked(t, ct)):
                 todo.append(((*path, key), value))
                 continue
             why = why_not_recorded(home, value, follow)
@@ -383,6 +393,15 @@ cdef str why_not_recorded(Watching home, object value, bint follow):
     if type(value) in CONVERTED:
         return "plain data: tracking_auto_convert, or track(), makes it tracked"
     return None if way == Y_VALUE else why_not_adopted(home, value, way, follow)
+
+
+cdef bint is_linked(Tracker parent, Tracker ct):
+    cdef Link link = ct.link
+    while link is not None:
+        if link.parent is parent:
+            return True
+        link = link.next
+    return False
 
 
 cdef str why_not_adopted(Watching home, object value, int way, bint follow):

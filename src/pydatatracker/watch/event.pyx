@@ -37,13 +37,15 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
 ctypedef int (*note_taker)(list, object, uint64_t) noexcept
 
 
-cdef void miss(WatchedTracker t) noexcept:
-    """Note that the log of t lacks a change. O(1)."""
+cdef void miss(WatchedTracker gone_by) noexcept:
+    """Note that the log of a tracker lacks a change. O(1)."""
     global missed_events, last_seq
+    cdef Tracker t = gone_by
     missed_events += 1
     last_seq += 1
     if not t.epoch:
-        t = t.home.node                     # it has never recorded, and its log is that of the watch
+        # it has never recorded, and its log is that of the watch, or of the tracked container
+        t = gone_by.home.node if gone_by.home.nodes is None else gone_by.home.top
     if t is not None and t.active != NULL:
         (<Log>t.active).missed += 1
         (<Log>t.active).last_missed = last_seq
