@@ -119,6 +119,11 @@ benchmark-delivery *args: build
 benchmark-cli *args: build
     python benchmarks/command_line.py "$@"
 
+# Measure what a watch costs, and what it costs programs that are not watched
+[group('benchmark')]
+benchmark-watching *args: build
+    python benchmarks/watching.py "$@"
+
 # Measure the page of a log of 100,000 changes in Chromium
 [group('benchmark')]
 benchmark-page *args: build
