@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, TrackedSet, track
 from pydatatracker.io import ChangeWriter, read_changes
 
 
@@ -124,6 +124,9 @@ def test_values_of_such_classes_are_logged(metaclass: Any) -> None:
     d: TrackedDict[Any, Any] = TrackedDict(tracking_keep_values=False)
     d["v"] = value
     d["list"] = [value]
+    followed = track({}, tracking_keep_values=False)
+    followed["v"] = value
+    assert {row.pointer for row in followed.tracking_untracked()} <= {"/v"}
     items: TrackedList[Any] = TrackedList([value])
     items.append(value)
     for each in (*d.tracking_changes(), *items.tracking_changes()):

@@ -10,6 +10,17 @@ CONVERTED = frozenset((dict, list, set, _collections.OrderedDict, _collections.d
                        _collections.deque))
 
 
+cdef tuple converted_types = tuple(CONVERTED)
+
+
+cdef bint is_converted(object cls):
+    """True for a class of CONVERTED. A set would call the __hash__ of its metaclass. O(1)."""
+    for each in converted_types:
+        if each is cls:
+            return True
+    return False
+
+
 def convert(value, Options options):
     """Convert nested plain data into tracked data; return it, and parts with more references than value has. O(items).
 
@@ -29,7 +40,7 @@ def convert(value, Options options):
 cdef inline object convert_for(Tracker t, object value):
     """Return what a store into the container of t stores: value, or its tracked copy."""
     if t.state & T_CONVERT and not pdt_plain(value) and (
-            not pdt_heap_type_of(Py_TYPE(value)) or type(value) in twin_types):
+            not pdt_heap_type_of(Py_TYPE(value)) or is_converted(type(value))):
         return converted(value, t.effective, None)
     return value
 
@@ -38,7 +49,7 @@ cdef object converted(object value, Options options, dict memo):
     """Return a tracked copy of a plain container; anything else as it is. O(items)."""
     cdef type cls = type(value)
     cdef object target = dict_type if cls is dict else list_type if cls is list else set_type if cls is set else \
-        twin_types.get(cls)
+        twin_types.get(cls) if is_converted(cls) else None
     if target is None:
         return value
     Py_EnterRecursiveCall(" while nested data was made tracked")

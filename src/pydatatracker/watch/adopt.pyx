@@ -92,7 +92,7 @@ cdef int adopt(Tracker parent, object child, object key, Py_ssize_t hint) except
     global adopting
     cdef int made
     cdef list todo
-    if parent.marks & X_WATCHED or pdt_plain(child) or type(child) in CONVERTED or not follow_option(parent):
+    if parent.marks & X_WATCHED or pdt_plain(child) or is_converted(type(child)) or not follow_option(parent):
         return 0
     if is_a(<object>Py_TYPE(child), module_type) or not is_ready():
         return 0
@@ -390,7 +390,7 @@ cdef list untracked_from(list todo):
 cdef str why_not_recorded(Watching home, object value, bint follow):
     """Return why changes of a value in a tracked container are not recorded; None if it cannot change."""
     cdef int way = way_of(home, value)
-    if type(value) in CONVERTED:
+    if is_converted(type(value)):
         return "plain data: tracking_auto_convert, or track(), makes it tracked"
     return None if way == Y_VALUE else why_not_adopted(home, value, way, follow)
 
