@@ -164,8 +164,14 @@ sanitize *args: setup
     sh scripts/sanitize.sh "$@"
 
 # Make every allocation of every mutator fail and check what is left: `just oom nested`, `just oom --sample 20`; hours in full
+[group('test')]
 oom *args: build
     python tests/support/no_memory.py "$@"
+
+# The same for changes of watched data, from CPython 3.12 on; minutes in full
+[group('test')]
+oom-watched *args: build
+    python tests/support/no_memory_watched.py "$@"
 
 # Fuzz the core against the builtins with atheris (clang), for a minute by default
 [group('test')]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
+import functools
 import gc
 import linecache
 import os
@@ -352,8 +353,8 @@ def crash(name: str, trace: str) -> str:
     return f"crashed with {name}"
 
 
-def injected(mode: str, kind: str, name: str, every: bool, sample: int) -> Iterator[tuple[int, str]]:
-    """Yield (N, result) until a call succeeds."""
+def injected(attempt: Callable[[int, int], str], every: bool, sample: int) -> Iterator[tuple[int, str]]:
+    """Yield (N, result) until a call succeeds; `attempt` makes it, while allocations from N to M fail."""
     succeeded = 0
     n = 1
     while succeeded < PAST and n < 2000:
@@ -367,7 +368,7 @@ def injected(mode: str, kind: str, name: str, every: bool, sample: int) -> Itera
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
                 faulthandler.enable(writer)
                 try:
-                    result = one(mode, kind, name, n, 0 if every else n + 1)
+                    result = attempt(n, 0 if every else n + 1)
                 except BaseException as error:
                     result = f"the check raised {type(error).__name__}: {str(error)[:200]}"
                 os.write(writer, result.encode("utf-8", "replace"))
@@ -403,8 +404,9 @@ def main() -> int:
                 case = f"{mode}: {kind} {name}"
                 if arguments.words and not any(word in case for word in arguments.words):
                     continue
+                attempt = functools.partial(one, mode, kind, name)
                 for every in (False, True):
-                    for n, result in injected(mode, kind, name, every, arguments.sample):
+                    for n, result in injected(attempt, every, arguments.sample):
                         row_tried += 1
                         if result in ("ok", "done"):
                             continue

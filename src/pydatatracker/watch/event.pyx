@@ -7,12 +7,16 @@
 #  - the callback raises nothing. A change that it could not record is a gap: in the log it belongs to, which then knows
 #    no earlier state, and for observers, as far as they mark gaps.
 
+cdef enum:
+    MISSED_LOGS = 16        # gaps that wait to be told at a time; of more, only the logs know
+
 cdef int in_event = 0                   # events in progress
 cdef list told_later = []               # (tracker, change) to notify of at the next safe moment
 cdef list freed_later = []              # what records let go during an event
 cdef bint settle_is_due = False
 cdef uint64_t missed_events = 0         # changes in the process that could not be recorded
-cdef list missed_later = []             # (tracker, seq) of those that observers have not heard of
+cdef PyObject *missed_by[MISSED_LOGS]    # a tracker for each log whose observers have not heard of it yet
+cdef int missed_logs = 0
 cdef int method_instead = -1            # method of the record that the next event makes, or -1
 
 
@@ -34,13 +38,11 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     return 0
 
 
-ctypedef int (*note_taker)(list, object, uint64_t) noexcept
-
-
 cdef void miss(WatchedTracker gone_by) noexcept:
-    """Note that the log of a tracker lacks a change. O(1)."""
-    global missed_events, last_seq
+    """Note that the log of a tracker lacks a change. O(1), and needs no memory."""
+    global missed_events, last_seq, missed_logs
     cdef Tracker t = gone_by
+    cdef int i
     missed_events += 1
     last_seq += 1
     if not t.epoch:
@@ -49,30 +51,31 @@ cdef void miss(WatchedTracker gone_by) noexcept:
     if t is not None and t.active != NULL:
         (<Log>t.active).missed += 1
         (<Log>t.active).last_missed = last_seq
-    if (<note_taker>note_missed)(missed_later, t, last_seq) < 0:
-        PyErr_Clear()
+        for i in range(missed_logs):
+            if (<Tracker>missed_by[i]).active == t.active:
+                break
+        else:
+            if missed_logs < MISSED_LOGS:
+                Py_INCREF(t)
+                missed_by[missed_logs] = <PyObject *>t
+                missed_logs += 1
     settle_soon()
 
 
-cdef int note_missed(list notes, object t, uint64_t seq) except -1:
-    notes.append((t, seq))
-    return 0
-
-
 cdef int tell_of_missed() except -1:
-    """Let exporters mark the gap of each change that was missed. O(observers)."""
-    global missed_later
+    """Let exporters mark the gap in each log. O(observers)."""
+    global missed_logs
     cdef Place step
     cdef Tracker t
-    notes = missed_later
-    missed_later = []
     error = MemoryError("a change of watched data could not be recorded")
-    for each, seq in notes:
-        t = each
-        if t.place is None:
-            continue
-        change = make_change(seq, pdt_now_ns(), -1, A_UPDATE, M_FOUND, S_WHOLE, t.place, missing, missing, missing, None,
-                             None, t)
+    while missed_logs:
+        missed_logs -= 1
+        t = <Tracker>missed_by[missed_logs]
+        Py_DECREF(t)
+        if t.place is None or t.active == NULL:
+            continue                        # nobody observes it
+        change = make_change((<Log>t.active).last_missed, pdt_now_ns(), -1, A_UPDATE, M_FOUND, S_WHOLE, t.place, missing,
+                             missing, missing, None, None, t)
         step = t.place
         while step is not None:
             for call in observers_of(step.tracker):
@@ -382,7 +385,7 @@ cdef int settle_events() except -1:
     if in_event:
         return 0
     follow_newborn()
-    if missed_later:
+    if missed_logs:
         tell_of_missed()
     if added_later:
         report_added()
