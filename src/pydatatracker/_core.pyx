@@ -62,7 +62,7 @@ from pydatatracker.native cimport (
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
     pdt_dict_of, pdt_end_watching, pdt_entry, pdt_has_dict, pdt_has_weakref, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
     pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
-    pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
+    pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
     PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,

@@ -151,6 +151,7 @@ cdef extern from "native/watched.h":
     PyObject *pdt_slot(object, object) noexcept             # borrowed, or NULL
     int pdt_spot_of(object, object, Py_hash_t, PyObject **) noexcept    # borrowed neighbour
     bint pdt_hash_is_quiet(object) noexcept
+    PyObject *pdt_value_of_same(PyObject *, PyObject *) noexcept     # borrowed
     PyObject *pdt_entry(object, object, Py_hash_t, PyObject **) noexcept    # borrowed value and key
 
 cdef extern from "native/births.h":

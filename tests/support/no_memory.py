@@ -354,7 +354,10 @@ def crash(name: str, trace: str) -> str:
 
 
 def injected(attempt: Callable[[int, int], str], every: bool, sample: int) -> Iterator[tuple[int, str]]:
-    """Yield (N, result) until a call succeeds; `attempt` makes it, while allocations from N to M fail."""
+    """Yield (N, result) until `attempt(N, M)` succeeds.
+
+    Allocations from N on fail meanwhile, up to M if that is not 0.
+    """
     succeeded = 0
     n = 1
     while succeeded < PAST and n < 2000:

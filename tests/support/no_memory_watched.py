@@ -1,4 +1,4 @@
-"""Make every allocation of every change of watched data fail, and check what is left.
+"""Make every allocation of every watched change fail, and look.
 
 The program's own call is done or raises MemoryError, as without a watch. The change is recorded, or the log knows that
 it lacks one: it leads back to no state from before, and `Watch.missed` counts it. Nothing crashes.

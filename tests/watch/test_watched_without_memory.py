@@ -1,4 +1,4 @@
-"""A change of watched data without memory is recorded, or its log says that it lacks one.
+"""A watched change without memory is recorded, or known to lack.
 
 `just oom-watched` tries all changes and all allocations; this is a sample of it.
 """
@@ -23,7 +23,7 @@ SAMPLE = [("store", 3), ("new list", 7), ("clear", 7), ("another __dict__", 7), 
 
 @pytest.mark.parametrize(("change", "sample"), SAMPLE, ids=[change for change, _ in SAMPLE])
 def test_a_change_without_memory_is_recorded_or_known_to_lack(change: str, sample: int) -> None:
-    """Each allocation fails; the program goes on as without a watch, and no change is lost in silence."""
+    """Each allocation fails, and the program goes on as without a watch."""
     pytest.importorskip("_testcapi")
     done = subprocess.run(
         [sys.executable, str(PROGRAM), "--verbose", "--sample", str(sample), change],
@@ -66,7 +66,7 @@ print(w.missed, data["b"], [c.after for c in w.tracking_changes() if c.pointer =
 
 
 def test_a_lost_change_is_a_gap_in_memory_and_in_the_file(tmp_path: pathlib.Path) -> None:
-    """The state before it is refused, the file has a line that says so, and later changes are recorded."""
+    """The state before it is refused, and the file has a line."""
     pytest.importorskip("_testcapi")
     log = tmp_path / "log.jsonl"
     done = subprocess.run([sys.executable, "-c", LOST, str(log)], capture_output=True, text=True, timeout=60)

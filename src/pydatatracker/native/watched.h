@@ -288,6 +288,24 @@ static PyObject *pdt_entry(PyObject *d, PyObject *key, Py_hash_t hash, PyObject 
     return found;
 }
 
+/* The value that a dict holds under this very str (borrowed); NULL if it is not found so: then the dict has to be asked. O(1). */
+static inline PyObject *pdt_value_of_same(PyObject *d, PyObject *key) {
+#ifdef PDT_KNOWN_TABLES
+    const pdt_table *table = pdt_table_of(d);
+    Py_hash_t hash = ((PyASCIIObject *)key)->hash;
+    PyObject *held;
+    pdt_walk walk;
+    Py_ssize_t at;
+    if (table->kind != 1 || ((PyDictObject *)d)->ma_values != NULL || hash == -1) return NULL;
+    pdt_walk_begin(&walk, table, hash);
+    while ((at = pdt_walk_next(&walk, &held)) >= 0)
+        if (held == key) return ((PyObject *const *)(table->indices + ((size_t)1 << table->log2_index_bytes)))[2 * at + 1];
+#else
+    (void)d, (void)key;
+#endif
+    return NULL;
+}
+
 /* Where a key is that is about to be removed: PDT_FIRST, PDT_BEFORE or PDT_AFTER *beside, PDT_LAST. See dict_order.h. */
 static int pdt_spot_of(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **beside) {
 #ifdef PDT_KNOWN_TABLES

@@ -29,6 +29,9 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     if tracker == NULL or (d == ignored and event != PDT_DEALLOCATED):
         return 0
     in_event += 1
+    if event == PDT_MODIFIED and stored_plainly(<WatchedTracker>tracker, d, key, value):
+        in_event -= 1
+        return 0
     Py_INCREF(<object>tracker)
     if (<event_taker>take_event)(<WatchedTracker>tracker, event, key, value) < 0:
         PyErr_Clear()
@@ -36,6 +39,32 @@ cdef int on_event(int event, PyObject *d, PyObject *key, PyObject *value) noexce
     in_event -= 1
     Py_DECREF(<object>tracker)
     return 0
+
+
+cdef inline bint stored_plainly(WatchedTracker t, PyObject *d, PyObject *key, PyObject *value) noexcept:
+    """Record that a plain value takes the place of another under a str, as `slot_event` would, and return True. O(1).
+
+    False, and nothing is done, where there is more to it: observers, stacks, children, compared objects beside.
+    """
+    global last_seq
+    cdef PyObject *old
+    cdef PyObject *scope
+    if (t.state & T_SPECIAL or t.epoch != epoch or t.near is not None or t.is_module or method_instead >= 0
+            or not pdt_plain(<object>value) or not PyUnicode_CheckExact(<object>key)):
+        return False
+    if t.link is not None and (t.link.next is not None or t.link.parent.marks & X_COMPARED):
+        return False
+    old = pdt_value_of_same(d, key)
+    if old == NULL or not pdt_plain(<object>old) or (<Log>t.active).held is not None:
+        return False
+    scope = pdt_scope_or_null()
+    if scope == NULL or push(t.active, last_seq + 1, pdt_now_ns(), A_UPDATE, M_SETATTR if t.kind == K_ATTR else M_SETITEM,
+                             S_SLOT, -1, <PyObject *>t.place, key, old, value, scope, <PyObject *>None) < 0:
+        PyErr_Clear()
+        return False
+    last_seq += 1
+    t.version += 1
+    return True
 
 
 cdef void miss(WatchedTracker gone_by) noexcept:
