@@ -4,7 +4,8 @@ Each suite of ``SUITES`` runs twice on the newest interpreter at hand: without t
 ``suites_plugin.py`` does it. Whatever passes without has to pass with it; what cannot is in ``EXPECTED``, with the
 reason. The tests come from the wheel, from the sdist, or from Debian's source package where neither has them.
 Everything is made under ``build/suites``. Arguments are names of suites, all of them by default; exit status 1 if a
-test fails with the library alone.
+test fails with the library alone. ``leaks`` stands for the suites whose globals are watched by the pytest plugin: it
+prints which tests leave state behind.
 """
 
 import json
@@ -44,7 +45,9 @@ SUITES = {
         "debian",
     ),
     "transitions": Suite("transitions", ("tests",), "watch=transitions.*", "sdist"),
+    "jinja2-leaks": Suite("jinja2", ("tests",), "leaks=jinja2.*", "sdist"),
 }
+LEAKS = tuple(name for name in SUITES if name.endswith("-leaks"))
 
 # Tests that fail only with the library, by suite, with the reason. All else is a fault.
 CLASSES = "classes/tests"
@@ -156,6 +159,10 @@ def outcomes(python: Path, suite: Suite, mode: str, arguments: list[str]) -> dic
         "SUITES_REPORT": str(report),
     }
     options = ["-q", "-n", "auto", "-W", "ignore", "-p", "no:cacheprovider", "-p", "suites_plugin"]
+    if suite.mode.startswith("leaks="):
+        options[2] = "0"  # what a test leaves behind is seen by the next one of the same process
+        if mode:
+            options += ["--tracked-watch", mode.removeprefix("leaks="), "--tracked-leaks", "report"]
     command = [python, "-P", "-m", "pytest", *options, *suite.tests, *arguments]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     (folder / f"{mode.partition('=')[0] or 'alone'}.txt").write_text(done.stdout + done.stderr, "utf-8")
@@ -185,14 +192,25 @@ def compare(python: Path, name: str, arguments: list[str]) -> bool:
             print(f"    passes now, remove it from EXPECTED: {test}")
     for test, outcome in faults.items():
         print(f"    {outcome}: {test}")
+    if suite.mode.startswith("leaks="):
+        show_leaks(WORK / "sources" / suite.distribution / "leaks.txt")
     sys.stdout.flush()
     return not faults and bool(passed)
 
 
+def show_leaks(output: Path) -> None:
+    """Print what the pytest plugin says of tests that leave state behind."""
+    lines = output.read_text("utf-8").splitlines()
+    start = next((n for n, line in enumerate(lines) if line.startswith("=") and " tracked leaks " in line), len(lines))
+    for line in lines[start:]:
+        print(f"    {line}")
+
+
 def main() -> int:
     """Run the suites that are named, or all."""
-    names = [argument for argument in sys.argv[1:] if argument in SUITES]
-    arguments = [argument for argument in sys.argv[1:] if argument not in SUITES]
+    given = [each for argument in sys.argv[1:] for each in (LEAKS if argument == "leaks" else (argument,))]
+    names = [argument for argument in given if argument in SUITES]
+    arguments = [argument for argument in given if argument not in SUITES]
     tag, interpreter = list(interpreters().items())[-1]
     python = environment(interpreter, tag)
     results = [compare(python, name, arguments) for name in names or SUITES]

@@ -2,7 +2,8 @@
 
 SUITES_MODE says what is done before the tests are collected: nothing; ``tracked-graphs``, the dicts of networkx are
 TrackedDict; ``watch=NAME,...``, every instance of the classes that are named is watched, a name being MODULE:CLASS or
-MODULE.* for all classes of a package. SUITES_REPORT names a file to write: the outcome of each test.
+MODULE.* for all classes of a package; ``leaks=`` is what the plugin of the library does. SUITES_REPORT names a
+file to write: the outcome of each test.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def pytest_configure() -> None:
 
         for factory in ("node", "node_attr", "adjlist_outer", "adjlist_inner", "edge_attr", "graph_attr"):
             setattr(networkx.Graph, f"{factory}_dict_factory", TrackedDict)
-    elif MODE:
+    elif MODE.startswith("watch="):
         import pydatatracker
 
         for name in MODE.removeprefix("watch=").split(","):
