@@ -70,7 +70,7 @@ other = make({kind!r})
 thread = threading.Thread(target=execute, args=(other, {OTHERS!r}))
 thread.start()
 n = 0
-while thread.is_alive() or n < 1000:
+while n < 1000 or (thread.is_alive() and n < 100_000):
     d["a"] = n
     d["inner"]["b"] = n
     n += 1
