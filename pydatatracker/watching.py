@@ -39,8 +39,10 @@ class Watch(TrackingMixin, Watching):
 
         Nothing is left on the object. The history stays readable. O(objects).
         """
-        if getattr(self, "_subclass_hook", None) is not None:
-            _unhook_subclasses(self)
+        hooked = getattr(self, "_subclass_hook", None)
+        if hooked is not None:
+            self._subclass_hook = None
+            _unhook_subclasses(*hooked)
         _core.end_watch(self)
 
     def __enter__(self) -> Self:
@@ -234,10 +236,7 @@ def _hear_of_subclasses(w: Watch, cls: Any) -> None:
     w._subclass_hook = (cls, hook, original)
 
 
-def _unhook_subclasses(w: Watch) -> None:
-    assert w._subclass_hook is not None
-    cls, hook, original = w._subclass_hook
-    w._subclass_hook = None
+def _unhook_subclasses(cls: Any, hook: Any, original: Any) -> None:
     if vars(cls).get("__init_subclass__") is not hook:
         return  # somebody else's stands there by now
     if original is None:

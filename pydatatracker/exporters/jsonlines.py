@@ -19,7 +19,7 @@ from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.retry import Deadline
-from pydatatracker.exporters.sink import Item
+from pydatatracker.exporters.sink import Item, wider_gap
 from pydatatracker.io.files import (
     MODE,
     LogFile,
@@ -145,7 +145,7 @@ class FileSink:
                     if self._is_due(len(data)):
                         self._rotate()
                 elif time.monotonic() >= file.look_at and (missing := file.look()) is not None:
-                    self._lose(missing[0] or 0, missing[1] or 0, missing[2])
+                    self._lost = wider_gap(self._lost, missing[0] or 0, missing[1] or 0, missing[2])
                 if self._lost is not None:
                     data, first = gap_line(*self._lost) + data, min(self._lost[0], first)
                 file.write(data, first, last)
@@ -159,7 +159,7 @@ class FileSink:
                 self._lost = None
                 self._written.append(last)
             elif not self._sends_again:
-                self._lose(first, last, f"{type(error).__name__}: {error}"[:500])
+                self._lost = wider_gap(self._lost, first, last, f"{type(error).__name__}: {error}"[:500])
             raise
 
     def lose(self, seq: int, reason: str) -> bool:
@@ -167,13 +167,8 @@ class FileSink:
         with self._lock:
             if seq in self._written:
                 return False
-            self._lose(seq, seq, reason)
+            self._lost = wider_gap(self._lost, seq, seq, reason)
             return True
-
-    def _lose(self, first: int, last: int, reason: str) -> None:
-        if self._lost is not None:
-            first, last = min(self._lost[0], first), max(self._lost[1], last)
-        self._lost = first, last, reason
 
     def _say(self) -> None:
         if self._file.messages:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pydatatracker.values.pickles import PicklableError
 
-__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item"]
+__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item", "wider_gap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,13 @@ def gap_item(first: int, last: int, reason: str) -> Item:
     line = {"v": 1, "action": "gap", "from": first, "to": last, "reason": reason}
     data = json.dumps(line, separators=(",", ":")).encode()
     return Item(data, last, "", time.time_ns(), f"gap-{first}-{last}")
+
+
+def wider_gap(lost: tuple[int, int, str] | None, first: int, last: int, reason: str) -> tuple[int, int, str]:
+    """Return the gap to mark, with changes first to last added. O(1)."""
+    if lost is not None:
+        first, last = min(lost[0], first), max(lost[1], last)
+    return first, last, reason
 
 
 class SinkUnavailable(PicklableError):

@@ -13,7 +13,7 @@ from typing import Any
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
-from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item
+from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item, wider_gap
 from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log, path_of
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
@@ -114,7 +114,9 @@ class SqliteSink:
                 self._lost = None
                 self._written.append(items[-1].seq)
             elif not self._sends_again:
-                self._lose(items[0].seq, items[-1].seq, f"{type(error).__name__}: {error}"[:500])
+                self._lost = wider_gap(
+                    self._lost, items[0].seq, items[-1].seq, f"{type(error).__name__}: {error}"[:500]
+                )
             raise
 
     def _has(self, item: Item) -> bool:
@@ -132,13 +134,8 @@ class SqliteSink:
         """Note that a change is missing; False if it was inserted after all. O(1)."""
         if seq in self._written:
             return False
-        self._lose(seq, seq, reason)
+        self._lost = wider_gap(self._lost, seq, seq, reason)
         return True
-
-    def _lose(self, first: int, last: int, reason: str) -> None:
-        if self._lost is not None:
-            first, last = min(self._lost[0], first), max(self._lost[1], last)
-        self._lost = first, last, reason
 
     def _insert(self, items: list[Item]) -> None:
         lost = self._lost

@@ -8,7 +8,7 @@
 #    no earlier state, and for observers, as far as they mark gaps.
 
 cdef enum:
-    MISSED_LOGS = 16        # gaps that wait to be told at a time; of more, only the logs know
+    MISSED_LOGS = 16        # logs with a gap that observers have yet to hear of; of more, only the logs know
 
 cdef int in_event = 0                   # events in progress
 cdef list told_later = []               # (tracker, change) to notify of at the next safe moment
