@@ -40,9 +40,11 @@ class Sink:
         self.error: Exception = SinkUnavailable("down")
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
         self.closed = 0
 
     def send(self, items: list[Item]) -> None:
+        self.entered.set()
         assert self.gate.wait(30)
         if self.fail:
             self.fail -= 1
@@ -150,7 +152,9 @@ def test_a_gap_is_a_line_that_readers_know() -> None:
     sink = Sink()
     sink.gate.clear()
     delivery = Delivery(sink, name="t", max_items=1, batch_items=1, on_full="drop_newest")
-    numbers = [n for n in range(1, 8) if not delivery.put(item(n))]
+    assert delivery.put(item(1))
+    assert sink.entered.wait(30)  # from now on nobody takes an item from the queue
+    numbers = [n for n in range(2, 8) if not delivery.put(item(n))]
     sink.gate.set()
     delivery.close()
     (gap,) = [parse(line) for line in sink.lines if parse(line).is_gap]

@@ -671,3 +671,18 @@ def test_the_sentence_when_all_watchers_are_taken():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "other tools have taken all" in done.stdout
+
+
+def test_a_list_that_only_something_below_it_holds_is_still_followed():
+    """The link that closed a cycle is the last one: it is enough."""
+    root, keeper, first = Order(), Order(), Order()
+    items = [keeper]
+    keeper.up = items
+    with watch(root) as w:
+        first.held = items
+        root.first = first
+        root.keeper = keeper
+        held = w.objects
+        del first.held
+        assert w.tracking_verify() is None
+        assert w.objects == held

@@ -266,7 +266,7 @@ cdef bint is_held(WatchedTracker t):
     if t.held is not None or t.born_as is not None:
         return True
     while link is not None:
-        if not link.back and alive(link.parent):
+        if alive(link.parent) and not (link.back and link.parent.marks & X_COMPARED):
             return True
         link = link.next
     return False
