@@ -388,16 +388,22 @@ def injected(attempt: Callable[[int, int], str], every: bool, sample: int) -> It
         n += sample
 
 
-def main() -> int:
-    """Run the cases that are selected and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asked(description: str | None) -> argparse.Namespace:
+    """Return what the command line asks for, once the heap is settled."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="try one allocation out of N")
     parser.add_argument("--verbose", action="store_true", help="print every failure")
     parser.add_argument("words", nargs="*", help="run only cases with one of these words in their name")
     arguments = parser.parse_args()
-    tried = failed = 0
     gc.collect()
     gc.freeze()
+    return arguments
+
+
+def main() -> int:
+    """Run the cases that are selected and print the table."""
+    arguments = asked(__doc__)
+    tried = failed = 0
     print(f"{'case':46} {'tried':>6} {'failed':>6}  what is wrong")
     for mode in OPTIONS:
         for kind, (_, calls) in KINDS.items():

@@ -10,13 +10,11 @@ See no_memory.py, which does the same for tracked containers.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import gc
 from collections.abc import Callable
 from typing import Any
 
-from no_memory import injected
+from no_memory import asked, injected
 
 from pydatatracker import HistoryLostError, _core, watch
 
@@ -119,14 +117,8 @@ def one(name: str, start: int, stop: int) -> str:
 
 def main() -> int:
     """Run the changes that are selected and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=1, metavar="N", help="try one allocation out of N")
-    parser.add_argument("--verbose", action="store_true", help="print every failure")
-    parser.add_argument("words", nargs="*", help="run only changes with one of these words in their name")
-    arguments = parser.parse_args()
+    arguments = asked(__doc__)
     tried = failed = 0
-    gc.collect()
-    gc.freeze()
     print(f"{'watched':46} {'tried':>6} {'failed':>6}  what is wrong")
     for name in CHANGES:
         if arguments.words and not any(word in name for word in arguments.words):
