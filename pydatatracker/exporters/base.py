@@ -10,6 +10,7 @@ from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
+from pydatatracker.exporters.formats import ROOTLESS
 from pydatatracker.exporters.sink import Item, Sink
 from pydatatracker.exporters.stats import Stats
 from pydatatracker.io import to_line
@@ -33,19 +34,24 @@ class Exporter(Handle):
     """An observer that delivers its changes; see the subclasses.
 
     Add it with ``tracking_add_observer``. It is called with every change immediately, rollbacks included, so what it
-    delivers is the log. If the container is not empty, its state is delivered first, as an ``init``. A ``with`` block
+    delivers is the log. If the container is not empty, its state is delivered first, as an ``init``. A change below
+    several containers to which it was added is delivered once, with the further ones in ``also``. A ``with`` block
     closes the exporter.
 
     :param delivery: a `Delivery`, or an object with the same methods.
     :param compact: see `pydatatracker.io.to_line`.
+    :param format: what the sink makes of a line. A change is delivered once for each root if that cannot name several.
     """
 
     tracking_when = "immediate"
+    tracking_once = True  # of a change below several containers that it observes
     _closed = False
 
-    def __init__(self, delivery: Delivery, *, compact: bool = False) -> None:
+    def __init__(self, delivery: Delivery, *, compact: bool = False, format: str = "native") -> None:
         self._delivery = delivery
         self._compact = compact
+        if format in ROOTLESS:
+            self.tracking_once = False
         intake = getattr(delivery, "intake", None)
         if intake is not None and intake.encode is None:
             intake.compact = compact
@@ -117,6 +123,8 @@ class ClientSink:
 
     Errors of the client are handled by the delivery: a background delivery retries, a direct one logs.
     """
+
+    any_thread = True  # the client is the user's, and no lock is held while it runs
 
     def __init__(self, call: Callable[[Item], Any], secrets: tuple[str, ...] = ()) -> None:
         self._call = call

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
+import threading
 from typing import Any, Final
 
+from pydatatracker import _forks
 from pydatatracker.exporters.sink import Sink
 from pydatatracker.exporters.stats import Stats, Tally
 
@@ -18,7 +21,8 @@ class DirectDelivery:
     """Send each item synchronously.
 
     Errors are counted and logged, never raised. It has the methods of `pydatatracker.exporters.Delivery`; nothing ever
-    waits, so ``flush`` and ``close`` have nothing to send.
+    waits, so ``flush`` and ``close`` have nothing to send. Threads take turns, unless the sink has
+    ``any_thread = True``.
     """
 
     def __init__(self, sink: Sink, name: str) -> None:
@@ -26,6 +30,12 @@ class DirectDelivery:
         self.name = name
         self._tally = Tally(getattr(sink, "secrets", ()))
         self._dropped: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last ones
+        self.after_fork()
+        _forks.keep(self, _forks.QUEUES)
+
+    def after_fork(self) -> None:
+        """Make the lock anew: another thread may have held it."""
+        self._turn: Any = contextlib.nullcontext() if getattr(self._sink, "any_thread", False) else threading.RLock()
 
     def refuses(self, seq: int) -> bool:
         """Return False: there is room for every change."""
@@ -36,7 +46,8 @@ class DirectDelivery:
         counts = self._tally.counts
         counts["accepted"] += 1
         try:
-            self._sink.send([item])
+            with self._turn:
+                self._sink.send([item])
         except BaseException as error:
             if not isinstance(error, Exception):  # KeyboardInterrupt, SystemExit: the program ends
                 self.lose(item.seq, error)

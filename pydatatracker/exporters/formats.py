@@ -10,6 +10,9 @@ They are made from the line of the change alone.
   ``{"order": [...]}`` in ``after``.
 - ``json-patch``: RFC 6902 operations, pointers from the root. A change of a set cannot be expressed and is an empty
   list. A container with several paths is changed at all of them.
+
+A change in several trees names the further ones in ``also`` of the line; ``debezium`` has it in ``source``.
+``json-patch`` names no root, so each root has a patch of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ from pydatatracker.io.tracing import traceparent
 from pydatatracker.values.encode import decode
 from pydatatracker.values.pointer import to_pointer
 
-__all__ = ["FORMATS", "check_format", "format_item"]
+__all__ = ["FORMATS", "ROOTLESS", "check_format", "format_item"]
+
+ROOTLESS: Final = frozenset(("json-patch",))  # cannot say that a change is in several roots
 
 
 def check_format(name: str) -> str:
@@ -100,7 +105,7 @@ def _debezium(item: Item, line: dict[str, Any]) -> dict[str, Any]:
             "pointer": line.get("pointer", base),
             **{
                 key: line[key]
-                for key in ("method", "actor", "context", "transaction", "pid", "thread")
+                for key in ("method", "actor", "context", "transaction", "pid", "thread", "also", "also_cut")
                 if line.get(key)
             },
         },

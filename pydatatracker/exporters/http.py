@@ -25,6 +25,8 @@ _MEDIA = {"ndjson": "application/x-ndjson", "array": "application/json"}
 class HttpSink:
     """POST batches to a URL; see `HttpExporter`."""
 
+    any_thread = True  # each has a connection of its own
+
     def __init__(
         self,
         url: str,
@@ -176,7 +178,7 @@ class HttpExporter(Exporter):
             delivery = delivery_for(
                 HttpSink(target, **own), f"HttpExporter({shown(target)!r})", background is not False, options
             )
-        super().__init__(delivery, compact=compact)
+        super().__init__(delivery, compact=compact, format=own.get("format", "native"))
 
 
 _OWN = frozenset(("headers", "body", "format", "compress", "timeout", "method"))

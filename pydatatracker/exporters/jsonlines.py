@@ -65,6 +65,8 @@ class FileSink:
     :param sends_again: whether items that failed are sent again. If not, a ``gap`` line precedes the next one.
     """
 
+    any_thread = True  # it has a lock of its own
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -443,8 +445,6 @@ class JsonLinesExporter(Exporter):
     >>> exporter.stats().sent
     1
     """
-
-    tracking_once = True  # of a change in several containers that it observes
 
     def __init__(
         self,

@@ -152,9 +152,8 @@ class KafkaExporter(Exporter):
             if not config or "bootstrap.servers" not in config:
                 raise ValueError("KafkaExporter(topic) needs config={'bootstrap.servers': 'host:port'}")
             sink: Any = KafkaSink(target, config, format, headers, timeout)
-            super().__init__(
-                delivery_for(sink, f"KafkaExporter({target!r})", background is not False, options), compact=compact
-            )
+            delivery = delivery_for(sink, f"KafkaExporter({target!r})", background is not False, options)
+            super().__init__(delivery, compact=compact, format=format)
             return
         if not isinstance(topic, str):
             raise TypeError("KafkaExporter(producer) needs a topic: KafkaExporter(producer, topic='audit')")
@@ -163,4 +162,5 @@ class KafkaExporter(Exporter):
         if call is None:
             raise TypeError(f"{type(target).__name__} has neither produce nor send: pass a Kafka producer")
         sink = ClientSink(lambda item: call(topic, format_item(item, format)))
-        super().__init__(delivery_for(sink, f"KafkaExporter({topic!r})", bool(background), options), compact=compact)
+        delivery = delivery_for(sink, f"KafkaExporter({topic!r})", bool(background), options)
+        super().__init__(delivery, compact=compact, format=format)

@@ -54,6 +54,8 @@ class S3Sink:
     An object that exists already is not written again.
     """
 
+    any_thread = True  # obstore has its own locks
+
     def __init__(
         self,
         bucket: str,
@@ -169,4 +171,4 @@ class S3Exporter(Exporter):
                 client.put_object(Bucket=bucket, Key=_key(prefix, [item], ".json"), Body=format_item(item, format))
 
             sink = ClientSink(put)
-        super().__init__(delivery_for(sink, name, in_background, options), compact=compact)
+        super().__init__(delivery_for(sink, name, in_background, options), compact=compact, format=format)

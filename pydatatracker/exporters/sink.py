@@ -71,7 +71,8 @@ class Sink(Protocol):
     def send(self, items: list[Item]) -> None:
         """Deliver items in order.
 
-        Raise SinkUnavailable to retry, SinkRejected to give up. Called by one thread at a time.
+        Raise SinkUnavailable to retry, SinkRejected to give up. Called by one thread at a time; without a background
+        thread, a sink with ``any_thread = True`` is called by all threads that change something.
         """
 
     def close(self) -> None:

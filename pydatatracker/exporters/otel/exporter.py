@@ -47,6 +47,8 @@ def _version() -> str:
 class LoggerSink:
     """Emit into the logger provider of the user."""
 
+    any_thread = True  # the provider is the user's, and has its own locks
+
     def __init__(self, provider: LoggerProvider, value_limit: int | None) -> None:
         self._logger = provider.get_logger("pydatatracker", _version(), _SCHEMA)
         self._value_limit = value_limit

@@ -34,9 +34,8 @@ _TEXTS: Final = (
     "reason",
     "from",
     "to",
-    "also_cut",
 )
-_VALUES: Final = ("path", "paths", "also", "before", "after", "splice", "order", "changes")
+_VALUES: Final = ("path", "paths", "before", "after", "splice", "order", "changes")
 _SHORT: Final = 120  # characters of a value in the body
 _INT64: Final = 1 << 63
 
@@ -58,6 +57,13 @@ def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None =
     found["pydatatracker.pointer"] = str(line.get("pointer", ""))
     found["pydatatracker.container"] = str(line.get("tracked_item_uuid", ""))
     found.update({f"pydatatracker.{name}": _cut(_json(line[name]), value_limit) for name in _VALUES if name in line})
+    also, cut = _rows(line.get("also"), value_limit)
+    if isinstance(line.get("also_cut"), int):
+        cut += line["also_cut"]
+    if also is not None:
+        found["pydatatracker.also"] = also
+    if cut:
+        found["pydatatracker.also_cut"] = cut
     context = line.get("context")
     if isinstance(context, dict):
         found.update({f"pydatatracker.context.{key}": _plain(value, value_limit) for key, value in context.items()})
@@ -68,6 +74,20 @@ def attributes_of(item: Item, line: Mapping[str, Any], value_limit: int | None =
     if isinstance(stack, list) and stack:
         found.update(_code(stack, culprit_in(line, stack), value_limit))
     return found
+
+
+def _rows(rows: Any, limit: int | None) -> tuple[str | None, int]:
+    """Return the rows that fit, as JSON, and the number of the others."""
+    if not isinstance(rows, list):
+        return (None if rows is None else _cut(_json(rows), limit)), 0
+    size, kept = 1, []
+    for row in rows:
+        text = _json(row)
+        size += len(text) + 1
+        if limit is not None and size > limit:
+            break
+        kept.append(text)
+    return "[" + ",".join(kept) + "]", len(rows) - len(kept)
 
 
 def _code(stack: list[dict[str, Any]], culprit: int | None, value_limit: int | None) -> dict[str, str | int | float]:

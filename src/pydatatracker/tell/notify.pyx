@@ -5,6 +5,7 @@
 #  - observers are called when the record is complete, and no lock is held;
 #  - a thread that is notifying queues the changes that its observers make; the queue belongs to the thread;
 #  - filters are tested before the change is converted to what the observed container sees;
+#  - a log (Observer.log) is called once with a change, however many containers above it the log observes: `several_of`;
 #  - an observer that raises an Exception stops neither the others nor the change. It is logged, or, once all were called,
 #    raised in an ExceptionGroup (tracking_observer_errors="raise"). Another exception (KeyboardInterrupt, SystemExit) is
 #    raised once the others have heard of the change and of those that wait;
@@ -171,12 +172,17 @@ cdef list notify_all(Tracker t, Change change, list failed):
     cdef Place step
     cdef Rare rare
     cdef set told
+    cdef bint looked = False
+    cdef dict together = None
     if change.details is None or change.details.places is None:
         step = place
         while step is not None:
             rare = step.tracker.rare
             if rare is not None and rare.observers is not None:
-                failed = notify_registered(rare.observers, step.tracker, change, failed, None)
+                if not looked:
+                    looked = True
+                    together = several_above(step, change)
+                failed = notify_registered(rare.observers, step.tracker, change, failed, together)
             step = step.parent
         if process_observer is not None and change.audience != W_DEFERRED:
             failed = notify_one(process_observer, root_of(place), change, failed)
@@ -194,7 +200,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
             step = step.parent
             height += 1
     heights.sort()
-    together = logs_above([tracker for _, _, tracker in heights], change)
+    together = several_of([tracker for _, _, tracker in heights], change)
     for height, n, tracker in heights:
         rare = (<Tracker>tracker).rare
         if rare is not None and rare.observers is not None:
@@ -212,24 +218,52 @@ cdef inline bint wants(Observer observer, Change change, Tracker viewer):
     return observer.path is None or touches(observer.path, change, viewer)
 
 
-cdef dict logs_above(list viewers, Change change):
-    """Return {log: containers} of the logs that observe several of these containers; None if there are none."""
+cdef dict several_above(Place place, Change change):
+    """As `several_of`, for an observed container and those above it. O(depth)."""
+    cdef list viewers = [place.tracker]
+    cdef Place step = place.parent
+    while step is not None:
+        if step.tracker.rare is not None and step.tracker.rare.observers is not None:
+            viewers.append(step.tracker)
+        step = step.parent
+    if len(viewers) == 1 and len(<tuple>place.tracker.rare.observers) == 1:
+        return None
+    return several_of(viewers, change)
+
+
+cdef dict several_of(list viewers, Change change):
+    """Return {log: containers} of the logs that were added to these containers more than once; None if none was."""
     cdef dict found = None
+    cdef set several = None
     cdef Rare rare
+    cdef Observer observer
+    cdef list seen
     for viewer in viewers:
         rare = (<Tracker>viewer).rare
         if rare is None or rare.observers is None:
             continue
-        for observer in rare.observers:
-            if (<Observer>observer).log is not None and wants(<Observer>observer, change, <Tracker>viewer):
-                if found is None:
-                    found = {}
-                found.setdefault((<Observer>observer).log, []).append(viewer)
-    return found
+        for each in rare.observers:
+            observer = <Observer>each
+            if observer.log is None or not wants(observer, change, <Tracker>viewer):
+                continue
+            if observer.weak and observer.call() is None:       # another one may have its id by now
+                continue
+            if found is None:
+                found = {}
+            seen = found.get(observer.log)
+            if seen is None:
+                found[observer.log] = [viewer]
+                continue
+            if several is None:
+                several = set()
+            several.add(observer.log)
+            if seen[len(seen) - 1] is not viewer:       # wraparound is off
+                seen.append(viewer)
+    return None if several is None else {log: found[log] for log in several}
 
 
 cdef list notify_registered(tuple observers, Tracker viewer, Change change, list failed, dict together):
-    """Call the observers of one container; together: those of several, which are called once, with `also`."""
+    """Call the observers of one container; together: logs that are called once for several registrations, with `also`."""
     cdef Observer observer
     cdef Change seen = None
     cdef bint dead = False
@@ -243,8 +277,8 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             if call is None:
                 dead = True
                 continue
-        if together is not None and observer.log is not None and len(<list>together[observer.log]) != 1:
-            failed = notify_once(observer, <list>together[observer.log], change, failed)
+        if together is not None and observer.log is not None and observer.log in together:
+            failed = notify_once(observer, call, <list>together[observer.log], change, failed)
             continue
         if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
             continue
@@ -261,19 +295,19 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
     return failed
 
 
-cdef list notify_once(Observer observer, list viewers, Change change, list failed):
+cdef list notify_once(Observer observer, object call, list viewers, Change change, list failed):
     """Call a log that observes several containers above a change with all of them, and empty the list."""
     cdef Change seen
     if not viewers:                     # it was called
         return failed
-    seen = seen_from_all(change, viewers)
+    seen = watched(seen_from_all(change, viewers))
     viewers.clear()
     try:
         if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
-            observer.call(seen)
+            call(seen)
     except BaseException as error:
-        tell_missed(observer.call, seen, error)
-        failed = observer_failed(seen.viewer, seen, observer.call, error, failed)
+        tell_missed(call, seen, error)
+        failed = observer_failed(seen.viewer, seen, call, error, failed)
     return failed
 
 

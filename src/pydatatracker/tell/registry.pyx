@@ -16,15 +16,16 @@ cdef class Observer:
         self.weak = weak
         self.immediate = immediate
         self.feed = feed
-        self.log = None if weak else log_of(call)
+        self.log = log_of(call() if weak else call)
 
 
 cdef object log_of(object call):
     """Return what is the same for all registrations of a log that takes a change once, with `also`; None for others.
 
-    Such a class has ``tracking_once = True``; for a bound method ``x.write``, it is ``tracking_once_write``.
+    Such a class has ``tracking_once = True``, which an object of it may override; for a bound method ``x.write``, it is
+    ``tracking_once_write``.
     """
-    if getattr(type(call), "tracking_once", None) is True:
+    if getattr(type(call), "tracking_once", None) is not None and call.tracking_once is True:
         return id(call)
     if PyMethod_Check(call) and getattr(type(call.__self__), f"tracking_once_{call.__name__}", None) is True:
         return id(call.__self__), call.__name__
