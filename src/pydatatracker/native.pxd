@@ -154,6 +154,14 @@ cdef extern from "native/watched.h":
     PyObject *pdt_value_of_same(PyObject *, PyObject *) noexcept     # borrowed
     PyObject *pdt_entry(object, object, Py_hash_t, PyObject **) noexcept    # borrowed value and key
 
+cdef extern from "native/members.h":
+    bint pdt_can_hear(PyTypeObject *) noexcept
+    bint pdt_hear_member(object, int (*)(PyObject *, PyObject *, PyObject *) noexcept) noexcept
+    void pdt_unhear_member(object) noexcept
+    void pdt_hear_reuse(PyTypeObject *, void (*)(PyObject *) noexcept) noexcept
+    void pdt_unhear_reuse(PyTypeObject *) noexcept
+    bint pdt_stays_heard(PyTypeObject *) noexcept
+
 cdef extern from "native/births.h":
     void pdt_births_begin(void (*)(PyObject *) noexcept, void (*)(PyObject *) noexcept) noexcept
     bint pdt_is_simple(PyTypeObject *) noexcept

@@ -26,10 +26,20 @@ class Thing:
     """An object with attributes."""
 
 
+class Slotted:
+    """An object with slots."""
+
+    __slots__ = ("x", "y")
+
+    def __init__(self) -> None:
+        self.x: Any = 1
+        self.y: Any = {"k": 1}
+
+
 def new_data() -> dict[str, Any]:
     thing = Thing()
     thing.x, thing.y = 1, {"k": 1}  # type: ignore[attr-defined]  # attributes of any name are the point
-    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing}
+    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, "s": Slotted()}
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -46,6 +56,12 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "append": lambda d: d["c"].append({"z": 1}),
     "pop of a list": lambda d: d["c"].pop(),
     "another __dict__": lambda d: setattr(d["p"], "__dict__", {"b": [1]}),
+    "slot": lambda d: setattr(d["s"], "x", 5),
+    "slot with a list": lambda d: setattr(d["s"], "x", [5]),
+    "slot that held a dict": lambda d: setattr(d["s"], "y", Slotted()),
+    "delete a slot": lambda d: delattr(d["s"], "y"),
+    "new object with slots": lambda d: d.__setitem__("a", Slotted()),
+    "the end of an object with slots": lambda d: d.__setitem__("s", None),
     "the end of an object": lambda d: d.__setitem__("p", None),
 }
 
@@ -56,6 +72,8 @@ def frozen(value: Any) -> Any:
         return {key: frozen(item) for key, item in value.items()}
     if isinstance(value, list):
         return [frozen(item) for item in value]
+    if isinstance(value, Slotted):
+        return {name: frozen(getattr(value, name)) for name in ("x", "y") if hasattr(value, name)}
     return frozen(vars(value)) if isinstance(value, Thing) else value
 
 

@@ -87,16 +87,6 @@ def test_a_module_by_name_without_what_is_the_interpreters(monkeypatch):
     assert [c.pointer for c in w.tracking_changes()[1:]] == ["/CONFIG/debug", "/LEVEL"]
 
 
-def test_slots_are_compared():
-    s = Slotted()
-    s.a = 1
-    with watch(s) as w:
-        s.a = 2
-        s.b = 3
-    assert said(w) == [("/a", 1, 2), ("/b", w.tracking_changes()[2].before, 3)]
-    assert {c.method for c in w.tracking_changes()[1:]} == {"found"}
-
-
 @pytest.mark.parametrize("x", [[1], {1}, deque([1]), bytearray(b"a")], ids=lambda x: type(x).__name__)
 def test_what_nothing_tells_of_is_refused_with_advice(x):
     with pytest.raises(TypeError, match=r"use x = track\(x\)"):
@@ -594,7 +584,7 @@ def test_instances_of_classes_with_slots_and_of_dicts():
         del s
         d.clear()
         slots.tracking_changes()
-    assert [c.pointer for c in slots.tracking_changes()[1:]] == ["/Slotted#1", "/Slotted#1"]
+    assert [c.pointer for c in slots.tracking_changes()[1:]] == ["/Slotted#1", "/Slotted#1/a", "/Slotted#1"]
     assert [c.pointer for c in dicts.tracking_changes()[1:]][:3] == ["/Settings#1", "/Settings#1/a", "/Settings#1/b"]
 
 

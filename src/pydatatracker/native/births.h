@@ -10,6 +10,8 @@
 
 #include <Python.h>
 
+#include "members.h"
+
 typedef struct {
     PyTypeObject *type; /* a reference */
     destructor finalize;
@@ -27,7 +29,7 @@ static Py_ssize_t pdt_born_index(PyTypeObject *type) {
 }
 
 static PyObject *pdt_born_alloc(PyTypeObject *type, Py_ssize_t items) {
-    PyObject *o = PyType_GenericAlloc(type, items);
+    PyObject *o = pdt_heard_alloc(type, items);
     if (o != NULL && pdt_on_birth != NULL) pdt_on_birth(o);
     return o;
 }
@@ -42,6 +44,7 @@ static void pdt_born_finalize(PyObject *o) {
 
 static void pdt_births_begin(void (*on_birth)(PyObject *), void (*on_end)(PyObject *)) {
     pdt_on_birth = on_birth;
+    pdt_watched_alloc = pdt_born_alloc;
     pdt_on_end = on_end;
 }
 
@@ -65,7 +68,8 @@ static int pdt_complete_at_birth(PyTypeObject *type) {
 static int pdt_report_births(PyTypeObject *type) {
     pdt_born_class *more;
     if (pdt_born_index(type) >= 0) return 1;
-    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || type->tp_alloc != PyType_GenericAlloc || !PyType_IS_GC(type)) return 0;
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || !PyType_IS_GC(type)) return 0;
+    if (type->tp_alloc != PyType_GenericAlloc && type->tp_alloc != pdt_heard_alloc) return 0;
     more = (pdt_born_class *)PyMem_Realloc(pdt_born_classes, (pdt_born_count + 1) * sizeof(pdt_born_class));
     if (more == NULL) {
         PyErr_NoMemory();
@@ -92,7 +96,7 @@ static int pdt_report_births(PyTypeObject *type) {
 static void pdt_end_births(PyTypeObject *type) {
     Py_ssize_t i = pdt_born_index(type);
     if (i < 0) return;
-    if (type->tp_alloc == pdt_born_alloc) type->tp_alloc = PyType_GenericAlloc;
+    if (type->tp_alloc == pdt_born_alloc) type->tp_alloc = pdt_heard_members ? pdt_heard_alloc : PyType_GenericAlloc;
     if (type->tp_finalize == pdt_born_finalize) type->tp_finalize = pdt_born_classes[i].finalize;
     pdt_born_classes[i] = pdt_born_classes[--pdt_born_count];
     PyType_Modified(type);

@@ -294,7 +294,7 @@ cdef uint64_t look_round = 0
 cdef bint is_held_in(WatchedTracker t, uint64_t now) except -1:
     """True if an object is alive, by what this look knows of its parents. O(parents), or as `is_sure` in a cycle."""
     cdef Link link = t.link
-    if t.held is not None or t.born_as is not None:
+    if needs_no_holder(t):
         return True
     while link is not None:
         if alive(link.parent):

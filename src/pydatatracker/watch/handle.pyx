@@ -48,6 +48,7 @@ def end_watching():
     if pdt_watched_count():
         look_everywhere()
     watching_is_over = True
+    hear_no_slots()
     pdt_births_begin(NULL, NULL)
     pdt_end_watching()
 
@@ -87,6 +88,8 @@ def begin_watch(Watching w, value, Options options, str name, tuple into, Py_ssi
     t.is_module = is_a(<object>Py_TYPE(value), module_type)
     if keep or (way == Y_SLOTS and not pdt_has_weakref(value)):
         t.held = value
+    elif way == Y_SLOTS and t.ref is None:
+        t.ref = _weakref.ref(value)
     if name is not None:
         rare_of(t).name = name
     w.open = True
@@ -381,6 +384,7 @@ cdef bint restore_rows_watched(WatchedTracker t, tuple rows, int method) except 
 
 
 cdef bint restore_compared(WatchedTracker t, int shape, Py_ssize_t index, object key, object old, object new) except -1:
+    global ignored
     cdef object owner = <object>t.owner
     cdef list items
     if t.way == Y_SET:
@@ -400,10 +404,14 @@ cdef bint restore_compared(WatchedTracker t, int shape, Py_ssize_t index, object
                 held = pdt_slot(owner, member)
                 if (missing if held == NULL else <object>held) is not old:
                     return False
-                if new is missing:
-                    member.__delete__(owner)
-                else:
-                    member.__set__(owner, new)
+                ignored = t.owner
+                try:
+                    if new is missing:
+                        member.__delete__(owner)
+                    else:
+                        member.__set__(owner, new)
+                finally:
+                    ignored = NULL
                 return True
         return False
     items = items_now(t)

@@ -131,6 +131,8 @@ cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t de
         t.marks |= X_COMPARED
     if way == Y_DICT or way == Y_ATTR:
         pdt_watch_dict(<object>t.owner)
+    elif way == Y_SLOTS:
+        hear_slots(t)
     note_redact(t)
     try:
         if t.marks & X_COMPARED and way != Y_TUPLE:
@@ -172,6 +174,8 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
     frozen(t)
     taken = pdt_watched_take(<object>owner)
     pdt_set_watching(pdt_watched_count())
+    if heard_classes and not pdt_watched_count():
+        hear_no_slots()
     if t.marks & X_COMPARED:
         t.home.compared.discard(t)
     elif not dying:
@@ -260,10 +264,15 @@ cdef int settle_loose() except -1:
     return 0
 
 
+cdef inline bint needs_no_holder(WatchedTracker t):
+    """True if an object is alive whoever holds it: it is held here, or says when it ends, or a weak reference tells."""
+    return t.held is not None or t.born_as is not None or (t.is_root and t.ref is not None and t.ref() is not None)
+
+
 cdef bint is_held(WatchedTracker t):
     """True if an object that is alive is known to hold this one. O(parents)."""
     cdef Link link = t.link
-    if t.held is not None or t.born_as is not None:
+    if needs_no_holder(t):
         return True
     while link is not None:
         if alive(link.parent) and not (link.back and link.parent.marks & X_COMPARED):
@@ -279,7 +288,7 @@ cdef bint is_sure(WatchedTracker t, int depth) except -1:
         return False
     if t.held is not None or t.born_as is not None or t.way == Y_DICT or t.way == Y_CLASS:
         return True
-    if t.way == Y_ATTR and t.ref is not None:
+    if t.ref is not None:
         return t.ref() is not None
     while link is not None:
         if alive(link.parent) and (holds_now(<WatchedTracker>link.parent, held_as(t), link.key, depth)
