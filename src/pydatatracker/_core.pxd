@@ -120,7 +120,11 @@ cdef class Link:            # from a child to a parent; counted, because a paren
     cdef readonly Py_ssize_t hint       # list: the index where the child was last found
     cdef readonly Py_ssize_t count      # number of slots of the parent that hold the child
     cdef readonly bint back             # closes a cycle and is not followed upwards
-    cdef uint64_t checked               # if it is: the value of `cuts` when it was last found to close one
+    cdef PyObject *child                # borrowed tracker below it; valid while the link is in a list of the parent
+    cdef PyObject *after                # borrowed next Link in the parent's `dependents`
+    cdef PyObject **before              # what refers to this link in that list; NULL: it is not in it
+    cdef PyObject *way_after            # the same for `ways`
+    cdef PyObject **way_before
 
 
 cdef class Rare:            # what few trackers need
@@ -158,6 +162,8 @@ cdef class Tracker:         # what every tracked container carries; the containe
     cdef Log log                        # its own log: a root's, or the one it wrote while it was a root
     cdef object logref                  # Log.ref of active: safe to use while epoch is old
     cdef Link link                      # its parents
+    cdef PyObject *dependents           # borrowed Links to children whose places were found from the present one
+    cdef PyObject *ways                 # borrowed Links to children on the way down to a back link, and such links
     cdef Options options                # as given, or None
     cdef Options effective              # these, with what was not given taken from the parents and the defaults
     cdef Rare rare                      # None for most

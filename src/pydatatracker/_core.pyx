@@ -10,9 +10,10 @@ reads it (read/), except a short text of a value that can change later, and the 
 
 - Every container has a **tracker** (tree/tracker.pyx). It knows its parents by links, each with the
   number of slots that hold the child (tree/links.pyx), and caches its **place** (tree/place.pyx): an
-  immutable chain of (parent place, key). A global counter, ``epoch``, rises whenever the path, log,
-  options or flags of some container may have changed. A tracker whose epoch is older brings these up
-  to date before it records. So nesting costs a store one comparison, at any depth.
+  immutable chain of (parent place, key). A global counter, ``epoch``, rises whenever options or flags
+  of some container may have changed; if a container moves, it and what was found below it lose their
+  epoch. A tracker whose epoch is older brings these up to date before it records. So nesting costs a
+  store one comparison, at any depth, and what moves costs nothing elsewhere.
 - Changing and recording is one critical section: between the builtin's store and ``push`` no Python
   code runs, except a guard (``tracking_break(..., do="raise")``) and a function that was given as
   ``tracking_redact``. Storing a plain value allocates nothing that could start the cycle collector.
@@ -127,7 +128,8 @@ include "record/codes.pyx"
 cdef uint64_t epoch = 1                 # rises when path, log, options or flags of a container may have changed
 cdef uint64_t last_seq = 0              # seq of the newest change in the process
 cdef uint64_t last_number = 0           # number of the newest tracker in the process
-cdef Py_ssize_t back_links = 0          # links in the process that close a cycle
+cdef uint64_t moves = 0                 # rises when places below some container may have changed
+cdef uint64_t places_found = 0          # how often a place was found or looked over, which tests count
 cdef object process_observer = None     # called with every change in the process, or None
 
 include "connect.pyx"

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pydatatracker import TrackedList
+from pydatatracker import TrackedAttr, TrackedDict, TrackedList, _core
 
 PROGRAM = """
 import gc, sys
@@ -69,3 +71,76 @@ def test_verify_takes_memory_in_proportion_to_the_depth() -> None:
         finally:
             tracemalloc.stop()
     assert peaks[1] < 5 * peaks[0]
+
+
+class Node(TrackedAttr):
+    """An object in a graph."""
+
+    def __init__(self, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+def aliases(n: int) -> tuple[Any, Callable[[int], object]]:
+    """Rows that two indexes hold; one gets another row that has parts."""
+    rows = [TrackedDict(n=0, part=TrackedDict()) for _ in range(n)]
+    top = TrackedDict(first=TrackedDict(enumerate(rows)), second=TrackedDict(enumerate(rows)))
+    return rows, lambda i: top["second"].__setitem__(i % n, TrackedDict(part=TrackedDict()))
+
+
+def moved(n: int) -> tuple[Any, Callable[[int], object]]:
+    """Rows of a table; one moves to its end."""
+    rows = [TrackedDict(n=0, part=TrackedDict()) for _ in range(n)]
+    top = TrackedDict(enumerate(rows))
+    return [top, *rows], lambda i: top.__setitem__(i % n, top.pop(i % n))
+
+
+def back_references(n: int) -> tuple[Any, Callable[[int], object]]:
+    """Agents that refer to their model; one of them gets a new part."""
+    model = Node(agents=TrackedList())
+    agents = [Node(model=model, n=0) for _ in range(n)]
+    model.agents.extend(agents)
+    return [model, *agents], lambda i: setattr(agents[i % n], "part", Node(part=Node()))
+
+
+def new_back_references(n: int) -> tuple[Any, Callable[[int], object]]:
+    """Agents that refer to their model; another one comes."""
+    model = Node(agents=TrackedList())
+    agents = [Node(model=model, n=0) for _ in range(n)]
+    model.agents.extend(agents)
+    return [model, *agents], lambda i: model.agents.append(Node(model=model, n=i))
+
+
+def many_roots(n: int) -> tuple[Any, Callable[[int], object]]:
+    """Trees with a row in common; one of them gets something with parts."""
+    row = TrackedDict(part=TrackedDict())
+    roots = [TrackedDict(row=row) for _ in range(n)]
+    return [row["part"], *roots], lambda i: roots[i % n].__setitem__("other", TrackedDict(part=TrackedDict()))
+
+
+@pytest.mark.parametrize("shape", [aliases, moved, back_references, new_back_references, many_roots])
+def test_a_store_looks_up_as_many_places_whatever_else_is_there(shape: Any) -> None:
+    """Only what a new link, or one that went, moved looks up its place again."""
+    counts = []
+    for n in (30, 300):
+        containers, link = shape(n)
+        for each in containers:  # each knows its place
+            change(each, -1)
+        for i in range(n):  # and keeps it, but for what is linked
+            link(i)
+            change(containers[0], i)
+        before = _core.places_looked_up()
+        for i in range(20):
+            link(i)
+            change(containers[i * 7 % n], i)
+        counts.append(_core.places_looked_up() - before)
+    assert counts[1] <= 1.2 * counts[0]
+    assert counts[1] <= 20 * 12
+
+
+def change(container: Any, n: int) -> None:
+    """Store a plain value."""
+    if isinstance(container, Node):
+        container.n = n
+    else:
+        container["n"] = n

@@ -141,6 +141,11 @@ def newest_seq():
     return last_seq
 
 
+def places_looked_up():
+    """Return how often a container's place was looked up in this process, which tests count. O(1)."""
+    return places_found
+
+
 def error_count():
     """Return how often observers failed in this process. O(1)."""
     return observer_errors

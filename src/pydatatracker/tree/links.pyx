@@ -6,13 +6,146 @@
 #  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
 #    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it;
 #  - of the links of a cycle, one that leads to its oldest container is `back` where that can be had: a model stays a
-#    root when its agents, which refer to it, are put into it.
+#    root when its agents, which refer to it, are put into it;
+#  - a back link rests on one way of links from its child down to its parent, which are in `ways` of their parents. If
+#    one of these goes, the back link is looked at: another way is found, or it is no longer back.
 
-cdef uint64_t cuts = 1                  # rises when a link goes without which another one may close no cycle any more
+cdef PyObject *unsure_links = NULL      # back links whose way has gone
 
 
 cdef class Link:
     """A parent of a container."""
+
+    def __dealloc__(self):
+        unhook(<PyObject *>self)
+        unhook_way(<PyObject *>self)
+
+
+cdef inline void unhook(PyObject *link) noexcept:
+    """Take a link out of the list of those through which places were found. No reference is touched. O(1)."""
+    cdef PyObject **before = (<Link>link).before
+    cdef PyObject *after = (<Link>link).after
+    if before != NULL:
+        before[0] = after
+        if after != NULL:
+            (<Link>after).before = before
+        (<Link>link).before = NULL
+        (<Link>link).after = NULL
+
+
+cdef inline void hook_to(PyObject *parent, PyObject *link) noexcept:
+    """Put a link that is in no list into that of a parent. O(1)."""
+    cdef PyObject *first = (<Tracker>parent).dependents
+    (<Link>link).after = first
+    if first != NULL:
+        (<Link>first).before = &(<Link>link).after
+    (<Link>link).before = &(<Tracker>parent).dependents
+    (<Tracker>parent).dependents = link
+
+
+cdef inline void unhook_way(PyObject *link) noexcept:
+    """The same for the list of links that are on the way to a back link. O(1)."""
+    cdef PyObject **before = (<Link>link).way_before
+    cdef PyObject *after = (<Link>link).way_after
+    if before != NULL:
+        before[0] = after
+        if after != NULL:
+            (<Link>after).way_before = before
+        (<Link>link).way_before = NULL
+        (<Link>link).way_after = NULL
+
+
+cdef inline void hook_way(PyObject **first, PyObject *link) noexcept:
+    """Put a link that is in no list of ways into one. O(1)."""
+    (<Link>link).way_after = first[0]
+    if first[0] != NULL:
+        (<Link>first[0]).way_before = &(<Link>link).way_after
+    (<Link>link).way_before = first
+    first[0] = link
+
+
+cdef int rest(Tracker top, Link back) except -1:
+    """Find a way down from top, whose link it is, to the parent of a back link; 0 if there is none. O(ancestors)."""
+    cdef Tracker t = back.parent
+    cdef Link link
+    cdef dict came
+    cdef list todo
+    if t is None:
+        return 0                            # the collector frees it
+    came = {t.number: None}
+    todo = [t]
+    while todo:
+        t = <Tracker>todo.pop()
+        if t is top:
+            break
+        link = t.link
+        while link is not None:
+            if not link.back and link.parent is not None and link.parent.number not in came and alive(link.parent):
+                came[link.parent.number] = (link, t)
+                todo.append(link.parent)
+            link = link.next
+    else:
+        return 0
+    back.child = <PyObject *>top
+    unhook_way(<PyObject *>back)
+    hook_way(&back.parent.ways, <PyObject *>back)
+    step = came[t.number]
+    while step is not None:
+        link = <Link>(<tuple>step)[0]
+        t = <Tracker>(<tuple>step)[1]
+        if link.way_before == NULL:
+            link.child = <PyObject *>t
+            hook_way(&link.parent.ways, <PyObject *>link)
+        step = came[t.number]
+    return 1
+
+
+ctypedef int (*rester)(Tracker, Link) noexcept
+
+
+cdef void settle_ways(Tracker t) noexcept:
+    """A link that led down to t has gone: look at the back links whose way led through it. O(these and their ways).
+
+    Without memory a back link stays one, and is looked at again when its child looks up its place.
+    """
+    global unsure_links
+    cdef PyObject *work = <PyObject *>t
+    cdef PyObject *link
+    cdef PyObject *child
+    cdef int gc
+    while (<Tracker>work).ways != NULL:             # takes neither memory nor references
+        link = (<Tracker>work).ways
+        unhook_way(link)
+        if (<Link>link).back:
+            hook_way(&unsure_links, link)
+            continue
+        child = (<Link>link).child
+        while child != work and (<Tracker>child).ways != NULL:
+            link = (<Tracker>child).ways
+            unhook_way(link)
+            hook_way(&(<Tracker>work).ways, link)
+    if unsure_links == NULL:
+        return
+    gc = pdt_pause_gc()
+    while unsure_links != NULL:
+        link = unsure_links
+        unhook_way(link)
+        child = (<Link>link).child
+        if Py_REFCNT(link) == 0 or Py_REFCNT(child) == 0:
+            continue                                # waits to be freed
+        if found_way(<Tracker>child, <Link>link) <= 0:
+            invalidate(<Tracker>child)
+    pdt_resume_gc(gc)
+
+
+cdef int found_way(Tracker top, Link back) noexcept:
+    """As `rest`; a link for which there is no way is not back any more."""
+    cdef int found = (<rester>rest)(top, back)
+    if found < 0:
+        PyErr_Clear()
+    elif found == 0:
+        back.back = False
+    return found
 
 
 cdef bint is_above(Tracker top, Tracker t):
@@ -47,12 +180,11 @@ cdef bint is_above(Tracker top, Tracker t):
         t = todo.pop()
 
 
-cdef bint gave_way(Tracker ct, Tracker parent) except -1:
-    """Have the links from ct down to parent close the cycle, instead of one from parent to ct. O(ancestors of parent).
+cdef list links_to_give_way(Tracker ct, Tracker parent):
+    """Return [(child, link)] from ct towards parent, to close the cycle instead of one from parent to ct; or None.
 
-    False, and nothing is changed, if one of them leads to a container that is younger than ct, or to a watched one.
+    None if one of them leads to a container that is younger than ct, or to a watched one. O(ancestors of parent).
     """
-    global back_links
     cdef set seen = {parent.number}
     cdef list todo = [parent]
     cdef list found = []
@@ -65,19 +197,33 @@ cdef bint gave_way(Tracker ct, Tracker parent) except -1:
             if not link.back:
                 if link.parent is ct:
                     if t.number > ct.number or t.marks & X_WATCHED:
-                        return False
+                        return None
                     found.append((t, link))
                 elif link.parent.number not in seen:
                     seen.add(link.parent.number)
                     todo.append(link.parent)
             link = link.next
-    for each, closing in found:
-        (<Link>closing).back = True
-        (<Link>closing).checked = cuts
-        (<Tracker>each).epoch = 0
-        back_links += 1
-    bump()
-    return True
+    return found
+
+
+cdef int give_way(list links) except -1:
+    """Make links back links, now that another one leads down to their parent. O(ancestors) each."""
+    cdef Link link
+    cdef Tracker t
+    cdef bint was_way
+    for _, each in links:
+        (<Link>each).back = True
+    for child, each in links:
+        t = <Tracker>child
+        link = <Link>each
+        was_way = link.way_before != NULL
+        unhook(<PyObject *>link)
+        unhook_way(<PyObject *>link)
+        invalidate(t)
+        rest(t, link)
+        if was_way:
+            settle_ways(t)
+    return 0
 
 
 cdef inline bint in_another_tree(Tracker top, Tracker t):
@@ -102,10 +248,10 @@ cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) e
 
 
 cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
-    global back_links
     cdef Tracker ct = tracker_of(child)
     cdef Link link
     cdef Link last
+    cdef list gave_way = None
     if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
         return adopt(parent, child, key, hint) if ct is None and pdt_following else 0
     if ct.marks & X_WATCHED and (<WatchedTracker>ct).home.nodes is not None:
@@ -129,10 +275,11 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         link.hint = hint
         link.count = 1
         if ct is parent or (ct.children and not in_another_tree(ct, parent) and is_above(ct, parent)):
-            if ct is parent or not gave_way(ct, parent):
+            if ct is not parent:
+                gave_way = links_to_give_way(ct, parent)
+            if gave_way is None:
+                rest(ct, link)
                 link.back = True
-                link.checked = cuts
-                back_links += 1
         if ct.marks & X_WATCHED and ct.link is not None:
             last = ct.link                  # the oldest parent gives the first path: it is the one that people know
             while last.next is not None:
@@ -142,9 +289,10 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
             link.next = ct.link
             ct.link = link
     parent.children += 1
-    ct.epoch = 0
-    if ct.children and ct.place is not None:
-        bump_below(parent)
+    if not link.back:
+        invalidate(ct)
+        if gave_way is not None:
+            give_way(gave_way)
     if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
         mark_redacting(parent)
     return 1
@@ -173,10 +321,12 @@ ctypedef int (*out_taker)(Tracker, WatchedTracker) noexcept
 cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
     """Count that one slot of parent no longer holds the container of ct. O(parents)."""
     cdef Link link = ct.link
+    cdef bint was_back
     while link is not None and link.parent is not parent:
         link = link.next
     if link is None:
         return 0
+    was_back = link.back
     link.count -= 1
     if parent.children > 0:
         parent.children -= 1
@@ -196,30 +346,29 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
                 link.key = (<list>link.key)[0]
     else:
         link.key = missing
-    ct.epoch = 0
-    if back_links or (ct.children and ct.place is not None):
-        bump_below(parent)
+    if not was_back:
+        invalidate(ct)
     return 1
 
 
 cdef int drop_link(Tracker ct, Link gone) except -1:
-    global back_links, cuts
     cdef Link link = ct.link
+    cdef bint was_way = gone.way_before != NULL and not gone.back
     if redacting:
         keep_rules(ct, gone)
-    if gone.back:
-        back_links -= 1
-        gone.back = False
-    elif ct.children:
-        cuts += 1
+    unhook(<PyObject *>gone)
+    unhook_way(<PyObject *>gone)
+    gone.back = False
     if link is gone:
         ct.link = gone.next
-        return 0
-    while link is not None:
-        if link.next is gone:
-            link.next = gone.next
-            return 0
-        link = link.next
+    else:
+        while link is not None:
+            if link.next is gone:
+                link.next = gone.next
+                break
+            link = link.next
+    if was_way:
+        settle_ways(ct)
     return 0
 
 
@@ -279,6 +428,10 @@ def check_tracker(container):
     assert t.children == links, (t.children, links)
     refresh(t)
     assert t.epoch == epoch
+    link = t.link
+    while link is not None:
+        assert link.way_before != NULL if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
+        link = link.next
     for place in places_of(t):
         assert (<Place>place).tracker is t
         step = <Place>place

@@ -1,4 +1,4 @@
-# Owns: places: where a container is, found when its epoch is old and cached until the epoch rises.
+# Owns: places: where a container is, found when its epoch is old and cached until the epoch rises or it moves.
 # May touch: trackers and links; the items of parents, to find the key of a child.
 # Invariants:
 #  - `refresh` brings a tracker and its ancestors up to date, parents first, without recursion;
@@ -154,6 +154,9 @@ cdef list find_all(Link link, Tracker ct):
     cdef Py_ssize_t position = 0
     cdef list keys = []
     cdef PyObject *child = held_as(ct)
+    if link.count == 1:
+        one = find_one(link, ct)
+        return keys if one is missing else [one]
     if link.parent.marks & X_COMPARED:
         return find_all_seen(<WatchedTracker>link.parent, link, ct)
     if link.parent.marks & X_WATCHED and (<WatchedTracker>link.parent).way == Y_CLASS:
@@ -181,19 +184,14 @@ cdef list find_all(Link link, Tracker ct):
 
 cdef int prune(Tracker t) except -1:
     """Drop links to dead parents; reopen a link that no longer closes a cycle. O(links)."""
-    global back_links
     cdef Link link = t.link
     cdef Link next
     while link is not None:
         next = link.next
         if not alive(link.parent):
             drop_link(t, link)
-        elif link.back and link.checked != cuts:
-            if is_above(t, link.parent):
-                link.checked = cuts
-            else:
-                link.back = False
-                back_links -= 1
+        elif link.back and link.way_before == NULL:
+            found_way(t, link)
         link = next
     return 0
 
@@ -222,12 +220,14 @@ cdef int refresh(Tracker t) except -1:
 
 
 cdef int refresh_from_above(Tracker t) except -1:
+    global places_found
     cdef list todo = [t]
     cdef Tracker x
     cdef Link link
     cdef bint ready
     while todo:
         x = <Tracker>todo[len(todo) - 1]
+        places_found += 1
         if x.epoch == epoch:
             todo.pop()
             continue
@@ -248,6 +248,7 @@ cdef int refresh_from_above(Tracker t) except -1:
 cdef int derive(Tracker t) except -1:
     # derives what t caches; all its parents are up to date
     cdef uint64_t now = epoch
+    cdef uint64_t moved = moves
     cdef Link link = t.link
     cdef Link only = None
     cdef Place above
@@ -257,9 +258,13 @@ cdef int derive(Tracker t) except -1:
     cdef Log log
     cdef bint choosy = t.marks & X_WATCHED and is_choosy(<WatchedTracker>t)
     while link is not None:
-        if not link.back and not (choosy and is_orphaned(link.parent)):
-            only = link
-            links += 1
+        if not link.back:
+            if link.before == NULL:
+                link.child = <PyObject *>t
+                hook_to(<PyObject *>link.parent, <PyObject *>link)
+            if not (choosy and is_orphaned(link.parent)):
+                only = link
+                links += 1
         link = link.next
     if t.rare is not None and t.rare.places is not None and (links == 0 or (links == 1 and only.count == 1)):
         forget_places(t, links == 1 and only.parent.state & T_SEVERAL)
@@ -300,7 +305,7 @@ cdef int derive(Tracker t) except -1:
     if t.logref is not log.ref:
         come_to(t, log)
     t.active = <PyObject *>log
-    t.epoch = now
+    t.epoch = now if moved == moves else 0      # what was freed on the way may have moved it
     return 0
 
 

@@ -3,9 +3,10 @@
 # Invariants:
 #  - a tracker belongs to one container and outlives it only inside records, where its owner is NULL;
 #  - place, active and state are valid while the tracker's epoch equals the global one;
-#  - `bump` is called whenever the place, log, options or flags of some container may have changed;
-#  - a container that has no place yet has none below it that is valid: to move it invalidates nothing. A valid tracker
-#    may have ancestors that are not, as `bump_below` leaves it valid.
+#  - `bump` is called when the options, flags or log of any container may have changed, `invalidate` when one container
+#    has moved: that one, and those whose places were found from its own, are not valid any more. So a new link, or one
+#    that goes, costs nothing elsewhere;
+#  - the parents of a valid tracker are valid, and its links are in their `dependents`, but for back links.
 
 cdef class Rare:
     """What few trackers need."""
@@ -16,6 +17,17 @@ cdef class Tracker:
 
     def __init__(self):
         raise TypeError("a tracker is made by its container")
+
+    def __dealloc__(self):
+        cdef Link link = self.link
+        while self.dependents != NULL:
+            unhook(self.dependents)
+        while self.ways != NULL:
+            unhook_way(self.ways)
+        while link is not None:
+            unhook(<PyObject *>link)
+            unhook_way(<PyObject *>link)
+            link = link.next
 
     @property
     def uuid(self):
@@ -78,27 +90,42 @@ cdef inline void bump():
     epoch += 1
 
 
-cdef inline void bump_below(Tracker t):
-    """Note that containers below t may have moved, and that t has not. Only with `back_links` t can be below itself."""
-    cdef bint valid = t.epoch == epoch and back_links == 0
-    bump()
-    if valid:
-        t.epoch = epoch
+cdef void bump_below(Tracker t) noexcept:
+    """Note that containers below t may have moved. O(containers whose place was found since the last time)."""
+    cdef PyObject *work = <PyObject *>t
+    cdef PyObject *link
+    cdef PyObject *child
+    global moves
+    moves += 1
+    while (<Tracker>work).dependents != NULL:       # no memory is taken, and no reference: a child may be ending
+        link = (<Tracker>work).dependents
+        unhook(link)
+        child = (<Link>link).child
+        (<Tracker>child).epoch = 0
+        while child != work and (<Tracker>child).dependents != NULL:
+            link = (<Tracker>child).dependents
+            unhook(link)
+            hook_to(work, link)
+
+
+cdef inline void invalidate(Tracker t) noexcept:
+    """Note that t and all below it may have moved. O(1) amortized: each place that was found is forgotten once."""
+    t.epoch = 0
+    bump_below(t)
 
 
 cdef void detach(Tracker t):
     """Cut everything that the tracker of a dying container holds, so that no cycle is left."""
-    cdef bint placed = t.place is not None
     t.owner = NULL
     t.place = None
     t.active = NULL
     t.log = None
-    t.epoch = 0
+    invalidate(t)                   # its children are roots now
+    if t.ways != NULL:
+        settle_ways(t)
     if t.rare is not None:
         t.rare.targets = None
         t.rare.places = None
         t.rare.observers = None     # an observer may hold changes, which refer to this tracker
-    if t.children and placed:       # else nothing below has a place yet
-        bump()                      # its children are roots now
     if t.rare is not None and t.rare.home is not None:
         end_following(t)

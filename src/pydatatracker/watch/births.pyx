@@ -85,10 +85,8 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     link.count = 1
     link.next = t.link
     t.link = link
-    t.epoch = 0
     w.node.children += 1
-    if t.children and t.place is not None:
-        bump_below(w.node)
+    invalidate(t)
     if state is missing:
         commit_watched(w.node, A_ADD, M_NEW, S_SLOT, -1, name, missing, t, 1, None)
         if t.way == Y_DICT or t.way == Y_ATTR:

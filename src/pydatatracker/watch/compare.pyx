@@ -186,8 +186,8 @@ cdef int compare_list(WatchedTracker t, list now, int method) except -1:
         cut_seen(t, i, None)
     open_all(todo)
     remember_items(t, now)
-    if t.children:
-        bump_below(t)
+    if t.children and tail and n != m:
+        bump_below(t)                   # what is behind has another index
     if len(old) == len(new) == 1:
         return found(t, A_UPDATE, method, S_SLOT, a, missing, old[0], new[0], 0, since)
     if len(old) == 0 and len(new) == 1:
