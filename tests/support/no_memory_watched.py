@@ -36,10 +36,15 @@ class Slotted:
         self.y: Any = {"k": 1}
 
 
-def new_data() -> dict[str, Any]:
+class Mixed(Slotted):
+    """An object with slots and a __dict__."""
+
+
+def new_data(name: str = "") -> dict[str, Any]:
     thing = Thing()
     thing.x, thing.y = 1, {"k": 1}  # type: ignore[attr-defined]  # attributes of any name are the point
-    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, "s": Slotted()}
+    slots = {"z": {"s": Slotted(), "m": Mixed()}} if "slot" in name else {}
+    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, **slots}
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -56,12 +61,16 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "append": lambda d: d["c"].append({"z": 1}),
     "pop of a list": lambda d: d["c"].pop(),
     "another __dict__": lambda d: setattr(d["p"], "__dict__", {"b": [1]}),
-    "slot": lambda d: setattr(d["s"], "x", 5),
-    "slot with a list": lambda d: setattr(d["s"], "x", [5]),
-    "slot that held a dict": lambda d: setattr(d["s"], "y", Slotted()),
-    "delete a slot": lambda d: delattr(d["s"], "y"),
+    "slot": lambda d: setattr(d["z"]["s"], "x", 5),
+    "slot with a list": lambda d: setattr(d["z"]["s"], "x", [5]),
+    "slot that held a dict": lambda d: setattr(d["z"]["s"], "y", Slotted()),
+    "delete a slot": lambda d: delattr(d["z"]["s"], "y"),
+    "slot beside a __dict__": lambda d: setattr(d["z"]["m"], "x", [5]),
+    "plain slot beside a __dict__": lambda d: setattr(d["z"]["m"], "x", 5),
+    "new object with slots and a __dict__": lambda d: d.__setitem__("a", Mixed()),
+    "the end of an object with slots and a __dict__": lambda d: d["z"].__setitem__("m", None),
     "new object with slots": lambda d: d.__setitem__("a", Slotted()),
-    "the end of an object with slots": lambda d: d.__setitem__("s", None),
+    "the end of an object with slots": lambda d: d["z"].__setitem__("s", None),
     "the end of an object": lambda d: d.__setitem__("p", None),
 }
 
@@ -78,7 +87,7 @@ def frozen(value: Any) -> Any:
 
 
 def warm_up(name: str) -> None:
-    data = new_data()
+    data = new_data(name)
     watched = watch(data)
     seq = _core.newest_seq()
     CHANGES[name](data)
@@ -96,7 +105,7 @@ def one(name: str, start: int, stop: int) -> str:
     import _testcapi
 
     warm_up(name)
-    data = new_data()
+    data = new_data(name)
     watched = watch(data)
     watched.tracking_changes()
     before = frozen(data)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_threads import THREADS, run
 
-from pydatatracker import replay, track, tracking_actor
+from pydatatracker import _core, replay, track, tracking_actor
 from pydatatracker.io import to_line
 
 if sys.version_info < (3, 12):
@@ -38,6 +38,16 @@ class Referable(Slotted):
     """One that can be referred to weakly, with a slot more."""
 
     __slots__ = ("__weakref__", "d")
+
+
+class Mixed(Slotted):
+    """One that has a ``__dict__`` as well."""
+
+
+class Inside:
+    """One whose ``__dict__`` is a slot, without weak references."""
+
+    __slots__ = ("__dict__", "a", "b", "c")
 
 
 class Own(Slotted):
@@ -88,11 +98,11 @@ DELETIONS = {
 
 
 @pytest.mark.parametrize("how", list(STORES))
-@pytest.mark.parametrize("cls", [Slotted, Referable])
+@pytest.mark.parametrize("cls", [Slotted, Referable, Mixed])
 def test_every_store_is_recorded(cls: type[Any], how: str) -> None:
     """With its actor and stack, whoever makes it."""
     o = cls()
-    if cls is Slotted and how == "super":
+    if cls is not Referable and how == "super":
         pytest.skip("it is not of that class")
     with watch(o, tracking_capture_stack=True) as w, tracking_actor("eve"):
         STORES[how](o, 1)
@@ -165,13 +175,15 @@ def seen_of(cls: Any, o: Any) -> list[Any]:
     ]
 
 
-def test_nothing_can_be_noticed() -> None:
+@pytest.mark.parametrize("cls", [Referable, Mixed])
+def test_nothing_can_be_noticed(cls: type[Any]) -> None:
     """The class and the object look the same before, during and after."""
-    o = Referable()
+    o = cls()
     o.a = o.d = 1
-    before = seen_of(Slotted, o), seen_of(Referable, o)
+    assert o.__dict__ if cls is Mixed else True  # it is made now
+    before = seen_of(Slotted, o), seen_of(cls, o)
     with watch(o) as w:
-        assert before == (seen_of(Slotted, o), seen_of(Referable, o))
+        assert before == (seen_of(Slotted, o), seen_of(cls, o))
         copied, deep, loaded = copy.copy(o), copy.deepcopy(o), pickle.loads(pickle.dumps(o))
         assert [(1, 1)] * 3 == [(each.a, each.d) for each in (copied, deep, loaded)]
         copied.a = deep.a = loaded.a = 7
@@ -180,8 +192,8 @@ def test_nothing_can_be_noticed() -> None:
             with pytest.raises(TypeError, match="descriptor 'a' for 'Slotted' objects doesn't apply"):
                 Slotted.a.__set__(wrong, 1)  # type: ignore[attr-defined]
         with pytest.raises(AttributeError):
-            o.nothing = 1  # type: ignore[attr-defined]
-    assert before == (seen_of(Slotted, o), seen_of(Referable, o))
+            Slotted().nothing = 1  # type: ignore[attr-defined]
+    assert before == (seen_of(Slotted, o), seen_of(cls, o))
 
 
 def test_read_only_members_of_builtins_stay_so() -> None:
@@ -202,10 +214,11 @@ def test_read_only_members_of_builtins_stay_so() -> None:
         assert not hasattr(other, "a")
 
 
-def test_values_are_freed_with_the_object() -> None:
+@pytest.mark.parametrize("cls", [Referable, Mixed])
+def test_values_are_freed_with_the_object(cls: type[Any]) -> None:
     """CPython clears slots when the object ends, watched or not."""
     for watched in (False, True):
-        o, value = Referable(), Referable()
+        o, value = cls(), Referable()
         gone = weakref.ref(value)
         w = watch(o) if watched else None
         o.a = value
@@ -296,9 +309,10 @@ def test_what_a_slot_holds_is_followed() -> None:
     ] == rows[2:]
 
 
-def test_undo_and_redo_of_a_slot() -> None:
+@pytest.mark.parametrize("cls", [Slotted, Mixed])
+def test_undo_and_redo_of_a_slot(cls: type[Any]) -> None:
     """One record each, with the method of undo."""
-    o = Slotted()
+    o = cls()
     o.a = 1
     with watch(o) as w:
         o.a = 2
@@ -389,6 +403,61 @@ def test_threads_and_forks() -> None:
         assert 50 * THREADS == len(said(w))
 
 
+@pytest.mark.parametrize("cls", [Mixed, Inside])
+def test_slots_beside_a_dict(cls: type[Any]) -> None:
+    """They are attributes as the others: state, paths, rows, and the end."""
+    o = cls()
+    o.x, o.a, o.b = 1, [1], Slotted()
+    held = {"o": o}
+    with watch(held, into=(Slotted, Inside)) as w:
+        assert [] == w.untracked
+        assert {"x": 1, "a": [1]} == {key: value for key, value in w.tracking_state_at(0)["o"].items() if key != "b"}
+        o.b.a = {}
+        o.b.a["k"] = 1
+        o.a.append(2)
+        o.c = o.b
+        o.a = o.x = 2
+        o.b.b = 3
+        del o.b
+        o.c.b = 4
+        rows = [(c.pointer, c.method) for c in w.tracking_changes() if c.action != "init"]
+        rows.remove(("/o/a/1", "found"))  # a list is compared, whenever that is
+        assert [
+            ("/o/b/a", "__setattr__"),
+            ("/o/b/a/k", "__setitem__"),
+            ("/o/c", "__setattr__"),
+            ("/o/a", "__setattr__"),
+            ("/o/x", "__setattr__"),
+            ("/o/b/b", "__setattr__"),
+            ("/o/b", "__delattr__"),
+            ("/o/c/b", "__setattr__"),
+        ] == rows
+        assert {("o", "b", "b"), ("o", "c", "b")} == set(next(c for c in w.tracking_changes() if c.after == 3).paths)
+        _core.check_tracker(o)
+        assert None is w.tracking_verify()
+        lines = [json.loads(to_line(change)) for change in w.tracking_changes()]
+        assert {"o": {"x": 2, "a": 2, "c": {"a": {"k": 1}, "b": 4}}} == replay(lines)
+        seq = _core.newest_seq()
+        del o, held["o"]
+        assert {"x": 2, "a": 2} == {k: v for k, v in w.tracking_state_at(seq)["o"].items() if k != "c"}
+        assert w.tracking_undo()
+        again = held["o"]
+        assert (2, 2, 4) == (again.a, again.x, again.c.b)
+
+
+def test_instances_with_slots_beside_a_dict() -> None:
+    """Of a watched class, from the first store on."""
+    with watch(Mixed) as w:
+        o = Mixed()
+        o.a = 1
+        o.x = 2
+        o.a = 3
+        del o
+        rows = [(c.pointer, c.method) for c in w.tracking_changes() if c.action != "init"]
+    stores = [("/Mixed#1/a", "__setattr__"), ("/Mixed#1/x", "__setattr__"), ("/Mixed#1/a", "__setattr__")]
+    assert [("/Mixed#1", "__new__"), *stores, ("/Mixed#1", "__del__")] == rows
+
+
 VALUES = st.sampled_from([1, 2, 1000, "x", None, (1, 2), 1.5, "list", "dict", "slotted"])
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("abc"), VALUES, st.booleans()), max_size=25)
 
@@ -398,14 +467,18 @@ def run_program(steps: list[Any], objects: list[Any]) -> list[Any]:
     seen: list[Any] = []
     for which, name, value, deletes in steps:
         o = objects[which % len(objects)]
-        made = {"list": list, "dict": dict, "slotted": Slotted}.get(value, lambda value=value: value)()
+        made = {"list": list, "dict": dict, "slotted": (Slotted, Mixed, Inside)[which % 3]}.get(
+            value, lambda value=value: value
+        )()
         try:
             if deletes:
                 delattr(o, name)
             else:
                 setattr(o, name, made)
-            if isinstance(made, Slotted):
+            if isinstance(made, (Slotted, Inside)):
                 made.a = which
+                if type(made) is not Slotted:
+                    made.x = which
                 objects.append(made)
         except AttributeError as error:
             seen.append(str(error))
@@ -415,19 +488,19 @@ def run_program(steps: list[Any], objects: list[Any]) -> list[Any]:
 
 def state_of(value: Any) -> Any:
     """Return slots as dicts, deep."""
-    if isinstance(value, Slotted):
-        return {name: state_of(getattr(value, name)) for name in "abc" if hasattr(value, name)}
+    if isinstance(value, (Slotted, Inside)):
+        return {name: state_of(getattr(value, name)) for name in "abcx" if hasattr(value, name)}
     return value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(steps=STEPS)
 def test_any_program_does_what_it_does(steps: list[Any]) -> None:
     """The same with and without a watch; the log replays, nothing is found."""
-    plain = run_program(steps, [Slotted(), Slotted()])
-    objects: list[Any] = [Slotted(), Slotted()]
-    root = {"x": objects[0], "y": objects[1]}
-    with watch(root, into=(Slotted,)) as w:
+    plain = run_program(steps, [Slotted(), Mixed(), Inside()])
+    objects: list[Any] = [Slotted(), Mixed(), Inside()]
+    root = {"x": objects[0], "y": objects[1], "z": objects[2]}
+    with watch(root, into=(Slotted, Inside)) as w:
         assert plain == run_program(steps, objects)
         lines = [json.loads(to_line(change)) for change in w.tracking_changes()]
         assert {name: state_of(each) for name, each in root.items()} == replay(lines)
