@@ -43,8 +43,9 @@ class Mixed(Slotted):
 def new_data(name: str = "") -> dict[str, Any]:
     thing = Thing()
     thing.x, thing.y = 1, {"k": 1}  # type: ignore[attr-defined]  # attributes of any name are the point
-    slots = {"z": {"s": Slotted(), "m": Mixed()}} if "slot" in name else {}
-    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, **slots}
+    slots = {"z": {"s": Slotted(), "m": Mixed()}} if "slot" in name or "clear" in name else {}
+    many = {str(n): Slotted() for n in range(20)} if "many" in name else {}
+    return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, **slots, **many}
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -54,6 +55,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "new object": lambda d: d.__setitem__("o", new_data()["p"]),
     "delete": lambda d: d.__delitem__("c"),
     "clear": lambda d: d.clear(),
+    "clear of many objects": lambda d: d.clear(),
     "update": lambda d: d.update({"a": 1, "q": {"r": 1}}),
     "popitem": lambda d: d.popitem(),
     "fill": lambda d: d["e"].update({"x": 1, "y": [1]}),

@@ -99,4 +99,17 @@ static inline PyObject *pdt_frame_back(PyObject *f) { return (PyObject *)PyFrame
 static inline PyObject *pdt_frame_code(PyObject *f) { return (PyObject *)PyFrame_GetCode((PyFrameObject *)f); }
 static inline int pdt_frame_lasti(PyObject *f) { return PyFrame_GetLasti((PyFrameObject *)f); }
 
+/* ---- a fault of Cython ------------------------------------------------------------------------------- */
+/* Cython 3.3 (up to 3.3.1, the newest when this was written) drops an item of a list comprehension twice if there is no
+ * memory to append it. With one reference more the item is never freed, which is better than freed too early. Other calls
+ * of PyList_Append look the same here, and leave that reference as well. */
+#if defined(CYTHON_HEX_VERSION) && CYTHON_HEX_VERSION >= 0x030300A0
+static inline int pdt_list_append(PyObject *list, PyObject *item) {
+    int failed = PyList_Append(list, item);
+    if (failed) Py_INCREF(item);
+    return failed;
+}
+#define PyList_Append(list, item) pdt_list_append(list, item)
+#endif
+
 #endif
