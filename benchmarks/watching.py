@@ -110,6 +110,63 @@ def stores() -> None:
     show("new object of a watched class", *in_turns(births, lambda: watch(Order), 5), 1e5, "ns")
 
 
+class Agent:
+    """An object that refers to what holds it."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.wealth = 1
+        self.part: Any = None
+
+
+class Model:
+    """What holds the agents."""
+
+    def __init__(self, n: int) -> None:
+        self.agents = tuple(Agent(self) for _ in range(n))
+
+
+def graphs() -> None:
+    """Measure a new link with a store elsewhere, in graphs of two sizes."""
+    turns = 500
+    for n in (100, 10_000):
+        model = Model(n)
+        rows = [{"n": 0, "part": {"a": 0}} for _ in range(n)]
+        table = {"first": dict(enumerate(rows)), "second": dict(enumerate(rows))}
+
+        def part(model: Model = model, n: int = n) -> None:
+            for i in range(turns):
+                model.agents[i % n].part = {"a": {"b": i}}
+                model.agents[i * 31 % n].wealth = i
+
+        def move(table: Any = table, rows: Any = rows, n: int = n) -> None:
+            for i in range(turns):
+                table["second"][i % n] = table["second"].pop(i % n)
+                rows[i * 31 % n]["n"] = i
+
+        us = 1e6 / turns
+        show(f"part of one of {n} agents, store in another", *in_turns(part, lambda m=model: watch(m), 5), us, "us")
+        show(f"move one of {n} rows, store in another", *in_turns(move, lambda t=table: watch(t), 5), us, "us")
+        if importlib.util.find_spec("networkx") is not None:
+            edges_of_networkx(n, turns)
+
+
+def edges_of_networkx(n: int, turns: int) -> None:
+    """Measure a new edge of a DiGraph, with a store in another one."""
+    import networkx
+
+    graph = networkx.DiGraph((i, (i * 7 + 1) % n) for i in range(n))
+    data = [each for _, _, each in graph.edges(data=True)]
+    new = iter(range(n, 10**9))
+
+    def add() -> None:
+        for i in range(turns):
+            graph.add_edge(next(new), i % n)
+            data[i * 31 % n]["w"] = i
+
+    show(f"DiGraph of {n}: add_edge, store in another", *in_turns(add, lambda: watch(graph), 5), 1e6 / turns, "us")
+
+
 def beginnings() -> None:
     """Measure how long it takes to begin a watch, beside a deep copy."""
     graph = {"all": [{"n": n, "d": {"k": n}} for n in range(50_000)]}
@@ -190,6 +247,7 @@ def programs() -> None:
 if __name__ == "__main__":
     print(f"CPython {sys.version.split()[0]}{'':28}unwatched   watched        ratio")
     stores()
+    graphs()
     beginnings()
     memory()
     growth()
