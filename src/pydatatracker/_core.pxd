@@ -139,6 +139,7 @@ cdef class Rare:            # what few trackers need
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
     cdef tuple places                   # all these places, the first one left out: what its records share
     cdef Py_ssize_t left_out            # number of places beyond MAX_PLACES, which are not in targets
+    cdef dict by_parent                 # number of a parent -> link, of a container with many parents; or None
     cdef int sorts                      # number of list.sort calls in progress
     cdef unsigned long sorter           # thread of the newest of them
     cdef bint quiet_before              # whether recording was off before the first of them

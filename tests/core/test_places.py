@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,3 +125,31 @@ def test_what_is_known_of_places_is_what_looking_them_up_again_finds(steps: list
     before = [known(each) for each in containers]
     _core.set_default_options()
     assert [known(each) for each in containers] == before
+
+
+@pytest.mark.parametrize("what", ["held", "refers"])
+def test_the_places_are_right_as_many_holders_come_and_go(what: str) -> None:
+    """Of many holders, an index finds the link of one."""
+    shared: Any = Thing()
+    if what == "refers":
+        shared.parts = TrackedDict()
+    holders: list[Any] = [Thing() for _ in range(200)]
+    for round_ in range(3):
+        for n, holder in enumerate(holders):
+            if what == "refers":
+                shared.parts[n] = holder
+            holder.shared = shared
+            holder.again = shared
+        shared.n = round_
+        assert len(_core.places(shared)) == (1 if what == "refers" else 256)
+        for holder in holders[::2]:
+            holder.shared = None
+            holder._check()
+        shared._check()
+        for holder in holders[1::3]:
+            del holder.shared, holder.again
+        shared._check()
+    expected = [n for n in range(200) if n % 3 != 1]
+    shared.n = -1
+    known = {steps[0][1].container for steps in _core.places(shared)}
+    assert known == ({shared} if what == "refers" else {holders[n] for n in expected})

@@ -10,6 +10,9 @@
 #  - a back link rests on one way of links from its child down to its parent, which are in `ways` of their parents. If
 #    one of these goes, the back link is looked at: another way is found, or it is no longer back.
 
+cdef enum:
+    FEW_PARENTS = 32                    # of more, an index finds the link of one
+
 cdef PyObject *unsure_links = NULL      # back links whose way has gone
 
 
@@ -19,6 +22,64 @@ cdef class Link:
     def __dealloc__(self):
         unhook(<PyObject *>self)
         unhook_way(<PyObject *>self)
+
+
+cdef int put_link(Tracker ct, Link link, Link before) except -1:
+    """Put a new link into the chain of ct, behind another one or (None) first. O(1)."""
+    if before is None:
+        link.next = ct.link
+        ct.link = link
+    else:
+        link.next = before.next
+        before.next = link
+    if ct.rare is not None and ct.rare.by_parent is not None and (<link_user>note_link)(ct, link) < 0:
+        PyErr_Clear()
+        ct.rare.by_parent = None            # no memory: links are searched again
+    return 0
+
+
+ctypedef int (*link_user)(Tracker, Link) noexcept
+ctypedef PyObject *(*link_finder)(Tracker, Tracker) noexcept
+
+
+cdef int note_link(Tracker ct, Link link) except -1:
+    ct.rare.by_parent[link.parent.number] = link
+    return 0
+
+
+cdef int index_links(Tracker ct, Link link) except -1:
+    cdef dict found = {}
+    while link is not None:
+        if link.parent is not None:
+            found[link.parent.number] = link
+        link = link.next
+    rare_of(ct).by_parent = found
+    return 0
+
+
+cdef PyObject *indexed_link(Tracker ct, Tracker parent) except? NULL:
+    return PyDict_GetItemWithError(ct.rare.by_parent, parent.number)
+
+
+cdef Link link_to(Tracker ct, Tracker parent):
+    """Return the link from a container to a parent, or None. O(1) amortized; O(parents) without memory."""
+    cdef Link link = ct.link
+    cdef PyObject *found
+    cdef int n = 0
+    if ct.rare is not None and ct.rare.by_parent is not None:
+        found = (<link_finder>indexed_link)(ct, parent)
+        if found != NULL:
+            return <Link>found
+        if PyErr_Occurred() == NULL:
+            return None
+        PyErr_Clear()
+        n = -(1 << 30)
+    while link is not None and link.parent is not parent:
+        link = link.next
+        n += 1
+    if n > FEW_PARENTS and (<link_user>index_links)(ct, ct.link) < 0:
+        PyErr_Clear()
+    return link
 
 
 cdef inline void unhook(PyObject *link) noexcept:
@@ -256,9 +317,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         return adopt(parent, child, key, hint) if ct is None and pdt_following else 0
     if ct.marks & X_WATCHED and (<WatchedTracker>ct).home.nodes is not None:
         share(parent, <WatchedTracker>ct)
-    link = ct.link
-    while link is not None and link.parent is not parent:
-        link = link.next
+    link = link_to(ct, parent)
     if link is not None:
         if parent.kind == K_ATTR:
             if isinstance(link.key, list):
@@ -280,14 +339,12 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
             if gave_way is None:
                 rest(ct, link)
                 link.back = True
+        last = None
         if ct.marks & X_WATCHED and ct.link is not None:
             last = ct.link                  # the oldest parent gives the first path: it is the one that people know
-            while last.next is not None:
+            while last.next is not None and not link.back:
                 last = last.next
-            last.next = link
-        else:
-            link.next = ct.link
-            ct.link = link
+        put_link(ct, link, last)
     parent.children += 1
     if not link.back:
         invalidate(ct)
@@ -320,10 +377,8 @@ ctypedef int (*out_taker)(Tracker, WatchedTracker) noexcept
 
 cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
     """Count that one slot of parent no longer holds the container of ct. O(parents)."""
-    cdef Link link = ct.link
+    cdef Link link = link_to(ct, parent)
     cdef bint was_back
-    while link is not None and link.parent is not parent:
-        link = link.next
     if link is None:
         return 0
     was_back = link.back
@@ -351,6 +406,12 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
     return 1
 
 
+cdef int forget_link(Tracker ct, Link gone) except -1:
+    if gone.parent is not None:             # else the collector frees it
+        ct.rare.by_parent.pop(gone.parent.number, None)
+    return 0
+
+
 cdef int drop_link(Tracker ct, Link gone) except -1:
     cdef Link link = ct.link
     cdef bint was_way = gone.way_before != NULL and not gone.back
@@ -359,6 +420,9 @@ cdef int drop_link(Tracker ct, Link gone) except -1:
     unhook(<PyObject *>gone)
     unhook_way(<PyObject *>gone)
     gone.back = False
+    if ct.rare is not None and ct.rare.by_parent is not None and (<link_user>forget_link)(ct, gone) < 0:
+        PyErr_Clear()
+        ct.rare.by_parent = None
     if link is gone:
         ct.link = gone.next
     else:

@@ -83,8 +83,7 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     link.parent = w.node
     link.key = name
     link.count = 1
-    link.next = t.link
-    t.link = link
+    put_link(t, link, None)
     w.node.children += 1
     invalidate(t)
     if state is missing:

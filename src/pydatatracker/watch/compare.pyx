@@ -9,6 +9,7 @@
 cdef enum:
     ITEMS_A_LOOK = 32           # items compared for one change near them, on average
     NEAR_A_LOOK = 8             # compared children looked at for one change
+    PARENTS_A_LOOK = 32         # parents looked at for one change, the oldest ones
 
 
 cdef int remember_items(WatchedTracker t, list items) except -1:
@@ -406,10 +407,12 @@ cdef int look_near(WatchedTracker t) except -1:
     cdef WatchedTracker c
     cdef Py_ssize_t i, n
     global look_round
-    while link is not None:
+    i = 0
+    while link is not None and i < PARENTS_A_LOOK:
         if link.parent.marks & X_COMPARED:
             due(<WatchedTracker>link.parent)
         link = link.next
+        i += 1
     if t.near is None:
         return 0
     n = PyList_GET_SIZE(t.near)

@@ -201,6 +201,8 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
         bump()
     else:
         t.link = None
+        if t.rare is not None:
+            t.rare.by_parent = None
         detach(t)
     if t.home.nodes is not None:
         t.home.nodes.discard(t)

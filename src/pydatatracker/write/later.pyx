@@ -181,10 +181,3 @@ cdef int link_anew(Tracker t) except -1:
             else:
                 make_link(t, child, None if indexed else key, key if indexed else 0)
     return 0
-
-
-cdef Link link_to(Tracker ct, Tracker parent):
-    cdef Link link = ct.link
-    while link is not None and link.parent is not parent:
-        link = link.next
-    return link
