@@ -381,6 +381,24 @@ def test_many_watches_of_one_class() -> None:
             assert ["__setattr__"] == [row[1] for row in said(w)], n
 
 
+def test_a_class_is_freed_after_its_watch() -> None:
+    """Nothing that is kept of a class keeps it when nothing is watched."""
+    gone = []
+    for _ in range(3):
+
+        class Local:
+            __slots__ = ("a",)
+
+        o: Any = Local()
+        with watch(o) as w:
+            o.a = 1
+            assert 1 == len(said(w))
+        gone.append(weakref.ref(Local))
+        del o, w, Local
+        gc.collect()
+    assert [None] * 3 == [each() for each in gone]
+
+
 def test_threads_and_forks() -> None:
     """Every store of several threads, and of a forked child, is a record."""
     o = [Slotted() for _ in range(THREADS)]

@@ -14,7 +14,7 @@ cdef enum:                      # WatchedTracker.way: how changes are found
     Y_TRACKED                   # a tracked container, which records by itself
     Y_DICT                      # a dict: noticed
     Y_ATTR                      # an object with a dict: noticed
-    Y_SLOTS                     # an object whose class has __slots__: compared
+    Y_SLOTS                     # an object whose class has __slots__ alone: heard (slots.pyx), and compared
     Y_LIST                      # compared
     Y_DEQUE                     # compared
     Y_SET                       # compared

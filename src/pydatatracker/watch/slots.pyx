@@ -94,6 +94,8 @@ cdef int hear_no_slots() except -1:
         heard_addresses.discard(address)
         put_aside(heard_classes[i])
         del heard_classes[i]
+    if not in_event:
+        slots_by_class.clear()              # the descriptors in it keep their classes
     return 0
 
 
