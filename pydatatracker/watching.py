@@ -129,9 +129,9 @@ def watch(
     objects of classes of the package that x belongs to, or of ``__main__``. ``into`` adds classes, and names of modules
     or packages. What is not followed is listed in `Watch.untracked`.
 
-    Stores into dicts and attributes, ``__slots__`` included, are recorded when they happen, also those made in C. Changes
-    of lists, sets and deques are found by comparing, when something near them changes or the history is asked for. Their
-    method is ``"found"``, and they have no stack.
+    Stores into dicts and attributes, ``__slots__`` included, are recorded when they happen, also those made in C.
+    Changes of lists, sets and deques are found by comparing, when something near them changes or the history is asked
+    for. Their method is ``"found"``, and they have no stack.
 
     Of a class, every instance that is made from now on is followed, from before its first attribute is set, also those
     of its subclasses; with ``existing=True`` also those that exist. Their paths begin with a name: ``/Order#1/total``.
