@@ -375,7 +375,7 @@ def test_many_watches_of_one_class() -> None:
         __slots__ = ("a",)
 
     o = Local()
-    for n in range(600):
+    for n in range(250):
         with watch(o) as w:
             o.a = n
             assert ["__setattr__"] == [row[1] for row in said(w)], n
