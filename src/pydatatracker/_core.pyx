@@ -66,7 +66,7 @@ from pydatatracker.native cimport (
     pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
     pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
-    PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing,
+    PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_clear_as_base,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
     pdt_frame_code, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,

@@ -91,6 +91,7 @@ cdef extern from "native/twins.h":
 
 cdef extern from "native/freeing.h":
     int pdt_bound_freeing(PyTypeObject *) except -1
+    void pdt_clear_as_base(PyTypeObject *)
 
 cdef extern from "native/stored.h":
     bint pdt_only_str_keys(object)

@@ -1,5 +1,5 @@
 /* Owns: freeing long chains (containers inside each other, places, links, records) with a bounded C stack.
- * May touch: tp_dealloc of the core's types; the collector's link of a dead object, which nothing else reads.
+ * May touch: tp_dealloc and tp_clear of the core's types; the collector's link of a dead object, which nothing else reads.
  * Invariants:
  *  - deallocators of the core are inside each other at most PDT_FREEING_DEPTH times in a thread. What would go deeper
  *    waits, with a reference count of 0, until the outermost one returns;
@@ -83,6 +83,11 @@ static int pdt_bound_freeing(PyTypeObject *type) {
     pdt_freeing_count++;
     type->tp_dealloc = pdt_freeing_dealloc;
     return 0;
+}
+
+/* Have the collector clear an object of a type, and of classes derived from it, as it clears one of its base. */
+static inline void pdt_clear_as_base(PyTypeObject *type) {
+    type->tp_clear = type->tp_base->tp_clear;
 }
 
 #endif

@@ -12,6 +12,7 @@ cdef class Rare:
     """What few trackers need."""
 
 
+@cython.no_gc_clear             # what is below it writes to its log until its container says that it ends
 cdef class Tracker:
     """What a tracked container carries."""
 
