@@ -121,7 +121,7 @@ class ProcessLog:
         selected = None if self._targets is None else self._targets.selected(change)
         if selected is not None and not selected:
             return
-        if len(self._known) > 1:
+        if len(self._known) > 1 or (self._known and id(change.viewer.container) not in self._known):
             for tracker in change._inner:  # it may become a root again, and then the log needs its state
                 self._forget(tracker)
         if change.others is None and selected is None:

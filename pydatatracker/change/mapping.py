@@ -17,13 +17,16 @@ from pydatatracker._core import MISSING
 from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
-from pydatatracker.change.rewind import value_at
+from pydatatracker.change.references import References, references_of
 from pydatatracker.change.stack import culprit_in
-from pydatatracker.values.encode import decode, encode, encode_key
+from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import silently
 
 __all__ = ["ReadChange", "seen_from", "to_dict"]
+
+_VALUES = ("before", "after", "splice", "changes")
+_SCALARS = (str, int, float, bytes, type(None))
 
 
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
@@ -94,42 +97,98 @@ def seen_from(line: Mapping[str, Any], root: str) -> Mapping[str, Any]:
     if len(mine) > 1:
         view["paths"] = [path for _, path in mine]
     view["also"] = own + [each for each in also if each[0] != root]
+    for name in _VALUES:
+        if name in view:
+            view[name] = _turned(view[name], str(line.get("root", "")), root)
     return view
 
 
+def _turned(data: Any, old: str, new: str) -> Any:
+    """Return JSON of values with the paths from another root."""
+    if type(data) is list:
+        return [_turned(item, old, new) for item in data]
+    if type(data) is not dict:
+        return data
+    if "$at" in data and type(data.get("also", [])) is list:
+        also = [row for row in data.get("also", ()) if type(row) is list and len(row) == 2]
+        mine = next((path for each, path in also if each == new), None)
+        others = [row for row in also if row[0] != new]
+        if data["$at"] is not None:
+            others.append([old, data["$at"]])
+        return {**data, "$at": mine, "also": others}
+    return {key: _turned(item, old, new) for key, item in data.items()}
+
+
 def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
-    seq = change.seq
-
-    def encoded(key: Any, value: Any) -> Any:
-        return encode(value)
-
-    if _core.newest_seq() != seq and "_line" not in getattr(change, "__dict__", ()):
-        change = _core.as_shown(change)
-        withholds = change._withholds
-
-        def encoded(key: Any, value: Any) -> Any:
-            then = value_at(value, seq)
-            return encode(change._withheld(key, then) if withholds and then is not value else then)
-
-    if change.before is not MISSING:
-        line["before"] = encoded(change.location, change.before)
-    if change.after is not MISSING:
-        line["after"] = encoded(change.location, change.after)
-    if change.splice is not None:
-        start, removed, inserted = change.splice
-        line["splice"] = [
-            start,
-            [encoded(start + n, v) for n, v in enumerate(removed)],
-            [encoded(start + n, v) for n, v in enumerate(inserted)],
-        ]
+    writer = _Values(change)
+    writer.put(line)
+    if writer.is_late():  # another thread changed something meanwhile: the places may not be those of then
+        writer = _Values(change)
+        writer.put(line)
+    if writer.references is not None and writer.references.used:
+        line["v"] = 2  # who does not know it would have copies of what is one
     if change.order is not None:
         line["order"] = list(change.order)
-    rows = change.changes
-    if rows:
-        line["changes"] = [[encode_key(key), encoded(key, before), encoded(key, after)] for key, before, after in rows]
     position = change.position
     if position is not None:
         line["position"] = list(position) if type(position) is tuple else position
+
+
+class _Values:
+    """Writes the values of one change as they were just after it."""
+
+    def __init__(self, change: ChangeLogEntry) -> None:
+        self._is_newest = _core.newest_seq() == change.seq
+        self.change = change if self._is_newest else _core.as_shown(change)
+        self.references: References | None = None  # made for the first container
+
+    def is_late(self) -> bool:
+        """Return whether the change was the newest, and is not any more."""
+        return self.references is not None and self._is_newest and _core.newest_seq() != self.change.seq
+
+    def put(self, line: dict[str, Any]) -> None:
+        """Put the values into a line.
+
+        First what was there before: the new values may refer to it.
+        """
+        change = self.change
+        before, after = change.before, change.after
+        if before is not MISSING:
+            line["before"] = self._was(change.location, before)
+        if after is not MISSING:
+            line["after"] = self._is(change.location, after)
+        if change.splice is not None:
+            start, removed, inserted = change.splice
+            line["splice"] = [
+                start,
+                [self._was(start + n, v) for n, v in enumerate(removed)],
+                [self._is(start + n, v) for n, v in enumerate(inserted)],
+            ]
+        rows = change.changes
+        if rows:
+            moves = change._node.kind in ("list", "deque", "set")  # the keys of its rows are not those before
+            old = [self._was(MISSING if moves else key, before) for key, before, _ in rows]
+            line["changes"] = [
+                [encode_key(key), was, self._is(key, after)] for (key, _, after), was in zip(rows, old, strict=True)
+            ]
+
+    def _was(self, key: Any, value: Any) -> Any:
+        return self._encoded(key, value, key)
+
+    def _is(self, key: Any, value: Any) -> Any:
+        return self._encoded(key, value, MISSING)
+
+    def _encoded(self, key: Any, value: Any, base: Any) -> Any:
+        if issubclass(type(value), _SCALARS):
+            return encode(value)
+        if self.references is None:
+            self.references = references_of(self.change)
+        then = self.references.then(value)
+        if not self._is_newest and then is not value and self.change._withholds:
+            then = self.change._withheld(key, then)
+        self.references.begin(base)
+        write = encode_graph if self.change.action == "init" else encode_in_place
+        return write(then, self.references)
 
 
 def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "state_at",
     "take_back_plain",
     "value_at",
+    "value_then",
 ]
 
 
@@ -53,12 +54,25 @@ def value_at(value: Any, seq: int) -> Any:
     A tracked container is returned as plain data. It is returned as it is now if its records are no longer kept, or if
     it is nested deeper than Python recurses. Other values are returned as they are. Costs what `state_at` does.
     """
+    return value_then(value, seq)[0]
+
+
+def value_then(value: Any, seq: int) -> tuple[Any, dict[int, Tracker]]:
+    """Return what `value_at` returns, and the trackers of the states in it.
+
+    By the id of the state; none if it is returned as it is now, or something in it is withheld.
+    """
     if _core.tracker(value) is None or not _core.changed_since(value, seq):
-        return value
+        return value, {}
     try:
-        return state_at(value, seq)
+        rewind = Rewind(value, seq)
+        state = rewind.back_to(seq)
+        if rewind.withheld:
+            _refuse(value, state)
+        shown = _core.redacted_state(value, state, rewind.trackers())
+        return shown, rewind.trackers() if shown is state else {}
     except (LookupError, RecursionError):
-        return value
+        return value, {}
 
 
 def shown_at(container: Any, seq: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pydatatracker import _core
@@ -16,7 +17,7 @@ from pydatatracker._core import MISSING
 from pydatatracker.history.steps import ReplicaError, Step, copied
 from pydatatracker.values.encode import encode
 from pydatatracker.values.pointer import to_pointer
-from pydatatracker.values.standins import Cut, Redacted, Ref, Repr
+from pydatatracker.values.standins import At, Cut, Redacted, Ref, Repr
 from pydatatracker.values.text import shown
 
 __all__ = ["apply_step"]
@@ -39,6 +40,7 @@ def apply_step(container: Any, step: Step) -> None:
     """
     if step.action in _NO_DATA:
         return
+    refers = _refers(step)
     found = [(_walk(container, path[:-1] if step.is_slot else path, step), path) for path in step.paths]
     targets = [(target, path) for target, path in found if not isinstance(target, Redacted)]
     if step.action == "init":
@@ -47,12 +49,86 @@ def apply_step(container: Any, step: Step) -> None:
         return
     for target, path in targets:
         _check(container, target, path, step)
+    shared: dict[int, Any] = {}
+    if refers:
+        targets = _united(container, targets, step)
+        step = _resolved(container, step, shared)
     done: set[int] = set()  # an object may be stored in several locations: it changes once
     for n, (target, path) in enumerate(targets):
         if id(target) in done:
             continue
         done.add(id(target))
-        _do(target, path, step, (lambda value: value) if n == 0 else (lambda value: copied(value, {})))
+        _do(target, path, step, (lambda value: value) if n == 0 else (lambda value: copied(value, dict(shared))))
+
+
+def _refers(step: Step) -> bool:
+    """Return whether a new value of a step is, or has inside, a reference."""
+    todo: list[Any] = [step.after, *(step.splice[2] if step.splice else ()), *(row[2] for row in step.rows)]
+    met: set[int] = set()
+    for each in todo:
+        kind = type(each)
+        if kind is At:
+            return True
+        if kind in (dict, list, tuple) and id(each) not in met:
+            met.add(id(each))
+            todo.extend(each.values() if kind is dict else each)
+    return False
+
+
+def _united(container: Any, targets: list[tuple[Any, Any]], step: Step) -> list[tuple[Any, Any]]:
+    """Return the targets of a step, of plain data as one object in all places.
+
+    They are one in the data, and a reference inside may lead to it.
+    """
+    first = targets[0][0] if targets else None
+    united = []
+    for target, path in targets:
+        at = path[:-1] if step.is_slot else path
+        holder = _walk(container, at[:-1], step) if at else None
+        if (
+            isinstance(holder, (dict, list))
+            and _core.tracker(holder) is None
+            and type(target) is type(first)
+            and target is not first
+        ):
+            holder[at[-1]] = target = first
+        united.append((target, path))
+    return united
+
+
+def _resolved(container: Any, step: Step, shared: dict[int, Any]) -> Step:
+    """Return a step with what its references name; nothing was applied yet.
+
+    ``shared`` gets what they name, by id: no copy is made of it. Raises ReplicaError if a reference leads nowhere.
+    """
+    made: dict[int, Any] = {}
+
+    def resolve(value: Any) -> Any:
+        if type(value) is At:
+            if value.path is None:
+                return copied(value.other, {})
+            found = _walk(container, value.path, step)
+            shared[id(found)] = found
+            return found
+        if type(value) not in (dict, list, tuple):
+            return value
+        if id(value) in made:
+            return made[id(value)]
+        made[id(value)] = value
+        if type(value) is tuple:
+            made[id(value)] = out = tuple([resolve(item) for item in value])
+            return out
+        for key, item in list(value.items() if type(value) is dict else enumerate(value)):
+            value[key] = resolve(item)
+        return value
+
+    splice = step.splice
+    return replace(
+        step,
+        after=resolve(step.after),
+        splice=splice and (splice[0], splice[1], [resolve(item) for item in splice[2]]),
+        rows=tuple((key, before, resolve(after)) for key, before, after in step.rows),
+    )
 
 
 def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
@@ -93,6 +169,8 @@ def _may_hold(target: Any, name: Any) -> bool:
 
 
 def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
+    if isinstance(state, (dict, list)):
+        _put_instead(state, target)
     if isinstance(target, dict) and isinstance(state, dict):
         target.clear()
         target.update(state)
@@ -111,6 +189,22 @@ def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
             f"{step} does not fit: at {to_pointer(path) or 'the root'} is a {type(target).__name__}, and the log has a"
             f" {type(state).__name__} there"
         )
+
+
+def _put_instead(state: Any, target: Any) -> None:
+    """Have what refers to a state refer to what takes its place. O(state)."""
+    met = {id(state)}
+    todo = [state]
+    for each in todo:
+        if type(each) is tuple:
+            todo.extend(item for item in each if type(item) in (dict, list, tuple))
+            continue
+        for key, item in list(each.items() if type(each) is dict else enumerate(each)):
+            if item is state:
+                each[key] = target
+            elif type(item) in (dict, list, tuple) and id(item) not in met:
+                met.add(id(item))
+                todo.append(item)
 
 
 def _held(target: Any, key: Any) -> Any:
@@ -203,7 +297,7 @@ def _agrees(held: Any, logged: Any) -> bool:
 
     A value that was cut, redacted or written as its repr cannot be compared, and agrees with anything.
     """
-    if held is logged:
+    if held is logged or type(logged) is At:
         return True
     if (held is MISSING) != (logged is MISSING):
         return False
@@ -211,7 +305,36 @@ def _agrees(held: Any, logged: Any) -> bool:
         return bool(held == logged)
     if _is_partial(logged) or _is_partial(held):
         return True
-    return bool(encode(held, limit=None) == encode(logged, limit=None)) or _is_partial_inside(logged)
+    return _agree_inside(held, logged) or _is_partial_inside(logged)
+
+
+def _agree_inside(held: Any, logged: Any) -> bool:
+    """Return whether two containers agree, down to what the log has.
+
+    What it refers to is elsewhere, and compared there. O(what the log has).
+    """
+    todo = [(held, logged)]
+    met: set[tuple[int, int]] = set()
+    for one, other in todo:
+        if one is other or type(other) is At or (id(one), id(other)) in met:
+            continue
+        met.add((id(one), id(other)))
+        if type(other) is dict and isinstance(one, dict) and _are_plain(one) and _are_plain(other):
+            if one.keys() != other.keys():
+                return False
+            todo.extend((one[key], other[key]) for key in other)
+        elif type(other) is list and isinstance(one, _LISTS):
+            if len(one) != len(other):
+                return False
+            todo.extend(zip(one, other, strict=True))
+        elif not _is_partial(one) and not _is_partial(other) and encode(one, limit=None) != encode(other, limit=None):
+            return False
+    return True
+
+
+def _are_plain(keys: Any) -> bool:
+    """Return whether keys are of types whose comparison is that of a log."""
+    return {*map(type, keys)} <= {str, int}
 
 
 def _is_partial(value: Any) -> bool:

@@ -20,6 +20,7 @@ from pydatatracker.io.line import LogLine
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.standins import At
 from pydatatracker.values.text import shown
 
 __all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "step_of", "steps_of"]
@@ -81,7 +82,7 @@ class Step:
         paths = tuple(path for each, path in self.also if each == root)
         if root == self.root or not paths:
             return self
-        made: dict[int, Any] = {}
+        made: dict[int, Any] = _Seen(root)
         splice = self.splice
         return replace(
             self,
@@ -298,6 +299,13 @@ def _plain_now(value: Any) -> Any:
     return copied(value, {})
 
 
+class _Seen(dict[int, Any]):
+    """The copies made for another root of a line."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+
 def copied(value: Any, made: dict[int, Any]) -> Any:
     """Return a value as plain data with containers of its own.
 
@@ -306,6 +314,8 @@ def copied(value: Any, made: dict[int, Any]) -> Any:
     """
     if id(value) in made:
         return made[id(value)]
+    if type(value) is At:
+        return value.seen_from(made.root) if isinstance(made, _Seen) else value
     kind = None if _core.tracker(value) is None else _core.tracker(value).kind  # type: ignore[union-attr]
     if kind == "set" or type(value) is set:
         return set(value)

@@ -12,6 +12,7 @@ from pydatatracker.change.rewind import HistoryLostError, Node, Rewind, require_
 __all__ = ["Walk", "addressable", "plain_copy", "span"]
 
 _ATOMS = frozenset((str, int, float, bool, type(None), bytes, complex))
+_AGAIN = 1_000_000
 
 
 def span(container: Any, since: int | None, until: int | None) -> tuple[int, int]:
@@ -30,17 +31,41 @@ def span(container: Any, since: int | None, until: int | None) -> tuple[int, int
     return since, _core.newest_seq() if until is None else max(until, since)
 
 
-def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
+def plain_copy(value: Any) -> Any:
     """Return a value as plain data that shares no container with it.
 
     Dicts, lists, sets and tuples are copied, other objects are kept. A tracked object becomes the dict of its
-    attributes; elements of sets stay what they are. O(size). Raises ValueError if value holds itself, HistoryLostError
-    if it was not kept.
+    attributes; elements of sets stay what they are; what is there twice is copied twice. O(size). Raises ValueError if
+    value holds itself, or what is there twice would become a million containers; HistoryLostError if it was not kept.
 
     >>> from pydatatracker import TrackedList
     >>> plain_copy({"a": TrackedList([1])})
     {'a': [1]}
     """
+    return _copy(value, frozenset(), _Again())
+
+
+class _Again:
+    """Counts the containers that are copied again."""
+
+    __slots__ = ("count", "met")
+
+    def __init__(self) -> None:
+        self.met: dict[int, Any] = {}  # what was copied, which keeps its id valid
+        self.count = 0
+
+    def add(self, value: Any) -> None:
+        if id(value) not in self.met:
+            self.met[id(value)] = value
+            return
+        self.count += 1
+        if self.count > _AGAIN:
+            raise ValueError(
+                f"the value has the same containers in more than {_AGAIN:,} places, and a patch writes each of them"
+            )
+
+
+def _copy(value: Any, above: frozenset[int], again: _Again) -> Any:
     if type(value) in _ATOMS:
         return value
     if isinstance(value, Words):
@@ -50,16 +75,17 @@ def plain_copy(value: Any, above: frozenset[int] = frozenset()) -> Any:
         return value
     if id(value) in above:
         raise ValueError(f"a {type(value).__name__} holds itself, which a patch cannot express")
+    again.add(value)
     above = above | {id(value)}
     if tracked:
         value = _core.plain(value)
     if isinstance(value, dict):
-        return {key: plain_copy(item, above) for key, item in dict.items(value)}
+        return {key: _copy(item, above, again) for key, item in dict.items(value)}
     if isinstance(value, list):
-        return [plain_copy(item, above) for item in list.__iter__(value)]
+        return [_copy(item, above, again) for item in list.__iter__(value)]
     if isinstance(value, set):
         return set(set.__iter__(value))
-    return tuple(plain_copy(item, above) for item in value)
+    return tuple(_copy(item, above, again) for item in value)
 
 
 def addressable(key: object) -> bool:

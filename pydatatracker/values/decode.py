@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydatatracker._core import MISSING
 from pydatatracker.values.pointer import unescaped
-from pydatatracker.values.standins import REDACTED, Cut, Ref, Repr
+from pydatatracker.values.standins import REDACTED, At, Cut, Ref, Repr
 
 __all__ = ["decode"]
 
@@ -30,7 +30,8 @@ def decode(data: Any) -> Any:
 
     - What cannot be restored becomes a `Repr`, `Cut`, `Ref` or `REDACTED`.
     - A tag that is unknown or malformed stays the plain dict that it is, so that logs of later versions can be read.
-    - Cycles through lists and dicts are closed. A ``$ref`` to something that does not contain it stays a `Ref`.
+    - Containers that occur twice, and cycles through them, are made again. A ``$ref`` to what is no dict, list or set
+      stays a `Ref`.
 
     >>> decode({"$dict": [["when", {"$tuple": [1, 2.5]}], [7, {"$set": [1, 3]}]]})
     {'when': (1, 2.5), 7: {1, 3}}
@@ -49,7 +50,7 @@ class _Decoder:
     def __init__(self) -> None:
         self.todo: list[tuple[Any, Any, Any]] = []
         self.tagged: list[tuple[str, Any, dict[str, Any], Any, Any]] = []
-        self.made: dict[int, Any] = {}  # id of JSON -> list or dict, as long as there are cycles
+        self.made: dict[int, Any] = {}  # id of JSON -> what it became: a list, dict or set
         self.refs: list[tuple[dict[str, Any], Any, Any]] = []
 
     def run(self, data: Any) -> Any:
@@ -60,7 +61,7 @@ class _Decoder:
             source, holder, slot = todo.pop()
             holder[slot] = self.open(source, holder, slot)
         if self.refs:
-            self.close_cycles(data)
+            self.close_refs(data)
         for tag, box, source, holder, slot in reversed(self.tagged):
             try:
                 holder[slot] = self.close(tag, box[0], source)
@@ -86,40 +87,24 @@ class _Decoder:
             if type(inner) in _JSON:
                 self.todo.append((inner, box, 0))
             self.tagged.append((tag, box, source, holder, slot))
-            if tag != "$dict":
+            if tag not in _FILLED:
                 return None
-            out = self.made[id(source)] = {}
+            out = self.made[id(source)] = {} if tag == "$dict" else set()
             return out
         out = source.copy()
         self.made[id(source)] = out
         self.todo += [(v, out, k) for k, v in source.items() if type(v) in _JSON]
         return out
 
-    def close_cycles(self, data: Any) -> None:
-        """Put a container where a ``$ref`` inside it names it.
+    def close_refs(self, data: Any) -> None:
+        """Put a container where a ``$ref`` names it.
 
-        `encode` writes no other references. If all were followed, a line of a hundred bytes whose parts each name the
-        next one twice would become a value without end.
+        The value may have cycles then, and as many paths to one container as there are ways: who walks it must know
+        where it has been.
         """
-        above: dict[int, Any] = {}
-        todo = [data]
-        while todo:
-            each = todo.pop()
-            for part in each.values() if type(each) is dict else each:
-                if type(part) in _JSON:
-                    above[id(part)] = each
-                    todo.append(part)
-        parent: Any = None
-        around: set[int] = set()
         for source, holder, slot in self.refs:
-            if parent is not above.get(id(source)):
-                parent, around = above.get(id(source)), set()
-                each = parent
-                while each is not None:
-                    around.add(id(each))
-                    each = above.get(id(each))
             target = _resolve(data, source[_REF])
-            if id(target) in around and id(target) in self.made:
+            if id(target) in self.made:
                 holder[slot] = self.made[id(target)]
 
     def close(self, tag: str, inner: Any, source: dict[str, Any]) -> Any:
@@ -128,12 +113,17 @@ class _Decoder:
             out = self.made[id(source)]
             out.update([(key, value) for key, value in inner])  # all of it or nothing
             return out
+        if tag == "$set":
+            out = self.made[id(source)]
+            out |= set(_read_list(inner, source))
+            return out
         return _READERS[tag](inner, source)
 
 
 # What a reader below may raise for a tag whose content is not what encode() writes.
 _WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _JSON: Final = frozenset((list, dict))
+_FILLED: Final = frozenset(("$dict", "$set"))  # made on the way down, so that a $ref can name them
 
 
 def _resolve(data: Any, pointer: str) -> Any:
@@ -168,6 +158,12 @@ def _read_bytes(inner: Any, source: dict[str, Any]) -> bytes | bytearray:
     return bytearray(raw) if source.get("type") == "bytearray" else raw
 
 
+def _places(given: Any) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    return tuple(
+        (_read_text(root, {}), tuple(map(decode, _read_list(path, {})))) for root, path in _read_list(given, {})
+    )
+
+
 def _made(module: str, name: str, text: str) -> Any:
     # imported when a log has one: most have none, and `show` starts sooner
     return getattr(importlib.import_module(module), name)(text)
@@ -197,7 +193,7 @@ def _one_nan(value: Any, text: str) -> Any:
 _READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
     "$dict": _read_list,  # _Decoder.close fills the dict that was made beforehand
     "$tuple": lambda v, _: tuple(_read_list(v, _)),
-    "$set": lambda v, _: set(_read_list(v, _)),
+    "$set": _read_list,  # as $dict
     "$frozenset": lambda v, _: frozenset(_read_list(v, _)),
     "$bytes": _read_bytes,
     "$datetime": lambda v, _: datetime.datetime.fromisoformat(v),
@@ -214,5 +210,8 @@ _READERS: Final[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
     "$missing": lambda v, _: MISSING,
     "$redacted": lambda v, _: REDACTED,
     "$repr": lambda v, s: Repr(_read_text(v, s), str(s.get("type", "object"))),
+    "$at": lambda v, s: At(
+        None if v is None else tuple(_read_list(v, s)), _places(s.get("also", [])), decode(s.get("else"))
+    ),
     "$cut": lambda v, s: Cut(int(s["$cut"]), str(s.get("type", "object")), v),
 }

@@ -13,7 +13,8 @@ a tag.
   builtin's. An object with tracked attributes is written as the dict of them, a TrackedDeque as the list of its items.
 - **Two tags exist for what no JSON reader accepts**: ``$str``, text with lone surrogates (file names have them), in
   Python's ``unicode_escape``; ``$int``, an integer with more decimal digits than Python converts, in hexadecimal.
-- A ``$ref`` holds an RFC 6901 pointer into the JSON of the value itself, not into the line.
+- A ``$ref`` holds an RFC 6901 pointer into the JSON of the value itself, not into the line; an ``$at`` the path of a
+  container that is elsewhere in the data, which only a line of a log can have (`Elsewhere`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import sys
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydatatracker._core import (
     MISSING,
@@ -45,16 +46,33 @@ from pydatatracker._core import (
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.secrets import FIELDS
-from pydatatracker.values.standins import REDACTED, Cut, Redacted, Ref, Repr
+from pydatatracker.values.standins import REDACTED, At, Cut, Redacted, Ref, Repr
 from pydatatracker.values.text import is_silent
 
-__all__ = ["DEPTH", "LIMIT", "NESTING", "REDACTED", "Cut", "Redacted", "Ref", "Repr", "decode", "encode", "encode_key"]
+__all__ = [
+    "DEPTH",
+    "LIMIT",
+    "NESTING",
+    "REDACTED",
+    "At",
+    "Cut",
+    "Elsewhere",
+    "Redacted",
+    "Ref",
+    "Repr",
+    "decode",
+    "encode",
+    "encode_graph",
+    "encode_in_place",
+    "encode_key",
+]
 
 LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
 # JSON levels of a line, on every interpreter: far below what any of them can parse from an ordinary stack (CPython
 # 3.11 stops near 1000 frames, debug builds at 500). Readers and writers refuse a line that nests deeper.
 NESTING: Final = 272
 DEPTH: Final = NESTING - 16  # of a value; the rest is for what a line has around it, and for a last $cut
+_TREE: Final = LIMIT // 10  # what is written of a graph as if it were a tree, before it is found out
 INNER: Final = 16  # what a nested container costs of the limit: sixty levels of [x, x] must end soon
 REPR_CHARS: Final = 4_096  # of one $repr, which is only read by people
 
@@ -63,13 +81,32 @@ _CONTAINER: Final = object()  # what leaf() returns for a container
 _REF: Final = "$ref"
 
 
+class Elsewhere(Protocol):
+    """Tells the encoder of a line which containers are elsewhere in the data."""
+
+    def identity(self, source: object, holder: object | None) -> object | None:
+        """Return what stands for a container, however it is represented.
+
+        ``holder`` holds it in the value; None for the value itself. None if it is written each time.
+        """
+
+    def at(self, identity: object) -> At | None:
+        """Return where a container is, besides in the value; None if nowhere."""
+
+    def note(self, identity: object, keys: tuple[Any, ...]) -> None:
+        """Note that a container is written at keys below the value."""
+
+    def again(self) -> None:
+        """Note that a container occurs again in a value."""
+
+
 def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
     """Return a value as JSON data, made of fresh lists and dicts.
 
     O(size of the value), at most `limit`. Never raises, whatever the value is.
 
     :param limit: characters and items to write, each nested container counting as 16 items; longer values become
-        ``$cut``. None: no limit.
+        ``$cut``. None: no limit, and what has more paths than could be written has each container once (``$ref``).
     :param depth: levels of JSON to write; what lies deeper becomes ``$cut``.
 
     >>> encode({"when": (1, 2.5), 7: {3, 1}})
@@ -80,12 +117,39 @@ def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> A
         return value
     if cls is str and limit is LIMIT and len(value) < 1000 and value.isascii():  # type: ignore[arg-type, attr-defined]
         return value
-    return _Encoder(sys.maxsize if limit is None else limit, depth).run(value)
+    if limit is None:
+        return encode_graph(value, _ByIdentity(), limit=None, depth=depth)
+    return _Encoder(limit, depth).run(value)
+
+
+def encode_in_place(value: object, elsewhere: Elsewhere) -> Any:
+    """Return a value of a line as JSON data, with references.
+
+    They are to what is elsewhere.
+
+    A container is written once; its further occurrences are ``$ref``, and one that is elsewhere is ``$at``. O(size of
+    what is written). Never raises, whatever the value is.
+    """
+    return _Encoder(LIMIT, DEPTH, elsewhere).run(value)
+
+
+def encode_graph(value: object, elsewhere: Elsewhere, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
+    """Return a whole state as JSON data, in which a cycle can be.
+
+    With one, as `encode_in_place`. Without one, a container is written wherever it is, as by `encode`. O(size). Never raises.
+    """
+    room = sys.maxsize if limit is None else limit
+    encoder = _Encoder(min(room, _TREE), depth)
+    encoder.stops = True
+    try:
+        return encoder.run(value)
+    except _NoTreeError:
+        return _Encoder(room, depth, elsewhere).run(value)
 
 
 def encode_key(key: object) -> Any:
     """Return a step of a path as JSON data. O(size of the key)."""
-    return _Encoder(LIMIT, DEPTH).key(key) if is_object_key(key) else encode(key)
+    return encode(key) if type(key) in _PLAIN_KEYS else _Encoder(LIMIT, DEPTH).key(key)
 
 
 def is_object_key(key: object) -> bool:
@@ -96,10 +160,11 @@ def is_object_key(key: object) -> bool:
 class _Place:
     """Where a container is written: to detect cycles and to name them."""
 
-    __slots__ = ("depth", "parent", "slot", "source", "via")
+    __slots__ = ("depth", "items", "parent", "slot", "source", "via")
 
     def __init__(self, source: object, parent: _Place | None, slot: object, depth: int) -> None:
         self.source = source
+        self.items: list[tuple[object, object]] = []  # of a $dict
         self.parent = parent
         self.slot = slot  # its key or index in the parent; (row, side) in a $dict
         self.depth = depth
@@ -117,13 +182,53 @@ class _Place:
             place = place.parent
         return "".join(reversed(steps))
 
+    def keys(self) -> tuple[Any, ...] | None:
+        """Return the keys from the value down to it.
+
+        None if one is none that a path of a line could have.
+        """
+        keys: list[Any] = []
+        place: _Place = self
+        while place.parent is not None:
+            slot: Any = place.slot
+            if type(slot) is tuple:
+                slot = None if slot[1] == 0 else place.parent.items[slot[0]][0]
+            if type(slot) not in (str, int):
+                return None
+            keys.append(slot)
+            place = place.parent
+        return tuple(reversed(keys))
+
+
+class _NoTreeError(Exception):
+    """The value has a cycle, or is as large as if it had one."""
+
+
+class _ByIdentity:
+    """Knows a container of plain data by its id."""
+
+    def identity(self, source: object, holder: object | None) -> object | None:
+        return id(source) if issubclass(type(source), (dict, list, set)) else None
+
+    def at(self, identity: object) -> None:
+        return None
+
+    def note(self, identity: object, keys: tuple[Any, ...]) -> None:
+        pass
+
+    def again(self) -> None:
+        pass
+
 
 class _Encoder:
     """One walk over one value."""
 
-    __slots__ = ("depth", "left", "sets", "todo")
+    __slots__ = ("depth", "elsewhere", "left", "met", "sets", "stops", "todo")
 
-    def __init__(self, limit: int, depth: int) -> None:
+    def __init__(self, limit: int, depth: int, elsewhere: Elsewhere | None = None) -> None:
+        self.elsewhere = elsewhere
+        self.stops = False  # at a cycle
+        self.met: dict[object, _Place] = {}
         self.left = limit
         self.depth = depth
         self.todo: list[tuple[object, Any, Any, _Place | None, Any]] = []
@@ -148,9 +253,13 @@ class _Encoder:
         above, level = parent, 1 if parent is None else parent.depth
         while above is not None:
             if above.source is source:
+                if self.stops:
+                    raise _NoTreeError
                 return {_REF: above.pointer()}
             above = above.parent
         place = _Place(source, parent, name, level)
+        if self.elsewhere is not None and (found := self.found(source, place)) is not None:
+            return found
         if parent is not None:
             self.left -= INNER
         kind, size, items = _items(source)
@@ -158,6 +267,8 @@ class _Encoder:
             items = _without_fields(source, items, hides)
         deep = level >= self.depth
         room = 0 if deep else self.left
+        if not deep:
+            self.need(size)
         shown = items if size <= room else list(itertools.islice(items, max(room, 0)))
         self.left -= len(shown)
         cut = "/start" if size > len(shown) else ""
@@ -174,6 +285,24 @@ class _Encoder:
             if tag:
                 out = {tag[1:]: out}
         return {"$cut": size, "type": kind, "start": out} if cut else out
+
+    def found(self, source: object, place: _Place) -> Any:
+        """Return the reference to a container that is written elsewhere, or None."""
+        elsewhere = self.elsewhere
+        assert elsewhere is not None
+        identity = elsewhere.identity(source, None if place.parent is None else place.parent.source)
+        if identity is None:
+            return None
+        if identity in self.met:
+            elsewhere.again()
+            return {_REF: self.met[identity].pointer()}
+        at = elsewhere.at(identity)
+        if at is not None:
+            return _at(self, at, source)
+        self.met[identity] = place
+        if (keys := place.keys()) is not None:
+            elsewhere.note(identity, keys)
+        return None
 
     def sequence(self, items: Iterable[object], place: _Place) -> list[Any]:
         out: list[Any] = []
@@ -205,6 +334,7 @@ class _Encoder:
                 out[key] = done
             return out
         place.via = cut + "/$dict"
+        place.items = items
         place.depth = level + 3
         pairs: list[list[Any]] = []
         for number, pair in enumerate(items):
@@ -253,12 +383,21 @@ class _Encoder:
         A watched object is words there, with its id: data could not be a key.
         """
         if not is_object_key(value):
-            return self.leaf(value)
+            done = self.leaf(value)
+            if is_silent() and type(done) is dict and "$repr" in done and not issubclass(type(value), _WORDS):
+                done["$repr"] = f"{done['$repr'].removesuffix('>')} at {id(value):#x}>"  # two keys are two
+            return done
         name = _type_name(type(value))
         return self.said(f"<{name.rpartition('.')[2]} {tracker(value).uuid}>", name)  # type: ignore[union-attr]
 
+    def need(self, size: int) -> None:
+        """Stop, if that is wanted, before something has to be cut."""
+        if self.stops and size > self.left:
+            raise _NoTreeError
+
     def text(self, value: str) -> Any:
         size = len(value)
+        self.need(size)
         room = max(self.left, 0)  # a key may have taken more than there was
         if size > room:
             start = self.text(value[:room])
@@ -276,6 +415,7 @@ class _Encoder:
         if -_BIG < value < _BIG:
             return value
         size = value.bit_length() // 4 + 1
+        self.need(size)
         if size > self.left:
             return {"$cut": value.bit_length(), "type": "int", "start": ""}
         self.left -= size
@@ -283,6 +423,7 @@ class _Encoder:
 
     def binary(self, value: bytes | bytearray, type: str) -> Any:
         size = len(value)
+        self.need(size)
         room = max(self.left, 0)
         if size > room:
             start = self.binary(value[:room], type)
@@ -302,6 +443,7 @@ class _Encoder:
         return self.said(text, name)
 
     def said(self, text: str, type: str) -> Any:
+        self.need(min(REPR_CHARS, len(text)))
         room = max(min(REPR_CHARS, self.left), 0)
         if len(text) > room:
             text = text[:room] + "..."
@@ -309,6 +451,8 @@ class _Encoder:
         return {"$repr": text.encode("utf-8", "backslashreplace").decode(), "type": type}
 
 
+_PLAIN_KEYS: Final = frozenset((str, int, bool, float, type(None), bytes, tuple))
+_WORDS: Final = (Words, Repr, WatchedTracker)
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook, DequeHook)
 
 
@@ -403,6 +547,17 @@ def _path(self: _Encoder, value: pathlib.PurePath) -> Any:
     return self.words(value, type(value))  # a path of another system: it cannot be restored here
 
 
+def _at(self: _Encoder, value: At, source: Any = None) -> Any:
+    """Return the JSON of a reference to source."""
+    out: dict[str, Any] = {"$at": None if value.path is None else [encode_key(key) for key in value.path]}
+    if value.also:
+        out["also"] = [[root, [encode_key(key) for key in path]] for root, path in value.also]
+    if value.other is not None:
+        out["else"] = _Encoder(max(self.left, 0), self.depth // 2).run(value.other if source is None else source)
+        self.left -= INNER
+    return out
+
+
 _WRITERS: Final[tuple[tuple[Any, Callable[[_Encoder, Any], Any]], ...]] = (
     (complex, lambda self, v: {"$complex": repr(complex.__complex__(v)).strip("()")}),
     (datetime.datetime, lambda self, v: {"$datetime": datetime.datetime.isoformat(v)}),
@@ -417,5 +572,6 @@ _WRITERS: Final[tuple[tuple[Any, Callable[[_Encoder, Any], Any]], ...]] = (
     (Repr, lambda self, v: self.said(v.text, v.type)),
     (Redacted, lambda self, v: {"$redacted": True}),
     (Ref, lambda self, v: {_REF: v.pointer}),
+    (At, _at),
     (Cut, lambda self, v: {"$cut": v.size, "type": v.type, "start": encode(v.start)}),
 )

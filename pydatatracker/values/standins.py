@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["REDACTED", "Cut", "Redacted", "RedactedDict", "RedactedList", "Ref", "Repr", "is_redacted"]
+from pydatatracker.values.pointer import to_pointer
+
+__all__ = ["REDACTED", "At", "Cut", "Redacted", "RedactedDict", "RedactedList", "Ref", "Repr", "is_redacted"]
 
 
 class Repr:
@@ -65,6 +67,48 @@ class Cut:
 
     def __hash__(self) -> int:
         return hash((self.size, self.type))
+
+
+class At:
+    """Stand for a container that is elsewhere in the data (``$at``).
+
+    ``path`` leads to it from the root of the line, in the state just before the change. ``also`` has the paths from
+    the further roots of the line, each as (id of the root, path). A root from which none leads there has None, and
+    what the container held is ``other``.
+
+    >>> At(("agents", 0))
+    <what is at '/agents/0'>
+    """
+
+    __slots__ = ("also", "other", "path")
+
+    def __init__(
+        self,
+        path: tuple[Any, ...] | None,
+        also: tuple[tuple[str, tuple[Any, ...]], ...] = (),
+        other: Any = None,
+    ) -> None:
+        self.path = path
+        self.also = also
+        self.other = other
+
+    def seen_from(self, root: str) -> At:
+        """Return it as another root has it. O(roots)."""
+        return At(next((path for each, path in self.also if each == root), None), (), self.other)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for protocols 0 and 1
+        return type(self), (self.path, self.also, self.other)
+
+    def __repr__(self) -> str:
+        return repr(self.other) if self.path is None else f"<what is at {to_pointer(self.path)!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, At):
+            return NotImplemented
+        return (self.path, self.also, self.other) == (other.path, other.also, other.other)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
 
 
 class Ref:

@@ -120,6 +120,7 @@ cdef class Link:            # from a child to a parent; counted, because a paren
     cdef readonly Py_ssize_t hint       # list: the index where the child was last found
     cdef readonly Py_ssize_t count      # number of slots of the parent that hold the child
     cdef readonly bint back             # closes a cycle and is not followed upwards
+    cdef bint lone                      # closed one that is gone, and leads to what is older: still back
     cdef PyObject *child                # borrowed tracker below it; valid while the link is in a list of the parent
     cdef PyObject *after                # borrowed next Link in the parent's `dependents`
     cdef PyObject **before              # what refers to this link in that list; NULL: it is not in it

@@ -52,15 +52,18 @@ def test_a_model_stays_a_root_when_its_agents_refer_to_it(count: int, order: str
     model._check()
 
 
-def test_an_agent_that_leaves_is_above_its_model() -> None:
-    """Without the cycle, a link that closed it is followed again."""
+def test_a_model_stays_a_root_when_an_agent_leaves() -> None:
+    """What was below it and still refers to it is not its parent."""
     model = Model()
     agents: list[Any] = [Agent(model) for _ in range(3)]
     model.agents.extend(agents)
     gone = model.agents.pop(1)
     model.steps = 1
-    assert {gone.tracking_uuid} == roots_of(model)
-    assert ("model", "steps") == gone.last_change().path
+    assert {model.tracking_uuid} == roots_of(model)
+    assert ("steps",) == model.last_change().path
+    model.agents.append(gone)
+    assert {model.tracking_uuid} == roots_of(gone)
+    model.agents.remove(gone)
     gone.model = None
     model.steps = 2
     assert {model.tracking_uuid} == roots_of(model) == roots_of(agents[0])
@@ -94,7 +97,7 @@ def reachable(container: Any) -> set[int]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(0, 6), st.booleans()), max_size=30))
 def test_every_holder_is_on_a_path_unless_it_is_below(steps: list[tuple[int, int, int, bool]]) -> None:
-    """Only links that close a cycle have no path, in any graph."""
+    """Only links that close a cycle, or did, have no path."""
     kinds = (TrackedDict, TrackedList, lambda: Agent(None))
     containers: list[Any] = [kinds[n % 3]() for n in range(7)]
     for which, key, other, stores in steps:
@@ -106,9 +109,10 @@ def test_every_holder_is_on_a_path_unless_it_is_below(steps: list[tuple[int, int
             target[key : key + 1] = [stored]
         else:
             setattr(target, "abcd"[key], stored)
-        for each in containers:
+        for n, each in enumerate(containers):
             each._check()
             above = {id(steps[-2][1].container) for steps in _core.places(each) if len(steps) > 1}
             holders = {id(one) for one in containers if any(child is each for child in _core.children(one))}
             assert above <= holders
-            assert holders - above <= reachable(each)
+            was_below = {id(one) for one in containers[n + 1 :]} if _core.looped(each, None) else set()
+            assert holders - above <= reachable(each) | was_below

@@ -117,7 +117,7 @@ def test_the_schema_describes_the_line(log: Path) -> None:
     for line in lines_of(log):
         data = line.data
         check.validate(data)
-        assert not check.is_valid({**data, "v": 3 - line.v})
+        assert line.v == 1 or not check.is_valid({**data, "v": 1})
         for root in line.roots:
             check.validate(line.seen_from(root).data)
 

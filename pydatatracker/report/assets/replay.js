@@ -167,7 +167,8 @@ function isWithheld(container, path, length) {
   for (let n = 0; n < length && isContainer(container); n++) {
     container = container instanceof PSet ? GONE : held(container, path[n]);
   }
-  return container !== GONE && !isContainer(container) && container?.$redacted === true;
+  // nor is what is below a reference: it changes where it is, and this page has it there
+  return container !== GONE && !isContainer(container) && (container?.$redacted === true || container?.$at !== undefined);
 }
 
 function walk(container, path, length) {

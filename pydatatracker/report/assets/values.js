@@ -7,9 +7,9 @@
 
 const OPAQUE = new Set([
   "$tuple", "$frozenset", "$bytes", "$datetime", "$date", "$time", "$timedelta", "$decimal", "$uuid", "$path",
-  "$complex", "$float", "$str", "$int", "$missing", "$redacted", "$repr", "$cut", "$ref",
+  "$complex", "$float", "$str", "$int", "$missing", "$redacted", "$repr", "$cut", "$ref", "$at",
 ]);
-const PARTIAL = new Set(["$cut", "$ref", "$repr", "$redacted"]);
+const PARTIAL = new Set(["$cut", "$ref", "$at", "$repr", "$redacted"]);
 
 export class List {
   constructor(epoch, items, by = null) {
@@ -179,6 +179,8 @@ function sayTagged(json, tag, out, depth) {
   }
   if (tag === "$redacted") return add(out, "<redacted>");
   if (tag === "$ref") return add(out, `<itself${inner ? `: ${inner}` : ""}>`);
+  if (tag === "$at" && inner === null) return say(json.else, out, depth + 1);
+  if (tag === "$at" && Array.isArray(inner)) return add(out, `<what is at ${inner.map((key) => `/${key}`).join("") || "the root"}>`);
   if (tag === "$missing") return add(out, "<nothing>");
   if (tag === "$cut") {
     say(json.start, out, depth + 1);

@@ -155,6 +155,7 @@ cdef enum:                      # Tracker.marks
     X_WITHHELD = 8              # its rules found no memory, so all that it holds is withheld
     X_WATCHED = 16              # not written for this library; its tracker is a WatchedTracker
     X_COMPARED = 32             # and reports no changes: watch/compare.pyx finds them
+    X_LOOPED = 128              # once, a link that closes a cycle led to it
     X_ORDERED = 64              # dict: an OrderedDict, which keeps a list of its keys beside the table
 
 

@@ -79,6 +79,8 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple 
             text = "frozenset()"
         else:
             return summarize_items(value, "frozenset({", "})", parts, room, depth, known)
+    elif isinstance(value, type):
+        text = "<class " + class_name(value) + ">"
     else:
         text = "<" + class_name(cls) + ">"
     parts.append(text)

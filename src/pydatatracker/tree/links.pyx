@@ -6,14 +6,17 @@
 #  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
 #    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it;
 #  - of the links of a cycle, one that leads to its oldest container is `back` where that can be had: a model stays a
-#    root when its agents, which refer to it, are put into it;
+#    root when its agents, which refer to it, are put into it, and when they are taken out and still refer to it;
+#  - what is below a root by way of a back link only is not below an older one: such a link is followed again;
 #  - a back link rests on one way of links from its child down to its parent, which are in `ways` of their parents. If
-#    one of these goes, the back link is looked at: another way is found, or it is no longer back.
+#    one of these goes, the back link is looked at: another way is found, or it is no longer back. One that leads to
+#    what is older than its parent stays back without a way (`lone`).
 
 cdef enum:
     FEW_PARENTS = 32                    # of more, an index finds the link of one
 
 cdef PyObject *unsure_links = NULL      # back links whose way has gone
+cdef bint any_looped = False            # some container was in a cycle once: X_LOOPED
 
 
 cdef class Link:
@@ -205,7 +208,10 @@ cdef int found_way(Tracker top, Link back) noexcept:
     if found < 0:
         PyErr_Clear()
     elif found == 0:
-        back.back = False
+        if back.parent is not None and top.number < back.parent.number:
+            back.lone = True            # what is older stays a root
+        else:
+            back.back = False
     return found
 
 
@@ -281,9 +287,113 @@ cdef int give_way(list links) except -1:
         unhook(<PyObject *>link)
         unhook_way(<PyObject *>link)
         invalidate(t)
+        note_looped(t)
         rest(t, link)
         if was_way:
             settle_ways(t)
+    return 0
+
+
+cdef inline void note_looped(Tracker t):
+    global any_looped
+    any_looped = True
+    t.marks |= X_LOOPED
+
+
+cdef bint has_parent(Tracker t):
+    """True if a link that closes no cycle leads to t. O(parents)."""
+    cdef Link link = t.link
+    while link is not None:
+        if not link.back and link.parent is not None and alive(link.parent):
+            return True
+        link = link.next
+    return False
+
+
+cdef dict held_without(Tracker ct, Tracker parent):
+    """Return the ancestors of parent, itself included, by number; ct and what is above it left out. O(ancestors).
+
+    The value is (tracker, whether it is below a root that is older than ct, without ct).
+    """
+    cdef dict met = {parent.number: parent}
+    cdef dict below = {}
+    cdef set stays = set()
+    cdef list todo = [parent]
+    cdef list roots = []
+    cdef Tracker t
+    cdef Link link
+    while todo:
+        t = <Tracker>todo.pop()
+        if not has_parent(t) and t.number < ct.number:
+            roots.append(t.number)
+        link = t.link
+        while link is not None:
+            if not link.back and link.parent is not None and link.parent is not ct and alive(link.parent):
+                below.setdefault(link.parent.number, []).append(t.number)
+                if link.parent.number not in met:
+                    met[link.parent.number] = link.parent
+                    todo.append(link.parent)
+            link = link.next
+    while roots:
+        number = roots.pop()
+        if number not in stays:
+            stays.add(number)
+            roots.extend(<list>below.get(number, []))
+    for number in met:
+        met[number] = met[number], number in stays
+    return met
+
+
+cdef int come_back(Tracker ct) except -1:
+    """Have a link that closed a cycle hold ct, as no other one does any more. O(ancestors).
+
+    Its parent has to be below a root that is older than ct, and not by way of ct.
+    """
+    cdef Link closing = ct.link
+    cdef Link link
+    cdef dict above
+    cdef list found = []
+    if has_parent(ct) or (ct.marks & X_WATCHED and (<WatchedTracker>ct).is_root):
+        return 0
+    while closing is not None:
+        if closing.parent is not None and closing.parent is not ct and alive(closing.parent):
+            above = held_without(ct, closing.parent)
+            if (<tuple>above[closing.parent.number])[1]:
+                break
+        closing = closing.next
+    if closing is None:
+        return 0
+    for t, stays in above.values():
+        link = (<Tracker>t).link if stays else None
+        while link is not None:             # what only ct holds does not hold what stays
+            if not link.back and link.parent is not None and alive(link.parent) and (
+                    link.parent is ct or not (<tuple>above[link.parent.number])[1]):
+                found.append((t, link))
+            link = link.next
+    unhook_way(<PyObject *>closing)
+    closing.back = False
+    closing.lone = False
+    invalidate(ct)
+    give_way(found)
+    return 1
+
+
+cdef int bring_back(Tracker ct) except -1:
+    """Have what is above ct come back, where only back links lead to it: ct has one more parent. O(ancestors)."""
+    cdef set met = {ct.number}
+    cdef list todo = [ct]
+    cdef Tracker t
+    cdef Link link
+    while todo:
+        t = <Tracker>todo.pop()
+        if t.link is not None and not has_parent(t) and come_back(t):
+            return 1
+        link = t.link
+        while link is not None:
+            if not link.back and link.parent is not None and link.parent.number not in met:
+                met.add(link.parent.number)
+                todo.append(link.parent)
+            link = link.next
     return 0
 
 
@@ -313,6 +423,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     cdef Link link
     cdef Link last
     cdef list gave_way = None
+    cdef bint had = ct is not None and ct.link is not None
     if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
         return adopt(parent, child, key, hint) if ct is None and pdt_following else 0
     if ct.marks & X_WATCHED and (<WatchedTracker>ct).home.nodes is not None:
@@ -339,6 +450,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
             if gave_way is None:
                 rest(ct, link)
                 link.back = True
+                note_looped(ct)
         last = None
         if ct.marks & X_WATCHED and ct.link is not None:
             last = ct.link                  # the oldest parent gives the first path: it is the one that people know
@@ -350,6 +462,8 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         invalidate(ct)
         if gave_way is not None:
             give_way(gave_way)
+        if had and any_looped:
+            bring_back(ct)
     if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
         mark_redacting(parent)
     return 1
@@ -373,6 +487,7 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
 
 
 ctypedef int (*out_taker)(Tracker, WatchedTracker) noexcept
+ctypedef int (*comer)(Tracker) noexcept
 
 
 cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
@@ -389,6 +504,8 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
         if parent.kind == K_DICT:
             link.key = key
         drop_link(ct, link)
+        if ct.link is not None and ct.marks & X_LOOPED and (<comer>come_back)(ct) < 0:
+            PyErr_Clear()               # no memory: ct is a root for now
         if ct.marks & X_COMPARED and not parent.marks & X_WATCHED:
             if (<out_taker>taken_out)(parent, <WatchedTracker>ct) < 0:
                 PyErr_Clear()           # no memory to keep it, and the removal is still to be recorded
@@ -494,7 +611,7 @@ def check_tracker(container):
     assert t.epoch == epoch
     link = t.link
     while link is not None:
-        assert link.way_before != NULL if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
+        assert link.way_before != NULL or link.lone if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
         link = link.next
     for place in places_of(t):
         assert (<Place>place).tracker is t

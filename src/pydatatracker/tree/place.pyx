@@ -186,13 +186,17 @@ cdef int prune(Tracker t) except -1:
     """Drop links to dead parents; reopen a link that no longer closes a cycle. O(links)."""
     cdef Link link = t.link
     cdef Link next
+    cdef bint lost = False
     while link is not None:
         next = link.next
         if not alive(link.parent):
             drop_link(t, link)
-        elif link.back and link.way_before == NULL:
+            lost = True
+        elif link.back and link.way_before == NULL and not link.lone:
             found_way(t, link)
         link = next
+    if lost and t.link is not None and t.marks & X_LOOPED:
+        come_back(t)
     return 0
 
 

@@ -1,0 +1,203 @@
+"""References: containers of a change that are elsewhere in the data.
+
+A log that copied them would have two of what is one, and lose what happens to one of them through a link that closes a
+cycle: a change is logged at the places of its container, and such a link makes no place.
+
+The paths are those of the state just before the change. A reader looks there, and then applies the change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydatatracker import _core
+from pydatatracker._core import MISSING, Tracker
+from pydatatracker.change.rewind import Rewind, value_then
+from pydatatracker.values.standins import At
+
+__all__ = ["References", "references_of"]
+
+Paths = list[tuple[Any, ...] | None]  # from each viewer of a change; None if no path leads there
+_DATA = (dict, list, set)
+_STATES = (dict, list, tuple, set)
+_KEYS = (str, int)  # of a path that a reader may follow: no code of the program runs to compare them
+
+
+def references_of(change: Any) -> References:
+    """Return the references for the values of a change, as they were then."""
+    if change.action == "init":
+        return Occurrences(change)
+    return References(change) if change.seq == _core.newest_seq() else _OldReferences(change)
+
+
+class References:
+    """The references for the values of the newest change.
+
+    ``used``: whether one was given out.
+    """
+
+    def __init__(self, change: Any) -> None:
+        self.change = change
+        self.used = False
+        self._viewers: list[Tracker] = [change.viewer, *(change.others or ())]
+        self._noted: dict[object, Paths] = {}  # by identity: its path from each of the viewers
+        self._base: list[tuple[Any, ...]] | None = None  # of the value, from each of the viewers
+
+    def then(self, value: Any) -> Any:
+        """Return a value as it was just after the change.
+
+        O(1), or what `state_at` costs.
+        """
+        return value
+
+    def begin(self, key: Any) -> None:
+        """Begin a value, which was at a key before the change.
+
+        MISSING: it was not there.
+        """
+        self._base = None
+        if type(key) in _KEYS:
+            bases = self._bases()
+            self._base = None if bases is None else [(*base, key) for base in bases]
+
+    def identity(self, source: object, holder: object | None) -> object | None:
+        """Return the tracker of the root, or of a container that a cycle led to.
+
+        Or may lead to. None for others: they are written wherever they are, as a change of them is logged at all
+        their places.
+        """
+        tracker = _core.looped(source, self.change._node.container if holder is None else holder)
+        viewer: Tracker = self.change.viewer
+        return viewer if tracker is None and _core.tracker(source) is viewer else tracker
+
+    def at(self, identity: object) -> At | None:
+        """Return where a container is, besides in the value; None if nowhere."""
+        paths = self._noted.get(identity) or self._paths(identity)
+        if not any(path is not None for path in paths):
+            return None
+        self.used = True
+        also = [(each.uuid, path) for each, path in zip(self._viewers[1:], paths[1:], strict=True) if path is not None]
+        return At(paths[0], tuple(also), True if None in paths else None)
+
+    def note(self, identity: object, keys: tuple[Any, ...]) -> None:
+        """Note that a container is at keys below the value, before the change."""
+        if self._base is not None:
+            self._noted[identity] = [(*base, *keys) for base in self._base]
+
+    def again(self) -> None:
+        """Note that a container occurs again in a value."""
+        self.used = True
+
+    def _bases(self) -> list[tuple[Any, ...]] | None:
+        """Return the path to the container that changed from each viewer."""
+        found = {self.change.viewer.uuid: self.change._bases[0] if self.change._bases else ()}
+        for tracker, base in self.change._also if self.change.others else ():
+            found.setdefault(tracker.uuid, base)
+        bases = [found.get(each.uuid) for each in self._viewers]
+        if any(base is None or any(type(key) not in _KEYS for key in base) for base in bases):
+            return None
+        return bases  # type: ignore[return-value]  # none is None
+
+    def _paths(self, tracker: Any) -> Paths:
+        """Return the path to a container from each viewer, or None."""
+        return [_core.elsewhere(self.change, tracker, viewer) for viewer in self._viewers]
+
+
+class Occurrences(References):
+    """The references of an init line: what occurs again in the state itself.
+
+    A state that was rewound has the same object where the data has the same container.
+    """
+
+    def identity(self, source: object, holder: object | None) -> object | None:
+        if source is self.change.new:
+            return self.change.viewer
+        tracker = _core.tracker(source)
+        return id(source) if tracker is None and issubclass(type(source), _DATA) else tracker
+
+    def at(self, identity: object) -> At | None:
+        return None
+
+
+class _OldReferences(References):
+    """The references for the values of a change that others followed.
+
+    O(records + state) if a value has a container that a cycle led to.
+    """
+
+    def __init__(self, change: Any) -> None:
+        super().__init__(change)
+        self._trackers: dict[int, Tracker] = {}  # by the id of a state
+        self._states: list[Any] = []  # keeps these ids valid
+        self._before: list[dict[Tracker, tuple[Any, ...]]] | None = None  # paths from each viewer
+
+    def then(self, value: Any) -> Any:
+        state, trackers = value_then(value, self.change.seq)
+        if state is not value:
+            self._trackers.update(trackers)
+            self._states.append(state)
+        return state
+
+    def identity(self, source: object, holder: object | None) -> object | None:
+        return super().identity(self._source(source), self._source(holder))
+
+    def _source(self, state: object) -> object:
+        tracker = self._trackers.get(id(state))
+        return state if tracker is None else tracker.container
+
+    def _paths(self, tracker: Any) -> Paths:
+        if self._before is None:
+            self._before = [self._paths_below(viewer) for viewer in self._viewers]
+        return [paths.get(tracker) for paths in self._before]
+
+    def _paths_below(self, viewer: Tracker) -> dict[Tracker, tuple[Any, ...]]:
+        """Return the shortest path to each container, before the change.
+
+        What the change replaced or took out is not among them. O(records + state).
+        """
+        seq = self.change.seq - 1
+        try:
+            rewind = Rewind(viewer.container, seq)
+            state = rewind.back_to(seq)
+        except (LookupError, RecursionError):
+            return {}
+        trackers = rewind.trackers()
+        changed, gone = self.change._node, _changed_keys(self.change)
+        paths: dict[Tracker, tuple[Any, ...]] = {}
+        met: set[int] = set()
+        level: list[tuple[Any, tuple[Any, ...]]] = [(state, ())]
+        for each, path in level:
+            tracker = trackers.get(id(each))
+            if id(each) in met or type(each) is set:
+                if tracker is not None:
+                    paths.setdefault(tracker, path)
+                continue
+            met.add(id(each))
+            if tracker is not None:
+                paths.setdefault(tracker, path)
+            if tracker is changed and gone is None:
+                continue
+            for key, item in each.items() if type(each) is dict else enumerate(each):
+                if type(item) not in _STATES or type(key) not in _KEYS:
+                    continue
+                if tracker is not changed or gone is None or key not in gone:
+                    level.append((item, (*path, key)))
+        return paths
+
+
+def _changed_keys(change: Any) -> Any:
+    """Return the keys whose values a change replaced or took out.
+
+    None: any of them, because the indices of a list are not those before.
+    """
+    shape = change._shape
+    if shape == "slot":
+        if change.old is MISSING:
+            return ()
+        key = change.key if change.index < 0 else change.index
+        return (key,) if type(key) in _KEYS else ()
+    if shape == "splice":
+        return range(change.index, change.index + len(change.old))
+    if change._node.kind in ("list", "deque"):
+        return None
+    return [key for key in change.new[::3] if type(key) in _KEYS] if shape == "rows" else ()

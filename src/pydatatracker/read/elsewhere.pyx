@@ -1,0 +1,88 @@
+# Owns: the answer to "where else is this container?", by which a log refers to it instead of copying it.
+# May touch: places and links, to read; it brings trackers up to date.
+# Invariants:
+#  - a path is that of the state just before the change: a reader looks there before it applies the change;
+#  - no path leads through a key that the change stored, nor through a set, a withheld key, or a key with code of its own.
+
+def elsewhere(Change change, Tracker t, Tracker viewer):
+    """Return the keys from viewer to a container that a value of the newest change holds, or None.
+
+    None if the container is nowhere else. O(places x depth).
+    """
+    cdef tuple keys
+    cdef tuple found = None
+    if t is viewer:
+        return ()
+    if t.link is None:
+        return None
+    for place in places_of(t):
+        if runs_through(<Place>place, viewer):
+            keys = keys_before(change, <Place>place, viewer)
+            if keys is not None and (found is None or len(keys) < len(found)):
+                found = keys
+    return found
+
+
+def looped(container, holder):
+    """Return the tracker of a container that a link closing a cycle ever led to, or may from this holder. O(1).
+
+    None for others. A link to a container that is older than its holder gives way in a cycle (see tree/links.pyx).
+    """
+    cdef Tracker t = tracker_of(container)
+    cdef Tracker above
+    if t is None or t.marks & X_LOOPED:
+        return t
+    if t.marks & X_WATCHED or t.link is None or (t.link.next is None and t.link.count == 1):
+        return None
+    above = tracker_of(holder) if holder is not None else None
+    return t if above is not None and above.number > t.number else None
+
+
+cdef tuple keys_before(Change change, Place place, Tracker viewer):
+    """Return the keys from viewer to place before the change; None if they are not known. O(depth)."""
+    cdef Tracker changed = change.place.tracker
+    cdef Tracker above
+    cdef list keys = []
+    while place.tracker is not viewer:
+        above = place.parent.tracker
+        key = place.key
+        if above is changed:
+            key = key_before(change, key)
+        if key is missing or above.kind == K_SET or not pdt_quiet_key(key) or shown_key(place) is not place.key:
+            return None
+        keys.append(key)
+        place = place.parent
+    keys.reverse()
+    return tuple(keys)
+
+
+cdef object key_before(Change change, object key):
+    """Return what a key of the container that changed was before; missing if the change stored it. O(rows)."""
+    cdef Py_ssize_t n
+    cdef tuple rows
+    if change.place.tracker.kind == K_LIST or change.place.tracker.kind == K_DEQUE:
+        return index_before(change, key)
+    if change.shape == S_SLOT:
+        return missing if same_key(change.key, key) else key
+    if change.shape == S_FILL:
+        return missing
+    if change.shape == S_ROWS:
+        rows = change.new
+        for n in range(0, len(rows), 3):
+            if same_key(rows[n], key):
+                return missing
+    return key
+
+
+cdef object index_before(Change change, Py_ssize_t index):
+    cdef Py_ssize_t inserted, removed
+    if change.shape == S_SLOT:
+        inserted = change.new is not missing
+        removed = change.old is not missing
+    elif change.shape == S_SPLICE:
+        inserted, removed = len(change.new), len(change.old)
+    else:
+        return missing
+    if index < change.index:
+        return index
+    return missing if index < change.index + inserted else index - inserted + removed
