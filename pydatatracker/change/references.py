@@ -111,7 +111,8 @@ class Occurrences(References):
 
     def identity(self, source: object, holder: object | None) -> object | None:
         if source is self.change.new:
-            return self.change.viewer
+            viewer: Tracker = self.change.viewer
+            return viewer
         tracker = _core.tracker(source)
         return id(source) if tracker is None and issubclass(type(source), _DATA) else tracker
 

@@ -136,7 +136,8 @@ def encode_in_place(value: object, elsewhere: Elsewhere) -> Any:
 def encode_graph(value: object, elsewhere: Elsewhere, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
     """Return a whole state as JSON data, in which a cycle can be.
 
-    With one, as `encode_in_place`. Without one, a container is written wherever it is, as by `encode`. O(size). Never raises.
+    With one, as `encode_in_place`. Without one, a container is written wherever it is, as by `encode`. O(size). Never
+    raises.
     """
     room = sys.maxsize if limit is None else limit
     encoder = _Encoder(min(room, _TREE), depth)
