@@ -61,9 +61,9 @@ def _to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
 
 
 def _put_place(line: dict[str, Any], change: ChangeLogEntry) -> None:
-    line["pointer"] = change.pointer
-    line["path"] = [encode_key(key) for key in change.path]
     paths = change.paths
+    line["pointer"] = to_pointer(paths[0])
+    line["path"] = [encode_key(key) for key in paths[0]]
     if len(paths) > 1:
         line["paths"] = [[encode_key(key) for key in path] for path in paths]
     also = change.also

@@ -126,6 +126,8 @@ class Withheld:
                 extra[name] = "REDACTED"
 
     def _is_inside(self, path: list[str]) -> bool:
+        if not self._globs:
+            return self._names and any(map(is_secret, path))
         return any(self._matches(path[:n]) for n in range(1, len(path) + 1))
 
     def _matches(self, path: list[str]) -> bool:
