@@ -7,6 +7,7 @@ not in the state that the log continues from is reported, and left as it is.
 from __future__ import annotations
 
 import collections
+import json
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -319,10 +320,11 @@ def _agree_inside(held: Any, logged: Any) -> bool:
         if one is other or type(other) is At or (id(one), id(other)) in met:
             continue
         met.add((id(one), id(other)))
-        if type(other) is dict and isinstance(one, dict) and _are_plain(one) and _are_plain(other):
-            if one.keys() != other.keys():
+        if type(other) is dict and isinstance(one, dict):
+            mine, logged_there = _by_key(one), _by_key(other)
+            if mine.keys() != logged_there.keys():
                 return False
-            todo.extend((one[key], other[key]) for key in other)
+            todo.extend((mine[key], logged_there[key]) for key in logged_there)
         elif type(other) is list and isinstance(one, _LISTS):
             if len(one) != len(other):
                 return False
@@ -332,9 +334,11 @@ def _agree_inside(held: Any, logged: Any) -> bool:
     return True
 
 
-def _are_plain(keys: Any) -> bool:
-    """Return whether keys are of types whose comparison is that of a log."""
-    return {*map(type, keys)} <= {str, int}
+def _by_key(items: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the items by their keys as a log compares these."""
+    if {*map(type, items)} <= {str, int}:
+        return items
+    return {json.dumps(encode(key, limit=None)): item for key, item in dict.items(items)}
 
 
 def _is_partial(value: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING, nests_deeper
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.references import References, references_of
 from pydatatracker.change.rewind import Rewind
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.parsing import TOO_DEEP
@@ -207,8 +208,13 @@ def _settled(change: ChangeLogEntry) -> Step:
                 f"not a change: {line} is not as the log has it ({type(error).__name__}: {error})"
             ) from None
         return step
-    if change.seq == _core.newest_seq() or not _holds_tracked(change):
+    if not _holds_tracked(change):
         return _step(change, _plain_now)
+    if change.seq == _core.newest_seq():
+        references = references_of(change)
+        step = _step(change, lambda value: copied(value, _Referring(references)))
+        if change.seq == _core.newest_seq():  # no other thread changed a place meanwhile
+            return step
     return next(_settle_all([change]))
 
 
@@ -306,6 +312,18 @@ class _Seen(dict[int, Any]):
         self.root = root
 
 
+class _Referring(dict[int, Any]):
+    """The copies made for a change of this process, with what it refers to."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+
+    def at(self, value: Any) -> At | None:
+        """Return where a container is, besides in the value; None if nowhere."""
+        identity = self.references.identity(value, None)
+        return None if identity is None else self.references.at(identity)
+
+
 def copied(value: Any, made: dict[int, Any]) -> Any:
     """Return a value as plain data with containers of its own.
 
@@ -316,6 +334,8 @@ def copied(value: Any, made: dict[int, Any]) -> Any:
         return made[id(value)]
     if type(value) is At:
         return value.seen_from(made.root) if isinstance(made, _Seen) else value
+    if type(made) is _Referring and (at := made.at(value)) is not None:
+        return at
     kind = None if _core.tracker(value) is None else _core.tracker(value).kind  # type: ignore[union-attr]
     if kind == "set" or type(value) is set:
         return set(value)

@@ -282,6 +282,18 @@ def test_a_line_seen_from_another_root_refers_to_its_own_place(log: Path) -> Non
     assert 0 == replay(log, root=uuid_of(two))["there"]["at"]["one"]["at"]["n"] - 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_that_follows_changes_of_this_process_has_no_copies_either(kind: str) -> None:
+    """What is applied when a change is made refers to what is there."""
+    root, copy = TrackedDict(n=0), {"n": 0}
+    root.tracking_add_observer(lambda change: apply_change(copy, change))
+    root["made"] = KINDS[kind](root)
+    root["n"] = 1
+    root["made"] = TrackedList([root["made"], root])
+    root["n"] = 2
+    assert same_graph(root, copy)
+
+
 def test_threads_do_not_mix_up_places(log: Path) -> None:
     """A line says where a container was, whatever others do meanwhile."""
     root = TrackedDict(n=0)
