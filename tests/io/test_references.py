@@ -170,7 +170,6 @@ def test_the_log_of_a_graph_with_back_references_is_that_graph(tmp_path: Path, s
         checked(path, program.root)
     finally:
         process.stop()
-    assert 0 == verified(path)
 
 
 def verified(path: Path) -> int:
