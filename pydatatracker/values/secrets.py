@@ -171,6 +171,8 @@ class Withheld:
                     todo += [(row, 0, [*at, ""]) for row in found[tag] if type(row[0]) is dict]
                 elif tag in ("$tuple", "$set", "$frozenset"):
                     todo += [(found[tag], n, [*at, str(n)]) for n in range(len(found[tag]))]
+                elif tag == "$at":
+                    todo += [(found, "else", path if at is path else at)] if "else" in found else []
                 elif tag == "$cut":
                     todo.append((found, "start", path if at is path else at))
                 elif tag[:1] != "$":

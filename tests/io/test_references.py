@@ -27,6 +27,7 @@ from pydatatracker import (
     tracking_transaction,
 )
 from pydatatracker.io import read_changes, schema
+from pydatatracker.values.secrets import Withheld
 
 
 class Thing(TrackedAttr, tracking_max_changes=0):
@@ -293,6 +294,13 @@ def test_a_copy_that_follows_changes_of_this_process_has_no_copies_either(kind: 
     root["made"] = TrackedList([root["made"], root])
     root["n"] = 2
     assert same_graph(root, copy)
+
+
+def test_a_secret_is_withheld_from_what_a_root_without_a_path_gets() -> None:
+    """The value that stands beside a reference loses its secrets, too."""
+    line = {"path": ["a"], "after": {"$at": ["b"], "also": [], "else": {"user": "ann", "password": "x"}}}
+    Withheld().take_out(line)
+    assert {"user": "ann", "password": {"$redacted": True}} == line["after"]["else"]  # type: ignore[index]
 
 
 def test_threads_do_not_mix_up_places(log: Path) -> None:
