@@ -269,7 +269,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef Birth birth
     cdef PyObject **seen                # compared: addresses of its items when it was last compared
     cdef list kept                      # the same as what can be kept, see `kept_item`
-    cdef tuple rows                     # of an object with slots: `slots_of` its class; beside a __dict__ only if they are heard
+    cdef tuple rows                     # of an object with slots whose stores are heard: `slots_of` its class; else None
     cdef Py_ssize_t count               # number of these
     cdef uint64_t compared              # newest seq when it was last compared
     cdef uint64_t asked                 # the look in which it was visited

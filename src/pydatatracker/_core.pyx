@@ -59,7 +59,7 @@ from pydatatracker.cpython cimport (
     Py_REFCNT, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
 )
 from pydatatracker.native cimport (
-    pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_is_heard, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
+    pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
     pdt_births_begin, pdt_complete_at_birth, pdt_end_births, pdt_is_simple, pdt_report_births,
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
     pdt_dict_of, pdt_end_watching, pdt_entry, pdt_has_dict, pdt_has_weakref, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,

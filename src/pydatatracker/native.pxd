@@ -159,7 +159,6 @@ cdef extern from "native/members.h":
     bint pdt_can_hear(PyTypeObject *) noexcept
     bint pdt_hear_member(object, int (*)(PyObject *, PyObject *, PyObject *) noexcept) noexcept
     void pdt_unhear_member(object) noexcept
-    bint pdt_is_heard(object) noexcept
     void pdt_hear_reuse(PyTypeObject *, void (*)(PyObject *) noexcept) noexcept
     void pdt_unhear_reuse(PyTypeObject *) noexcept
     bint pdt_stays_heard(PyTypeObject *) noexcept

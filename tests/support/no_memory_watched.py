@@ -36,14 +36,10 @@ class Slotted:
         self.y: Any = {"k": 1}
 
 
-class Mixed(Slotted):
-    """An object with slots and a __dict__."""
-
-
 def new_data(name: str = "") -> dict[str, Any]:
     thing = Thing()
     thing.x, thing.y = 1, {"k": 1}  # type: ignore[attr-defined]  # attributes of any name are the point
-    slots = {"z": {"s": Slotted(), "m": Mixed()}} if "slot" in name or "clear" in name else {}
+    slots = {"z": {"s": Slotted()}} if "slot" in name or "clear" in name else {}
     many = {str(n): Slotted() for n in range(20)} if "many" in name else {}
     return {"a": 1, "c": [[1], {"u": 1}], "e": {}, "p": thing, **slots, **many}
 
@@ -67,10 +63,6 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "slot with a list": lambda d: setattr(d["z"]["s"], "x", [5]),
     "slot that held a dict": lambda d: setattr(d["z"]["s"], "y", Slotted()),
     "delete a slot": lambda d: delattr(d["z"]["s"], "y"),
-    "slot beside a __dict__": lambda d: setattr(d["z"]["m"], "x", [5]),
-    "plain slot beside a __dict__": lambda d: setattr(d["z"]["m"], "x", 5),
-    "new object with slots and a __dict__": lambda d: d.__setitem__("a", Mixed()),
-    "the end of an object with slots and a __dict__": lambda d: d["z"].__setitem__("m", None),
     "new object with slots": lambda d: d.__setitem__("a", Slotted()),
     "the end of an object with slots": lambda d: d["z"].__setitem__("s", None),
     "the end of an object": lambda d: d.__setitem__("p", None),

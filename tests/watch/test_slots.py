@@ -40,16 +40,6 @@ class Referable(Slotted):
     __slots__ = ("__weakref__", "d")
 
 
-class Mixed(Slotted):
-    """One that has a ``__dict__`` as well."""
-
-
-class Inside:
-    """One whose ``__dict__`` is a slot, without weak references."""
-
-    __slots__ = ("__dict__", "a", "b", "c")
-
-
 class Own(Slotted):
     """One with a ``__setattr__`` of its own."""
 
@@ -98,11 +88,11 @@ DELETIONS = {
 
 
 @pytest.mark.parametrize("how", list(STORES))
-@pytest.mark.parametrize("cls", [Slotted, Referable, Mixed])
+@pytest.mark.parametrize("cls", [Slotted, Referable])
 def test_every_store_is_recorded(cls: type[Any], how: str) -> None:
     """With its actor and stack, whoever makes it."""
     o = cls()
-    if cls is not Referable and how == "super":
+    if cls is Slotted and how == "super":
         pytest.skip("it is not of that class")
     with watch(o, tracking_capture_stack=True) as w, tracking_actor("eve"):
         STORES[how](o, 1)
@@ -175,15 +165,13 @@ def seen_of(cls: Any, o: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("cls", [Referable, Mixed])
-def test_nothing_can_be_noticed(cls: type[Any]) -> None:
+def test_nothing_can_be_noticed() -> None:
     """The class and the object look the same before, during and after."""
-    o = cls()
+    o = Referable()
     o.a = o.d = 1
-    assert o.__dict__ if cls is Mixed else True  # it is made now
-    before = seen_of(Slotted, o), seen_of(cls, o)
+    before = seen_of(Slotted, o), seen_of(Referable, o)
     with watch(o) as w:
-        assert before == (seen_of(Slotted, o), seen_of(cls, o))
+        assert before == (seen_of(Slotted, o), seen_of(Referable, o))
         copied, deep, loaded = copy.copy(o), copy.deepcopy(o), pickle.loads(pickle.dumps(o))
         assert [(1, 1)] * 3 == [(each.a, each.d) for each in (copied, deep, loaded)]
         copied.a = deep.a = loaded.a = 7
@@ -192,8 +180,8 @@ def test_nothing_can_be_noticed(cls: type[Any]) -> None:
             with pytest.raises(TypeError, match="descriptor 'a' for 'Slotted' objects doesn't apply"):
                 Slotted.a.__set__(wrong, 1)  # type: ignore[attr-defined]
         with pytest.raises(AttributeError):
-            Slotted().nothing = 1  # type: ignore[attr-defined]
-    assert before == (seen_of(Slotted, o), seen_of(cls, o))
+            o.nothing = 1  # type: ignore[attr-defined]
+    assert before == (seen_of(Slotted, o), seen_of(Referable, o))
 
 
 def test_read_only_members_of_builtins_stay_so() -> None:
@@ -214,11 +202,10 @@ def test_read_only_members_of_builtins_stay_so() -> None:
         assert not hasattr(other, "a")
 
 
-@pytest.mark.parametrize("cls", [Referable, Mixed])
-def test_values_are_freed_with_the_object(cls: type[Any]) -> None:
+def test_values_are_freed_with_the_object() -> None:
     """CPython clears slots when the object ends, watched or not."""
     for watched in (False, True):
-        o, value = cls(), Referable()
+        o, value = Referable(), Referable()
         gone = weakref.ref(value)
         w = watch(o) if watched else None
         o.a = value
@@ -309,10 +296,9 @@ def test_what_a_slot_holds_is_followed() -> None:
     ] == rows[2:]
 
 
-@pytest.mark.parametrize("cls", [Slotted, Mixed])
-def test_undo_and_redo_of_a_slot(cls: type[Any]) -> None:
+def test_undo_and_redo_of_a_slot() -> None:
     """One record each, with the method of undo."""
-    o = cls()
+    o = Slotted()
     o.a = 1
     with watch(o) as w:
         o.a = 2
@@ -421,59 +407,27 @@ def test_threads_and_forks() -> None:
         assert 50 * THREADS == len(said(w))
 
 
-@pytest.mark.parametrize("cls", [Mixed, Inside])
-def test_slots_beside_a_dict(cls: type[Any]) -> None:
-    """They are attributes as the others: state, paths, rows, and the end."""
-    o = cls()
-    o.x, o.a, o.b = 1, [1], Slotted()
+class Mixed(Slotted):
+    """One that has a ``__dict__`` as well."""
+
+
+def test_slots_beside_a_dict_are_listed_as_untracked() -> None:
+    """The log says nothing of them, so it says nothing wrong."""
+    o = Mixed()
+    o.x, o.a = 1, [1]  # type: ignore[attr-defined]
     held = {"o": o}
-    with watch(held, into=(Slotted, Inside)) as w:
-        assert [] == w.untracked
-        assert {"x": 1, "a": [1]} == {key: value for key, value in w.tracking_state_at(0)["o"].items() if key != "b"}
-        o.b.a = {}
-        o.b.a["k"] = 1
-        o.a.append(2)
+    with watch(held, into=(Slotted,)) as w:
+        rows = {("/o/a", "object"), ("/o/b", "object"), ("/o/c", "object")}
+        assert rows == {(row.pointer, row.type) for row in w.untracked}
+        o.b = {}
+        o.__dict__ = {"y": 2}
         o.c = o.b
-        o.a = o.x = 2
-        o.b.b = 3
-        del o.b
-        o.c.b = 4
-        rows = [(c.pointer, c.method) for c in w.tracking_changes() if c.action != "init"]
-        rows.remove(("/o/a/1", "found"))  # a list is compared, whenever that is
-        assert [
-            ("/o/b/a", "__setattr__"),
-            ("/o/b/a/k", "__setitem__"),
-            ("/o/c", "__setattr__"),
-            ("/o/a", "__setattr__"),
-            ("/o/x", "__setattr__"),
-            ("/o/b/b", "__setattr__"),
-            ("/o/b", "__delattr__"),
-            ("/o/c/b", "__setattr__"),
-        ] == rows
-        assert {("o", "b", "b"), ("o", "c", "b")} == set(next(c for c in w.tracking_changes() if c.after == 3).paths)
-        _core.check_tracker(o)
+        del o.a
+        o.a = {1}
+        o.x = 3  # type: ignore[attr-defined]
+        assert {"o": {"y": 2, "x": 3}} == w.tracking_state_at(_core.newest_seq())
+        assert {"/o/x", "/o/y"} == {c.pointer for c in w.tracking_changes() if c.action != "init"}
         assert None is w.tracking_verify()
-        lines = [json.loads(to_line(change)) for change in w.tracking_changes()]
-        assert {"o": {"x": 2, "a": 2, "c": {"a": {"k": 1}, "b": 4}}} == replay(lines)
-        seq = _core.newest_seq()
-        del o, held["o"]
-        assert {"x": 2, "a": 2} == {k: v for k, v in w.tracking_state_at(seq)["o"].items() if k != "c"}
-        assert w.tracking_undo()
-        again = held["o"]
-        assert (2, 2, 4) == (again.a, again.x, again.c.b)
-
-
-def test_instances_with_slots_beside_a_dict() -> None:
-    """Of a watched class, from the first store on."""
-    with watch(Mixed) as w:
-        o = Mixed()
-        o.a = 1
-        o.x = 2
-        o.a = 3
-        del o
-        rows = [(c.pointer, c.method) for c in w.tracking_changes() if c.action != "init"]
-    stores = [("/Mixed#1/a", "__setattr__"), ("/Mixed#1/x", "__setattr__"), ("/Mixed#1/a", "__setattr__")]
-    assert [("/Mixed#1", "__new__"), *stores, ("/Mixed#1", "__del__")] == rows
 
 
 VALUES = st.sampled_from([1, 2, 1000, "x", None, (1, 2), 1.5, "list", "dict", "slotted"])
@@ -485,18 +439,14 @@ def run_program(steps: list[Any], objects: list[Any]) -> list[Any]:
     seen: list[Any] = []
     for which, name, value, deletes in steps:
         o = objects[which % len(objects)]
-        made = {"list": list, "dict": dict, "slotted": (Slotted, Mixed, Inside)[which % 3]}.get(
-            value, lambda value=value: value
-        )()
+        made = {"list": list, "dict": dict, "slotted": Slotted}.get(value, lambda value=value: value)()
         try:
             if deletes:
                 delattr(o, name)
             else:
                 setattr(o, name, made)
-            if isinstance(made, (Slotted, Inside)):
+            if isinstance(made, Slotted):
                 made.a = which
-                if type(made) is not Slotted:
-                    made.x = which
                 objects.append(made)
         except AttributeError as error:
             seen.append(str(error))
@@ -506,19 +456,19 @@ def run_program(steps: list[Any], objects: list[Any]) -> list[Any]:
 
 def state_of(value: Any) -> Any:
     """Return slots as dicts, deep."""
-    if isinstance(value, (Slotted, Inside)):
-        return {name: state_of(getattr(value, name)) for name in "abcx" if hasattr(value, name)}
+    if isinstance(value, Slotted):
+        return {name: state_of(getattr(value, name)) for name in "abc" if hasattr(value, name)}
     return value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(steps=STEPS)
 def test_any_program_does_what_it_does(steps: list[Any]) -> None:
     """The same with and without a watch; the log replays, nothing is found."""
-    plain = run_program(steps, [Slotted(), Mixed(), Inside()])
-    objects: list[Any] = [Slotted(), Mixed(), Inside()]
-    root = {"x": objects[0], "y": objects[1], "z": objects[2]}
-    with watch(root, into=(Slotted, Inside)) as w:
+    plain = run_program(steps, [Slotted(), Slotted()])
+    objects: list[Any] = [Slotted(), Slotted()]
+    root = {"x": objects[0], "y": objects[1]}
+    with watch(root, into=(Slotted,)) as w:
         assert plain == run_program(steps, objects)
         lines = [json.loads(to_line(change)) for change in w.tracking_changes()]
         assert {name: state_of(each) for name, each in root.items()} == replay(lines)

@@ -33,7 +33,7 @@ static void (*pdt_on_reuse)(PyObject *o) = NULL;
 static descrsetfunc pdt_plain_member_set = NULL;
 static Py_ssize_t pdt_heard_members = 0;
 
-static inline int pdt_is_heard(PyObject *member) { return (((PyMemberDescrObject *)member)->d_member->flags & PDT_HEARD) != 0; }
+static inline int pdt_is_heard(PyObject *member) { return ((PyMemberDescrObject *)member)->d_member->flags & PDT_HEARD; }
 
 static int pdt_member_set(PyObject *member, PyObject *o, PyObject *value) {
     PyMemberDef *plain;
@@ -149,7 +149,6 @@ static PyObject *pdt_heard_alloc(PyTypeObject *type, Py_ssize_t items) { return 
 static int pdt_can_hear(PyTypeObject *type) { (void)type; return 0; }
 static int pdt_hear_member(PyObject *member, int (*on_slot)(PyObject *, PyObject *, PyObject *)) { (void)member, (void)on_slot; return 0; }
 static void pdt_unhear_member(PyObject *member) { (void)member; }
-static int pdt_is_heard(PyObject *member) { (void)member; return 0; }
 static void pdt_hear_reuse(PyTypeObject *type, void (*on_reuse)(PyObject *)) { (void)type, (void)on_reuse; }
 static void pdt_unhear_reuse(PyTypeObject *type) { (void)type; }
 static int pdt_stays_heard(PyTypeObject *type) { (void)type; return 0; }

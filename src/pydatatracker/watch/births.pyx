@@ -93,13 +93,6 @@ cdef int add_instance(Watching w, object o, object state) except -1:
                 follow(t, value, key, 0)
                 commit_watched(t, A_ADD, method_for(t, False), S_SLOT, -1, key, missing, value, t.way == Y_DICT, None)
             t.birth.size = 0
-        if t.way == Y_ATTR and t.rows is not None and t.kept is None:
-            items = slots_now(t)
-            for row, value in zip(t.rows, items):
-                if value is not missing:
-                    follow(t, value, row[0], 0)
-                    commit_watched(t, A_ADD, method_for(t, False), S_SLOT, -1, row[0], missing, value, 0, None)
-            keep_slots(t, items)
     else:
         w.node.birth.size += 1
         open_all(todo)
@@ -240,8 +233,4 @@ cdef bint untie_all(WatchedTracker t) except? False:
                 if ct is not None:
                     k = <object>key
                     untie_dying(t, ct, k)
-        if t.rows is not None and t.kept is not None:
-            for row, each in zip(t.rows, t.kept):
-                if isinstance(each, Tracker):
-                    untie_dying(t, <Tracker>each, row[0])
     return 0

@@ -277,9 +277,6 @@ cdef bint restore_alive(WatchedTracker t, int shape, Py_ssize_t index, object ke
         compare(t, method)
         return True
     if shape == S_SLOT:
-        member = member_named(t, key)
-        if member is not None:
-            return restore_slot(t, member, old, new, method)
         if (<dict>t.owner).get(key, missing) is not old:
             return False
         method_instead = method
@@ -293,27 +290,6 @@ cdef bint restore_alive(WatchedTracker t, int shape, Py_ssize_t index, object ke
     if shape != S_ROWS and shape != S_FILL:
         return False
     return restore_rows_watched(t, new, method)
-
-
-cdef bint restore_slot(WatchedTracker t, object member, object old, object new, int method) except -1:
-    """As `restore`, of a slot beside a __dict__."""
-    global method_instead
-    cdef PyObject *held
-    o = object_of(t)
-    if o is None:
-        return False
-    held = pdt_slot(o, member)
-    if (missing if held == NULL else <object>held) is not old:
-        return False
-    method_instead = method
-    try:
-        if new is missing:
-            member.__delete__(o)
-        else:
-            member.__set__(o, new)
-    finally:
-        method_instead = -1
-    return True
 
 
 cdef object all_made_again(int shape, object given):

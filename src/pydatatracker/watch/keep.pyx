@@ -122,12 +122,6 @@ cdef bint freeze(WatchedTracker t) except? False:
             if not is_hidden(t, <object>key):
                 k = <object>key
                 last.append((k, kept_value(<object>value)))
-        if t.rows is not None and t.kept is not None:
-            for row, each in zip(t.rows, t.kept):
-                if isinstance(each, WatchedTracker):
-                    (<WatchedTracker>each).in_log = True
-                if each is not missing:
-                    last.append((row[0], each))
     elif t.kept is not None:
         for each in t.kept:
             if isinstance(each, WatchedTracker):
@@ -185,17 +179,13 @@ cdef object make_again(object value, dict made):
                 return missing
             dict.__setitem__(again, key, each) if cls is not ordered_dict else ordered_dict.__setitem__(again, key, each)
         return again
-    if (t.way == Y_ATTR or t.way == Y_SLOTS) and (pdt_is_simple(<PyTypeObject *>cls) or cls is simple_namespace):
+    if t.way == Y_ATTR and (pdt_is_simple(<PyTypeObject *>cls) or cls is simple_namespace):
         again = made[t] = cls() if cls is simple_namespace else object.__new__(cls)
         for key, each in (<dict>state).items():
             each = made_again(each, made)
             if each is missing:
                 return missing
-            member = None if cls is simple_namespace else dict(slots_of(cls)).get(key)
-            if member is None:
-                object.__getattribute__(again, "__dict__")[key] = each
-            else:
-                member.__set__(again, each)
+            object.__getattribute__(again, "__dict__")[key] = each
         return again
     if t.way == Y_LIST and cls is list or t.way == Y_DEQUE and cls is deque_type:
         again = made[t] = cls()

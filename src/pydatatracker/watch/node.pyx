@@ -131,7 +131,7 @@ cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t de
         t.marks |= X_COMPARED
     if way == Y_DICT or way == Y_ATTR:
         pdt_watch_dict(<object>t.owner)
-    if way == Y_SLOTS or way == Y_ATTR:
+    elif way == Y_SLOTS:
         hear_slots(t)
     note_redact(t)
     try:
@@ -313,7 +313,7 @@ cdef bint holds_now(WatchedTracker p, PyObject *child, object key, int depth) ex
         while PyDict_Next(<object>p.owner, &position, &each, &value):
             if value == child:
                 return True
-        return p.rows is not None and depth <= 50 and is_sure(p, depth + 1) and is_in_slot(p, child)
+        return False
     if depth > 50 or not is_sure(p, depth + 1):
         return False
     for item in items_now(p):

@@ -14,69 +14,19 @@ cdef set heard_addresses = set()        # addresses of these classes
 cdef int hear_slots(WatchedTracker t) except -1:
     """Hear of stores into the slots of an object, if it can be. O(slots) once for a class."""
     cdef list members
-    cdef tuple rows = slots_of(t.cls)
     cdef object cls = t.cls
     address = <size_t><PyObject *>cls
-    if not rows:
+    t.rows = slots_of(cls)
+    if address in heard_addresses or not pdt_can_hear(<PyTypeObject *>cls):
         return 0
-    if t.way == Y_SLOTS:
-        t.rows = rows
-    if address not in heard_addresses:
-        if not pdt_can_hear(<PyTypeObject *>cls):
-            return 0
-        members = [each for _, each in rows]
-        heard_classes.append((cls, members, address))
-        heard_addresses.add(address)
-        for i in range(len(members)):
-            if not pdt_hear_member(members[i], on_slot):
-                members[i] = None
-        if t.way == Y_SLOTS:
-            pdt_hear_reuse(<PyTypeObject *>cls, on_reuse)
-    if t.way == Y_ATTR and all([pdt_is_heard(each) for _, each in rows]):
-        t.rows = rows                       # otherwise they are listed as untracked
+    members = [each for _, each in t.rows]
+    heard_classes.append((cls, members, address))
+    heard_addresses.add(address)
+    for i in range(len(members)):
+        if not pdt_hear_member(members[i], on_slot):
+            members[i] = None
+    pdt_hear_reuse(<PyTypeObject *>cls, on_reuse)
     return 0
-
-
-# ---- slots of an object that has a __dict__ as well: they are not compared ----------------------------------------
-
-cdef list slots_now(WatchedTracker t):
-    """Return what the slots beside a __dict__ hold, of an object that is surely alive; missing where there is nothing."""
-    cdef list found = []
-    cdef PyObject *value
-    for _, member in t.rows:
-        value = pdt_slot(<object>t.instance, member)
-        found.append(missing if value == NULL else <object>value)
-    return found
-
-
-cdef int keep_slots(WatchedTracker t, list items) except -1:
-    t.kept = [kept_item(each) for each in items]
-    return 0
-
-
-cdef bint is_in_slot(WatchedTracker t, PyObject *child):
-    """True if a slot beside a __dict__ holds what is at an address; t is surely alive."""
-    for _, member in t.rows:
-        if t.instance != NULL and pdt_slot(<object>t.instance, member) == child:
-            return True
-    return False
-
-
-cdef list slot_pairs(WatchedTracker t):
-    """Return [(name, value)] of slots beside a __dict__. O(slots), or O(items of parents)."""
-    if t.rows is None or t.way != Y_ATTR or t.kept is None:
-        return []
-    items = slots_now(t) if living_instance(t) != NULL else [read_value(each) for each in t.kept]
-    return [(row[0], v) for row, v in zip(t.rows, items) if v is not missing]
-
-
-cdef object member_named(WatchedTracker t, object key):
-    """Return the member descriptor of a slot beside a __dict__, or None."""
-    if t.rows is not None and t.way == Y_ATTR:
-        for name, member in t.rows:
-            if same_key(name, key):
-                return member
-    return None
 
 
 cdef int hear_no_slots() except -1:
@@ -102,13 +52,7 @@ cdef int hear_no_slots() except -1:
 cdef int on_slot(PyObject *o, PyObject *member, PyObject *value) noexcept:
     global in_event
     cdef PyObject *tracker = pdt_watched_find(o)
-    if tracker == NULL and pdt_has_dict(<object>o):
-        tracker = pdt_dict_of(<object>o)
-        if tracker != NULL:
-            tracker = pdt_watched_find(tracker)
-        if tracker != NULL and (<WatchedTracker>tracker).instance != o:
-            return 0
-    if tracker == NULL or o == ignored or (<WatchedTracker>tracker).rows is None or (<WatchedTracker>tracker).kept is None:
+    if tracker == NULL or o == ignored or (<WatchedTracker>tracker).way != Y_SLOTS:
         return 0
     in_event += 1
     if value != NULL and slot_stored_plainly(<WatchedTracker>tracker, <object>o, <object>member, value):
@@ -131,7 +75,7 @@ cdef inline bint slot_stored_plainly(WatchedTracker t, object o, object member, 
     cdef PyObject *scope
     cdef PyObject *row
     cdef Py_ssize_t i
-    if (t.state & T_SPECIAL or t.epoch != epoch or t.near is not None or method_instead >= 0 or t.stale
+    if (t.state & T_SPECIAL or t.epoch != epoch or t.near is not None or method_instead >= 0 or t.stale or t.seen == NULL
             or not pdt_plain(<object>value) or <PyObject *>Py_TYPE(o) != <PyObject *>t.cls):
         return False
     if t.link is not None and (t.link.next is not None or t.link.parent.marks & X_COMPARED):
@@ -145,15 +89,14 @@ cdef inline bint slot_stored_plainly(WatchedTracker t, object o, object member, 
             break
     else:
         return False
-    if t.seen != NULL and t.seen[i] != old:
+    if t.seen[i] != old:
         return False
     scope = pdt_scope_or_null()
     if scope == NULL or push(t.active, last_seq + 1, pdt_now_ns(), A_UPDATE, M_SETATTR, S_SLOT, -1, <PyObject *>t.place,
                              PyTuple_GET_ITEM(<object>row, 0), old, value, scope, <PyObject *>None) < 0:
         PyErr_Clear()
         return False
-    if t.seen != NULL:
-        t.seen[i] = value
+    t.seen[i] = value
     t.kept[i] = <object>value
     last_seq += 1
     t.version += 1
@@ -189,7 +132,7 @@ cdef int take_slot(WatchedTracker t, object o, object member, PyObject *stored) 
     cdef object key = None
     cdef Tracker ct
     cdef Py_ssize_t i = 0
-    if old is value or (t.way == Y_SLOTS and <PyObject *>Py_TYPE(o) != <PyObject *>t.cls):
+    if old is value or t.seen == NULL or <PyObject *>Py_TYPE(o) != <PyObject *>t.cls:
         return 0
     for name, each in t.rows:
         if each is member:
@@ -201,7 +144,7 @@ cdef int take_slot(WatchedTracker t, object o, object member, PyObject *stored) 
     look_near(t)
     if t.owner == NULL:
         return 0
-    if t.way == Y_SLOTS and not is_as_seen(t):
+    if not is_as_seen(t):
         if not is_sure(t, 0):               # it is not known any more who holds it
             return let_go(t, False)
         compare(t)
@@ -212,8 +155,7 @@ cdef int take_slot(WatchedTracker t, object o, object member, PyObject *stored) 
     if value is not missing and not pdt_plain(value) and (<follower>follow)(t, value, key, i) < 0:
         PyErr_Clear()                       # no memory: the change is recorded, and what is below is untracked
     t.kept[i] = kept_item(value)
-    if t.seen != NULL:
-        t.seen[i] = <PyObject *>value
+    t.seen[i] = <PyObject *>value
     commit_watched(t, A_ADD if old is missing else A_REMOVE if value is missing else A_UPDATE,
                    method_for(t, value is missing), S_SLOT, -1, key, old, value, 0, None)
     return settle_loose() if loose else 0

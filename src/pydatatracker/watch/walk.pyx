@@ -236,12 +236,6 @@ cdef int open_node(WatchedTracker t, list todo) except -1:
                 meet(t, v, k, 0, todo)
         if t.way == Y_DICT and pdt_has_dict(<object>t.owner):
             open_attributes(t, todo)
-        if t.way == Y_ATTR and t.rows is not None and t.kept is None:
-            items = slots_now(t)
-            for i in range(PyList_GET_SIZE(items)):
-                if not pdt_plain(items[i]) and items[i] is not missing:
-                    meet(t, items[i], t.rows[i][0], 0, todo)
-            keep_slots(t, items)            # when they have trackers
         return 0
     items = items_now(t)
     for i in range(PyList_GET_SIZE(items)):
@@ -359,7 +353,7 @@ cdef list attribute_rows(WatchedTracker t, tuple path):
     cdef PyObject *held
     cdef list rows = []
     if t.way == Y_ATTR:
-        if slots_of(t.cls) and t.rows is None:
+        if slots_of(t.cls):
             rows = [((*path, name), object, "in __slots__ of an object that has a __dict__ as well")
                     for name, _ in slots_of(t.cls)]
         return rows
@@ -397,7 +391,7 @@ cdef list pairs_of(WatchedTracker t):
         pairs = [(k, v) for k, v in (<dict>t.owner).items() if not is_hidden(t, k)]
         if t.has_attributes and pdt_dict_of(<object>t.owner) != NULL:
             pairs.append((ATTRIBUTES, <object>pdt_dict_of(<object>t.owner)))
-        return slot_pairs(t) + pairs if t.rows is not None else pairs
+        return pairs
     items = items_surely(t)
     if t.way == Y_SLOTS:
         return [(row[0], v) for row, v in zip(slots_of(t.cls), items) if v is not missing]
