@@ -18,6 +18,8 @@ cdef class Watching:
         # the collector calls this before it takes anything apart, and events of what it frees would find parts of a log
         if self.nodes is not None:
             let_group_go(self)
+        elif self.node is not None and self.node.owner == NULL:
+            self.node = None            # they refer to each other, and the collector clears neither
 
     @property
     def is_open(self):
