@@ -156,9 +156,11 @@ class _OldReferences(References):
 
         What the change replaced or took out is not among them. O(records + state).
         """
-        seq = self.change.seq - 1
+        seq, container = self.change.seq - 1, viewer.container
+        if container is None:  # it is gone
+            return {}
         try:
-            rewind = Rewind(viewer.container, seq)
+            rewind = Rewind(container, seq)
             state = rewind.back_to(seq)
         except (LookupError, RecursionError):
             return {}

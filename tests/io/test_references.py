@@ -296,6 +296,20 @@ def test_a_copy_that_follows_changes_of_this_process_has_no_copies_either(kind: 
     assert same_graph(root, copy)
 
 
+def test_an_earlier_change_of_a_root_that_is_gone_has_its_line() -> None:
+    """Where something was in it is not known any more."""
+    inner, root = TrackedDict(), TrackedDict()
+    root["a"] = inner
+    inner["me"] = inner
+    change = root.last_change()
+    inner["n"] = 1
+    assert {"$at": ["a"]} == change.to_dict()["after"]
+    root.clear()
+    del root
+    gc.collect()
+    assert {"$ref": ""} == change.to_dict()["after"]["me"]
+
+
 def test_a_secret_is_withheld_from_what_a_root_without_a_path_gets() -> None:
     """The value that stands beside a reference loses its secrets, too."""
     line = {"path": ["a"], "after": {"$at": ["b"], "also": [], "else": {"user": "ann", "password": "x"}}}
