@@ -150,7 +150,10 @@ def encode_graph(value: object, elsewhere: Elsewhere, *, limit: int | None = LIM
 
 def encode_key(key: object) -> Any:
     """Return a step of a path as JSON data. O(size of the key)."""
-    return encode(key) if type(key) in _PLAIN_KEYS else _Encoder(LIMIT, DEPTH).key(key)
+    if type(key) in _PLAIN_KEYS:
+        return encode(key)
+    done = _Encoder(LIMIT, DEPTH).key(key)
+    return encode(key) if done is _CONTAINER else done
 
 
 def is_object_key(key: object) -> bool:

@@ -236,7 +236,14 @@ def test_the_schema_refuses_wrong_lines(valid: Any) -> None:
     wrong: list[Any] = [
         [],
         {},
-        {**LINE, "v": 2},
+        {**LINE, "v": 3},
+        {
+            **{
+                key: value for key, value in LINE.items() if key not in ("before", "after", "splice", "changes", "also")
+            },
+            "v": 2,
+            "after": 1,
+        },
         {**LINE, "action": "created"},
         {**LINE, "seq": "41"},
         {**LINE, "uuid": "41"},
