@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -26,3 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if given is not None and id(function) not in seen:
             seen.add(id(function))
             function._hypothesis_internal_use_settings = settings(given, max_examples=LONG * given.max_examples)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave what is alive out of the collections at the end.
+
+    There are six, each over the millions of objects of all modules, and what they could find has had its tests.
+    """
+    gc.collect()
+    gc.freeze()
