@@ -328,6 +328,11 @@ class _Selected(Withheld):
         self._targets = targets
         self._withheld = withheld
 
+    @property
+    def is_by_word(self) -> bool:
+        """False: every line has to be looked at."""
+        return False
+
     def field(self, name: str) -> bool:
         """Return what the withholding says."""
         return self._withheld is not None and self._withheld.field(name)

@@ -23,7 +23,7 @@ ROWS = (
     )),
     ("If an observer listens: before the statement returns", None, (
         (f"{CORE}/tell/notify.pyx", "calls observers by priority,\nif path and action match"),
-        (f"{CORE}/tell/line.pyx", "turns most records\ninto a JSON line, in C"),
+        (f"{CORE}/line/line.pyx", "turns records\ninto JSON lines, in C"),
         (f"{PACKAGE}/io/writer.py", "writes the line\nwith one write()"),
         (f"{PACKAGE}/exporters/delivery.py", "queues, batches, retries:\nHTTP, S3, Kafka, SQL ..."),
     )),

@@ -1,7 +1,6 @@
 """Compact lines: which keys of a change's line are left out.
 
-This is the only definition in Python. The core writes the compact line of a common change itself (`tell/line.pyx`); a
-test compares the two.
+This is the only definition in Python. The core writes compact lines itself (`line/line.pyx`); a test compares the two.
 """
 
 from __future__ import annotations

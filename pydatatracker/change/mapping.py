@@ -18,7 +18,7 @@ from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
 from pydatatracker.change.references import References, references_of
-from pydatatracker.change.stack import culprit_in
+from pydatatracker.change.stack import culprit_in, in_line
 from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import silently
@@ -207,7 +207,7 @@ def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:
         line["name"] = name
     line["tracked_item_uuid"] = change.tracked_item_uuid
     stack = change.stack
-    line["stack"] = [{"filename": f.filename, "lineno": f.lineno, "name": f.name, "line": f.line or ""} for f in stack]
+    line["stack"] = [in_line(frame) for frame in stack]
     if stack:
         line["culprit"] = culprit_index([f.filename for f in stack])
 

@@ -17,7 +17,18 @@ from typing import Any, Final
 
 from pydatatracker.change.library import culprit_in_log, culprit_index, has_patterns
 
-__all__ = ["OWN", "Captured", "as_text", "culprit", "culprit_in", "culprit_of", "level_of_culprit", "summary"]
+__all__ = [
+    "OWN",
+    "Captured",
+    "as_text",
+    "culprit",
+    "culprit_in",
+    "culprit_of",
+    "frame_in_line",
+    "in_line",
+    "level_of_culprit",
+    "summary",
+]
 
 Captured = tuple[tuple[CodeType, ...], bytes]
 
@@ -30,6 +41,19 @@ def summary(captured: Captured | None) -> traceback.StackSummary:
     The library's own frames are left out. O(frames).
     """
     return traceback.StackSummary.from_list([_frame(code, offset) for code, offset in _outside(captured)])
+
+
+def frame_in_line(code: CodeType, offset: int) -> dict[str, Any] | None:
+    """Return a call as a line has it; None if it is of this package. O(1)."""
+    return None if _is_own(code) else in_line(_frame(code, offset))
+
+
+def in_line(frame: traceback.FrameSummary) -> dict[str, Any]:
+    """Return a frame as a line has it.
+
+    O(1), the first time for a file O(file).
+    """
+    return {"filename": frame.filename, "lineno": frame.lineno, "name": frame.name, "line": frame.line or ""}
 
 
 def culprit(captured: Captured | None) -> traceback.FrameSummary | None:

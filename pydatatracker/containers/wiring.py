@@ -11,6 +11,8 @@ from typing import Any
 
 from pydatatracker import _core
 from pydatatracker.change.entry import ChangeLogEntry, settle_entries
+from pydatatracker.change.library import culprit_index
+from pydatatracker.change.stack import frame_in_line
 from pydatatracker.containers.attributes import prepare_class
 from pydatatracker.containers.copying import FORMAT, options
 from pydatatracker.observers import log_observer_error
@@ -43,6 +45,9 @@ def connect(
         redacted_list=RedactedList,
         marks_before=_marks_before,
         mark_change=_mark_change,
+        encode_for_line=_encode_for_line,
+        frame_for_line=frame_in_line,
+        culprit_for_line=culprit_index,
     )
 
 
@@ -80,3 +85,13 @@ def _refuse_change(change: Any, guard: Any, error: BaseException | None) -> None
     from pydatatracker.containers import breaks
 
     breaks.refuse(change, guard, error)
+
+
+def _encode_for_line(value: Any, is_key: bool, silent: bool) -> Any:
+    from pydatatracker.values.encode import encode, encode_key
+    from pydatatracker.values.text import silently
+
+    if not silent:
+        return encode_key(value) if is_key else encode(value)
+    with silently():
+        return encode_key(value) if is_key else encode(value)

@@ -64,10 +64,12 @@ def to_line(change: Any, *, compact: bool = False, withheld: Withheld | None = N
     b'{"v":1,"action":"gap","from":1,"to":2,"pid":7,"thread":"main"}\n'
     """
     end = _span_of(change)
+    if isinstance(change, _core.Change) and (withheld is None or withheld.is_by_word):
+        fast = _core.change_line(change, compact, withheld is not None)
+        if fast is not None:
+            return fast[:-1] + end
     if withheld is not None:
         line = _without(change, compact, withheld)
-    elif compact and isinstance(change, _core.Change) and (fast := _core.compact_line(change)) is not None:
-        return fast[:-1] + end
     elif isinstance(change, dict):
         line = compacted(change) if compact else change.copy()
     else:

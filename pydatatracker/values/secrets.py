@@ -75,6 +75,11 @@ class Withheld:
             raise ValueError("'' would withhold everything; name paths, as in '/**/password'")
         self._names = names
 
+    @property
+    def is_by_word(self) -> bool:
+        """Whether only a line with a word of `SECRETS` can lose anything."""
+        return self._names and not self._globs
+
     def field(self, name: str) -> bool:
         """Return whether a field of this name is withheld wherever it is."""
         return (self._names and is_secret(name)) or any(_last_matches(glob, name) for glob in self._globs)

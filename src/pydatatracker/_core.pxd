@@ -7,6 +7,8 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from pydatatracker.native cimport pdt_out
+
 # ---- record/ ---------------------------------------------------------------------------------------
 
 
@@ -290,6 +292,25 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef bint has_attributes            # a dict of a class with attributes, which are followed below ATTRIBUTES
     cdef uint8_t way                    # Y_...
     cdef object __weakref__             # the process log refers to roots weakly
+
+
+# ---- line/ -----------------------------------------------------------------------------------------
+
+
+cdef struct Draft:          # a line that is being written
+    pdt_out out                         # its text so far
+    PyObject *change                    # borrowed: the change as its reader sees it
+    PyObject *viewer                    # borrowed: the tracker from which its paths start
+    bint compact                        # without tree, extra and what is empty
+    bint silent                         # runs no code of the program: the change is of a watched object
+    bint withholds                      # names of secrets are looked for in the text afterwards
+    bint is_init                        # its value is a copy, in which nothing is elsewhere
+    bint newest                         # nothing changed since, so containers hold what they held then
+    bint unfit                          # it has something that the Python encoder has to write
+    bint refers                         # it has a path to what is elsewhere
+    bint has_also                       # it is about several roots
+    bint has_odd_keys                   # it has a key that is not plain text or a number
+    bint ran_code                       # a `__repr__` of the program may have run
 
 
 # ---- write/ and tell/ --------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ reads it (read/), except a short text of a value that can change later, and the 
   reference counting; its ``__dealloc__`` then cuts the cycles between tracker, place and log.
 
 The folders, in the order in which a change passes through them: hooks/ notices it, tree/ knows where the container
-is, write/ turns it into a record, record/ stores records, tell/ notifies observers and writes lines,
+is, write/ turns it into a record, record/ stores records, tell/ notifies observers, line/ writes lines,
 read/ answers queries. native/ is the C below. Every part begins with what it owns, what it may touch
 and its invariants; _core.pxd lists the structures with the reason for each field. The C API that
 Cython lacks is declared in cpython.pxd, native/ in native.pxd, and what the core calls of the package
@@ -70,8 +70,8 @@ from pydatatracker.native cimport (
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
     pdt_frame_code, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,
-    pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
-    pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_end, pdt_out_hex,
+    pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
+    pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_scope_or_null, pdt_scope_set, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
@@ -86,6 +86,7 @@ import gc as _gc
 import os as _os
 import sys as _sys
 import weakref as _weakref
+from collections import OrderedDict as _OrderedDict
 from types import MappingProxyType as _MappingProxyType
 
 
@@ -181,7 +182,11 @@ include "read/shown.pyx"
 include "read/elsewhere.pyx"
 include "read/facade.pyx"
 include "read/json_depth.pyx"
+include "line/value.pyx"
+include "line/place.pyx"
+include "line/words.pyx"
+include "line/stack.pyx"
+include "line/line.pyx"
 include "tell/registry.pyx"
 include "tell/notify.pyx"
-include "tell/line.pyx"
 include "tell/intake.pyx"

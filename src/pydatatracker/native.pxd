@@ -123,6 +123,7 @@ cdef extern from "native/json.h":
     void pdt_out_begin(pdt_out *)
     void pdt_out_end(pdt_out *)
     int pdt_out_literal(pdt_out *, const char *) except -1
+    int pdt_out_bytes "pdt_out_put"(pdt_out *, const char *, Py_ssize_t) except -1
     int pdt_out_str(pdt_out *, object, bint) except -1
     int pdt_out_int(pdt_out *, int64_t) except -1
     int pdt_out_hex(pdt_out *, uint64_t) except -1
@@ -130,6 +131,9 @@ cdef extern from "native/json.h":
     int pdt_out_time(pdt_out *, int64_t) except -1
     bint pdt_json_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
     bint pdt_json_line_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
+
+cdef extern from "native/names.h":
+    bint pdt_may_name_secret(const char *, Py_ssize_t) noexcept
 
 cdef extern from "native/watched.h":
     enum:

@@ -82,6 +82,25 @@ def test_the_oldest_stays_on_top_of_a_younger_one() -> None:
     assert {top.tracking_uuid} == roots_of(inner)
 
 
+def test_who_observes_a_container_hears_of_what_it_holds() -> None:
+    """An observed container stays above what it holds.
+
+    Also if that is older and refers back.
+    """
+    inner = TrackedDict()
+    top = TrackedDict(inner=inner)
+    heard: list[Any] = []
+    top.tracking_add_observer(lambda change: heard.append(change.path))
+    inner["up"] = top
+    inner["row"] = TrackedList([1])
+    top["x"] = inner
+    inner["row"].append(2)
+    assert [("inner", "up"), ("inner", "row"), ("x",)] == heard[:3]
+    assert [("inner", "row")] == [path[:2] for path in heard[3:]]
+    top._check()
+    inner._check()
+
+
 def reachable(container: Any) -> set[int]:
     """Return the ids of all containers in a container, its own included."""
     found: dict[int, Any] = {}

@@ -15,7 +15,7 @@ typedef struct {
     char *data;
     Py_ssize_t size;
     Py_ssize_t room;
-    char small[1024];
+    char small[2048];
 } pdt_out;
 
 static inline void pdt_out_begin(pdt_out *out) {

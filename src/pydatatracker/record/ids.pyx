@@ -1,5 +1,5 @@
 # Owns: the ids of changes and containers, and what a fork resets.
-# May touch: the counters of the process; in the child of a fork, the caches of tell/line.pyx and tell/notify.pyx.
+# May touch: the counters of the process; in the child of a fork, the caches of line/line.pyx and tell/notify.pyx.
 # Invariants:
 #  - an id is the same from wherever a change is seen, and on both sides of a fork;
 #  - numbers go on counting in the child, under a random part of its own, so no two processes give out the same id.

@@ -1,5 +1,5 @@
 # Owns: the queue of a delivery: the items in it, and the entrance for changes that need no waiting.
-# May touch: the compact line of a change; the queue object, which the delivery's thread empties.
+# May touch: the line of a change; the queue object, which the delivery's thread empties.
 # Invariants:
 #  - an item is encoded and appended under the GIL alone, without a lock;
 #  - a change is taken completely or not at all; if it is not, the observer is called and does it the slow way;
@@ -83,11 +83,15 @@ cdef class Intake:
         self.bytes -= size
 
     cdef bint accept(self, Change change, Tracker viewer) except -1:
-        """Take a change that has a compact line. False: call the observer."""
+        """Take a change whose line the core writes. False: call the observer. Raises what a ``__repr__`` raises."""
         cdef bytes line
-        if not (self.compact and self.open) or PyThread_get_thread_ident() == self.sender or TRACE in modules:
+        if not self.open or self.encode is None or PyThread_get_thread_ident() == self.sender or TRACE in modules:
             return False
-        line = line_of(change, viewer)
+        if len(self.queue) >= self.max_items:
+            return False                    # full: do not encode anything
+        if several(change):
+            change = seen_from(change, viewer)
+        line = line_of(change, viewer, self.compact)
         return line is not None and self.take(change, line)
 
     cdef bint accept_encoded(self, Change change) except -1:

@@ -280,7 +280,13 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
         if together is not None and observer.log is not None and observer.log in together:
             failed = notify_once(observer, call, <list>together[observer.log], change, failed)
             continue
-        if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
+        try:
+            if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
+                continue
+        except BaseException as error:
+            seen = seen_from(change, viewer)
+            tell_missed(call, seen, error)
+            failed = observer_failed(viewer, seen, call, error, failed)
             continue
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))

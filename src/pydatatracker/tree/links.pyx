@@ -247,10 +247,15 @@ cdef bint is_above(Tracker top, Tracker t):
         t = todo.pop()
 
 
+cdef inline bint has_observers(Tracker t):
+    return t.rare is not None and t.rare.observers is not None
+
+
 cdef list links_to_give_way(Tracker ct, Tracker parent):
     """Return [(child, link)] from ct towards parent, to close the cycle instead of one from parent to ct; or None.
 
-    None if one of them leads to a container that is younger than ct, or to a watched one. O(ancestors of parent).
+    None if one of them leads to a container that is younger than ct, or to a watched one; and if somebody listens at
+    ct only: who observes a container hears of all that it holds. O(ancestors of parent).
     """
     cdef set seen = {parent.number}
     cdef list todo = [parent]
@@ -263,7 +268,7 @@ cdef list links_to_give_way(Tracker ct, Tracker parent):
         while link is not None:
             if not link.back:
                 if link.parent is ct:
-                    if t.number > ct.number or t.marks & X_WATCHED:
+                    if t.number > ct.number or t.marks & X_WATCHED or (has_observers(ct) and not has_observers(t)):
                         return None
                     found.append((t, link))
                 elif link.parent.number not in seen:

@@ -1,0 +1,260 @@
+# Owns: a value of a change as JSON text, written straight into the buffer of its line.
+# May touch: native/json.h; the items of builtin and tracked containers.
+# Invariants:
+#  - the text is that of `values.encode`, which writes what is not a builtin; whatever would be cut, tagged as a cycle or
+#    withheld makes the draft unfit, and the Python encoder writes the whole line;
+#  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx);
+#  - only `values.encode` and `text_of` run code of the program: a `__repr__`, and not for a watched object.
+
+cdef enum:
+    VALUE_DEPTH = 90            # levels of a value; deeper ones go to the Python encoder, which does not recurse
+    VALUE_BYTES = 1 << 20       # of a line, far below what the Python encoder cuts
+
+
+cdef int put_text(Draft *d, str text) except -1:
+    """Put a str with its quotes."""
+    if pdt_out_scalar(&d.out, text) != 0:       # a lone surrogate, or very long
+        d.unfit = True
+    return 0
+
+
+cdef int put_json(Draft *d, object data, int depth=0) except -1:
+    """Put what the Python encoder made of a value: dicts, lists and scalars."""
+    cdef bint first = True
+    if depth > VALUE_DEPTH or d.out.size > VALUE_BYTES:
+        d.unfit = True
+    if d.unfit or pdt_out_scalar(&d.out, data) == 0:
+        return 0
+    if type(data) is dict:
+        pdt_out_literal(&d.out, b'{')
+        for key, item in (<dict>data).items():
+            pdt_out_literal(&d.out, b'"' if first else b',"')
+            first = False
+            if pdt_out_str(&d.out, key, False) != 0:
+                d.unfit = True
+                return 0
+            pdt_out_literal(&d.out, b'":')
+            put_json(d, item, depth + 1)
+        pdt_out_literal(&d.out, b'}')
+    elif type(data) is list:
+        pdt_out_literal(&d.out, b'[')
+        for item in <list>data:
+            if not first:
+                pdt_out_literal(&d.out, b',')
+            first = False
+            put_json(d, item, depth + 1)
+        pdt_out_literal(&d.out, b']')
+    elif type(data) is int:
+        digits = repr(data)
+        pdt_out_str(&d.out, digits, False)
+    else:
+        d.unfit = True
+    return 0
+
+
+cdef int put_encoded(Draft *d, object value, bint is_key) except -1:
+    """Put a value that has no short form here: a date, an object's text, a stand-in."""
+    d.ran_code = True
+    return put_json(d, encode_for_line(value, is_key, d.silent))
+
+
+cdef int put_key(Draft *d, object key) except -1:
+    """Put a step of a path, or the key of a pair."""
+    if pdt_out_scalar(&d.out, key) == 0:
+        return 0
+    d.has_odd_keys = True               # in which a name may stand otherwise than as text
+    return put_encoded(d, key, True)
+
+
+cdef int put_value(Draft *d, object value, object holder, int depth) except -1:
+    """Put a value; holder: what it is in, of a whole value the container that changed."""
+    cdef Tracker t
+    if d.unfit or pdt_out_scalar(&d.out, value) == 0:
+        return 0
+    if depth > VALUE_DEPTH or d.out.size > VALUE_BYTES or isinstance(value, WatchedTracker):
+        d.unfit = True
+        return 0
+    t = tracker_of(value)
+    if t is not None and not d.is_init:
+        if not d.newest:                # what it was then has to be found
+            d.unfit = True
+            return 0
+        if <PyObject *>t == d.viewer or looped(value, holder) is not None:
+            return put_reference(d, t)
+    if PyDict_Check(value):
+        return put_dict(d, value, depth)
+    if PyList_Check(value):
+        return put_list(d, value, depth)
+    if PyTuple_CheckExact(value):
+        pdt_out_literal(&d.out, b'{"$tuple":')
+        put_tuple(d, value, value, depth)
+        pdt_out_literal(&d.out, b'}')
+        return 0
+    if isinstance(value, (set, frozenset)):
+        return put_set(d, value, depth)
+    if isinstance(value, tuple):
+        d.unfit = d.withholds           # the names of its fields are not in the text
+        pdt_out_literal(&d.out, b'{"$tuple":')
+        put_tuple(d, tuple(tuple.__iter__(value)), value, depth)
+        pdt_out_literal(&d.out, b'}')
+        return 0
+    if t is not None:
+        d.ran_code = True
+        held = plain(value)
+        if isinstance(held, dict):
+            return put_dict(d, held, depth, value)
+        if isinstance(held, set):
+            return put_set(d, held, depth, value)
+        return put_tuple(d, tuple(held), value, depth)
+    if isinstance(value, int):
+        return put_value(d, int.__int__(value), holder, depth) if type(value) is not int else put_encoded(d, value, False)
+    if isinstance(value, str) and type(value) is not str:
+        return put_value(d, str.__str__(value), holder, depth)
+    return put_encoded(d, value, False)
+
+
+cdef int put_dict(Draft *d, object value, int depth, object source=None) except -1:
+    """Put a dict; source: the object whose attributes it has."""
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t size = PyDict_Size(value)
+    cdef PyObject *key
+    cdef PyObject *item
+    cdef bint pairs = False
+    cdef bint first = True
+    cdef object order
+    cdef object holder = value if source is None else source
+    if not d.newest:
+        d.unfit = True
+    if isinstance(value, _OrderedDict):     # its order is its own
+        d.ran_code = True
+        order = {}
+        for k, v in _OrderedDict.items(value):
+            PyDict_SetItem(order, k, v)
+        value = order
+    while PyDict_Next(value, &position, &key, &item):
+        if not PyUnicode_CheckExact(<object>key):
+            pairs = True
+            if isinstance(<object>key, str):    # as text, if that has no tag; rare enough
+                d.unfit = True
+        elif PyUnicode_GET_LENGTH(<object>key) and PyUnicode_READ_CHAR(<object>key, 0) == c'$':
+            pairs = True
+    position = 0
+    pdt_out_literal(&d.out, b'{"$dict":[' if pairs else b'{')
+    while not d.unfit and PyDict_Next(value, &position, &key, &item):
+        k = <object>key
+        v = <object>item
+        if not first:
+            pdt_out_literal(&d.out, b',')
+        first = False
+        if pairs:
+            pdt_out_literal(&d.out, b'[')
+            if PyTuple_CheckExact(k):
+                d.has_odd_keys = True
+                put_value(d, k, holder, depth + 3)
+            else:
+                put_key(d, k)
+            pdt_out_literal(&d.out, b',')
+            put_value(d, v, holder, depth + 3)
+            pdt_out_literal(&d.out, b']')
+        else:
+            pdt_out_literal(&d.out, b'"')
+            if pdt_out_str(&d.out, k, False) != 0:
+                d.unfit = True
+                break
+            pdt_out_literal(&d.out, b'":')
+            put_value(d, v, holder, depth + 1)
+    pdt_out_literal(&d.out, b']}' if pairs else b'}')
+    if PyDict_Size(value) != size:          # code of the program changed it meanwhile
+        d.unfit = True
+    return 0
+
+
+cdef int put_list(Draft *d, object value, int depth) except -1:
+    cdef Py_ssize_t n = 0
+    cdef Py_ssize_t size = PyList_GET_SIZE(value)
+    if not d.newest:
+        d.unfit = True
+    pdt_out_literal(&d.out, b'[')
+    while n < PyList_GET_SIZE(value) and not d.unfit:
+        item = <object>PyList_GET_ITEM(<PyObject *>value, n)
+        if n:
+            pdt_out_literal(&d.out, b',')
+        put_value(d, item, value, depth + 1)
+        n += 1
+    pdt_out_literal(&d.out, b']')
+    if PyList_GET_SIZE(value) != size:
+        d.unfit = True
+    return 0
+
+
+cdef int put_tuple(Draft *d, object items, object holder, int depth) except -1:
+    cdef Py_ssize_t n
+    pdt_out_literal(&d.out, b'[')
+    for n in range(PyTuple_GET_SIZE(items)):
+        if n:
+            pdt_out_literal(&d.out, b',')
+        put_value(d, <object>PyTuple_GET_ITEM(items, n), holder, depth + 2)
+    pdt_out_literal(&d.out, b']')
+    return 0
+
+
+cdef int put_set(Draft *d, object value, int depth, object source=None) except -1:
+    """Put a set of text or of numbers in order; any other one goes to the Python encoder with the line."""
+    cdef list items = list((set if isinstance(value, set) else frozenset).__iter__(value))
+    cdef bint texts = True
+    cdef bint numbers = True
+    if not d.newest and isinstance(value, set):
+        d.unfit = True
+    if len(items) > 1:
+        for item in items:
+            texts = texts and PyUnicode_CheckExact(item)
+            numbers = numbers and PyLong_CheckExact(item)
+        if not texts and not numbers:
+            d.unfit = True
+            return 0
+        items.sort()
+    pdt_out_literal(&d.out, b'{"$set":' if isinstance(value, set) else b'{"$frozenset":')
+    put_tuple(d, tuple(items), value if source is None else source, depth)
+    pdt_out_literal(&d.out, b'}')
+    return 0
+
+
+cdef int put_reference(Draft *d, Tracker t) except -1:
+    """Put the path to a container that is elsewhere, from each root of the line."""
+    cdef Change change = <Change>d.change
+    cdef tuple keys = elsewhere(change, t, <Tracker>d.viewer)
+    cdef bint first = True
+    d.refers = True
+    if keys is None:
+        d.unfit = True
+        return 0
+    pdt_out_literal(&d.out, b'{"$at":')
+    put_keys(d, keys)
+    if change.others is not None:
+        pdt_out_literal(&d.out, b',"also":[')
+        for other in <tuple>change.others:
+            keys = elsewhere(change, t, <Tracker>other)
+            if keys is None:            # a copy for that root
+                d.unfit = True
+                return 0
+            pdt_out_literal(&d.out, b'["' if first else b',["')
+            first = False
+            put_uuid(&d.out, (<Tracker>other).number, True)
+            pdt_out_literal(&d.out, b'",')
+            put_keys(d, keys)
+            pdt_out_literal(&d.out, b']')
+        pdt_out_literal(&d.out, b']')
+    pdt_out_literal(&d.out, b'}')
+    return 0
+
+
+cdef int put_keys(Draft *d, tuple keys) except -1:
+    """Put a path as a JSON array."""
+    cdef Py_ssize_t n
+    pdt_out_literal(&d.out, b'[')
+    for n in range(len(keys)):
+        if n:
+            pdt_out_literal(&d.out, b',')
+        put_key(d, keys[n])
+    pdt_out_literal(&d.out, b']')
+    return 0
