@@ -142,7 +142,7 @@ class Observer:
     actions: int
     weak: bool
     immediate: bool
-    feed: Intake | None
+    feed: Feed | None
     def __init__(
         self,
         call: Any,
@@ -151,13 +151,15 @@ class Observer:
         actions: int,
         weak: bool,
         immediate: bool = False,
-        feed: Intake | None = None,
+        feed: Feed | None = None,
     ) -> None: ...
 
 class Tracker:
     def __init__(self, /, *args: Any, **kwargs: Any) -> None: ...
     @property
     def uuid(self) -> str: ...
+    @property
+    def number(self) -> int: ...
     @property
     def type_name(self) -> str: ...
     @property
@@ -329,6 +331,7 @@ def add_observer(container: Any, observer: Observer) -> None: ...
 def remove_observer(container: Any, call: Any) -> int: ...
 def observers_of(container: Any) -> tuple[Any, ...]: ...
 def set_process_observer(call: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None: ...
+def set_process_feed(call: Any, feed: Feed | None) -> None: ...
 def set_default_options(stack: int | None = None, snapshots: int | None = None) -> None: ...
 def connect(
     *,
@@ -412,8 +415,29 @@ class ChangeItem:
     @property
     def root(self) -> str: ...
 
+class Feed: ...
+
+class OpenLog:
+    fd: int
+    torn: bool
+    regular: bool
+    look_at: float
+    ident: tuple[int, int]
+    _first: int | None
+    _last: int | None
+
 @final
-class Intake:
+class Appender(Feed):
+    ready: bool
+    begun: set[int] | None
+    written: int
+    def __init__(self, log: OpenLog, lock: Any, compact: bool = False, withholds: bool = False) -> None: ...
+    def use_lock(self, lock: Any) -> None: ...
+    def wrote(self, seq: int) -> bool: ...
+    def append(self, change: Change) -> bool: ...
+
+@final
+class Intake(Feed):
     queue: Any
     bytes: int
     accepted: int

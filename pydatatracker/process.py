@@ -105,8 +105,9 @@ class ProcessLog:
         if "\0" in self.shown:
             raise ValueError(f"a path cannot have a null character: {self.shown!r}")
         self.path = os.path.abspath(self.shown)  # the program may change its folder later
-        self.lines = 0  # written by this process, init lines not counted
         self._writer: ChangeWriter | None = None
+        self._feed: _core.Appender | None = None  # takes what needs nothing but a line
+        self._followed: set[int] = set()  # numbers of the roots of which it takes changes
         self._renewals = 0  # how many times the file was renamed or deleted
         self._warned = False
         self.after_fork()
@@ -136,6 +137,11 @@ class ProcessLog:
         if change.also_cut:
             self._begin_others(change)
 
+    @property
+    def lines(self) -> int:
+        """Number of lines that this process wrote, those of ``init`` not counted."""
+        return self._lines + (0 if self._feed is None else self._feed.written)
+
     def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
         """Have the log say that a change may be missing."""
         self._open().tracking_missed_write(change, error)
@@ -146,9 +152,10 @@ class ProcessLog:
         """Begin all roots again, with new locks."""
         self._lock = threading.RLock()
         self._begin_again()
-        self.lines = 0
+        self._lines = 0 if self._feed is None else -self._feed.written
 
     def _begin_again(self) -> None:
+        self._followed.clear()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
         self._left: dict[
@@ -172,7 +179,7 @@ class ProcessLog:
 
     def _write_change(self, change: ChangeLogEntry) -> None:
         if self._write(change):
-            self.lines += 1
+            self._lines += 1
 
     def _begin_others(self, change: ChangeLogEntry) -> None:
         """Begin all roots again that the line of a change may leave out.
@@ -181,6 +188,7 @@ class ProcessLog:
         """
         with self._lock:
             kept = {}
+            self._followed.clear()
             for root in (change.viewer, *(change.others or ())):
                 number = id(root.container)
                 if number in self._known:
@@ -191,6 +199,7 @@ class ProcessLog:
     def _forget(self, tracker: _core.Tracker) -> None:
         container = tracker.container
         number = id(container)
+        self._followed.discard(tracker.number)
         if self._known.pop(number, None) is not None and container is not None:
             self._left[number] = weakref.ref(container, _forget_in(self._left, number))
 
@@ -204,12 +213,14 @@ class ProcessLog:
         known = self._known.get(number)
         if root is None or (known is not None and known() is root and number not in self._begins):
             yield
+            if root is not None and self._known.get(number) is known:
+                self._followed.add(tracker.number)
             return
         with self._lock:
             known = self._known.get(number)
             first = known is None or known() is not root
             if first:
-                self._known[number] = weakref.ref(root, _forget_in(self._known, number))
+                self._known[number] = weakref.ref(root, _forget_in(self._known, number, self._followed, tracker.number))
                 self._begins[number] = threading.Event()
         begun = self._begins.get(number)
         if not first:
@@ -288,11 +299,16 @@ class ProcessLog:
 
                 self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._taken_out())
                 self._renewals = 0
+                self._feed = self._writer.tracking_feed_write
+                if self._feed is not None:
+                    self._feed.begun = self._followed
+                    _core.set_process_feed(self, self._feed)
             return self._writer
 
     def use(self, targets: Targets) -> None:
         """Write of modules what targets name, from now on. O(1)."""
         self._targets = targets
+        _core.set_process_feed(self, None)  # each line has to be looked at
         if self._writer is not None:
             self._writer.withheld = self._taken_out()
 
@@ -344,10 +360,14 @@ class _Selected(Withheld):
             self._withheld.take_out(line)
 
 
-def _forget_in(refs: dict[int, weakref.ref[Any]], number: int) -> Callable[[object], None]:
+def _forget_in(
+    refs: dict[int, weakref.ref[Any]], number: int, begun: set[int] | None = None, tracker: int = 0
+) -> Callable[[object], None]:
     def forget(reference: object) -> None:
         if refs.get(number) is reference:
             del refs[number]
+        if begun is not None:
+            begun.discard(tracker)
 
     return forget
 

@@ -206,7 +206,7 @@ class TrackingMixin(HistoryMixin):
             when = getattr(observer, "tracking_when", "commit")
         if when not in ("commit", "immediate"):
             raise ValueError(f"when= takes 'commit' or 'immediate', not {when!r}")
-        feed = None if weak else getattr(observer, "tracking_feed", None)
+        feed = None if weak else _feed_of(observer)
         _core.add_observer(self, Observer(held, priority, pattern, bits, weak, when == "immediate", feed))
         attached = getattr(observer, "tracking_attached", None)
         if attached is None and isinstance(observer, types.MethodType):  # such as the write of a ChangeWriter
@@ -316,3 +316,11 @@ def _is_coroutine_function(observer: object) -> bool:
     import inspect  # a third of what the library costs to import
 
     return inspect.iscoroutinefunction(observer)
+
+
+def _feed_of(observer: Any) -> _core.Feed | None:
+    """Return what takes changes instead of a call of an observer, or None."""
+    feed = getattr(observer, "tracking_feed", None)
+    if feed is None and isinstance(observer, types.MethodType):  # such as the write of a ChangeWriter
+        feed = getattr(observer.__self__, f"tracking_feed_{observer.__name__}", None)
+    return feed if isinstance(feed, _core.Feed) else None

@@ -46,6 +46,7 @@ class Exporter(Handle):
     tracking_when = "immediate"
     tracking_once = True  # of a change below several containers that it observes
     _closed = False
+    _appender: _core.Appender | None = None  # of a file that is written through
 
     def __init__(self, delivery: Delivery, *, compact: bool = False, format: str = "native") -> None:
         self._delivery = delivery
@@ -63,15 +64,17 @@ class Exporter(Handle):
             delivery.put(item_of(change, self._compact))
 
     @property
-    def tracking_feed(self) -> _core.Intake | None:
-        """The queue into which the core puts changes directly.
+    def tracking_feed(self) -> _core.Feed | None:
+        """What takes changes directly: a queue, or a file written through.
 
         None if this object has to be called with them.
         """
-        intake: _core.Intake | None = getattr(self._delivery, "intake", None)
-        if intake is None or intake.compact != self._compact or type(self).__call__ is not Exporter.__call__:
+        if type(self).__call__ is not Exporter.__call__:
             return None
-        return intake
+        intake: _core.Intake | None = getattr(self._delivery, "intake", None)
+        if intake is None:
+            return self._appender
+        return intake if intake.compact == self._compact else None
 
     def tracking_attached(self, container: Any) -> None:
         """Deliver the state of the container, so that the log is complete."""

@@ -8,7 +8,7 @@ import logging
 import threading
 from typing import Any, Final
 
-from pydatatracker import _forks
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.sink import Sink
 from pydatatracker.exporters.stats import Stats, Tally
 
@@ -29,6 +29,7 @@ class DirectDelivery:
         self._sink = sink
         self.name = name
         self._tally = Tally(getattr(sink, "secrets", ()))
+        self.appender: _core.Appender | None = None  # writes most lines without this object
         self._dropped: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last ones
         self.after_fork()
         _forks.keep(self, _forks.QUEUES)
@@ -90,4 +91,5 @@ class DirectDelivery:
 
     def stats(self) -> Stats:
         """Return what became of the items so far. O(1)."""
-        return self._tally.stats()
+        written = 0 if self.appender is None else self.appender.written
+        return self._tally.stats(accepted=written, sent=written)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
-from pydatatracker import _forks
+from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
@@ -87,6 +87,7 @@ class FileSink:
         self._lock = threading.RLock()
         self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
+        self._appender: _core.Appender | None = None
         self._rotate_at = 0.0  # not before, since the last attempt failed
         self._is_locked = fcntl is not None  # with rotation: whether the file can be locked
         self._untidy: list[str] = []  # rotated files that are still to be compressed
@@ -108,11 +109,22 @@ class FileSink:
         is compressed by the parent.
         """
         self._lock = threading.RLock()
+        if self._appender is not None:
+            self._appender.use_lock(self._lock)
         self._compressing = None
         self._untidy = []
-        self._lost = None
+        self._set_lost(None)
         if self._rotates:
             self._file.leave()
+
+    def appender_for(self, compact: bool) -> _core.Appender | None:
+        """Return what writes ordinary lines through without this object.
+
+        None if there is more to do for each line than to write it.
+        """
+        if not self._rotates and self._fsync == "never":
+            self._appender = _core.Appender(self._file, self._lock, compact)
+        return self._appender
 
     @property
     def _rotates(self) -> bool:
@@ -147,29 +159,34 @@ class FileSink:
                     if self._is_due(len(data)):
                         self._rotate()
                 elif time.monotonic() >= file.look_at and (missing := file.look()) is not None:
-                    self._lost = wider_gap(self._lost, missing[0] or 0, missing[1] or 0, missing[2])
+                    self._set_lost(wider_gap(self._lost, missing[0] or 0, missing[1] or 0, missing[2]))
                 if self._lost is not None:
                     data, first = gap_line(*self._lost) + data, min(self._lost[0], first)
                 file.write(data, first, last)
-                self._lost = None
+                self._set_lost(None)
                 written = True
                 if self._fsync != "never":
                     file.sync()
                 self._written.append(last)
         except BaseException as error:
             if written or file.is_written:
-                self._lost = None
+                self._set_lost(None)
                 self._written.append(last)
             elif not self._sends_again:
-                self._lost = wider_gap(self._lost, first, last, f"{type(error).__name__}: {error}"[:500])
+                self._set_lost(wider_gap(self._lost, first, last, f"{type(error).__name__}: {error}"[:500]))
             raise
+
+    def _set_lost(self, lost: tuple[int, int, str] | None) -> None:
+        if self._appender is not None:
+            self._appender.ready = lost is None and not self._file.closed  # a gap comes first
+        self._lost = lost
 
     def lose(self, seq: int, reason: str) -> bool:
         """Note that a change is missing; False if it was written after all. O(1)."""
         with self._lock:
-            if seq in self._written:
+            if seq in self._written or (self._appender is not None and self._appender.wrote(seq)):
                 return False
-            self._lost = wider_gap(self._lost, seq, seq, reason)
+            self._set_lost(wider_gap(self._lost, seq, seq, reason))
             return True
 
     def _say(self) -> None:
@@ -315,6 +332,8 @@ class FileSink:
         """Close the file, after a rotated one is compressed."""
         try:
             with self._lock:
+                if self._appender is not None:
+                    self._appender.ready = False
                 if self._lost is not None and not self._file.closed:
                     lost, self._lost = self._lost, None
                     with contextlib.suppress(OSError):  # it was reported when it was lost
@@ -480,6 +499,8 @@ class JsonLinesExporter(Exporter):
             delivery = DirectDelivery(sink, name)
         sink.report = delivery._tally.report
         self._sink = sink
+        if not buffered:
+            self._appender = delivery.appender = sink.appender_for(bool(compact))
         super().__init__(delivery, compact=compact)
 
     @property

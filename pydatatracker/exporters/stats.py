@@ -61,17 +61,18 @@ class Tally:
             self.note_error(error)
         self.log(logging.WARNING, "%s", message)
 
-    def stats(self, queued: int = 0, spilled: int = 0, accepted: int = 0) -> Stats:
+    def stats(self, queued: int = 0, spilled: int = 0, accepted: int = 0, sent: int = 0) -> Stats:
         """Return the counts so far. O(1).
 
         :param accepted: items that were accepted and counted elsewhere; added to those counted here.
+        :param sent: the same for items that were sent.
         """
         counts = self.counts
         return Stats(
             queued=queued,
             spilled=spilled,
             accepted=counts["accepted"] + accepted,
-            sent=counts["sent"],
+            sent=counts["sent"] + sent,
             retried=counts["retried"],
             dropped=counts["dropped"],
             rejected=counts["rejected"],

@@ -21,6 +21,8 @@ import stat
 import time
 from typing import Any, Final
 
+from pydatatracker._core import OpenLog
+
 __all__ = [
     "MODE",
     "PATIENCE",
@@ -204,7 +206,7 @@ def close_own(fd: int, ident: tuple[int, int]) -> None:
         os.close(fd)
 
 
-class LogFile:
+class LogFile(OpenLog):
     """A file to which lines are appended, created with its folders.
 
     - A line that a crash tore, or a full disk, is ended before the next one.
@@ -226,11 +228,8 @@ class LogFile:
         self.name = name
         self.path = os.path.abspath(name)  # the program may change its folder later
         self.mode = mode
-        self.fd = -1  # also while the path cannot be opened again
         self.closed = False
         self.is_written = False  # all that was given to `write` last
-        self.torn = False  # the file ends inside a line
-        self.ident = (0, 0)  # device and inode
         self.renewals = 0  # how many times the file was found to be another one
         self._is_stuck = False  # the reader of a pipe did not read in time
         self._is_gone = False  # the file was deleted, and no new one could be opened
@@ -253,7 +252,7 @@ class LogFile:
         except BaseException:
             os.close(fd)
             raise
-        self.fd, self.torn = fd, torn
+        self.fd, self.torn, self.regular = fd, torn, regular
         self.ident = found.st_dev, found.st_ino
         self.modified = found.st_mtime if found.st_size else time.time()
         self.look_at = time.monotonic() + _LOOK if regular else math.inf
@@ -282,6 +281,7 @@ class LogFile:
         self.reopen()
         if self.ident != before:
             self.renewals += 1
+            self.look_at = 0.0  # whoever asks for `renewals` hears of it at the next change
 
     def begin(self) -> None:
         """Open the path again, and leave the old descriptor to the caller."""

@@ -27,6 +27,7 @@ from typing import IO, Any, Final, Self
 from pydatatracker import _core, _forks
 from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
+from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.io.files import MODE, LogFile, check_mode, path_of
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
@@ -205,10 +206,13 @@ class ChangeWriter(Handle):
         self._lost: tuple[int | None, int | None, str] | None = None  # seq from, seq to, reason
         self._torn = False  # the last write() to the file object stopped inside a line
         self._log: LogFile | None = None
+        self._appender: _core.Appender | None = None  # writes what is ordinary, without this object
         self._file: Any = None
         if isinstance(target, (str, bytes, os.PathLike)):
             self.name = path_of(target)
             self._log = LogFile(self.name, permissions)
+            if not buffered and (withheld is None or withheld.is_by_word):
+                self._appender = _core.Appender(self._log, self._lock, compact, withheld is not None)
         elif not callable(getattr(target, "write", None)):
             raise TypeError(f"a log is a path or a file object, not {type(target).__name__}")
         else:
@@ -229,6 +233,9 @@ class ChangeWriter(Handle):
         O(size of the values), one ``write()``. Raises ValueError after `close`, OSError if the file cannot be written;
         then the next line that can be written is preceded by a ``gap`` line.
         """
+        appender = self._appender
+        if appender is not None and type(change) is ChangeLogEntry and appender.append(change):
+            return
         seq = _seq_of(change)
         try:
             data = to_line(change, compact=self.compact, withheld=self.withheld)
@@ -236,6 +243,11 @@ class ChangeWriter(Handle):
             self._lose(seq, seq, error)
             raise
         self._append(data, seq)
+
+    @property
+    def tracking_feed_write(self) -> _core.Appender | None:
+        """What takes changes without a call of ``write``; None: nothing does."""
+        return self._appender if type(self).write is ChangeWriter.write else None
 
     def flush(self) -> None:
         """Write the lines that were gathered. O(size). Raises as `write` does."""
@@ -254,6 +266,8 @@ class ChangeWriter(Handle):
     def tracking_missed_write(self, change: Any, error: BaseException) -> None:
         """Note that a change is missing, unless it was written after all."""
         seq = change.seq
+        if self._appender is not None and self._appender.wrote(seq):
+            return
         with self._lock:
             if seq not in self._written and all(seq != each for _, _, each in self._batch):
                 self._lose(seq, seq, error)
@@ -265,6 +279,8 @@ class ChangeWriter(Handle):
         """
         try:
             with self._lock:
+                if self._appender is not None:
+                    self._appender.ready = False
                 try:
                     if not self.closed:
                         if self._lost is not None:
@@ -292,6 +308,8 @@ class ChangeWriter(Handle):
         For a program that closed all files without using this object: the number may be another file's by now.
         """
         with self._lock:
+            if self._appender is not None:
+                self._appender.ready = False
             return -1 if self._log is None else self._log.detach()
 
     def is_usable(self) -> bool:
@@ -409,6 +427,8 @@ class ChangeWriter(Handle):
     def _done(self, lost: Any, last: int | None, single: bool) -> None:
         if lost is not None and self._lost is lost:
             self._lost = None
+            if self._appender is not None:
+                self._appender.ready = not self.closed
         self._written.extend([last] if single else [seq for _, _, seq in self._batch])
         if not single:
             self._batch.clear()
@@ -420,14 +440,19 @@ class ChangeWriter(Handle):
             first, last, reason = missing
             if self._lost is not None:
                 last = self._lost[1]
-            self._lost = first, last, reason
+            self._set_lost(first, last, reason)
 
     def _lose(self, first: int | None, last: int | None, error: BaseException) -> None:
         """Note that these changes are not in the log."""
         with self._lock:
             if self._lost is not None:
                 first, last = _outer(min, self._lost[0], first), _outer(max, self._lost[1], last)
-            self._lost = first, last, f"{type(error).__name__}: {error}"[:500]
+            self._set_lost(first, last, f"{type(error).__name__}: {error}"[:500])
+
+    def _set_lost(self, first: int | None, last: int | None, reason: str) -> None:
+        if self._appender is not None:
+            self._appender.ready = False  # the gap comes first
+        self._lost = first, last, reason
 
     def _say(self) -> None:
         if self._log is not None and self._log.messages:
@@ -436,6 +461,8 @@ class ChangeWriter(Handle):
     def after_fork(self) -> None:
         """Make the lock anew, and leave gathered lines to the parent."""
         self._lock = threading.RLock()
+        if self._appender is not None:
+            self._appender.use_lock(self._lock)
         self._batch.clear()
         self._batch_size = 0
 

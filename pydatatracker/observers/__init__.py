@@ -214,6 +214,11 @@ class JsonFileObserver(Handle):
     def __call__(self, change: ChangeLogEntry) -> None:
         self._writer.write(change)
 
+    @property
+    def tracking_feed(self) -> _core.Feed | None:
+        """What takes changes without a call of this object; None: nothing does."""
+        return self._writer.tracking_feed_write if type(self).__call__ is JsonFileObserver.__call__ else None
+
     def tracking_attached(self, container: Any) -> None:
         """Write the state of the container, so that the log is complete."""
         state = _core.plain(container)

@@ -356,7 +356,7 @@ cdef class Observer:        # one registration of an observer
     cdef readonly unsigned int actions  # bit set of actions; 0: all
     cdef readonly bint weak             # whether call is a weak reference
     cdef readonly bint immediate        # notify of changes in a transaction at once, not after the commit
-    cdef readonly object feed           # an Intake that takes simple changes without a call, or None
+    cdef readonly Feed feed             # takes changes without a call, or None
     cdef readonly object log            # what tells the log that it writes from others, if it takes a change once; or None
 
 
@@ -365,8 +365,39 @@ cdef class ChangeItem:      # a change and its line, as exporters deliver them
     cdef Change change                  # root and id are derived from it on demand
 
 
+cdef class Feed:            # what takes changes without a call of their observer
+    cdef bint accept(self, Change change, Tracker viewer) except -1
+    cdef bint accept_encoded(self, Change change) except -1
+
+
+cdef class OpenLog:         # a file that lines are appended to; base of the package's LogFile
+    cdef public int fd                  # -1: it has to be opened again
+    cdef public bint torn               # it ends inside a line
+    cdef public bint regular            # no pipe or device, on which a write may have to wait
+    cdef public double look_at          # when to look whether it was renamed or deleted, by the monotonic clock
+    cdef public object _first           # first and last change that was written to this file, or None
+    cdef public object _last
+    cdef uint64_t device                # where the file is, to know the descriptor again
+    cdef uint64_t inode
+
+
 @cython.final
-cdef class Intake:          # the entrance to the queue of a delivery
+cdef class Appender(Feed):  # writes lines through
+    cdef OpenLog log
+    cdef object lock                    # of the writer, which does what is not the ordinary case
+    cdef object acquire                 # its bound methods
+    cdef object release
+    cdef bint compact
+    cdef bint withholds                 # lines that may name a secret are the writer's
+    cdef public bint ready              # False: the writer has to be called
+    cdef readonly Py_ssize_t written    # number of lines
+    cdef uint64_t recent[64]            # the changes of the last ones; one per thread that writes is enough
+    cdef public set begun               # numbers of the roots whose state the log has; None: that is not its concern
+    cdef bint is_begun(self, Place place) except -1
+
+
+@cython.final
+cdef class Intake(Feed):    # the entrance to the queue of a delivery
     cdef object append                  # bound method of queue
     cdef readonly object queue
     cdef readonly Py_ssize_t bytes      # total length of the lines in the queue
@@ -380,6 +411,4 @@ cdef class Intake:          # the entrance to the queue of a delivery
     cdef object wake                    # weak: called when the first item arrives or a batch is full
     cdef public bint compact            # whether lines are compact
     cdef public object encode           # change -> bytes, for changes that are not simple; None: those are not taken
-    cdef bint accept(self, Change change, Tracker viewer) except -1
-    cdef bint accept_encoded(self, Change change) except -1
     cdef bint take(self, Change change, bytes line) except -1

@@ -70,7 +70,7 @@ from pydatatracker.native cimport (
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
     pdt_frame_code, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,
-    pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
+    pdt_append, pdt_is_due, pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
     pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
@@ -132,6 +132,7 @@ cdef uint64_t last_number = 0           # number of the newest tracker in the pr
 cdef uint64_t moves = 0                 # rises when places below some container may have changed
 cdef uint64_t places_found = 0          # how often a place was found or looked over, which tests count
 cdef object process_observer = None     # called with every change in the process, or None
+cdef Feed process_feed = None           # takes most of them without that call, or None
 
 include "connect.pyx"
 include "record/scope.pyx"
@@ -189,4 +190,5 @@ include "line/stack.pyx"
 include "line/line.pyx"
 include "tell/registry.pyx"
 include "tell/notify.pyx"
+include "tell/append.pyx"
 include "tell/intake.pyx"

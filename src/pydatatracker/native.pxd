@@ -132,6 +132,10 @@ cdef extern from "native/json.h":
     bint pdt_json_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
     bint pdt_json_line_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
 
+cdef extern from "native/append.h":
+    Py_ssize_t pdt_append(int, uint64_t, uint64_t, const char *, Py_ssize_t)
+    bint pdt_is_due(double)
+
 cdef extern from "native/names.h":
     bint pdt_may_name_secret(const char *, Py_ssize_t) noexcept
 

@@ -269,13 +269,21 @@ cdef int put_line(Draft *d, Change change, str thread) except -1:
 cdef bytes line_of(Change change, Tracker viewer, bint compact, bint withholds=False):
     """Return the line of a change as the viewer sees it, without newline; None if the Python encoder has to write it."""
     cdef Draft d
+    begin_draft(&d)
+    try:
+        return (<char *>d.out.data)[:d.out.size] if draft_line(&d, change, viewer, compact, withholds) else None
+    finally:
+        pdt_out_end(&d.out)
+
+
+cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint withholds) except -1:
+    """Write the line of a change into a draft, without newline. False: the Python encoder has to write it."""
     cdef str thread
     if not can_be_drafted(change, viewer, compact):
-        return None
+        return False
     thread = name_of_thread(change.time_ns)
     if thread is None:
-        return None
-    begin_draft(&d)
+        return False
     d.change = <PyObject *>change
     d.viewer = <PyObject *>viewer
     d.compact = compact
@@ -283,15 +291,10 @@ cdef bytes line_of(Change change, Tracker viewer, bint compact, bint withholds=F
     d.silent = change.place.tracker.marks & X_WATCHED != 0
     d.is_init = change.action_code == A_INIT
     d.newest = d.is_init or change.seq == last_seq
-    try:
-        put_line(&d, change, thread)
-        if d.unfit or (d.ran_code and d.refers and change.seq != last_seq):
-            return None
-        if withholds and (d.has_odd_keys or pdt_may_name_secret(d.out.data, d.out.size)):
-            return None
-        return (<char *>d.out.data)[:d.out.size]
-    finally:
-        pdt_out_end(&d.out)
+    put_line(d, change, thread)
+    if d.unfit or (d.ran_code and d.refers and change.seq != last_seq):
+        return False
+    return not (withholds and (d.has_odd_keys or pdt_may_name_secret(d.out.data, d.out.size)))
 
 
 def change_line(Change change, bint compact=False, bint withholds=False):

@@ -5,10 +5,6 @@
 #  - a change is taken completely or not at all; if it is not, the observer is called and does it the slow way;
 #  - `open` is False while everything has to take the slow path: no thread yet, a gap to report, a spill file.
 
-cdef dict modules = _sys.modules
-cdef str TRACE = "opentelemetry.trace"      # once loaded, a line may need the current span, which the Python encoder adds
-
-
 cdef class ChangeItem:
     """A change and its line as exporters deliver them; root and id are derived on demand."""
 
@@ -53,7 +49,7 @@ def never_free(value):
 
 
 @cython.final
-cdef class Intake:
+cdef class Intake(Feed):
     """The entrance to the queue of a delivery for changes that need no waiting."""
 
     def __init__(self, wake, Py_ssize_t max_items, Py_ssize_t max_bytes, Py_ssize_t batch_items,
@@ -83,7 +79,6 @@ cdef class Intake:
         self.bytes -= size
 
     cdef bint accept(self, Change change, Tracker viewer) except -1:
-        """Take a change whose line the core writes. False: call the observer. Raises what a ``__repr__`` raises."""
         cdef bytes line
         if not self.open or self.encode is None or PyThread_get_thread_ident() == self.sender or TRACE in modules:
             return False
@@ -95,7 +90,6 @@ cdef class Intake:
         return line is not None and self.take(change, line)
 
     cdef bint accept_encoded(self, Change change) except -1:
-        """Take a change that needs the encoder. False: call the observer. Raises what the encoder raises."""
         if self.encode is None or not self.open or PyThread_get_thread_ident() == self.sender:
             return False
         if len(self.queue) >= self.max_items:

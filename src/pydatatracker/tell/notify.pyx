@@ -185,7 +185,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
                 failed = notify_registered(rare.observers, step.tracker, change, failed, together)
             step = step.parent
         if process_observer is not None and change.audience != W_DEFERRED:
-            failed = notify_one(process_observer, root_of(place), change, failed)
+            failed = notify_process(root_of(place), change, failed)
         return failed
     # several places: notify each container above once, the nearest first
     told = set()
@@ -206,7 +206,7 @@ cdef list notify_all(Tracker t, Change change, list failed):
         if rare is not None and rare.observers is not None:
             failed = notify_registered(rare.observers, <Tracker>tracker, change, failed, together)
     if process_observer is not None and change.audience != W_DEFERRED:
-        failed = notify_one(process_observer, None, change, failed)
+        failed = notify_process(None, change, failed)
     return failed
 
 
@@ -281,7 +281,7 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             failed = notify_once(observer, call, <list>together[observer.log], change, failed)
             continue
         try:
-            if observer.feed is not None and (<Intake>observer.feed).accept(change, viewer):
+            if observer.feed is not None and observer.feed.accept(change, viewer):
                 continue
         except BaseException as error:
             seen = seen_from(change, viewer)
@@ -291,7 +291,7 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
         try:
-            if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
+            if observer.feed is None or not observer.feed.accept_encoded(seen):
                 call(seen)
         except BaseException as error:
             tell_missed(call, seen, error)
@@ -309,7 +309,7 @@ cdef list notify_once(Observer observer, object call, list viewers, Change chang
     seen = watched(seen_from_all(change, viewers))
     viewers.clear()
     try:
-        if observer.feed is None or not (<Intake>observer.feed).accept_encoded(seen):
+        if observer.feed is None or not observer.feed.accept_encoded(seen):
             call(seen)
     except BaseException as error:
         tell_missed(call, seen, error)
@@ -317,8 +317,16 @@ cdef list notify_once(Observer observer, object call, list viewers, Change chang
     return failed
 
 
-cdef list notify_one(object call, Tracker viewer, Change change, list failed):
+cdef list notify_process(Tracker viewer, Change change, list failed):
     """Call the observer of the process; viewer: the root of the change, or None if it has several places."""
+    cdef object call = process_observer
+    try:
+        if process_feed is not None and viewer is not None and process_feed.accept(change, viewer):
+            return failed
+    except BaseException as error:
+        change = seen_from(change, viewer)
+        tell_missed(call, change, error)
+        return observer_failed(viewer, change, call, error, failed)
     if viewer is None:
         change = seen_from_all(change, roots_of(change))
         viewer = change.viewer

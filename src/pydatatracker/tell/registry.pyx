@@ -8,7 +8,7 @@ cdef class Observer:
     """One registration of an observer."""
 
     def __init__(self, call, int priority, path, unsigned int actions, bint weak, bint immediate=False,
-                 Intake feed=None):
+                 Feed feed=None):
         self.call = call
         self.priority = priority
         self.path = path
@@ -85,8 +85,16 @@ def observers_of(container):
 
 def set_process_observer(call):
     """Call `call` with every change in the process (None: nothing); return the previous one. O(1)."""
-    global process_observer
+    global process_observer, process_feed
     before = process_observer
     process_observer = call
+    process_feed = None
     bump()
     return before
+
+
+def set_process_feed(call, Feed feed):
+    """Have a feed take changes that need no call of the observer of the process, if it is this one. O(1)."""
+    global process_feed
+    if process_observer is call:
+        process_feed = feed

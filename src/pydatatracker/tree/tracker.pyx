@@ -36,6 +36,11 @@ cdef class Tracker:
         return uuid_text(self.number, True)
 
     @property
+    def number(self):
+        """Number of the container, of which its id is made. O(1)."""
+        return self.number
+
+    @property
     def type_name(self):
         return class_name(self.cls)
 
