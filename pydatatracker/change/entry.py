@@ -296,7 +296,7 @@ class ChangeLogEntry(Change):
         """
         from pydatatracker.change import mapping
 
-        return mapping.to_dict(self, compact)
+        return mapping.dict_of(self, compact)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ChangeLogEntry:

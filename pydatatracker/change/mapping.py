@@ -6,6 +6,7 @@ Memory and disk share one vocabulary: a line of a log is this dict.
 from __future__ import annotations
 
 import datetime
+import functools
 import traceback
 from collections.abc import Mapping
 from traceback import FrameSummary, StackSummary
@@ -21,16 +22,37 @@ from pydatatracker.change.references import References, references_of
 from pydatatracker.change.stack import culprit_in, in_line
 from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key
 from pydatatracker.values.pointer import to_pointer
+from pydatatracker.values.secrets import FIELDS
 from pydatatracker.values.text import silently
 
-__all__ = ["ReadChange", "seen_from", "to_dict"]
+__all__ = ["ReadChange", "dict_of", "seen_from", "to_dict"]
 
 _VALUES = ("before", "after", "splice", "changes")
 _SCALARS = (str, int, float, bytes, type(None))
 
 
+@functools.cache
+def _decoder() -> Any:
+    import msgspec
+
+    return msgspec.json.Decoder().decode
+
+
+def dict_of(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
+    """Return what `ChangeLogEntry.to_dict` returns.
+
+    To write a line in the core and read it takes a tenth of the time of `to_dict`.
+    """
+    line = _core.change_line(change, compact) if FIELDS.get() is None else None
+    if line is None:
+        return to_dict(change, compact)
+    made: dict[str, Any] = _decoder()(line)
+    del made["pid"], made["thread"]
+    return made
+
+
 def to_dict(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
-    """Build what `ChangeLogEntry.to_dict` returns."""
+    """Build what `ChangeLogEntry.to_dict` returns, of any change."""
     if isinstance(change._node, _core.WatchedTracker):
         with silently():
             return _to_dict(change, compact)
