@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import ACTIONS, METHODS, MISSING, Change
+from pydatatracker._core import ACTIONS, MISSING, Change
 from pydatatracker.change.rewind import Rewind, shown_at
 from pydatatracker.change.stack import culprit, summary
 from pydatatracker.change.text import extra_of, layout
@@ -51,30 +51,6 @@ class ChangeLogEntry(Change):
     # ---- what and where
 
     @property
-    def action(self) -> str:
-        """`init`, `add`, `update`, `remove`, `lock` or `unlock`."""
-        return ACTIONS[self.action_code]
-
-    @property
-    def method(self) -> str:
-        """Name of the method that made it."""
-        return METHODS[self.method_code]
-
-    @property
-    def path(self) -> tuple[Any, ...]:
-        """Keys and indices from the container that was queried."""
-        bases = self._bases
-        return (bases[0] if bases else ()) + self._step
-
-    @property
-    def _step(self) -> tuple[Any, ...]:
-        if self._shape == "slot":
-            return (self._shown_key if self.index < 0 else self.index,)
-        if self._shape == "whole" and self.key is not MISSING:
-            return (self.key,)
-        return ()
-
-    @property
     def paths(self) -> tuple[tuple[Any, ...], ...]:
         """All paths, if the container is stored in more than one location."""
         return tuple(base + self._step for base in self._bases) or (self._step,)
@@ -98,31 +74,6 @@ class ChangeLogEntry(Change):
     def pointer(self) -> str:
         """The path as an RFC 6901 JSON pointer."""
         return to_pointer(self.path)
-
-    @property
-    def location(self) -> Any:
-        """The key, index or attribute that changed.
-
-        None for a change of the whole container.
-        """
-        step = self._step
-        return step[0] if step else None
-
-    @property
-    def before(self) -> Any:
-        """The value before, MISSING if there was none."""
-        if self._shape != "slot":
-            return MISSING
-        return _as_it_was(_core.as_shown(self).old, self.seq - 1)
-
-    @property
-    def after(self) -> Any:
-        """The value after, MISSING if there is none."""
-        if self.action_code == 0:  # init: computed when it is read
-            return self.new.state() if isinstance(self.new, _Start) else self.new
-        if self._shape != "slot":
-            return MISSING
-        return _as_it_was(_core.as_shown(self).new, self.seq)
 
     @property
     def splice(self) -> tuple[int, tuple[Any, ...], tuple[Any, ...]] | None:
@@ -179,11 +130,6 @@ class ChangeLogEntry(Change):
         return (*((e, e, MISSING) for e in shown.old), *((e, MISSING, e) for e in shown.new))
 
     # ---- who, when, from where
-
-    @property
-    def actor(self) -> str:
-        """Name given to `tracking_actor`, "" if there was none."""
-        return "" if self.scope is None else self.scope.actor
 
     @property
     def between(self) -> tuple[int, int] | None:
@@ -368,6 +314,11 @@ def start_of(container: Any) -> list[ChangeLogEntry]:
     if any(log.last_lost > seq for log in _core.logs(container)):
         return []
     return [_core.init_change(container, _Start(container, seq))]
+
+
+def first_state(value: Any) -> Any:
+    """Return the state of an init, given its value."""
+    return value.state() if isinstance(value, _Start) else value
 
 
 class _Start:

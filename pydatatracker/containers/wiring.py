@@ -10,8 +10,9 @@ import functools
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker.change.entry import ChangeLogEntry, settle_entries
+from pydatatracker.change.entry import ChangeLogEntry, first_state, settle_entries
 from pydatatracker.change.library import culprit_index
+from pydatatracker.change.rewind import value_at
 from pydatatracker.change.stack import frame_in_line
 from pydatatracker.containers.attributes import prepare_class
 from pydatatracker.containers.copying import FORMAT, options
@@ -45,6 +46,8 @@ def connect(
         redacted_list=RedactedList,
         marks_before=_marks_before,
         mark_change=_mark_change,
+        value_at=value_at,
+        first_state=first_state,
         encode_for_line=_encode_for_line,
         frame_for_line=frame_in_line,
         culprit_for_line=culprit_index,

@@ -28,6 +28,8 @@ cdef object mark_change = None          # (marks, change): applies a change of s
 cdef object encode_for_line = None      # (value, as a key or not, silently or not) -> JSON data
 cdef object frame_for_line = None       # (code, offset) -> a call as a dict; None: it is of this library
 cdef object culprit_for_line = None     # (files) -> position of the culprit among the calls, or None
+cdef object value_at = None             # (value of a record, seq) -> as it was just after that change
+cdef object first_state = None          # (value of an init) -> the state, which is computed when it is read
 cdef object member_type = _MemberDescriptorType     # class of an entry of __slots__
 
 
@@ -35,7 +37,7 @@ def connect(**given):
     """Give the core the classes and functions of the package that it calls; called once, at import."""
     global entry_class, settle_entries, log_observer_error, dict_type, list_type, set_type, twin_types, prepare_class
     global compile_redact, redact_as_given, rebuild_options, rebuild_format, refuse_change
-    global encode_for_line, frame_for_line, culprit_for_line
+    global value_at, first_state, encode_for_line, frame_for_line, culprit_for_line
     global report_untracked, REDACTED, redacted_dict, redacted_list, marks_before, mark_change
     entry_class = given["entry_class"]
     settle_entries = given["settle_entries"]
@@ -56,6 +58,8 @@ def connect(**given):
     redacted_list = given["redacted_list"]
     marks_before = given["marks_before"]
     mark_change = given["mark_change"]
+    value_at = given["value_at"]
+    first_state = given["first_state"]
     encode_for_line = given["encode_for_line"]
     frame_for_line = given["frame_for_line"]
     culprit_for_line = given["culprit_for_line"]

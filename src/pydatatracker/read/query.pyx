@@ -233,6 +233,8 @@ def path_matches(tuple pattern, tuple path):
 cdef bint touches(object pattern, Change change, Tracker viewer):
     """True if a compiled glob matches a path of the change as the viewer sees it. O(paths of the change)."""
     cdef tuple base
+    if change.shape == S_SLOT and not several(change) and is_elsewhere(pattern, change, viewer):
+        return False
     for base in bases(change, viewer):
         if change.shape == S_SLOT:
             if glob_matches(pattern, 0, base + (change.key if change.index < 0 else change.index,), 0):
@@ -256,6 +258,33 @@ cdef bint touches(object pattern, Change change, Tracker viewer):
         if change.shape != S_SLOT and glob_matches(pattern, 0, base, 0):
             return True
     return False
+
+
+cdef bint is_elsewhere(tuple pattern, Change change, Tracker viewer) except -1:
+    """True if a glob surely does not match: the path has another length or begins otherwise. O(path), makes nothing."""
+    cdef Py_ssize_t n = PyTuple_GET_SIZE(pattern)
+    cdef Place place = change.place
+    cdef object segment
+    if n == 0:
+        return True
+    for i in range(n):
+        if <object>PyTuple_GET_ITEM(pattern, i) is None:
+            return False                # ** matches any number of keys
+    n -= 1
+    segment = <object>PyTuple_GET_ITEM(pattern, n)
+    key = change.key if change.index < 0 else None
+    while True:
+        if PyUnicode_CheckExact(segment) and PyUnicode_CheckExact(key) and segment is not key and \
+                PyObject_RichCompareBool(segment, key, Py_EQ) == 0:
+            return True
+        if place.parent is None or place.tracker is viewer:
+            return n != 0
+        if n == 0:
+            return True
+        n -= 1
+        segment = <object>PyTuple_GET_ITEM(pattern, n)
+        key = place.key
+        place = place.parent
 
 
 cdef bint glob_matches(tuple pattern, Py_ssize_t p, tuple path, Py_ssize_t k) except -1:

@@ -1,4 +1,4 @@
-# Owns: Change, a record taken out of the ring.
+# Owns: Change, a record taken out of the ring, with what is read most often of it.
 # May touch: the ring (to read), places (to say from where a change is seen).
 # Invariant: a Change never changes, apart from `audience` (notifications) and `settled` (answers kept when it is dropped).
 
@@ -41,6 +41,64 @@ cdef class Change:
         if self.action_code == A_INIT:
             return uuid_text(self.place.tracker.number | <uint64_t>1 << 62, True)
         return uuid_text(self.seq, False)
+
+    @property
+    def action(self):
+        """`init`, `add`, `update`, `remove`, `lock` or `unlock`."""
+        return ACTIONS[self.action_code]
+
+    @property
+    def method(self):
+        """Name of the method that made it."""
+        return METHODS[self.method_code]
+
+    @property
+    def path(self):
+        """Keys and indices from the container that was queried."""
+        cdef list found
+        cdef tuple base = ()
+        if not redacting and not several(self):
+            base = path_of(self.place, self.viewer)
+        else:
+            found = shown_bases(self)
+            if found:
+                base = <tuple>found[0]
+        return base + step_of(self) if base else step_of(self)
+
+    @property
+    def _step(self):
+        return step_of(self)
+
+    @property
+    def location(self):
+        """The key, index or attribute that changed.
+
+        None for a change of the whole container.
+        """
+        if self.shape == S_SLOT:
+            return self._shown_key if self.index < 0 else self.index
+        return self.key if self.shape == S_WHOLE and self.key is not missing else None
+
+    @property
+    def before(self):
+        """The value before, MISSING if there was none."""
+        if self.shape != S_SLOT:
+            return missing
+        return as_it_was((<Change>as_shown(self)).old if redacting else self.old, self.seq - 1)
+
+    @property
+    def after(self):
+        """The value after, MISSING if there is none."""
+        if self.action_code == A_INIT:
+            return first_state(self.new)
+        if self.shape != S_SLOT:
+            return missing
+        return as_it_was((<Change>as_shown(self)).new if redacting else self.new, self.seq)
+
+    @property
+    def actor(self):
+        """Name given to `tracking_actor`, "" if there was none."""
+        return "" if self.scope is None else self.scope.actor
 
     @property
     def _node(self):
@@ -115,6 +173,20 @@ cdef class Change:
 
     def _seen_from(self, Tracker viewer):
         return seen_from(self, viewer)
+
+
+cdef tuple step_of(Change c):
+    """Return the last step of the path of a change, or () for one of the whole container."""
+    if c.shape == S_SLOT:
+        return (c._shown_key if c.index < 0 else c.index,)
+    if c.shape == S_WHOLE and c.key is not missing:
+        return (c.key,)
+    return ()
+
+
+cdef inline object as_it_was(object value, uint64_t seq):
+    """Return a value of a record; of a watched object that is gone, its state then. O(1), or what `state_at` costs."""
+    return value_at(value, seq) if type(value) is WatchedTracker else value
 
 
 cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int action, int method, int shape,
