@@ -142,6 +142,7 @@ cdef class Rare:            # what few trackers need
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
     cdef tuple places                   # all these places, the first one left out: what its records share
     cdef Py_ssize_t left_out            # number of places beyond MAX_PLACES, which are not in targets
+    cdef bint stranded                  # only back links led to the container, when that was noted; counted in `strays`
     cdef dict by_parent                 # number of a parent -> link, of a container with many parents; or None
     cdef int sorts                      # number of list.sort calls in progress
     cdef unsigned long sorter           # thread of the newest of them
@@ -173,6 +174,7 @@ cdef class Tracker:         # what every tracked container carries; the containe
     cdef Rare rare                      # None for most
     cdef object cls                     # type of the container, for records that outlive it
     cdef uint64_t number                # its uuid is derived from this
+    cdef int64_t lowered                # what `level_of` it is less than by its number
     cdef uint32_t version               # counts its records: shows that another thread recorded meanwhile
     cdef int32_t net                    # sum of growth of its records, for the same purpose
     cdef int32_t children               # number of links from children to it

@@ -17,8 +17,16 @@ from pydatatracker import TrackedAttr, TrackedDict, TrackedList, _core
 
 PROGRAM = """
 import gc, sys
-from pydatatracker import TrackedList
+from pydatatracker import TrackedDict, TrackedList
 gc.disable()
+if sys.argv[2] == "grid":
+    cells = [TrackedDict() for _ in range(int(sys.argv[1]) // 10)]
+    world = TrackedDict(cells=TrackedList(cells))
+    for n, cell in enumerate(cells):
+        for away in (-20, -1, 1, 20):
+            if 0 <= n + away < len(cells):
+                cell[away] = cells[n + away]
+    sys.exit()
 x = TrackedList()
 keep = []
 for _ in range(int(sys.argv[1])):
@@ -46,7 +54,7 @@ def instructions(n: int, what: str) -> int:
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="counts instructions with valgrind")
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="valgrind cannot run under AddressSanitizer")
-@pytest.mark.parametrize("what", ["leaves", "subtrees", "parents"])
+@pytest.mark.parametrize("what", ["grid", "leaves", "subtrees", "parents"])
 def test_what_grows_at_its_end_takes_linear_time(what: str) -> None:
     """Twice the links take about twice the instructions."""
     few, more, most = (instructions(n, what) for n in (1000, 3000, 7000))

@@ -3,6 +3,8 @@
 # Invariants (check_tracker tests them):
 #  - a link's count is the number of slots of the parent that hold the child;
 #  - links that are not `back` form a directed acyclic graph, so every walk upwards ends;
+#  - a parent has a lower level than its child, but for back links: a link that leads from a lower level to a higher one
+#    closes no cycle, and whoever looks for a container above another one looks at no level below it;
 #  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
 #    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it;
 #  - of the links of a cycle, one that leads to its oldest container is `back` where that can be had: a model stays a
@@ -17,6 +19,7 @@ cdef enum:
 
 cdef PyObject *unsure_links = NULL      # back links whose way has gone
 cdef bint any_looped = False            # some container was in a cycle once: X_LOOPED
+cdef Py_ssize_t strays = 0              # containers with `Rare.stranded`, and some more if there was no memory
 
 
 cdef class Link:
@@ -128,28 +131,111 @@ cdef inline void hook_way(PyObject **first, PyObject *link) noexcept:
     first[0] = link
 
 
+cdef inline int64_t level_of(Tracker t):
+    return (<int64_t>t.number << 20) - t.lowered    # the space between two leaves room for those that are lowered
+
+
+cdef int put_above(Tracker parent, Tracker child) except -1:
+    """Give parent a lower level than child, and so on upwards; no way leads down from child to parent.
+
+    O(1) if the levels are right, as when the parent was made first. Otherwise O(ancestors that are not lower).
+    """
+    cdef int64_t top = level_of(child)
+    cdef Link link = parent.link
+    if level_of(parent) < top:
+        return 0
+    while link is not None:
+        if not link.back and link.parent is not None and level_of(link.parent) >= top - 1:
+            return put_all_above(parent, child)
+        link = link.next
+    parent.lowered += level_of(parent) - top + 1
+    return 0
+
+
+cdef int put_all_above(Tracker parent, Tracker child) except -1:
+    cdef dict levels = {}               # number: (tracker, level that it gets); nothing is changed before all are known
+    cdef list todo = [(parent, child)]
+    cdef list found
+    cdef set seen
+    cdef Tracker t
+    cdef Link link
+    cdef int64_t level
+    cdef Py_ssize_t i
+    while todo:
+        t, below = todo.pop()
+        level = planned(levels, below)
+        if planned(levels, t) < level:
+            continue
+        seen = {t.number}
+        found = [t]
+        i = 0
+        while i < len(found):
+            link = (<Tracker>found[i]).link
+            while link is not None:
+                if not link.back and link.parent is not None and link.parent.number not in seen and (
+                        planned(levels, link.parent) >= level):
+                    seen.add(link.parent.number)
+                    found.append(link.parent)
+                link = link.next
+            i += 1
+        # the lowest stay the lowest; what they displace comes next
+        rows = [(planned(levels, each), (<Tracker>each).number, each) for each in found]
+        rows.sort(reverse=True)
+        for _, number, each in rows:
+            level -= 1
+            levels[number] = each, level
+        for each in found:
+            link = (<Tracker>each).link
+            while link is not None:
+                if not link.back and link.parent is not None and (
+                        planned(levels, link.parent) >= planned(levels, <Tracker>each)):
+                    todo.append((link.parent, each))
+                link = link.next
+    for t, level in levels.values():
+        t.lowered += level_of(t) - level
+    return 1
+
+
+cdef int64_t planned(dict levels, Tracker t) except? -1:
+    cdef PyObject *row = PyDict_GetItemWithError(levels, t.number)
+    return level_of(t) if row == NULL else (<tuple>row)[1]
+
+
+cdef inline bint leads_up(Link link, int64_t lowest):
+    """True if a walk upwards that looks for a container of a level goes on at the parent."""
+    return not link.back and link.parent is not None and level_of(link.parent) >= lowest
+
+
 cdef int rest(Tracker top, Link back) except -1:
-    """Find a way down from top, whose link it is, to the parent of a back link; 0 if there is none. O(ancestors)."""
+    """Find a way down from top, whose link it is, to the parent of a back link; 0 if there is none.
+
+    The nearest parents are searched first. O(ancestors of the parent that are not above top).
+    """
     cdef Tracker t = back.parent
     cdef Link link
     cdef dict came
     cdef list todo
+    cdef Py_ssize_t i = 0
+    cdef int64_t lowest = level_of(top)
     if t is None:
         return 0                            # the collector frees it
     came = {t.number: None}
     todo = [t]
-    while todo:
-        t = <Tracker>todo.pop()
-        if t is top:
-            break
+    while t is not top:
+        if i == len(todo):
+            return 0
+        t = <Tracker>todo[i]
+        i += 1
         link = t.link
         while link is not None:
-            if not link.back and link.parent is not None and link.parent.number not in came and alive(link.parent):
+            if leads_up(link, lowest) and link.parent.number not in came and alive(link.parent):
                 came[link.parent.number] = (link, t)
+                if link.parent is top:
+                    break
                 todo.append(link.parent)
             link = link.next
-    else:
-        return 0
+        if link is not None:
+            t = top
     back.child = <PyObject *>top
     unhook_way(<PyObject *>back)
     hook_way(&back.parent.ways, <PyObject *>back)
@@ -165,12 +251,14 @@ cdef int rest(Tracker top, Link back) except -1:
 
 
 ctypedef int (*rester)(Tracker, Link) noexcept
+ctypedef int (*orderer)(Tracker, Tracker) noexcept
 
 
 cdef void settle_ways(Tracker t) noexcept:
-    """A link that led down to t has gone: look at the back links whose way led through it. O(these and their ways).
+    """A link that led down to t has gone: have the back links whose way led through it looked at.
 
-    Without memory a back link stays one, and is looked at again when its child looks up its place.
+    It is done when their child looks up its place (`prune`), so that a graph that is taken apart is not searched at each
+    link. O(these and their ways).
     """
     global unsure_links
     cdef PyObject *work = <PyObject *>t
@@ -197,8 +285,7 @@ cdef void settle_ways(Tracker t) noexcept:
         child = (<Link>link).child
         if Py_REFCNT(link) == 0 or Py_REFCNT(child) == 0:
             continue                                # waits to be freed
-        if found_way(<Tracker>child, <Link>link) <= 0:
-            invalidate(<Tracker>child)
+        invalidate(<Tracker>child)
     pdt_resume_gc(gc)
 
 
@@ -210,27 +297,26 @@ cdef int found_way(Tracker top, Link back) noexcept:
     elif found == 0:
         if back.parent is not None and top.number < back.parent.number:
             back.lone = True            # what is older stays a root
+        elif back.parent is not None and (<orderer>put_above)(back.parent, top) < 0:
+            PyErr_Clear()               # no memory: it stays back
+            found = -1
         else:
             back.back = False
+            note_parent(top)
     return found
 
 
 cdef bint is_above(Tracker top, Tracker t):
-    """True if top is t or an ancestor of t. O(ancestors)."""
+    """True if top is t or an ancestor of t. The nearest are searched first. O(ancestors of t that are not above top)."""
     cdef set seen = None
     cdef list todo = None
     cdef Link link
-    while True:
-        if t is top:
-            return True
+    cdef Py_ssize_t i = 0
+    cdef int64_t lowest = level_of(top)
+    while t is not top:
         link = t.link
-        if link is None:
-            if not todo:
-                return False
-            t = todo.pop()
-            continue
-        if link.next is None and todo is None:
-            if link.back:
+        if todo is None and (link is None or link.next is None):    # no memory is taken where all have one parent
+            if link is None or not leads_up(link, lowest):
                 return False
             t = link.parent
             continue
@@ -238,13 +324,17 @@ cdef bint is_above(Tracker top, Tracker t):
             seen = set()
             todo = []
         while link is not None:
-            if not link.back and link.parent.number not in seen:
+            if leads_up(link, lowest) and link.parent.number not in seen:
+                if link.parent is top:
+                    return True
                 seen.add(link.parent.number)
                 todo.append(link.parent)
             link = link.next
-        if not todo:
+        if i == len(todo):
             return False
-        t = todo.pop()
+        t = <Tracker>todo[i]
+        i += 1
+    return True
 
 
 cdef inline bint has_observers(Tracker t):
@@ -255,18 +345,22 @@ cdef list links_to_give_way(Tracker ct, Tracker parent):
     """Return [(child, link)] from ct towards parent, to close the cycle instead of one from parent to ct; or None.
 
     None if one of them leads to a container that is younger than ct, or to a watched one; and if somebody listens at
-    ct only: who observes a container hears of all that it holds. O(ancestors of parent).
+    ct only: who observes a container hears of all that it holds. The nearest are searched first. O(ancestors of parent
+    that are not above ct).
     """
     cdef set seen = {parent.number}
     cdef list todo = [parent]
     cdef list found = []
     cdef Tracker t
     cdef Link link
-    while todo:
-        t = <Tracker>todo.pop()
+    cdef Py_ssize_t i = 0
+    cdef int64_t lowest = level_of(ct)
+    while i < len(todo):
+        t = <Tracker>todo[i]
+        i += 1
         link = t.link
         while link is not None:
-            if not link.back:
+            if leads_up(link, lowest):
                 if link.parent is ct:
                     if t.number > ct.number or t.marks & X_WATCHED or (has_observers(ct) and not has_observers(t)):
                         return None
@@ -278,13 +372,16 @@ cdef list links_to_give_way(Tracker ct, Tracker parent):
     return found
 
 
+cdef void set_back(list links, bint back) noexcept:
+    for _, each in links:
+        (<Link>each).back = back
+
+
 cdef int give_way(list links) except -1:
-    """Make links back links, now that another one leads down to their parent. O(ancestors) each."""
+    """Finish what `set_back` began, now that another link leads down to their parent. O(ancestors) each."""
     cdef Link link
     cdef Tracker t
     cdef bint was_way
-    for _, each in links:
-        (<Link>each).back = True
     for child, each in links:
         t = <Tracker>child
         link = <Link>each
@@ -293,6 +390,7 @@ cdef int give_way(list links) except -1:
         unhook_way(<PyObject *>link)
         invalidate(t)
         note_looped(t)
+        note_stranded(t)
         rest(t, link)
         if was_way:
             settle_ways(t)
@@ -313,6 +411,40 @@ cdef bint has_parent(Tracker t):
             return True
         link = link.next
     return False
+
+
+cdef int make_rare(Tracker t) except -1:
+    rare_of(t)
+    return 0
+
+
+ctypedef int (*rare_maker)(Tracker) noexcept
+
+
+cdef void note_stranded(Tracker t) noexcept:
+    """Count t if only back links lead to it. O(parents) the first time."""
+    global strays
+    cdef Link link = t.link
+    if link is None or (t.rare is not None and t.rare.stranded) or (
+            t.marks & X_WATCHED and (<WatchedTracker>t).is_root):
+        return                              # the object of a watch stays a root
+    while link is not None:
+        if not link.back:
+            return                          # if this parent has ended, the link is dropped later, and t looked at again
+        link = link.next
+    strays += 1
+    if t.rare is None and (<rare_maker>make_rare)(t) < 0:
+        PyErr_Clear()                       # no memory: it counts for good
+    else:
+        t.rare.stranded = True
+
+
+cdef inline void note_parent(Tracker t) noexcept:
+    """Do not count t any more: a link that is not back leads to it. O(1)."""
+    global strays
+    if t.rare is not None and t.rare.stranded:
+        t.rare.stranded = False
+        strays -= 1
 
 
 cdef dict held_without(Tracker ct, Tracker parent):
@@ -375,9 +507,16 @@ cdef int come_back(Tracker ct) except -1:
                     link.parent is ct or not (<tuple>above[link.parent.number])[1]):
                 found.append((t, link))
             link = link.next
+    set_back(found, True)
+    try:
+        put_above(closing.parent, ct)
+    except MemoryError:
+        set_back(found, False)
+        raise
     unhook_way(<PyObject *>closing)
     closing.back = False
     closing.lone = False
+    note_parent(ct)
     invalidate(ct)
     give_way(found)
     return 1
@@ -449,13 +588,23 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
         link.key = key
         link.hint = hint
         link.count = 1
-        if ct is parent or (ct.children and not in_another_tree(ct, parent) and is_above(ct, parent)):
+        if ct is parent or (level_of(ct) <= level_of(parent) and ct.children and not in_another_tree(ct, parent)
+                            and is_above(ct, parent)):
             if ct is not parent:
                 gave_way = links_to_give_way(ct, parent)
             if gave_way is None:
                 rest(ct, link)
                 link.back = True
                 note_looped(ct)
+            else:
+                set_back(gave_way, True)
+        if not link.back:
+            try:
+                put_above(parent, ct)
+            except MemoryError:
+                if gave_way is not None:
+                    set_back(gave_way, False)
+                raise
         last = None
         if ct.marks & X_WATCHED and ct.link is not None:
             last = ct.link                  # the oldest parent gives the first path: it is the one that people know
@@ -463,11 +612,14 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
                 last = last.next
         put_link(ct, link, last)
     parent.children += 1
-    if not link.back:
+    if link.back:
+        note_stranded(ct)
+    else:
+        note_parent(ct)
         invalidate(ct)
         if gave_way is not None:
             give_way(gave_way)
-        if had and any_looped:
+        if had and any_looped and strays:
             bring_back(ct)
     if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
         mark_redacting(parent)
@@ -555,6 +707,7 @@ cdef int drop_link(Tracker ct, Link gone) except -1:
             link = link.next
     if was_way:
         settle_ways(ct)
+    note_stranded(ct)
     return 0
 
 
@@ -616,6 +769,7 @@ def check_tracker(container):
     assert t.epoch == epoch
     link = t.link
     while link is not None:
+        assert link.back or level_of(link.parent) < level_of(t), link.parent
         assert link.way_before != NULL or link.lone if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
         link = link.next
     for place in places_of(t):

@@ -11,6 +11,11 @@
 cdef class Rare:
     """What few trackers need."""
 
+    def __dealloc__(self):
+        global strays
+        if self.stranded:
+            strays -= 1
+
 
 @cython.no_gc_clear             # what is below it writes to its log until its container says that it ends
 cdef class Tracker:

@@ -83,7 +83,9 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     link.parent = w.node
     link.key = name
     link.count = 1
+    put_above(w.node, t)
     put_link(t, link, None)
+    note_parent(t)
     w.node.children += 1
     invalidate(t)
     if state is missing:
