@@ -21,6 +21,36 @@ def setting(d):
     for _ in range(1000): d['a'] = 1
 """
 
+# What leaves the core is measured beside a dict subclass that somebody would write by hand.
+PREPARE += """
+import json, tempfile, time
+from pydatatracker import process
+from pydatatracker.exporters import JsonLinesExporter
+from pydatatracker.observers import json_file_observer
+class H(dict):
+    def __setitem__(self, k, v):
+        old = self.get(k); dict.__setitem__(self, k, v)
+        self.file.write(json.dumps({'time': time.time(), 'key': k, 'before': old, 'after': v, 'actor': 'me'}) + '\\n')
+        self.file.flush()
+kept = []
+def path(): return tempfile.mkdtemp() + '/log.jsonl'
+def hand():
+    h = H(a=0); h.file = open(path(), 'w'); kept.append(h.file); return h
+def sent(observer, d=None, **options):
+    d = TrackedDict(a=0) if d is None else d
+    d.tracking_add_observer(observer, **options)
+    return d
+def deep_down(observer):
+    root = track({'a': {'b': {'c': {'a': 0}}}}); kept.append(root)
+    root.tracking_add_observer(observer)
+    return root['a']['b']['c']
+def logged(**options):
+    d = TrackedDict(a=0); process.start(path(), **options); d['a'] = 1; return d
+def reading(c): c.path; c.before; c.after; c.actor
+def acting():
+    with tracking_actor('a'): pass
+"""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -80,6 +110,39 @@ ROWS = [
          "c = tracking_actor('x'); c.__enter__()"), "deep(17, lambda: setting(d))"), goal=1.2, unit="us", number=1),
     Row("one observer, beside none", ("d = TrackedDict(a=0)", STORE),
         ("d = TrackedDict(a=0); d.tracking_add_observer(lambda change: None)", STORE), goal=6),
+]  # fmt: skip
+
+SET = "setting(d)"  # 1,000 stores
+PLAIN = ("d = TrackedDict(a=0)", SET)
+HAND = ("d = hand()", SET)
+ROWS += [
+    Row("json_file_observer, beside one by hand", HAND, ("d = sent(json_file_observer(path()))", SET), goal=1,
+        number=1),
+    Row("  compact", PLAIN, ("d = sent(json_file_observer(path(), compact=True))", SET), goal=2.5, unit="us", number=1),
+    Row("JsonLinesExporter", PLAIN, ("d = sent(JsonLinesExporter(path()))", SET), goal=2, unit="us", number=1),
+    Row("  compact", PLAIN, ("d = sent(JsonLinesExporter(path(), compact=True))", SET), goal=1.5, unit="us", number=1),
+    Row("  buffered", PLAIN, ("d = sent(JsonLinesExporter(path(), buffered=True))", SET), goal=1.5, unit="us",
+        number=1),
+    Row("  buffered, compact", PLAIN, ("d = sent(JsonLinesExporter(path(), buffered=True, compact=True))", SET), goal=1,
+        unit="us", number=1),
+    Row("  four levels deep", PLAIN, ("d = deep_down(JsonLinesExporter(path()))", SET), goal=2.5, unit="us", number=1),
+    Row("  with a stack of 20 frames", ("d = TrackedDict(a=0)", "deep(17, lambda: setting(d))"),
+        ("d = sent(JsonLinesExporter(path()), TrackedDict(a=0, tracking_capture_stack=20))",
+         "deep(17, lambda: setting(d))"), goal=8, unit="us", number=1),
+    Row("log of the process", PLAIN, ("d = logged(redact_names=True)", f"{SET}; process.stop()"), goal=4, unit="us",
+        number=1),
+    Row("an observer whose path refuses", ("d = TrackedDict(a=0)", STORE), ("d = sent(print, path='/b/*')", STORE),
+        goal=1.3),
+    Row("an observer whose actions refuse", ("d = TrackedDict(a=0)", STORE),
+        ("d = sent(print, actions='remove')", STORE), goal=1.3),
+    Row("an observer that reads four attributes", ("d = sent(lambda change: None)", SET), ("d = sent(reading)", SET),
+        goal=0.35, unit="us", number=1),
+    Row("ChangeCollector", PLAIN, ("d = sent(ChangeCollector(10))", SET), goal=0.2, unit="us", number=1),
+    Row("with tracking_actor('a'), 1000 times", ("", "for _ in range(1000): pass"),
+        ("", "for _ in range(1000): acting()"), goal=0.25, unit="us", number=1),
+    Row("change.to_dict(), 1000 times", ("", "for _ in range(1000): pass"),
+        ("d = TrackedDict(a=0); d['a'] = 1; c = d.last_change()", "for _ in range(1000): c.to_dict()"), goal=2,
+        unit="us", number=1),
 ]  # fmt: skip
 
 NEXT = "i = iter(range(10**9))"  # a store of the same object is no event

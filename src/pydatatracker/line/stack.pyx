@@ -25,12 +25,11 @@ cdef tuple frame_text(object code, int offset, Draft *d):
     frame = frame_for_line(code, offset)    # None: of this library
     d.ran_code = True
     made = (None if frame is None else json_of(frame)), code.co_filename
-    if frame is None or frame["line"]:      # the source may be there later
-        frames_count += 1
-        if frames_count > FRAMES_KEPT:
-            frames_kept.clear()
-            frames_count = 0
-        calls[offset] = made
+    frames_count += 1
+    if frames_count > FRAMES_KEPT:
+        frames_kept.clear()
+        frames_count = 0
+    calls[offset] = made
     return made
 
 

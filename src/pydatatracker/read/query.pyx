@@ -233,7 +233,8 @@ def path_matches(tuple pattern, tuple path):
 cdef bint touches(object pattern, Change change, Tracker viewer):
     """True if a compiled glob matches a path of the change as the viewer sees it. O(paths of the change)."""
     cdef tuple base
-    if change.shape == S_SLOT and not several(change) and is_elsewhere(pattern, change, viewer):
+    if change.shape == S_SLOT and not several(change) and is_elsewhere(
+            pattern, change.place, change.key if change.index < 0 else None, viewer):
         return False
     for base in bases(change, viewer):
         if change.shape == S_SLOT:
@@ -260,10 +261,9 @@ cdef bint touches(object pattern, Change change, Tracker viewer):
     return False
 
 
-cdef bint is_elsewhere(tuple pattern, Change change, Tracker viewer) except -1:
-    """True if a glob surely does not match: the path has another length or begins otherwise. O(path), makes nothing."""
+cdef bint is_elsewhere(tuple pattern, Place place, object key, Tracker viewer) noexcept:
+    """True if a glob surely does not match a key at a place: its length or a name differs. O(path), makes nothing."""
     cdef Py_ssize_t n = PyTuple_GET_SIZE(pattern)
-    cdef Place place = change.place
     cdef object segment
     if n == 0:
         return True
@@ -272,7 +272,6 @@ cdef bint is_elsewhere(tuple pattern, Change change, Tracker viewer) except -1:
             return False                # ** matches any number of keys
     n -= 1
     segment = <object>PyTuple_GET_ITEM(pattern, n)
-    key = change.key if change.index < 0 else None
     while True:
         if PyUnicode_CheckExact(segment) and PyUnicode_CheckExact(key) and segment is not key and \
                 PyObject_RichCompareBool(segment, key, Py_EQ) == 0:

@@ -210,6 +210,26 @@ cdef list notify_all(Tracker t, Change change, list failed):
     return failed
 
 
+cdef bint is_wanted(Tracker t, int action, int shape, Py_ssize_t index, object key) noexcept:
+    """Return whether an observer may want a change, before the change is made an object. O(depth), runs no code."""
+    cdef Place step = t.place
+    cdef Observer observer
+    if process_observer is not None:
+        return True
+    while step is not None:
+        if step.tracker.rare is not None and step.tracker.rare.observers is not None:
+            for each in step.tracker.rare.observers:
+                observer = <Observer>each
+                if observer.actions and not observer.actions & (1 << action):
+                    continue
+                if observer.path is not None and shape == S_SLOT and is_elsewhere(
+                        observer.path, t.place, key if index < 0 else None, step.tracker):
+                    continue
+                return True
+        step = step.parent
+    return False
+
+
 cdef inline bint wants(Observer observer, Change change, Tracker viewer):
     if change.audience != W_ALL and observer.immediate != (change.audience == W_IMMEDIATE):
         return False

@@ -22,7 +22,7 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
         return later(t, action, method, shape, index, key, old, new, None, 0)
     t.version += 1
     t.net += growth
-    if t.state & T_SPECIAL:
+    if t.state & T_SPECIAL and (t.state & T_SPECIAL != T_NOTIFY or is_wanted(t, action, shape, index, key)):
         return commit_special(t, action, method, shape, index, key, old, new, None)
     last_seq += 1
     seq = last_seq
