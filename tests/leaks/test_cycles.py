@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -41,6 +41,15 @@ PUT: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], object]]] = {
     "defaultdict": (TrackedDefaultDict, lambda one, item: one.__setitem__("k", item)),
     "Counter": (TrackedCounter, lambda one, item: one.__setitem__("k", item)),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_what_is_made_here() -> Iterator[None]:
+    """Leave what other tests and modules hold out of the collections: they are many, and each looks at all."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def alive() -> int:
