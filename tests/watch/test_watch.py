@@ -465,6 +465,91 @@ def test_nothing_lives_longer_than_without_a_watch():
         assert w.tracking_state_at(0)["dict"] is not None
 
 
+class Held:
+    """An object that can have weak references and be a key."""
+
+
+class HeldList(list):
+    """A list that can have weak references and be a key."""
+
+    __hash__ = object.__hash__
+
+
+def as_a_value(d, x):
+    d["x"] = x
+    d["x"] = None
+
+
+def as_a_key(d, x):
+    d[x] = 1
+    del d[x]
+
+
+def as_a_key_of_data(d, x):
+    d[x] = {}
+    d.clear()
+
+
+def as_the_key_before_one_that_is_removed(d, x):
+    d[x] = 1
+    d["y"] = 2
+    d["z"] = 3
+    del d["y"]
+    del d[x]
+
+
+def as_the_key_after_one_that_is_removed(d, x):
+    d["w"] = 1
+    d["y"] = 2
+    d[x] = 3
+    del d["y"]
+    del d[x]
+
+
+def as_an_element(d, x):
+    d["s"] = {x}
+    d["t"] = 1
+    d["s"].clear()
+    d["t"] = 2
+
+
+def as_the_object_of_a_method(d, x):
+    d["x"] = x.__init__
+    d["x"] = None
+
+
+def as_the_object_of_a_method_written_in_c(d, x):
+    d["x"] = HeldList.append.__get__(x, HeldList) if isinstance(x, HeldList) else x.__reduce__
+    d["x"] = None
+
+
+@pytest.mark.parametrize("cls", [Held, HeldList])
+@pytest.mark.parametrize(
+    "use",
+    [
+        as_a_value,
+        as_a_key,
+        as_a_key_of_data,
+        as_the_key_before_one_that_is_removed,
+        as_the_key_after_one_that_is_removed,
+        as_an_element,
+        as_the_object_of_a_method,
+        as_the_object_of_a_method_written_in_c,
+    ],
+)
+def test_a_record_keeps_nothing_alive_wherever_it_means_it(use, cls):
+    """What was in watched data in any role ends when the program lets go of it."""
+    state = {}
+    with watch(state) as w:
+        x = cls()
+        ref = weakref.ref(x)
+        use(state, x)
+        assert len(w.tracking_changes()) > 1
+        del x
+        gc.collect()
+        assert ref() is None
+
+
 def test_the_watch_ends_with_its_object():
     x = Order()
     x.back = {"order": x}

@@ -156,9 +156,9 @@ cdef class Change:
         if self.details is None:
             return None
         if self.index == I_AFTER:
-            return (self.details.beside,)
+            return (read_value(self.details.beside),)
         if self.index == I_BEFORE:
-            return (self.details.beside, None)
+            return (read_value(self.details.beside), None)
         return self.details.beside
 
     @property

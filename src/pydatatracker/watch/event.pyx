@@ -192,7 +192,7 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
             return commit_watched(t, A_REMOVE, method, S_SLOT, I_LAST, key, old, missing, -1, None)
         if where != I_FIRST:
             extra = Extra.__new__(Extra)
-            extra.beside = None if beside == NULL else <object>beside
+            extra.beside = None if beside == NULL else kept_value(<object>beside)
         return commit_watched(t, A_REMOVE, method, S_SLOT, where, key, old, missing, -1, extra)
     return commit_watched(t, A_ADD if event == PDT_ADDED else A_UPDATE, method, S_SLOT, -1, key, old, value,
                           event == PDT_ADDED, None)

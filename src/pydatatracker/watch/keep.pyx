@@ -26,8 +26,10 @@ cdef bint lasts(object value):
     cdef type cls = type(value)
     if pdt_plain(value) or value is missing or not pdt_is_gc(value):
         return True
-    if isinstance(value, type) or cls is module_type or cls is builtin_type or is_a(<object>Py_TYPE(cls), enum_type):
+    if isinstance(value, type) or cls is module_type or is_a(<object>Py_TYPE(cls), enum_type):
         return True
+    if cls is builtin_type:             # `[].append` keeps the list
+        return value.__self__ is None or isinstance(value.__self__, (type, module_type))
     if cls is function_type:
         return value.__closure__ is None and value.__defaults__ is None and value.__kwdefaults__ is None
     if isinstance(value, (Words, Weakly, WatchedTracker)):
