@@ -45,7 +45,10 @@ PUT: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], object]]] = {
 
 @pytest.fixture(autouse=True, scope="module")
 def only_what_is_made_here() -> Iterator[None]:
-    """Leave what other tests and modules hold out of the collections: they are many, and each looks at all."""
+    """Leave what other tests hold out of the collections.
+
+    They are many, and each looks at all.
+    """
     gc.collect()
     gc.freeze()
     yield
