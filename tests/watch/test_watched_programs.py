@@ -255,13 +255,17 @@ def test_the_log_knows_every_state_of_what_tracked_data_follows(steps):
 @settings(max_examples=200, deadline=None)
 @given(STEPS, st.integers(0, 3))
 def test_what_tracked_data_follows_dies_with_it(steps, rounds):
-    for _ in range(1 + rounds):
-        root, pool = world()
-        data = track(root)
-        pool = [data[name] for name in root]
-        for step in through_methods(steps):
-            run(data, pool, step)
-        probes = [weakref.ref(each) for each in pool if isinstance(each, (Plain, Record))]
-        del root, pool, data
-        gc.collect()
-        assert [probe() for probe in probes] == [None] * len(probes)
+    gc.freeze()  # what the other tests left takes long to look at
+    try:
+        for _ in range(1 + rounds):
+            root, pool = world()
+            data = track(root)
+            pool = [data[name] for name in root]
+            for step in through_methods(steps):
+                run(data, pool, step)
+            probes = [weakref.ref(each) for each in pool if isinstance(each, (Plain, Record))]
+            del root, pool, data
+            gc.collect()
+            assert [probe() for probe in probes] == [None] * len(probes)
+    finally:
+        gc.unfreeze()

@@ -97,6 +97,11 @@ static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; r
 static inline PyObject *pdt_frame(void) { PyObject *f = (PyObject *)PyEval_GetFrame(); Py_XINCREF(f); return f; }
 static inline PyObject *pdt_frame_back(PyObject *f) { return (PyObject *)PyFrame_GetBack((PyFrameObject *)f); }
 static inline PyObject *pdt_frame_code(PyObject *f) { return (PyObject *)PyFrame_GetCode((PyFrameObject *)f); }
+static inline int pdt_frame_globals_are(PyObject *f, PyObject *globals) {
+    PyObject *own = PyFrame_GetGlobals((PyFrameObject *)f); /* new reference; the frame has one, too */
+    Py_DECREF(own);
+    return own == globals;
+}
 static inline int pdt_frame_lasti(PyObject *f) { return PyFrame_GetLasti((PyFrameObject *)f); }
 
 /* ---- a fault of Cython ------------------------------------------------------------------------------- */

@@ -5,11 +5,21 @@
 #    Python code only, so an interrupt finds a block entered and left, or not entered at all;
 #  - one object can be entered many times at once, and each entry is its own.
 
+import contextlib as _contextlib
+
 cdef object EMPTY_CONTEXT = _MappingProxyType({})
+cdef dict exit_stacks = vars(_contextlib)       # the globals of the frames that enter blocks for an ExitStack
 
 
 cdef class ActorBlock:
     """The block of tracking_actor."""
+
+    def __init__(self, actor, /, **context):
+        if not isinstance(actor, str):
+            raise TypeError(f"an actor is a str, not {type(actor).__name__}")
+        self._actor = actor
+        self._context = context
+        self._entries = []
 
     def __enter__(self):
         self._enter(frame_number())
@@ -23,13 +33,17 @@ cdef class ActorBlock:
         cdef object above = <object>pdt_scope()
         cdef object context = EMPTY_CONTEXT
         cdef object transaction = None
+        cdef Scope scope
         if above is not None:
             transaction = (<Scope>above).transaction
         if above is not None and (<Scope>above).context:
             context = _MappingProxyType({**(<Scope>above).context, **self._context})
         elif self._context:
             context = _MappingProxyType(dict(self._context))
-        scope = Scope(self._actor, context, transaction)
+        scope = Scope.__new__(Scope)
+        scope.actor = self._actor
+        scope.context = context
+        scope.transaction = transaction
         entry = [frame, None]
         self._entries.append(entry)
         try:
@@ -51,6 +65,10 @@ cdef class ActorBlock:
                 "this tracking_actor is left more often than it was entered; write it as a with statement, or call"
                 " __exit__ once for each __enter__"
             )
+        if PyList_GET_SIZE(entries) == 1:
+            found = <list>entries.pop()
+            reset_scope(<tuple>found[1])
+            return
         here = pdt_context()
         for i in range(len(entries) - 1, -1, -1):
             entry = <list>entries[i]
@@ -84,6 +102,5 @@ cdef size_t frame_number() except? 0:
     cdef PyObject *frame = pdt_frame()
     if frame == NULL:
         return 0
-    here = <object>frame
-    Py_DECREF(here)
-    return 0 if here.f_globals.get("__name__") == "contextlib" else <size_t>frame
+    Py_DECREF(<object>frame)                # it is running: it stays
+    return 0 if pdt_frame_globals_are(frame, exit_stacks) else <size_t>frame

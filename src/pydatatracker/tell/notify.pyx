@@ -240,14 +240,19 @@ cdef inline bint wants(Observer observer, Change change, Tracker viewer):
 
 cdef dict several_above(Place place, Change change):
     """As `several_of`, for an observed container and those above it. O(depth)."""
-    cdef list viewers = [place.tracker]
+    cdef list viewers
     cdef Place step = place.parent
+    if PyTuple_GET_SIZE(place.tracker.rare.observers) == 1:     # which is the rule
+        while step is not None and (step.tracker.rare is None or step.tracker.rare.observers is None):
+            step = step.parent
+        if step is None:
+            return None
+        step = place.parent
+    viewers = [place.tracker]
     while step is not None:
         if step.tracker.rare is not None and step.tracker.rare.observers is not None:
             viewers.append(step.tracker)
         step = step.parent
-    if len(viewers) == 1 and len(<tuple>place.tracker.rare.observers) == 1:
-        return None
     return several_of(viewers, change)
 
 
