@@ -338,8 +338,35 @@ cdef list rows_below(WatchedTracker t, tuple path, list rows):
                     rows.append(((*path, key), type(each), "an element of a frozenset"))
         if t.way == Y_DICT and way_of(t.home, key) != Y_VALUE:
             rows.append(((*path, key), type(key), "used as a key"))
+    why = why_not_in_order(t)
+    if why is not None:
+        rows.append((path, <object>t.cls, why))
     rows.extend(attribute_rows(t, path))
     return below
+
+
+cdef str why_not_in_order(WatchedTracker t):
+    """Return why the log has another order than an OrderedDict, or None. O(items).
+
+    Only move_to_end makes its order differ from that of the table, which is what is recorded. Its iterator hashes
+    each key.
+    """
+    cdef object owner
+    cdef list recorded
+    cdef Py_ssize_t i
+    if t.way != Y_DICT or t.owner == NULL or not is_a(<object>t.cls, ordered_dict):
+        return None
+    owner = <object>t.owner
+    recorded = list((<dict>owner).keys())
+    for key in recorded:
+        if not pdt_quiet_key(key):
+            return "its order is not compared: the __hash__ of a key is not a builtin one"
+    i = 0
+    for key in ordered_dict.__iter__(owner):
+        if i >= PyList_GET_SIZE(recorded) or key is not recorded[i]:
+            return "its order was changed by move_to_end, which is not seen"
+        i += 1
+    return None
 
 
 cdef list shown_rows(list rows):
