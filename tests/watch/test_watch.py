@@ -538,7 +538,7 @@ def as_the_object_of_a_method_written_in_c(d, x):
     ],
 )
 def test_a_record_keeps_nothing_alive_wherever_it_means_it(use, cls):
-    """What was in watched data in any role ends when the program lets go of it."""
+    """What watched data held in any role ends when the program lets go of it."""
     state = {}
     with watch(state) as w:
         x = cls()
