@@ -490,6 +490,11 @@ def as_a_key_of_data(d, x):
     d.clear()
 
 
+def as_a_key_of_a_dict_that_ends(d, x):
+    d["inner"] = {x: 1}
+    del d["inner"]
+
+
 def as_the_key_before_one_that_is_removed(d, x):
     d[x] = 1
     d["y"] = 2
@@ -530,6 +535,7 @@ def as_the_object_of_a_method_written_in_c(d, x):
         as_a_value,
         as_a_key,
         as_a_key_of_data,
+        as_a_key_of_a_dict_that_ends,
         as_the_key_before_one_that_is_removed,
         as_the_key_after_one_that_is_removed,
         as_an_element,

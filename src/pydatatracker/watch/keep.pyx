@@ -123,7 +123,7 @@ cdef bint freeze(WatchedTracker t) except? False:
         while PyDict_Next(<object>t.owner, &position, &key, &value):
             if not is_hidden(t, <object>key):
                 k = <object>key
-                last.append((k, kept_value(<object>value)))
+                last.append((kept_value(k), kept_value(<object>value)))
     elif t.kept is not None:
         for each in t.kept:
             if isinstance(each, WatchedTracker):
@@ -138,7 +138,7 @@ cdef bint freeze(WatchedTracker t) except? False:
 cdef object last_state(WatchedTracker t):
     """Return what an object that is gone held last, as `plain` does. O(items)."""
     if t.kind == K_DICT or t.kind == K_ATTR:
-        return {key: read_value(value) for key, value in t.last}
+        return {read_value(key): read_value(value) for key, value in t.last}
     items = [read_value(each) for each in t.last]
     return set(items) if t.way == Y_SET else tuple(items) if t.way == Y_TUPLE else items
 
