@@ -49,7 +49,7 @@ test-all *args: setup
 test-extras *args: build
     python scripts/test_extras.py "$@"
 
-# Arguments are suites (networkx-tracked, networkx, sortedcontainers, transitions, leaks); others go to pytest.
+# Arguments are suites (networkx-tracked, networkx, sortedcontainers, transitions, mesa, leaks); others go to pytest.
 # Run the test suites of other packages with their data tracked or watched
 [group('test')]
 suites *args: setup

@@ -22,7 +22,10 @@ from interpreters import interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "suites"
-TOOLS = ("dill", "mesa[viz]", "mock", "numpy", "pytest>=8.4", "pytest-asyncio", "pytest-mock", "pytest-xdist", "scipy")
+TOOLS = (
+    *("dill", "mesa[viz]", "mock", "numpy", "pygments", "pytest>=8.4", "pytest-asyncio", "pytest-mock", "pytest-xdist"),
+    "scipy",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Suite:
     source: str = "wheel"  # or sdist, or debian
 
 
+MESA_LEFT_OUT = ("--ignore=tests/examples",)  # some need a browser, some take minutes with all cells of a grid watched
 SUITES = {
     "networkx-tracked": Suite("networkx", ("--pyargs", "networkx"), "tracked-graphs"),
     "networkx": Suite("networkx", ("--pyargs", "networkx"), "watch=networkx:Graph"),
@@ -45,7 +49,9 @@ SUITES = {
         "debian",
     ),
     "transitions": Suite("transitions", ("tests",), "watch=transitions.*", "sdist"),
+    "mesa": Suite("mesa", ("tests", *MESA_LEFT_OUT), "watch=mesa.*", "sdist"),
     "jinja2-leaks": Suite("jinja2", ("tests",), "leaks=jinja2.*", "sdist"),
+    "pygments-leaks": Suite("pygments", ("tests", "--ignore=tests/contrast"), "leaks=pygments.*", "sdist"),
 }
 LEAKS = tuple(name for name in SUITES if name.endswith("-leaks"))
 
