@@ -235,7 +235,7 @@ class ProcessLog:
             except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
-                self._write_init(change, tracker, change.seq, self._state(root, change.seq, kept=False))
+                self._write_init(change, tracker, change.seq, self._state(root, change.seq, kept=False), late)
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         except BaseException:  # Ctrl-C: with its next change the root begins again
@@ -256,9 +256,11 @@ class ProcessLog:
                 break
         return state
 
-    def _write_init(self, change: ChangeLogEntry, tracker: _core.Tracker, seq: int, state: Any) -> None:
+    def _write_init(
+        self, change: ChangeLogEntry, tracker: _core.Tracker, seq: int, state: Any, late: bool = False
+    ) -> None:
         root = tracker.container
-        came_back = self._left.pop(id(root), None) is not None
+        came_back = self._left.pop(id(root), None) is not None or late  # even if it is empty now
         if not (state or came_back):
             return
         shown = _core.redacted_state(root, state)

@@ -129,16 +129,17 @@ def replay(
         from pydatatracker.io import read_changes
 
         with read_changes(lines, strict=True) as reader:
-            return _replay(sorted(reader, key=_seq_of_line), at, root)
+            return _replay(sorted(reader, key=_order_of_line), at, root)
     if isinstance(lines, (str, bytes)):
         lines = lines.splitlines()
     return _replay(lines, at, root)
 
 
-def _seq_of_line(line: Any) -> int:
+def _order_of_line(line: Any) -> tuple[int, bool]:
+    """Return the order of a line: by seq, of one seq the init first."""
     if line.is_gap:
-        return line.gap[0] or 0
-    return line.seq or 0
+        return line.gap[0] or 0, True
+    return line.seq or 0, line.action != "init"
 
 
 def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:

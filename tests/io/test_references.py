@@ -175,6 +175,15 @@ def test_the_log_of_a_graph_with_back_references_is_that_graph(tmp_path: Path, s
         gc.unfreeze()
 
 
+def test_a_root_of_which_nothing_was_kept_begins_after_its_first_line(log: Path) -> None:
+    """The line is skipped, also when the state after it is empty."""
+    root = TrackedDict(n=1, tracking_max_changes=0)
+    root.clear()
+    checked(log, root)
+    root["n"] = 2
+    checked(log, root)
+
+
 def verified(path: Path) -> int:
     """Return the exit status of ``pydatatracker verify``."""
     return run("verify", path, cwd=path.parent).returncode
