@@ -85,7 +85,7 @@ def test_nothing_is_written_to_a_file_that_took_the_number(name: str, tmp_path: 
 
 
 def test_threads_lose_no_line_and_tear_none(tmp_path: pathlib.Path) -> None:
-    """Each line of each thread is there once, and those of a thread are in order."""
+    """Each line of each thread is there once, in the order of the thread."""
     root = track({f"t{n}": {} for n in range(8)}, tracking_max_changes=16)
     with json_file_observer(tmp_path / "log.jsonl") as writer, restless(1e-5):
         root.tracking_add_observer(writer)
