@@ -396,6 +396,8 @@ cdef class Appender(Feed):  # writes lines through
     cdef uint64_t recent[64]            # the changes of the last ones; one per thread that writes is enough
     cdef public set begun               # numbers of the roots whose state the log has; None: that is not its concern
     cdef bint is_begun(self, Place place) except -1
+    cdef bint is_ordinary(self) except -1
+    cdef bint put(self, Change change, Tracker viewer) except -1
 
 
 @cython.final

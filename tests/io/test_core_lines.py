@@ -286,14 +286,14 @@ VALUES = st.recursive(
 def test_values_of_any_kind(items: list[tuple[Any, Any]], convert: bool, actor: str) -> None:
     """Any value under any key, in a dict, a list and an object."""
     reader = Reader()
-    root = TrackedDict(l=TrackedList(), o=Thing(), tracking_auto_convert=convert)
+    root = TrackedDict(items=TrackedList(), thing=Thing(), tracking_auto_convert=convert)
     root.tracking_add_observer(reader)
     with tracking_actor(actor):
         for key, value in items:
             root[key] = value
-            root["l"].append(value)
-            root["o"].x = value
-        root["l"][:] = [value for _, value in items]
+            root["items"].append(value)
+            root["thing"].x = value
+        root["items"][:] = [value for _, value in items]
         root.update(items)
 
 

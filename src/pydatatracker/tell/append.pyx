@@ -60,7 +60,9 @@ cdef class Appender(Feed):
 
     def append(self, Change change):
         """Write the line of a change, as one call of its writer would; False if that has to do it. O(values)."""
-        return self.accept(change, change.viewer)
+        if not self.is_ordinary() or (self.begun is not None and (several(change) or not self.is_begun(change.place))):
+            return False
+        return self.put(change, change.viewer)
 
     def use_lock(self, lock):
         """Use another lock from now on: after a fork."""
@@ -77,11 +79,14 @@ cdef class Appender(Feed):
             place = place.parent
         return place.tracker.number in begun
 
-    cdef bint accept(self, Change change, Tracker viewer) except -1:
-        cdef Draft d
+    cdef bint is_ordinary(self) except -1:
+        """True if there is nothing to do for a line but to write it."""
         cdef OpenLog log = self.log
-        cdef Py_ssize_t done
-        if not (self.ready and log.regular) or log.torn or log.fd < 0 or TRACE in modules or pdt_is_due(log.look_at):
+        return (self.ready and log.regular and not log.torn and log.fd >= 0 and TRACE not in modules
+                and not pdt_is_due(log.look_at))
+
+    cdef bint accept(self, Change change, Tracker viewer) except -1:
+        if not self.is_ordinary():
             return False
         if several(change):
             if self.begun is not None:
@@ -89,6 +94,13 @@ cdef class Appender(Feed):
             change = seen_from(change, viewer)
         elif self.begun is not None and not self.is_begun(change.place):
             return False
+        return self.put(change, viewer)
+
+    cdef bint put(self, Change change, Tracker viewer) except -1:
+        """Write the line of a change as the viewer sees it."""
+        cdef Draft d
+        cdef OpenLog log = self.log
+        cdef Py_ssize_t done
         begin_draft(&d)
         try:
             if not draft_line(&d, change, viewer, self.compact, self.withholds):
