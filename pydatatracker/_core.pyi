@@ -448,7 +448,8 @@ class OpenLog:
 class Appender(Feed):
     ready: bool
     begun: set[int] | None
-    written: int
+    known: set[int] | None
+    taken: int
     def __init__(self, log: OpenLog, lock: Any, compact: bool = False, withholds: bool = False) -> None: ...
     def use_lock(self, lock: Any) -> None: ...
     def wrote(self, seq: int) -> bool: ...

@@ -108,6 +108,7 @@ class ProcessLog:
         self._writer: ChangeWriter | None = None
         self._feed: _core.Appender | None = None  # takes what needs nothing but a line
         self._followed: set[int] = set()  # numbers of the roots of which it takes changes
+        self._numbers: set[int] = set()  # numbers of the roots in `_known`
         self._renewals = 0  # how many times the file was renamed or deleted
         self._warned = False
         self.after_fork()
@@ -140,7 +141,7 @@ class ProcessLog:
     @property
     def lines(self) -> int:
         """Number of lines that this process wrote, those of ``init`` not counted."""
-        return self._lines + (0 if self._feed is None else self._feed.written)
+        return self._lines + (0 if self._feed is None else self._feed.taken)
 
     def tracking_missed(self, change: ChangeLogEntry, error: BaseException) -> None:
         """Have the log say that a change may be missing."""
@@ -152,10 +153,11 @@ class ProcessLog:
         """Begin all roots again, with new locks."""
         self._lock = threading.RLock()
         self._begin_again()
-        self._lines = 0 if self._feed is None else -self._feed.written
+        self._lines = 0 if self._feed is None else -self._feed.taken
 
     def _begin_again(self) -> None:
         self._followed.clear()
+        self._numbers.clear()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
         self._left: dict[
@@ -189,10 +191,12 @@ class ProcessLog:
         with self._lock:
             kept = {}
             self._followed.clear()
+            self._numbers.clear()
             for root in (change.viewer, *(change.others or ())):
                 number = id(root.container)
                 if number in self._known:
                     kept[number] = self._known[number]
+                    self._numbers.add(root.number)
             self._left.update((number, each) for number, each in self._known.items() if number not in kept)
             self._known = kept
 
@@ -200,6 +204,7 @@ class ProcessLog:
         container = tracker.container
         number = id(container)
         self._followed.discard(tracker.number)
+        self._numbers.discard(tracker.number)
         if self._known.pop(number, None) is not None and container is not None:
             self._left[number] = weakref.ref(container, _forget_in(self._left, number))
 
@@ -220,7 +225,9 @@ class ProcessLog:
             known = self._known.get(number)
             first = known is None or known() is not root
             if first:
-                self._known[number] = weakref.ref(root, _forget_in(self._known, number, self._followed, tracker.number))
+                forget = _forget_in(self._known, number, (self._followed, self._numbers), tracker.number)
+                self._numbers.add(tracker.number)
+                self._known[number] = weakref.ref(root, forget)
                 self._begins[number] = threading.Event()
         begun = self._begins.get(number)
         if not first:
@@ -303,7 +310,7 @@ class ProcessLog:
                 self._renewals = 0
                 self._feed = self._writer.tracking_feed_write
                 if self._feed is not None:
-                    self._feed.begun = self._followed
+                    self._feed.begun, self._feed.known = self._followed, self._numbers
                     _core.set_process_feed(self, self._feed)
             return self._writer
 
@@ -363,13 +370,13 @@ class _Selected(Withheld):
 
 
 def _forget_in(
-    refs: dict[int, weakref.ref[Any]], number: int, begun: set[int] | None = None, tracker: int = 0
+    refs: dict[int, weakref.ref[Any]], number: int, numbers: tuple[set[int], ...] = (), tracker: int = 0
 ) -> Callable[[object], None]:
     def forget(reference: object) -> None:
         if refs.get(number) is reference:
             del refs[number]
-        if begun is not None:
-            begun.discard(tracker)
+        for each in numbers:
+            each.discard(tracker)
 
     return forget
 

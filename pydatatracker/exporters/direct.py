@@ -91,5 +91,5 @@ class DirectDelivery:
 
     def stats(self) -> Stats:
         """Return what became of the items so far. O(1)."""
-        written = 0 if self.appender is None else self.appender.written
+        written = 0 if self.appender is None else self.appender.taken
         return self._tally.stats(accepted=written, sent=written)

@@ -392,9 +392,11 @@ cdef class Appender(Feed):  # writes lines through
     cdef bint compact
     cdef bint withholds                 # lines that may name a secret are the writer's
     cdef public bint ready              # False: the writer has to be called
-    cdef readonly Py_ssize_t written    # number of lines
+    cdef readonly Py_ssize_t taken      # number of changes that came without a call of the writer
+    cdef Py_ssize_t written             # number of lines
     cdef uint64_t recent[64]            # the changes of the last ones; one per thread that writes is enough
     cdef public set begun               # numbers of the roots whose state the log has; None: that is not its concern
+    cdef public set known               # of these, and of roots whose state is being written; None with begun
     cdef bint is_begun(self, Place place) except -1
     cdef bint is_ordinary(self) except -1
     cdef bint put(self, Change change, Tracker viewer) except -1

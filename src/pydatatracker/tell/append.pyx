@@ -71,13 +71,12 @@ cdef class Appender(Feed):
         self.release = lock.release
 
     cdef bint is_begun(self, Place place) except -1:
-        """True if the log has the state of the root of a place, and no state of a container below it."""
-        cdef set begun = self.begun
+        """True if the log has the state of the root of a place, and none of a container below it that was a root."""
         while place.parent is not None:
-            if place.tracker.number in begun:
+            if place.tracker.number in self.known:
                 return False
             place = place.parent
-        return place.tracker.number in begun
+        return place.tracker.number in self.begun
 
     cdef bint is_ordinary(self) except -1:
         """True if there is nothing to do for a line but to write it."""
@@ -94,7 +93,10 @@ cdef class Appender(Feed):
             change = seen_from(change, viewer)
         elif self.begun is not None and not self.is_begun(change.place):
             return False
-        return self.put(change, viewer)
+        if not self.put(change, viewer):
+            return False
+        self.taken += 1
+        return True
 
     cdef bint put(self, Change change, Tracker viewer) except -1:
         """Write the line of a change as the viewer sees it."""
