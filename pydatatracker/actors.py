@@ -24,6 +24,16 @@ def _frame_id(frame: FrameType) -> int:
     return 0 if frame.f_globals.get("__name__") == "contextlib" else id(frame)
 
 
+class _Signature:
+    """The signature of tracking_actor, whose initializer is the core's."""
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        from inspect import Parameter, Signature
+
+        actor = Parameter("actor", Parameter.POSITIONAL_ONLY, annotation=str)
+        return Signature([actor, Parameter("context", Parameter.VAR_KEYWORD, annotation=Any)])
+
+
 class tracking_actor(ActorBlock):
     """Name the actor of all changes made in a block.
 
@@ -43,6 +53,7 @@ class tracking_actor(ActorBlock):
     """
 
     __slots__ = ()
+    __signature__ = _Signature()
 
     if TYPE_CHECKING:
 

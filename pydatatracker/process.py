@@ -203,9 +203,10 @@ class ProcessLog:
     def _forget(self, tracker: _core.Tracker) -> None:
         container = tracker.container
         number = id(container)
-        self._followed.discard(tracker.number)
+        known = self._known.pop(number, None)
+        self._followed.discard(tracker.number)  # after that: see `_begun`
         self._numbers.discard(tracker.number)
-        if self._known.pop(number, None) is not None and container is not None:
+        if known is not None and container is not None:
             self._left[number] = weakref.ref(container, _forget_in(self._left, number))
 
     # ---- the state from which the lines of a root start
@@ -218,8 +219,10 @@ class ProcessLog:
         known = self._known.get(number)
         if root is None or (known is not None and known() is root and number not in self._begins):
             yield
-            if root is not None and self._known.get(number) is known:
+            if root is not None:
                 self._followed.add(tracker.number)
+                if self._known.get(number) is not known:  # another thread has just forgotten it
+                    self._followed.discard(tracker.number)
             return
         with self._lock:
             known = self._known.get(number)
@@ -317,9 +320,9 @@ class ProcessLog:
     def use(self, targets: Targets) -> None:
         """Write of modules what targets name, from now on. O(1)."""
         self._targets = targets
-        _core.set_process_feed(self, None)  # each line has to be looked at
+        _core.set_process_feed(self, None)
         if self._writer is not None:
-            self._writer.withheld = self._taken_out()
+            self._writer.withhold(_Selected(targets, self._withheld))
 
     def _taken_out(self) -> Withheld | None:
         if self._targets is None:

@@ -196,7 +196,7 @@ class ChangeWriter(Handle):
         withheld: Withheld | None = None,
     ) -> None:
         permissions = check_mode(mode)
-        self.withheld = withheld
+        self._withheld = withheld
         self.compact = compact
         self.buffered = buffered
         self._lock = threading.RLock()
@@ -238,11 +238,18 @@ class ChangeWriter(Handle):
             return
         seq = _seq_of(change)
         try:
-            data = to_line(change, compact=self.compact, withheld=self.withheld)
+            data = to_line(change, compact=self.compact, withheld=self._withheld)
         except BaseException as error:  # also KeyboardInterrupt, in a __repr__ of the program
             self._lose(seq, seq, error)
             raise
         self._append(data, seq)
+
+    def withhold(self, withheld: Withheld) -> None:
+        """Take this out of every line from now on, and look at each for it."""
+        if self._appender is not None:
+            self._appender.ready = False
+            self._appender = None
+        self._withheld = withheld
 
     @property
     def tracking_feed_write(self) -> _core.Appender | None:

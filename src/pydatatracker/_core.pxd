@@ -379,7 +379,8 @@ cdef class OpenLog:         # a file that lines are appended to; base of the pac
     cdef public double look_at          # when to look whether it was renamed or deleted, by the monotonic clock
     cdef public object _first           # first and last change that was written to this file, or None
     cdef public object _last
-    cdef uint64_t device                # where the file is, to know the descriptor again
+    cdef object identity                # device and inode, to know the descriptor again
+    cdef uint64_t device                # the same, as far as they fit
     cdef uint64_t inode
 
 

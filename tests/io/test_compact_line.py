@@ -134,7 +134,7 @@ def test_what_is_left_to_the_python_encoder() -> None:
     d["a"] = 1
     assert _core.change_line(ChangeLogEntry.from_dict(d.last_change().to_dict()), True) is None
     d["l"] = [1]
-    assert _core.change_line(d.last_change(), True) is not None
+    assert same(_core.change_line(d.last_change(), True) or b"", d.last_change())
     d["a"] = 2
     assert _core.change_line(d.tracking_changes()[-2], True) is None
     assert _core.change_line(TrackedDict(a=1).tracking_changes()[0], True) is None

@@ -204,12 +204,8 @@ cdef int put_context(Draft *d, dict context) except -1:
     cdef bint first = True
     pdt_out_literal(&d.out, b',"context":{')
     for key, value in context.items():
-        pdt_out_literal(&d.out, b'"' if first else b',"')
+        put_name(d, key, first)
         first = False
-        if pdt_out_str(&d.out, key, False) != 0:
-            d.unfit = True
-            return 0
-        pdt_out_literal(&d.out, b'":')
         if pdt_out_scalar(&d.out, value) != 0:
             put_encoded(d, value, False)
     pdt_out_literal(&d.out, b'}')

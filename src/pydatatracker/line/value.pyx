@@ -18,6 +18,15 @@ cdef int put_text(Draft *d, str text) except -1:
     return 0
 
 
+cdef int put_name(Draft *d, object name, bint first) except -1:
+    """Put the name of an entry of an object, and what is before and behind it."""
+    pdt_out_literal(&d.out, b'"' if first else b',"')
+    if pdt_out_str(&d.out, name, False) != 0:
+        d.unfit = True
+    pdt_out_literal(&d.out, b'":')
+    return 0
+
+
 cdef int put_json(Draft *d, object data, int depth=0) except -1:
     """Put what the Python encoder made of a value: dicts, lists and scalars."""
     cdef bint first = True
@@ -28,12 +37,8 @@ cdef int put_json(Draft *d, object data, int depth=0) except -1:
     if type(data) is dict:
         pdt_out_literal(&d.out, b'{')
         for key, item in (<dict>data).items():
-            pdt_out_literal(&d.out, b'"' if first else b',"')
+            put_name(d, key, first)
             first = False
-            if pdt_out_str(&d.out, key, False) != 0:
-                d.unfit = True
-                return 0
-            pdt_out_literal(&d.out, b'":')
             put_json(d, item, depth + 1)
         pdt_out_literal(&d.out, b'}')
     elif type(data) is list:
@@ -143,11 +148,8 @@ cdef int put_dict(Draft *d, object value, int depth, object source=None) except 
     while not d.unfit and PyDict_Next(value, &position, &key, &item):
         k = <object>key
         v = <object>item
-        if not first:
-            pdt_out_literal(&d.out, b',')
-        first = False
         if pairs:
-            pdt_out_literal(&d.out, b'[')
+            pdt_out_literal(&d.out, b'[' if first else b',[')
             if PyTuple_CheckExact(k):
                 d.has_odd_keys = True
                 put_value(d, k, holder, depth + 3)
@@ -157,12 +159,9 @@ cdef int put_dict(Draft *d, object value, int depth, object source=None) except 
             put_value(d, v, holder, depth + 3)
             pdt_out_literal(&d.out, b']')
         else:
-            pdt_out_literal(&d.out, b'"')
-            if pdt_out_str(&d.out, k, False) != 0:
-                d.unfit = True
-                break
-            pdt_out_literal(&d.out, b'":')
+            put_name(d, k, first)
             put_value(d, v, holder, depth + 1)
+        first = False
     pdt_out_literal(&d.out, b']}' if pairs else b'}')
     if PyDict_Size(value) != size:          # code of the program changed it meanwhile
         d.unfit = True

@@ -26,15 +26,18 @@ cdef class OpenLog:
 
     def __cinit__(self, *arguments, **options):
         self.fd = -1
+        self.identity = 0, 0
 
     @property
     def ident(self):
         """Device and inode."""
-        return self.device, self.inode
+        return self.identity
 
     @ident.setter
     def ident(self, given):
-        self.device, self.inode = given
+        self.identity = given
+        self.device = given[0] & 0xFFFFFFFFFFFFFFFF
+        self.inode = given[1] & 0xFFFFFFFFFFFFFFFF
 
 
 @cython.final
