@@ -13,11 +13,12 @@ from gardening import STEPS, Session
 from hypothesis import HealthCheck, given, settings
 from restless import restless
 
-from pydatatracker import ChangeLogEntry, TrackedDict, track
+from pydatatracker import ChangeLogEntry, TrackedDict, process, track
 from pydatatracker.change.mapping import to_dict
 from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import ChangeWriter, read_changes
 from pydatatracker.observers import JsonFileObserver, json_file_observer
+from pydatatracker.targets import Targets
 
 WRITERS: dict[str, Any] = {
     "ChangeWriter": lambda path, compact: ChangeWriter(path, compact=compact),
@@ -128,3 +129,26 @@ def test_a_subclass_hears_of_each_change(tmp_path: pathlib.Path) -> None:
     assert ["/k", "/k"] == heard
     assert [1] == [line.after for line in read_changes(tmp_path / "a.jsonl")]
     assert [1] == [line.after for line in read_changes(tmp_path / "b.jsonl")]
+
+
+def test_a_log_that_begins_to_obey_targets_prunes_each_line(tmp_path: pathlib.Path) -> None:
+    """Also the lines of roots that it took without a call until then."""
+
+    class Seeing(Targets):
+        def prune(self, line: dict[str, Any]) -> None:
+            pruned.append(line["seq"])
+            super().prune(line)
+
+    pruned: list[int] = []
+    root = TrackedDict()
+    log = process.start(tmp_path / "log.jsonl")
+    try:
+        for n in range(3):
+            root["n"] = n
+        process.use(Seeing([], print))
+        root["n"] = 3
+        root["n"] = 4
+    finally:
+        process.stop()
+    assert [change.seq for change in root.tracking_changes()[-2:]] == pruned
+    assert 5 == log.lines == len(list(read_changes(tmp_path / "log.jsonl")))

@@ -134,6 +134,9 @@ cdef int put_dict(Draft *d, object value, int depth, object source=None) except 
         d.ran_code = True
         order = {}
         for k, v in _OrderedDict.items(value):
+            if not PyUnicode_CheckExact(k) and not PyLong_CheckExact(k):    # its code could run
+                d.unfit = True
+                return 0
             PyDict_SetItem(order, k, v)
         value = order
     while PyDict_Next(value, &position, &key, &item):

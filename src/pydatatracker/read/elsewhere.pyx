@@ -26,7 +26,7 @@ def elsewhere(Change change, Tracker t, Tracker viewer):
 def looped(container, holder):
     """Return the tracker of a container that a link closing a cycle ever led to, or may from this holder. O(1).
 
-    None for others. A link to a container that is older than its holder gives way in a cycle (see tree/links.pyx).
+    None for others. A link to a container that is older than its holder gives way in a cycle (see tree/cycles.pyx).
     """
     cdef Tracker t = tracker_of(container)
     cdef Tracker above
