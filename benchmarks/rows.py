@@ -49,6 +49,10 @@ def logged(**options):
 def reading(c): c.path; c.before; c.after; c.actor
 def acting():
     with tracking_actor('a'): pass
+def transaction(d):
+    with tracking_transaction(): d['a'] = 1
+def undoing():
+    d = TrackedDict(a=0); transaction(d); return d
 """
 
 
@@ -140,6 +144,10 @@ ROWS += [
     Row("ChangeCollector", PLAIN, ("d = sent(ChangeCollector(10))", SET), goal=0.2, unit="us", number=1),
     Row("with tracking_actor('a'), 1000 times", ("", "for _ in range(1000): pass"),
         ("", "for _ in range(1000): acting()"), goal=0.25, unit="us", number=1),
+    Row("a transaction round one store, 1000 times", ("d = TrackedDict(a=0)", SET),
+        ("d = TrackedDict(a=0)", "for _ in range(1000): transaction(d)"), goal=1.5, unit="us", number=1),
+    Row("undo and redo of it, 1000 times", ("", "for _ in range(1000): pass"),
+        ("d = undoing()", "for _ in range(1000): d.tracking_undo(); d.tracking_redo()"), goal=4, unit="us", number=1),
     Row("change.to_dict(), 1000 times", ("", "for _ in range(1000): pass"),
         ("d = TrackedDict(a=0); d['a'] = 1; c = d.last_change()", "for _ in range(1000): c.to_dict()"), goal=2,
         unit="us", number=1),

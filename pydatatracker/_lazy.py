@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["lazily"]
+__all__ = ["SignatureOf", "lazily"]
 
 
 def lazily(
@@ -48,3 +48,20 @@ def lazily(
         return sorted({*names, *homes, *modules} - {"TYPE_CHECKING"})
 
     return getattr_, dir_
+
+
+class SignatureOf:
+    """The signature of a class: that of a function.
+
+    For a class whose initializer is the core's, which has none.
+    """
+
+    __slots__ = ("_like",)
+
+    def __init__(self, like: Callable[..., None]) -> None:
+        self._like = like
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        from inspect import Signature, signature
+
+        return signature(self._like, eval_str=True).replace(return_annotation=Signature.empty)

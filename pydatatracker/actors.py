@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydatatracker._core import ActorBlock, Scope, ScopeBlock, scope_now
+from pydatatracker._lazy import SignatureOf
 
 __all__ = ["propagate", "tracking_actor"]
 
@@ -24,14 +25,7 @@ def _frame_id(frame: FrameType) -> int:
     return 0 if frame.f_globals.get("__name__") == "contextlib" else id(frame)
 
 
-class _Signature:
-    """The signature of tracking_actor, whose initializer is the core's."""
-
-    def __get__(self, instance: object, owner: type) -> Any:
-        from inspect import Parameter, Signature
-
-        actor = Parameter("actor", Parameter.POSITIONAL_ONLY, annotation=str)
-        return Signature([actor, Parameter("context", Parameter.VAR_KEYWORD, annotation=Any)])
+def _initializer(actor: str, /, **context: Any) -> None: ...
 
 
 class tracking_actor(ActorBlock):
@@ -53,7 +47,7 @@ class tracking_actor(ActorBlock):
     """
 
     __slots__ = ()
-    __signature__ = _Signature()
+    __signature__ = SignatureOf(_initializer)
 
     if TYPE_CHECKING:
 

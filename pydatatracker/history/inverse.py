@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import MISSING, Change, Scope
+from pydatatracker._core import MISSING, Change, Scope, cancelled, undone_by
 from pydatatracker.change.bulk_rows import in_turn, is_move
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
 from pydatatracker.values.standins import Redacted, RedactedDict, RedactedList
 
-__all__ = ["Operation", "Unwinding", "cancelled", "inverse", "not_recorded", "operation", "take_back", "undone_by"]
+__all__ = ["Operation", "Unwinding", "inverse", "not_recorded", "operation", "take_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +100,6 @@ def inverse(done: Operation, kind: str, action: int = 0) -> Operation:
     if shape == "whole":
         return Operation("whole", key=done.key, new=action != _core.ACTIONS.index("lock"))
     return Operation(shape, done.index, done.key, done.new, done.old, beside=done.beside if kind != "list" else None)
-
-
-_BACK = frozenset(_core.M_CODES[name] for name in ("tracking_undo", "tracking_redo", "tracking_revert", "rollback"))
-_BACK |= {_core.M_CODES["tracking_revert_to"]}
-
-
-def undone_by(change: Change) -> int:
-    """Return the seq of the change that this one undoes, 0 if none. O(1)."""
-    return change.scope.undoes if change.scope is not None and change.method_code in _BACK else 0
-
-
-def cancelled(changes: Sequence[Change]) -> set[int]:
-    """Return the seqs of the changes that amount to nothing together.
-
-    Those are the changes that were undone, and those that undid them. ``changes``: oldest first. O(changes).
-    """
-    known = {change.seq for change in changes}
-    undoing: dict[int, list[Change]] = {}  # id of scope -> the records of one step, which undo one change
-    for change in changes:
-        if undone_by(change) in known:
-            undoing.setdefault(id(change.scope), []).append(change)
-    gone: set[int] = set()
-    for step in reversed(undoing.values()):  # what was undone itself, or in part, has undone nothing
-        seqs = {change.seq for change in step}
-        if gone.isdisjoint(seqs):
-            gone |= seqs
-            gone.add(undone_by(step[0]))
-    return gone
 
 
 def take_back(change: Change, step: Operation, method: str, whole: bool = True, seen: int = 0) -> Scope | None:

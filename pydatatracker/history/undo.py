@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pydatatracker import _core
-from pydatatracker._core import Change
+from pydatatracker._core import Change, undone_by
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
 from pydatatracker.change.rewind import HistoryLostError, require_kept
-from pydatatracker.history.inverse import Operation, Unwinding, inverse, not_recorded, operation, take_back, undone_by
+from pydatatracker.history.inverse import Operation, Unwinding, inverse, not_recorded, operation, take_back
 from pydatatracker.history.points import Point, seq_of
 from pydatatracker.history.transaction import tracking_transaction
 from pydatatracker.values.pointer import compile_glob

@@ -330,7 +330,9 @@ cdef class ScopeBlock:
 
 
 cdef class Transaction:     # a block whose changes are kept or rolled back together; base of the package's class
-    cdef readonly str id                # shared by a transaction and its savepoints
+    cdef str text                       # its id, once it was asked for
+    cdef str part                       # of the process in which it was made, see `process_part`
+    cdef uint64_t number                # the id is derived from these two, which its savepoints share
     cdef readonly Transaction parent    # the transaction that this is a savepoint of, or None
     cdef readonly tuple roots           # trackers below which it acts; None: everywhere
     cdef readonly bint is_open
@@ -341,6 +343,7 @@ cdef class Transaction:     # a block whose changes are kept or rolled back toge
     cdef public object message          # is the context's "message", or None
     cdef tuple token                    # what reset_scope needs; None: not entered, or left
     cdef readonly bint ended
+    cdef readonly list _kept            # once it ended: tracker, seq, tracker, seq ... of its first changes
 
 
 cdef class Looking:         # one look into a value for what has to be redacted

@@ -74,7 +74,7 @@ from pydatatracker.native cimport (
     pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
-    pdt_scope_or_null, pdt_scope_set, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
+    pdt_scope_is, pdt_scope_or_null, pdt_scope_set, pdt_scope_unknown, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
     pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key, pdt_twin, pdt_twin_in, pdt_twin_of_dict, pdt_is_deque,
     pdt_twin_stores, pdt_twin_base, pdt_twin_hook, pdt_make_twin, pdt_twin_init, pdt_deque_item, pdt_deque_ass_item,
     pdt_deque_size, PyType_Slot,
@@ -157,6 +157,7 @@ include "write/inside.pyx"
 include "write/redact.pyx"
 include "write/guard.pyx"
 include "write/lock.pyx"
+include "write/undone.pyx"
 include "write/transaction.pyx"
 include "hooks/hook.pyx"
 include "hooks/bulk.pyx"

@@ -38,8 +38,10 @@ cdef extern from "native/clock.h":
 cdef extern from "native/scope.h":
     PyObject *pdt_scope() except NULL                       # borrowed
     PyObject *pdt_scope_or_null "pdt_scope"() noexcept       # the same; NULL with an error set
-    int pdt_scope_set(object) except -1
-    void pdt_scope_changed()
+    int pdt_scope_set(object, object) except -1
+    bint pdt_scope_is(object, object) except -1
+    void pdt_scope_changed(PyObject *)
+    void pdt_scope_unknown()
     void pdt_scopes_over()
     object pdt_context()
     int pdt_scope_init(object, PyObject *(*)(PyObject *) noexcept) except -1

@@ -119,7 +119,13 @@ def savepoints(n):
     from pydatatracker import _core
     x = None
     for i in range(n):
-        x = _core.Transaction("id", x, None)
+        with _core.ScopeBlock(_core.Scope("", None, x)):
+            y = _core.Transaction()
+        y._open()
+        if x is not None:
+            x._close()
+        x = y
+    x._close()
     return x
 
 def main():

@@ -23,7 +23,7 @@ from pydatatracker import (
     tracking_actor,
     tracking_transaction,
 )
-from pydatatracker.history.inverse import undone_by
+from pydatatracker._core import undone_by
 from pydatatracker.history.undo import UndoConflictError
 
 

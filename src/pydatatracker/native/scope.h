@@ -16,17 +16,16 @@ static int pdt_some_over = 0;                       /* whether a block ever ende
 
 static void pdt_scopes_over(void) { pdt_some_over = 1; }
 
-/* Set the variable. PyContextVar_Set is not safe without memory: CPython 3.11 to 3.13 release a token that was not made,
- * which crashes, or set the variable and report that they did not. */
-static int pdt_scope_set(PyObject *scope) {
-    PyObject *before, *token;
+/* Set the variable, which is `before` now. PyContextVar_Set is not safe without memory: CPython 3.11 to 3.13 release a
+ * token that was not made, which crashes, or set the variable and report that they did not. */
+static int pdt_scope_set(PyObject *before, PyObject *scope) {
+    PyObject *token;
     void *room = PyMem_Malloc(512); /* more than what it allocates */
     if (room == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     PyMem_Free(room);
-    if (PyContextVar_Get(pdt_scope_var, Py_None, &before) < 0) return -1;
     token = PyContextVar_Set(pdt_scope_var, scope);
     if (token == NULL) {
         PyObject *type, *error, *traceback;
@@ -35,12 +34,21 @@ static int pdt_scope_set(PyObject *scope) {
         if (token == NULL) PyErr_Clear();
         PyErr_Restore(type, error, traceback);
         Py_XDECREF(token);
-        Py_DECREF(before);
         return -1;
     }
     Py_DECREF(token);
-    Py_DECREF(before);
     return 0;
+}
+
+/* Whether a scope is what the variable holds in this context, whose weak reference is given; -1 with an error set. */
+static int pdt_scope_is(PyObject *scope, PyObject *home) {
+    PyObject *value, *context = pdt_thread()->context;
+    int is;
+    if (home == Py_None ? context != NULL : context == NULL || ((PyWeakReference *)home)->wr_object != context) return 0;
+    if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return -1;
+    is = value == scope;
+    Py_DECREF(value);
+    return is;
 }
 
 /* The scope of the running context, as a new reference. A scope that is skipped is also replaced, or a context that is
@@ -50,7 +58,7 @@ static PyObject *pdt_scope_held(void) {
     if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return NULL;
     if (pdt_some_over && (left = pdt_lasting(value)) != value) {
         Py_INCREF(left);
-        if (pdt_scope_set(left) < 0) PyErr_Clear(); /* no memory: the next time */
+        if (pdt_scope_set(value, left) < 0) PyErr_Clear(); /* no memory: the next time */
         Py_SETREF(value, left);
     }
     return value;
@@ -87,7 +95,17 @@ static inline PyObject *pdt_scope(void) {
     return pdt_scope_miss(ts);
 }
 
-static inline void pdt_scope_changed(void) { Py_CLEAR(pdt_scope_value); }
+/* The variable of this context is `scope` now. */
+static inline void pdt_scope_changed(PyObject *scope) {
+    PyThreadState *ts = pdt_thread();
+    PyObject *before = pdt_scope_value;
+    Py_INCREF(scope);
+    pdt_scope_value = scope;
+    pdt_scope_thread = ts->id;
+    pdt_scope_version = ts->context_ver;
+    Py_XDECREF(before);
+}
+static inline void pdt_scope_unknown(void) { Py_CLEAR(pdt_scope_value); }
 #else
 static inline PyObject *pdt_scope(void) {
     PyObject *value = pdt_scope_held();
@@ -95,7 +113,8 @@ static inline PyObject *pdt_scope(void) {
     Py_DECREF(value); /* the context keeps it, directly or as an outer scope */
     return value;
 }
-static inline void pdt_scope_changed(void) {}
+static inline void pdt_scope_changed(PyObject *scope) { (void)scope; }
+static inline void pdt_scope_unknown(void) {}
 #endif
 
 static int pdt_scope_init(PyObject *var, PyObject *(*skip)(PyObject *)) {

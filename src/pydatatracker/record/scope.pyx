@@ -48,40 +48,44 @@ def context_now():
     return pdt_context()
 
 
-def set_scope(Scope scope):
+cdef tuple set_scope(Scope scope):
     """Make a scope the current one and return what reset_scope needs. Enter a Scope object once, None at will."""
-    before = <object>pdt_scope()
-    home = pdt_context()
+    cdef object before = <object>pdt_scope()
+    cdef object home = pdt_context()
+    cdef tuple entry
     if home is None:                    # to set the variable makes the context
-        pdt_scope_set(before)
+        pdt_scope_set(before, before)
         home = pdt_context()
     entry = (scope, before, home)
     if scope is not None:
         scope.outer = before
         scope.home = home
-    pdt_scope_set(scope)                # the last step that can fail for want of memory
-    pdt_scope_changed()
+    pdt_scope_set(before, scope)        # the last step that can fail for want of memory
+    pdt_scope_changed(<PyObject *>scope)
     return entry
 
 
-def reset_scope(tuple entry):
+cdef int reset_scope(tuple entry) except -1:
     """End what set_scope began: restore the scope of before if this one is still current here, else only mark it."""
-    cdef Scope scope = entry[0]
-    is_over = False
-    if entry[2] is pdt_context() and scope_variable.get() is scope:
+    cdef Scope scope = <Scope>entry[0]
+    cdef object outer
+    if pdt_scope_is(scope, entry[2]):
+        outer = <object>lasting(<PyObject *>entry[1])
         try:
-            pdt_scope_set(<object>lasting(<PyObject *>entry[1]))
-            is_over = True
+            pdt_scope_set(scope, outer)
+            pdt_scope_changed(<PyObject *>outer)
+            if scope is not None:
+                scope.outer = scope.home = None
+            return 0
         except MemoryError:
             if scope is None:
                 raise
-    if is_over and scope is not None:
-        scope.outer = scope.home = None
-    elif scope is not None:
+    if scope is not None:
         scope.over = True
         pdt_scopes_over()
-    pdt_scope_changed()
+    pdt_scope_unknown()
     pdt_scope()                         # replaces what is over in this context
+    return 0
 
 
 cdef inline object current_scope():

@@ -11,40 +11,77 @@ cdef list journal = []                  # (tracker, change, real) since the olde
 cdef Py_ssize_t journal_base = 0        # number of the journal's first entry, counted from the start of the process
 cdef list open_list = []                # the open transactions
 cdef int open_transactions = 0
+cdef uint64_t last_transaction = 0      # number of the newest transaction in the process
+
+cdef enum:
+    CHANGES_KEPT = 1000                 # changes of a transaction that it knows after its end
 
 
 cdef class Transaction:
     """A block whose changes are kept or rolled back together."""
 
-    def __init__(self, str id, Transaction parent, roots):
-        self.id = id
+    def __init__(self, *roots, message=None):
+        global last_transaction
+        cdef object above
+        cdef Transaction parent = None
+        for root in roots:
+            if tracker_of(root) is None:
+                raise TypeError(
+                    f"tracking_transaction takes tracked containers, not {type(root).__name__}; track() makes them"
+                )
+        if message is not None and not isinstance(message, str):
+            raise TypeError(f"message is a str, not {type(message).__name__}")
+        above = current_scope()
+        if above is not None and isinstance((<Scope>above).transaction, Transaction):
+            parent = (<Scope>above).transaction
+            while parent is not None and not parent.is_open:
+                parent = parent.parent
         self.parent = parent
-        self.roots = None if roots is None else tuple([tracker_of(root) for root in roots])
+        self.roots = tuple([tracker_of(root) for root in roots]) if roots else None
+        self.message = message
+        self.text = None
+        if parent is not None:
+            self.part = parent.part
+            self.number = parent.number
+        else:
+            last_transaction += 1
+            self.part = (<tuple>process_ids[len(process_ids) - 1])[2]
+            self.number = last_transaction
+
+    @property
+    def id(self):
+        """Id of the transaction, 32 hex digits, which its savepoints share. O(1)."""
+        if self.text is None:
+            self.text = f"{self.part}{self.number | <uint64_t>1 << 62:016x}"   # neither a change nor a container has it
+        return self.text
 
     def __enter__(self):
         # no Python code runs here: an interrupt finds the block entered, or not
-        cdef object above = <object>pdt_scope()
+        cdef object above = current_scope()
         cdef object context = None
-        cdef str actor = ""
+        cdef Scope scope
         if self.token is not None or self.ended:
             raise RuntimeError("a transaction is entered once; make a new one with tracking_transaction()")
+        scope = Scope.__new__(Scope)
+        scope.actor = ""
         if above is not None:
-            actor, context = (<Scope>above).actor, (<Scope>above).context
+            scope.actor, context = (<Scope>above).actor, (<Scope>above).context
         if self.message is not None:
             context = _MappingProxyType({**(context or {}), "message": self.message})
-        scope = Scope(actor, context, self)
+        scope.context = context
+        scope.transaction = self
         look_everywhere()               # what was changed before is not part of it
-        self._open()
+        open_transaction(self)
         try:
             self.token = set_scope(scope)
         except:
-            self._close()
+            close_transaction(self)
             raise
         return self
 
     def __exit__(self, kind, error, trace):
         cdef object ending = None       # the first exception: a conflict of the rollback, or an interrupt at any moment
-        cdef list lasting = []
+        cdef list lasting = None
         cdef tuple token
         cdef int i
         if self.token is None:
@@ -53,38 +90,37 @@ cdef class Transaction:
                 " with statement, or call __exit__ once after __enter__"
             )
         look_everywhere()
-        for i in range(2):              # once more if it was interrupted: a failed transaction must not stay half done
-            if error is None or not self.is_open:
-                break
-            try:
-                self._roll_back_for(error)
-                break
-            except Exception as conflict:
-                ending = ending or conflict
-                break
-            except BaseException as interrupt:
-                ending = ending or interrupt
+        if error is not None:
+            for i in range(2):          # once more if it was interrupted: a failed transaction must not stay half done
+                if not self.is_open:
+                    break
+                try:
+                    self._roll_back_for(error)
+                    break
+                except Exception as conflict:
+                    ending = ending or conflict
+                    break
+                except BaseException as interrupt:
+                    ending = ending or interrupt
         self.ended = True
-        for i in range(2):
-            if self.parent is not None or not self.is_open:
-                break
-            try:
-                lasting = self._lasting()
-                break
-            except BaseException as interrupt:
-                ending = ending or interrupt
-        try:
-            self._remember()
-        except BaseException as interrupt:
-            ending = ending or interrupt
-        self._close()
+        if self.is_open:
+            for i in range(2):          # a function given as tracking_redact may be interrupted
+                try:
+                    lasting = settled(self)
+                    break
+                except BaseException as interrupt:
+                    ending = ending or interrupt
+        close_transaction(self)
         token, self.token = self.token, None
         reset_scope(token)
-        try:
-            self._tell(lasting)
-        except BaseException as failed:
-            if ending is None:
-                raise
+        if lasting is not None:
+            try:
+                tell_deferred(lasting)
+            except BaseException:
+                if ending is None:
+                    self.observed = None
+                    raise
+        self.observed = None
         if ending is not None:
             raise ending
 
@@ -94,27 +130,22 @@ cdef class Transaction:
         return Scope(scope.actor, scope.context, self)
 
     def _open(self):
-        """Begin to keep changes in the journal. O(open transactions)."""
-        global open_transactions
-        cdef int gc = pdt_pause_gc()
-        self.start = journal_base + len(journal)
-        self.thread = PyThread_get_thread_ident()
-        self.is_open = True
-        open_list.append(self)
-        open_transactions += 1
-        bump()
-        pdt_resume_gc(gc)
+        """Begin to keep changes in the journal. O(1)."""
+        open_transaction(self)
 
     def _close(self):
         """End, and drop what no other transaction needs from the journal. O(open transactions)."""
-        if self.is_open:
-            end_transactions(self, 0)
+        close_transaction(self)
 
     def _entries(self, Py_ssize_t after=0):
         """Return [(tracker, change, own)] since the transaction began, without the first `after`. O(changes)."""
         cdef list entries = journal         # held, because another thread may replace it during the slice
         entries = entries[self.start - journal_base + after:]
         return [(t, as_shown(change), owns(self, <Change>change)) for t, change, _ in entries]
+
+    def _own(self):
+        """Return the changes that the block made and did not undo, oldest first. O(changes since it began)."""
+        return [as_shown(change) for _, change, _ in own_entries(self)]
 
     def _real_entries(self, Py_ssize_t after=0):
         """Return [(change, own)] as `_entries`, with the values that are not recorded, for a rollback. O(changes)."""
@@ -131,51 +162,130 @@ cdef class Transaction:
             each = each.parent
         return None
 
-    def _tell(self, list entries):
-        """Notify observers of (tracker, change) pairs, except those that were notified immediately."""
-        cdef Tracker t
-        cdef list failed = []
-        cdef object ending = None
-        for each, change in entries:
-            t = each
-            (<Change>change).audience = W_DEFERRED
-            # the path of the record decides, not where the container is now: it may have moved or be removed
-            if observed(<Change>change):
-                try:
-                    notify(t, <Change>change)
-                except ExceptionGroup as group:
-                    failed.extend(group.exceptions)
-                except BaseException as error:      # KeyboardInterrupt, SystemExit: raised once all were reported
-                    if ending is None:
-                        ending = error
-        self.observed = None
-        if ending is not None:
-            raise ending
-        if failed:
-            raise ExceptionGroup("observers of a tracked container failed", failed)
+
+cdef int tell_deferred(list entries) except -1:
+    """Notify observers of (tracker, change) pairs, except those that were notified immediately."""
+    cdef Tracker t
+    cdef list failed = []
+    cdef object ending = None
+    for each, change in entries:
+        t = each
+        (<Change>change).audience = W_DEFERRED
+        # the path of the record decides, not where the container is now: it may have moved or be removed
+        if observed(<Change>change):
+            try:
+                notify(t, <Change>change)
+            except ExceptionGroup as group:
+                failed.extend(group.exceptions)
+            except BaseException as error:      # KeyboardInterrupt, SystemExit: raised once all were reported
+                if ending is None:
+                    ending = error
+    if ending is not None:
+        raise ending
+    if failed:
+        raise ExceptionGroup("observers of a tracked container failed", failed)
+    return 0
+
+
+cdef int open_transaction(Transaction tx) except -1:
+    global open_transactions
+    cdef int gc = pdt_pause_gc()
+    try:
+        tx.start = journal_base + len(journal)
+        tx.thread = PyThread_get_thread_ident()
+        open_list.append(tx)
+        tx.is_open = True
+        open_transactions += 1
+        bump()
+    finally:
+        pdt_resume_gc(gc)
+    return 0
+
+
+cdef inline int close_transaction(Transaction tx) except -1:
+    if tx.is_open:
+        end_transactions(tx, 0)
+    return 0
+
+
+cdef list own_entries(Transaction tx):
+    """Return the entries of the changes that the block made and did not undo, oldest first. O(changes since it began)."""
+    cdef list entries = journal         # held, because another thread may replace it
+    cdef list own = []
+    cdef bint undoes = False
+    cdef Py_ssize_t i
+    cdef Change change
+    cdef set gone
+    for i in range(tx.start - journal_base, len(entries)):
+        change = <Change>(<tuple>entries[i])[1]
+        if owns(tx, change):
+            own.append(entries[i])
+            undoes = undoes or undone_seq(change) != 0
+    if undoes:
+        gone = cancelled([change for _, change, _ in own])
+        own = [entry for entry in own if (<Change>(<tuple>entry)[1]).seq not in gone]
+    return own
+
+
+cdef list settled(Transaction tx):
+    """Note which changes the block made; return (tracker, change) of what to notify observers of, or None.
+
+    O(changes since it began x depth).
+    """
+    cdef list own = own_entries(tx)
+    cdef list lasting = None
+    cdef list kept
+    cdef Change change
+    cdef Py_ssize_t i
+    kept = [None] * (2 * min(len(own), CHANGES_KEPT))
+    for i in range(0, len(kept), 2):
+        change = <Change>(<tuple>own[i // 2])[1]
+        kept[i] = change.viewer
+        kept[i + 1] = change.seq
+    tx._kept = kept
+    if tx.parent is not None:
+        return None
+    for entry in own:
+        change = <Change>(<tuple>entry)[1]
+        if observed(change):
+            if lasting is None:
+                lasting = []
+            lasting.append(((<tuple>entry)[0], as_shown(change)))
+    return lasting
 
 
 cdef int end_transactions(Transaction one, unsigned long thread) except -1:
     """End one transaction, or (None) those of all threads but one; trim the journal. O(open transactions)."""
-    global open_list, open_transactions, journal, journal_base
+    global open_transactions, journal, journal_base
     cdef Transaction each
-    cdef Py_ssize_t first
-    cdef list left = []
-    cdef list gone = journal
+    cdef Py_ssize_t first, i
+    cdef list gone = journal            # values are freed when all is done
+    cdef list ended = None
     cdef int gc = pdt_pause_gc()        # another thread may not open or close one meanwhile
     try:
-        first = journal_base + len(gone)
-        for each in open_list:
+        i = len(open_list) - 1
+        while i >= 0:                   # the newest one mostly
+            each = <Transaction>open_list[i]
             if each is one or (one is None and each.thread != thread):
                 each.is_open = False
                 each.last_seq = last_seq
-            else:
-                left.append(each)
-                first = min(first, each.start)
-        journal = gone[first - journal_base:]
-        journal_base = first
-        open_list = left
-        open_transactions = len(left)
+                open_transactions -= 1
+                if each is one:
+                    if i == len(open_list) - 1:
+                        open_list.pop()
+                    else:
+                        del open_list[i]
+                    break
+                ended = ended or []
+                ended.append(each)
+                del open_list[i]
+            i -= 1
+        first = journal_base + len(gone)
+        if open_transactions:           # they are in the order in which they began
+            first = min(first, (<Transaction>open_list[0]).start)
+        if first != journal_base:
+            journal = gone[first - journal_base:] if open_transactions else []
+            journal_base = first
         bump()
     finally:
         pdt_resume_gc(gc)
