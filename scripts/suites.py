@@ -23,8 +23,19 @@ from interpreters import interpreters
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "suites"
 TOOLS = (
-    *("dill", "mesa[viz]", "mock", "numpy", "pygments", "pytest>=8.4", "pytest-asyncio", "pytest-mock", "pytest-xdist"),
-    "scipy",
+    *(
+        "dill",
+        "docutils",
+        "mesa[viz]",
+        "mock",
+        "numpy",
+        "pycodestyle",
+        "pygments",
+        "pytest>=8.4",
+        "pytest-asyncio",
+        "pytest-mock",
+    ),
+    *("pytest-xdist", "scipy"),
 )
 
 
@@ -36,6 +47,7 @@ class Suite:
     tests: tuple[str, ...]
     mode: str  # of suites_plugin.py
     source: str = "wheel"  # or sdist, or debian
+    folder: str = "tests"  # of the source
 
 
 MESA_LEFT_OUT = ("--ignore=tests/examples",)  # some need a browser, some take minutes with all cells of a grid watched
@@ -50,6 +62,7 @@ SUITES = {
     ),
     "transitions": Suite("transitions", ("tests",), "watch=transitions.*", "sdist"),
     "mesa": Suite("mesa", ("tests", *MESA_LEFT_OUT), "watch=mesa.*", "sdist"),
+    "docutils-leaks": Suite("docutils", ("test",), "leaks=docutils.*", "sdist", "test"),
     "jinja2-leaks": Suite("jinja2", ("tests",), "leaks=jinja2.*", "sdist"),
     "pygments-leaks": Suite("pygments", ("tests", "--ignore=tests/contrast"), "leaks=pygments.*", "sdist"),
 }
@@ -146,7 +159,7 @@ def tests_of(python: Path, suite: Suite) -> Path:
         with tarfile.open(archive) as tar:
             tar.extractall(folder / "unpacked", filter="data")
         (tree,) = (folder / "unpacked").iterdir()
-        shutil.move(tree / "tests", folder / "tests")
+        shutil.move(tree / suite.folder, folder / suite.folder)
         ready.touch()
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", "utf-8")  # not the package's own
     return folder

@@ -10,16 +10,17 @@ of lists are followed by tokens: every item has one, a shift moves it, a removal
 from __future__ import annotations
 
 import pickle
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
 from pydatatracker.change.bulk_rows import in_turn
 from pydatatracker.change.rewind import Rewind
-from pydatatracker.history.walk import Walk, addressable, plain_copy, span
+from pydatatracker.history.walk import Walk, addressable, linked_copy, plain_copy, span
 from pydatatracker.values.compare import alike
 from pydatatracker.values.encode import decode, encode
 from pydatatracker.values.pointer import to_pointer
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["NetChange", "merge_patch", "net_changes"]
 
 Path = tuple[Any, ...]
+
+_PATHS: Final = 256  # of one container in which it is compared, as many as `change.paths` has
+_PATCHED: Final = 1_000_000  # the same for a merge patch, which has to write each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,11 @@ def net_changes(container: Any, since: int | None = None) -> list[NetChange]:
     What was set and set back is not listed; what was added is one difference with everything that it holds now. A list
     is compared item by item. An item is known through shifts and has its index as it is now (a removed one: as it was
     then); a list whose items changed their order is one update. ``change`` is the last that touched the value or
-    anything in it.
+    anything in it. Of a container with more than 256 paths, the shortest 256 are compared. A value that holds itself
+    is copied as one that holds itself.
 
-    O(items of container + changes). Raises HistoryLostError if records that are needed are no longer kept, ValueError
-    if a value that changed holds itself, TypeError for anything but a seq.
+    O(items of container + changes). Raises HistoryLostError if records that are needed are no longer kept, TypeError
+    for anything but a seq.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict(a=1, b=2)
@@ -97,8 +102,9 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
     """Return the RFC 7396 merge patch from the state after since to now.
 
     It is made from the net changes: objects are merged, removed keys are null, lists and sets are replaced as a whole;
-    {} if nothing changed. For a list or set it is all of it. Costs and raises what `net_changes` does; ValueError also
-    for what a merge patch cannot express: None as a new value of a key (null removes it), and a key that is not a str.
+    {} if nothing changed. For a list or set it is all of it. Costs and raises what `net_changes` does; ValueError for
+    what a merge patch cannot express: None as a new value of a key (null removes it), a key that is not a str, a value
+    that holds itself, and a container with more than a million paths.
 
     >>> from pydatatracker import track
     >>> d = track({"a": 1, "cfg": {"ports": [80], "on": True}})
@@ -113,13 +119,13 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
         return _sayable(plain_copy(_core.redacted_state(container, root, comparison.trackers)), ())
     patch: dict[str, Any] = {}
     whole: set[Path] = set()
-    for net in comparison.changes():
+    for net in comparison.changes(_PATCHED):
         at, target = root, patch
         for n, step in enumerate(net.path):
             path = net.path[: n + 1]
             _check_key(step, path)
             if n == len(net.path) - 1:
-                target[step] = None if net.after is MISSING else _merging(net.before, net.after, path)
+                target[step] = None if net.after is MISSING else _merging(net.before, plain_copy(net.after), path)
             elif isinstance(at[step], dict):
                 at = at[step]
                 target = target.setdefault(step, {})
@@ -128,6 +134,10 @@ def merge_patch(container: Any, since: int | None = None) -> Any:
                     whole.add(path)
                     target[step] = _sayable(plain_copy(comparison.shown(path, at[step])), path)
                 break
+    if comparison.is_cut:
+        raise ValueError(
+            f"the data has the same containers in more than {_PATCHED:,} places, and a patch writes each of them"
+        )
     return patch
 
 
@@ -203,7 +213,6 @@ class _Comparison:
         self._ids = {id(node.state): tracker for tracker, node in now._nodes.items()}
         self._states = {tracker: node.state for tracker, node in now._nodes.items()}
         self._touched: dict[int, _Touched] = {}
-        self._clean: dict[int, bool] = {}  # by tracker: was nothing touched at or below it?
         walk = Walk(container, since, until)
         while (found := walk.newest()) is not None:
             node, change = found
@@ -215,13 +224,38 @@ class _Comparison:
         self._walk = walk
         self._container = container
         self.trackers = now.trackers() | walk.trackers()
+        self._dirty = self._reaching(self._touched)
+        self.is_cut = False  # were paths left out?
 
     def shown(self, path: Path, value: Any) -> Any:
         """Return a value without what `tracking_redact` names. O(value)."""
         return _core.redacted_at(self._container, path, value, self.trackers)
 
-    def changes(self) -> Iterator[NetChange]:
-        return self._below(self.root, (), frozenset())
+    def changes(self, most: int = _PATHS) -> list[NetChange]:
+        """Return the differences in document order.
+
+        Each container is compared in its shortest ``most`` paths. O(items * paths).
+        """
+        found: list[tuple[tuple[int, ...], NetChange]] = []  # each with its position in the document
+        compared: Counter[int] = Counter()  # by tracker: paths
+        queue: deque[tuple[Any, Path, tuple[int, ...], frozenset[int]]] = deque([(self.root, (), (), frozenset())])
+        while queue:
+            now, path, position, above = queue.popleft()
+            tracker = self._ids.get(id(now))
+            if tracker is None or tracker in above or tracker not in self._dirty:
+                continue
+            if compared[tracker] == most:
+                self.is_cut = True
+                continue
+            compared[tracker] += 1
+            above = above | {tracker}
+            for n, each in enumerate(self._inside(now, tracker, path)):
+                if isinstance(each, NetChange):
+                    found.append(((*position, n), each))
+                else:
+                    queue.append((*each, (*position, n), above))
+        found.sort(key=lambda each: each[0])
+        return [net for _, net in found]
 
     # ---- rewinding
 
@@ -242,15 +276,14 @@ class _Comparison:
 
     # ---- comparing
 
-    def _below(self, now: Any, path: Path, above: frozenset[int]) -> Iterator[NetChange]:
-        """Yield the differences in a container that was at this path all the time."""
-        tracker = self._ids.get(id(now))
-        if tracker is None or tracker in above or self._is_clean(now):
-            return
-        above = above | {tracker}
+    def _inside(self, now: Any, tracker: int, path: Path) -> Iterator[NetChange | tuple[Any, Path]]:
+        """Yield what differs in a container that was at this path all the time.
+
+        A part that was there all the time, too, is yielded with its path.
+        """
         then, touched = self._then[tracker], self._touched.get(tracker)
         if isinstance(now, list):
-            yield from self._in_list(then, now, touched, path, above)
+            yield from self._in_list(then, now, touched, path)
             return
         keys = touched.keys if touched is not None else {}
         if isinstance(now, set):
@@ -262,14 +295,14 @@ class _Comparison:
             if key in keys:
                 yield from self._place((*path, key), then.get(key, MISSING), now.get(key, MISSING), keys[key])
             else:
-                yield from self._below(now[key], (*path, key), above)
+                yield now[key], (*path, key)
 
     def _in_list(
-        self, then: list[Any], now: list[Any], touched: _Touched | None, path: Path, above: frozenset[int]
-    ) -> Iterator[NetChange]:
+        self, then: list[Any], now: list[Any], touched: _Touched | None, path: Path
+    ) -> Iterator[NetChange | tuple[Any, Path]]:
         if touched is None:
             for n, item in enumerate(now):
-                yield from self._below(item, (*path, n), above)
+                yield item, (*path, n)
             return
         old_at = {token: n for n, token in enumerate(touched.then)}
         stayed = [(old_at[token], n) for n, token in enumerate(touched.now) if token in old_at]
@@ -282,7 +315,7 @@ class _Comparison:
             if new_end < len(now):
                 change = touched.now[new_end].change
                 if change is None:
-                    yield from self._below(now[new_end], (*path, new_end), above)
+                    yield now[new_end], (*path, new_end)
                 else:
                     yield from self._place((*path, new_end), then[old_end], now[new_end], change)
             old, new = old_end + 1, new_end + 1
@@ -304,33 +337,45 @@ class _Comparison:
                 yield from self._place((*path, new), before, now[new], touched.now[new].change)
 
     def _place(self, path: Path, before: Any, after: Any, change: Any) -> Iterator[NetChange]:
-        then, now = plain_copy(before), plain_copy(after)
+        then, now = linked_copy(before), linked_copy(after)
         if alike(then, now):
             return
         action = "add" if then is MISSING else "remove" if now is MISSING else "update"
         change = _core.as_shown(self._newest_in(after, change))
         if _core.withholds(self._container):
-            then, now = plain_copy(self.shown(path, before)), plain_copy(self.shown(path, after))
+            then, now = linked_copy(self.shown(path, before)), linked_copy(self.shown(path, after))
             path = _core.shown_path(self._container, path)
         yield NetChange(path, to_pointer(path), action, then, now, change)
 
     def _newest_in(self, value: Any, change: Any) -> Any:
         """Return the newest of change and those at or below value."""
-        touched = self._touched.get(self._ids.get(id(value), -1))
-        if touched is not None and touched.newest.seq > change.seq:
-            change = touched.newest
-        for item in _items(value):
-            change = self._newest_in(item, change)
+        todo, met = [value], set()
+        while todo:
+            each = todo.pop()
+            if id(each) in met:
+                continue
+            met.add(id(each))
+            touched = self._touched.get(self._ids.get(id(each), -1))
+            if touched is not None and touched.newest.seq > change.seq:
+                change = touched.newest
+            todo += _items(each)
         return change
 
-    def _is_clean(self, state: Any) -> bool:
-        tracker = self._ids.get(id(state))
-        if tracker is None:
-            return True
-        if tracker not in self._clean:
-            self._clean[tracker] = tracker not in self._touched  # the answer for a cycle, until it is known
-            self._clean[tracker] = tracker not in self._touched and all(map(self._is_clean, _items(state)))
-        return self._clean[tracker]
+    def _reaching(self, touched: dict[int, _Touched]) -> set[int]:
+        """Return the trackers at and above those that were touched. O(items)."""
+        holders: dict[int, list[int]] = {}
+        for tracker, state in self._states.items():
+            for item in _items(state):
+                held = self._ids.get(id(item))
+                if held is not None:
+                    holders.setdefault(held, []).append(tracker)
+        found = set(touched)
+        todo = list(found)
+        while todo:
+            above = [each for each in holders.get(todo.pop(), ()) if each not in found]
+            found.update(above)
+            todo += above
+        return found
 
 
 def _items(state: Any) -> Any:

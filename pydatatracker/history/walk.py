@@ -9,7 +9,7 @@ from pydatatracker import _core
 from pydatatracker._core import Change, Words
 from pydatatracker.change.rewind import HistoryLostError, Node, Rewind, require_kept
 
-__all__ = ["Walk", "addressable", "plain_copy", "span"]
+__all__ = ["Walk", "addressable", "linked_copy", "plain_copy", "span"]
 
 _ATOMS = frozenset((str, int, float, bool, type(None), bytes, complex))
 _AGAIN = 1_000_000
@@ -69,7 +69,7 @@ def _copy(value: Any, above: frozenset[int], again: _Again) -> Any:
     if type(value) in _ATOMS:
         return value
     if isinstance(value, Words):
-        raise HistoryLostError(f"a value of type {value.type} was not kept; tracking_keep_values=True keeps values")
+        raise _not_kept(value)
     tracked = _core.tracker(value) is not None
     if not tracked and not isinstance(value, (dict, list, set)) and type(value) is not tuple:
         return value
@@ -86,6 +86,51 @@ def _copy(value: Any, above: frozenset[int], again: _Again) -> Any:
     if isinstance(value, set):
         return set(set.__iter__(value))
     return tuple(_copy(item, above, again) for item in value)
+
+
+def linked_copy(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
+    """Return value as plain data that shares no container with it, links kept.
+
+    As `plain_copy`, but each container is copied once: what is there twice is one copy in two places, and what holds
+    itself is copied as such. O(size). Raises HistoryLostError if a value was not kept. ``known`` becomes {id: (what was
+    copied, its copy)}.
+
+    >>> from pydatatracker import TrackedList
+    >>> row = TrackedList([1])
+    >>> copy = linked_copy({"a": row, "b": row})
+    >>> copy, copy["a"] is copy["b"]
+    ({'a': [1], 'b': [1]}, True)
+    """
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, Words):
+        raise _not_kept(value)
+    if known is None:
+        known = {}
+    elif id(value) in known:
+        return known[id(value)][1]
+    held = value if _core.tracker(value) is None else _core.plain(value)
+    made: Any
+    if isinstance(held, dict):
+        known[id(value)] = value, (made := {})  # value: to keep its id
+        made.update((key, linked_copy(item, known)) for key, item in list(dict.items(held)))
+    elif isinstance(held, list):
+        known[id(value)] = value, (made := [])
+        made.extend(linked_copy(item, known) for item in list(list.__iter__(held)))
+    elif isinstance(held, set):
+        made = set(set.__iter__(held))
+        known[id(value)] = value, made
+    elif type(held) is tuple:
+        known[id(value)] = value, value  # if it holds itself, through a list, the old one is there
+        made = tuple(linked_copy(item, known) for item in held)
+        known[id(value)] = value, made
+    else:
+        return value
+    return made
+
+
+def _not_kept(value: Words) -> HistoryLostError:
+    return HistoryLostError(f"a value of type {value.type} was not kept; tracking_keep_values=True keeps values")
 
 
 def addressable(key: object) -> bool:

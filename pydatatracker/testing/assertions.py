@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.testing.expecting import Hiding, Segments, at, differences, fits, segments, snapshot, touches, wish
+from pydatatracker.history.walk import linked_copy
+from pydatatracker.testing.expecting import Hiding, Segments, at, differences, fits, segments, touches, wish
 from pydatatracker.testing.watching import Seen, Watch, name_of, printable, say
 from pydatatracker.values.pickles import Handle, PicklableError
 
@@ -205,7 +206,7 @@ class expect_changes(_Block):
     def __enter__(self) -> Self:
         if not self._watch.is_on:  # if it is on, start raises
             self._known: dict[int, tuple[Any, Any]] = {}
-            self._before = snapshot(self._container, self._known)
+            self._before = linked_copy(self._container, self._known)
         return super().__enter__()
 
     def _judge(self, error: BaseException | None) -> None:
@@ -214,7 +215,7 @@ class expect_changes(_Block):
         if error is not None:
             return
         known: dict[int, tuple[Any, Any]] = {}
-        after = snapshot(self._container, known)
+        after = linked_copy(self._container, known)
         hiding = Hiding(self._container, (after, before), (known, self._known))
         report = _Report(self._watch.seen(), before, after, hiding)
         for place, (was, now) in self._expected.items():

@@ -12,12 +12,13 @@ from typing import Any
 from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.history.walk import linked_copy
 from pydatatracker.testing.watching import printable, say
-from pydatatracker.values.compare import PLAIN, alike
+from pydatatracker.values.compare import alike
 from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 from pydatatracker.values.standins import is_redacted
 
-__all__ = ["Hiding", "Segments", "at", "differences", "fits", "is_test", "segments", "snapshot", "touches", "wish"]
+__all__ = ["Hiding", "Segments", "at", "differences", "fits", "is_test", "segments", "touches", "wish"]
 
 Segments = tuple[str, ...]
 
@@ -28,39 +29,6 @@ def segments(pointer: str) -> Segments:
     O(pointer). Raises what `parse_pointer` does.
     """
     return tuple(to_pointer((part,)) for part in parse_pointer(pointer))
-
-
-def snapshot(value: Any, known: dict[int, tuple[Any, Any]] | None = None) -> Any:
-    """Return value as plain data that shares no container with it. O(size).
-
-    >>> from pydatatracker import TrackedList
-    >>> snapshot({"a": TrackedList([1])})
-    {'a': [1]}
-    """
-    if type(value) in PLAIN:
-        return value
-    if known is None:
-        known = {}
-    elif id(value) in known:
-        return known[id(value)][1]
-    held = value if _core.tracker(value) is None else _core.plain(value)
-    made: Any
-    if isinstance(held, dict):
-        known[id(value)] = value, (made := {})  # value: to keep its id
-        made.update((key, snapshot(item, known)) for key, item in list(dict.items(held)))
-    elif isinstance(held, list):
-        known[id(value)] = value, (made := [])
-        made.extend(snapshot(item, known) for item in list(list.__iter__(held)))
-    elif isinstance(held, set):
-        made = set(set.__iter__(held))
-        known[id(value)] = value, made
-    elif type(held) is tuple:
-        known[id(value)] = value, value  # if it holds itself, through a list, the old one is there
-        made = tuple(snapshot(item, known) for item in held)
-        known[id(value)] = value, made
-    else:
-        return value
-    return made
 
 
 def at(state: Any, place: Segments, strict: bool = True) -> Any:
@@ -126,8 +94,8 @@ class _Opaque:
 class Hiding:
     """What a message about a container may show of paths and values.
 
-    It leaves out what `tracking_redact` withholds. ``states`` are snapshots of the container, ``known`` what `snapshot`
-    noted of all of them: a part has rules of its own, also one that is gone.
+    It leaves out what `tracking_redact` withholds. ``states`` are snapshots of the container, ``known`` what
+    `linked_copy` noted of all of them: a part has rules of its own, also one that is gone.
     """
 
     def __init__(self, container: Any, states: tuple[Any, ...], known: tuple[dict[int, tuple[Any, Any]], ...]) -> None:
@@ -230,7 +198,7 @@ def fits(value: Any, wanted: Any, hiding: Hiding, place: Segments) -> str:
         except Exception as error:
             raised = type(error).__name__ if hiding.hides(place) else say(error)
             return f"{wish(wanted, hiding, place)}, which raised {raised}"
-    return "" if alike(value, snapshot(wanted), by_wanted=True) else wish(wanted, hiding, place)
+    return "" if alike(value, linked_copy(wanted), by_wanted=True) else wish(wanted, hiding, place)
 
 
 def wish(wanted: Any, hiding: Hiding, place: Segments) -> str:
@@ -245,7 +213,7 @@ def wish(wanted: Any, hiding: Hiding, place: Segments) -> str:
         if not isinstance(name, str) and hiding.hides(place):
             return f"what a {type(wanted).__name__} approves"
         return f"what {printable(name) if isinstance(name, str) else say(wanted)} approves"
-    return say(hiding.value(place, snapshot(wanted)))
+    return say(hiding.value(place, linked_copy(wanted)))
 
 
 def touches(change: ChangeLogEntry, place: Segments) -> bool:

@@ -72,7 +72,8 @@ def _tracked_leaks(request: pytest.FixtureRequest, _tracked_leaks_of_module: Non
 def _by_path(module: Any, since: int) -> list[NetChange]:
     """Return what differs by the first and the last change of each path.
 
-    O(changes). `net_changes` is exact, but cannot know the items of a list or deque that was compared.
+    What differs as a whole is listed without what is below it. O(changes). `net_changes` is exact, but cannot know the
+    items of a list or deque that was compared.
     """
     found: dict[str, NetChange] = {}
     for change in _core.changes_of(module, since):
@@ -81,7 +82,19 @@ def _by_path(module: Any, since: int) -> list[NetChange]:
         slot = change.before is not _core.MISSING or change.after is not _core.MISSING
         after = change.after if slot else "changed in between"
         found[change.pointer] = NetChange(change.path, change.pointer, change.action, before, after, change)
-    return [each for each in found.values() if encode(each.before) != encode(each.after)]
+    different: list[NetChange] = []
+    below: dict[str, Any] = {}  # by segment: the same; None at a path that differs
+    for each in sorted(found.values(), key=lambda each: len(each.path)):
+        at: Any = below
+        *above, last = each.pointer.split("/")
+        for segment in above:
+            at = at.setdefault(segment, {})
+            if at is None:
+                break
+        if at is not None and encode(each.before, limit=None) != encode(each.after, limit=None):
+            at[last] = None
+            different.append(each)
+    return different
 
 
 class Leaks:
@@ -128,8 +141,8 @@ class Leaks:
             return
         try:
             differences = net_changes(module, since)  # it needs both states, so it comes second
-        except HistoryLostError:  # items of lists that are compared are not kept
-            pass
+        except (HistoryLostError, RecursionError):
+            pass  # items of lists that are compared are not kept, or the data is deeper than the stack
         found = [each for each in differences if self._counts(module, each, scopes)]
         for n, each in enumerate(found):
             self._reported.add((name, each.pointer))

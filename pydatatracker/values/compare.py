@@ -25,7 +25,7 @@ def alike(value: Any, wanted: Any, *, by_wanted: bool = False) -> bool:
     """Return whether two values are the same plain data.
 
     Values whose ``==`` raises are not alike. Two containers that hold themselves are alike if they do so in the same
-    way. O(size).
+    way. O(size), however many places a container is in.
 
     ``by_wanted=True``: an object in ``wanted`` that is not plain data, such as ``pytest.approx``, is compared with
     whatever is there, and nan is like nan.
@@ -39,7 +39,7 @@ def alike(value: Any, wanted: Any, *, by_wanted: bool = False) -> bool:
         return False
 
 
-def _alike(value: Any, wanted: Any, by_wanted: bool, above: set[tuple[int, int]]) -> bool:
+def _alike(value: Any, wanted: Any, by_wanted: bool, met: set[tuple[int, int]]) -> bool:
     if value is wanted:
         return True
     if value is MISSING or wanted is MISSING:
@@ -55,15 +55,12 @@ def _alike(value: Any, wanted: Any, by_wanted: bool, above: set[tuple[int, int]]
     if len(value) != len(wanted):
         return False
     pair = id(value), id(wanted)
-    if pair in above:  # both hold themselves
+    if pair in met:  # both hold themselves, or are in another place, too: one that is not alike ends it all
         return True
-    above.add(pair)
+    met.add(pair)
     if isinstance(wanted, dict):
-        same = all(key in value and _alike(value[key], item, by_wanted, above) for key, item in wanted.items())
-    else:
-        same = all(_alike(one, other, by_wanted, above) for one, other in zip(value, wanted, strict=True))
-    above.discard(pair)
-    return same
+        return all(key in value and _alike(value[key], item, by_wanted, met) for key, item in wanted.items())
+    return all(_alike(one, other, by_wanted, met) for one, other in zip(value, wanted, strict=True))
 
 
 def equal_as_json(held: Any, value: Any) -> bool:

@@ -316,3 +316,63 @@ def test_lost_history_is_an_error() -> None:
             ask(d)
         with pytest.raises(TypeError, match="seq of a change"):
             ask(d, "1")  # type: ignore[operator]
+
+
+def test_a_value_that_holds_itself_is_copied_as_such() -> None:
+    """Through dicts, lists and tuples; a merge patch of it is refused."""
+    d = TrackedDict(n=TrackedDict())
+    loop: list[Any] = [{}]
+    loop[0]["pair"] = (loop,)
+    d["loop"], d["n"]["root"] = loop, d
+    nets = net_changes(d)
+    assert ["/n/root", "/loop"] == [net.pointer for net in nets]
+    assert nets[0].after["n"]["root"] is nets[0].after
+    assert nets[1].after[0]["pair"][0] is loop or nets[1].after[0]["pair"][0] is nets[1].after
+    assert all(net.to_dict() if hasattr(net, "to_dict") else repr(net) for net in nets)
+    with pytest.raises(ValueError, match="holds itself"):
+        merge_patch(d)
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_graph_is_compared_in_the_shortest_paths(size: int) -> None:
+    """Each node has a difference at its shortest path.
+
+    In a graph of 40 nodes that all refer to each other there are more simple paths than anybody can visit.
+    """
+    nodes = [TrackedDict(n=n) for n in range(size)]
+    for node in nodes:
+        node["all"] = TrackedDict({str(n): other for n, other in enumerate(nodes)})
+    since = _core.newest_seq()
+    assert [] == net_changes(nodes[0], since)
+    for node in nodes:
+        node["n"] = -1
+    nets = net_changes(nodes[0], since)
+    found = [net.pointer for net in nets]
+    assert {"/n", *(f"/all/{n}/n" for n in range(1, size))} <= set(found)
+    assert len(found) == len(set(found)) <= 256 * size
+    assert found[0] == "/n"
+    assert {("update", -1)} == {(net.action, net.after) for net in nets}
+    assert {net.before for net in nets} == set(range(size))
+
+
+def test_values_that_share_containers_are_compared_in_linear_time() -> None:
+    """Two values with 2**200 paths each are alike, or not."""
+
+    def diamond(bottom: int) -> Any:
+        made: Any = [bottom]
+        for _ in range(200):
+            made = [made, made]
+        return made
+
+    d = TrackedDict(same=diamond(1), other=diamond(1))
+    since = _core.newest_seq()
+    d["same"], d["other"] = diamond(1), diamond(2)
+    nets = net_changes(d, since)
+    assert ["/other"] == [net.pointer for net in nets]
+    at = nets[0].after
+    while isinstance(at[0], list):
+        assert at[0] is at[1]
+        at = at[0]
+    assert [2] == at
+    with pytest.raises(ValueError, match="in more than 1,000,000 places"):
+        merge_patch(d, since)

@@ -108,6 +108,48 @@ def test_a_test_that_leaves_state_behind_is_named_with_its_line(run: Any) -> Non
 
 
 @CAN_WATCH
+def test_data_of_any_shape_is_reported(run: Any) -> None:
+    """What holds itself, a graph, and what is deeper than the stack."""
+    result = run(
+        """
+        def test_loop():
+            loop = settings.CACHE["loop"] = {}
+            loop["me"] = [loop]
+
+        def test_graph():
+            nodes = [{"n": n} for n in range(6)]
+            for node in nodes:
+                node["all"] = {str(n): other for n, other in enumerate(nodes)}
+            settings.CACHE["graph"] = nodes[0]
+
+        def test_in_the_graph():
+            for node in settings.CACHE["graph"]["all"].values():
+                node["n"] = -1
+
+        def test_deep():
+            settings.CACHE["deep"] = deep = {}
+            for _ in range(2000):
+                deep["d"] = deep = {}
+
+        def test_after_it():
+            settings.LIMIT = 4
+        """,
+        "--tracked-watch",
+        "settings",
+    )
+    result.assert_outcomes(passed=5)
+    found = leaks(result)
+    starts = (
+        "  settings/CACHE/loop: nothing -> {",
+        "  settings/CACHE/graph: nothing -> {",
+        "  settings/CACHE/graph/n: ",
+    )
+    for start in (*starts, "  settings/CACHE/deep: nothing -> {", "  settings/LIMIT: 3 -> 4"):
+        assert [line for line in found if line.startswith(start)], (start, found)
+    assert 5 == sum("::" in line for line in found)
+
+
+@CAN_WATCH
 def test_what_is_restored_is_no_leak(run: Any) -> None:
     """By monkeypatch, by fixtures of any scope, by unittest, or by hand."""
     result = run(
