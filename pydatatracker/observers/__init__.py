@@ -69,6 +69,13 @@ class ChangeCollector:
         if change.action != "init" or self._include_init_events:
             self._changes.append(change)
 
+    @property
+    def tracking_feed(self) -> _core.Feed | None:
+        """What keeps changes without a call; None if ``__call__`` is overridden."""
+        if type(self).__call__ is not ChangeCollector.__call__:
+            return None
+        return _core.Collection(self._changes.append, self._include_init_events)
+
     def tracking_attached(self, container: Any) -> None:
         """Keep the state of the container, if init events are wanted."""
         if self._include_init_events:

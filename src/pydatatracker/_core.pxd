@@ -321,7 +321,11 @@ cdef struct Draft:          # a line that is being written
 cdef class ActorBlock:      # base of the package's tracking_actor
     cdef public object _actor
     cdef public object _context         # dict of the keyword arguments
-    cdef public list _entries           # [frame number, what reset_scope needs] for each time it is entered
+    cdef size_t frame                   # number of the frame that entered it first
+    cdef tuple token                    # what reset_scope needs then; None: it is not entered, or left
+    cdef list entries                   # [frame number, token] for each time it was entered meanwhile, or None
+    cdef int enter(self, size_t frame) except -1
+    cdef int leave(self, size_t frame) except -1
 
 
 cdef class ScopeBlock:
@@ -373,6 +377,12 @@ cdef class ChangeItem:      # a change and its line, as exporters deliver them
 cdef class Feed:            # what takes changes without a call of their observer
     cdef bint accept(self, Change change, Tracker viewer) except -1
     cdef bint accept_encoded(self, Change change) except -1
+
+
+@cython.final
+cdef class Collection(Feed):    # appends them to what a ChangeCollector keeps
+    cdef object append                  # bound method of its deque
+    cdef bint inits                     # also those that say how a container began
 
 
 cdef class OpenLog:         # a file that lines are appended to; base of the package's LogFile

@@ -23,6 +23,7 @@ cdef extern from "Python.h":
     int Py_EnterRecursiveCall(const char *) except -1
     void Py_LeaveRecursiveCall()
     unsigned long PyThread_get_thread_ident()
+    PyObject *PyEval_GetGlobals()
 
     # type checks that run no code
     bint PyUnicode_CheckExact(object)

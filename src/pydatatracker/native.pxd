@@ -20,7 +20,7 @@ cdef extern from "native/compat.h":
     PyObject *pdt_frame()                                   # new reference, or NULL
     PyObject *pdt_frame_back(PyObject *)                    # new reference, or NULL
     PyObject *pdt_frame_code(PyObject *)                    # new reference
-    bint pdt_frame_globals_are(PyObject *, object)
+    size_t pdt_frame_address()
     int pdt_frame_lasti(PyObject *)
 
 cdef extern from "native/dict_order.h":

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, _core, tracking_actor, tracking_transaction
 from pydatatracker.config.loader import Observers
@@ -186,3 +188,30 @@ def test_a_resource_can_be_closed_twice_and_is_not_entered_again(name: str, tmp_
     leave(never)
     with pytest.raises((ValueError, RuntimeError), match="closed|removed"):
         enter(never)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.integers(0, 3)), max_size=40))
+def test_a_block_leaves_the_entry_of_its_frame_else_the_newest(steps: list[tuple[str, bool, int]]) -> None:
+    """Two blocks that are entered and left in any order, from several frames."""
+    blocks = {name: tracking_actor(name) for name in "ab"}
+    entered: list[tuple[str, int]] = []  # what is entered and not left, in this order
+    with _core.ScopeBlock(None):
+        for name, enters, frame in steps:
+            own = [each for each in entered if each[0] == name]
+            if enters:
+                blocks[name]._enter(frame)
+                entered.append((name, frame))
+            elif own:
+                blocks[name]._leave(frame)
+                fitting = [each for each in own if each[1] == frame] or own
+                at = len(entered) - 1 - entered[::-1].index(fitting[-1])
+                del entered[at]
+            else:
+                with pytest.raises(RuntimeError, match="left more often"):
+                    blocks[name]._leave(frame)
+            scope = _core.scope_now()
+            assert (scope.actor if scope is not None else None) == (entered[-1][0] if entered else None)
+        while entered:
+            name, frame = entered.pop()
+            blocks[name]._leave(frame)
+    assert _core.scope_now() is None

@@ -5,11 +5,23 @@ from __future__ import annotations
 import collections
 import gc
 import logging
+import random
 from typing import Any
 
 import pytest
+from gardener import Gardener
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pydatatracker import ChangeCollector, TrackedDict, TrackedList, TrackedSet, track
+from pydatatracker import (
+    ChangeCollector,
+    ChangeLogEntry,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    track,
+    tracking_transaction,
+)
 from pydatatracker.observers import filtered_observer, logging_observer
 
 
@@ -343,3 +355,35 @@ def test_an_observer_that_always_changes_what_it_observes_is_stopped() -> None:
     assert d["n"] > 1000
     assert d["n"] == d.last_change().after
     assert d.tracking_verify() is None
+
+
+class Counting(ChangeCollector):
+    """A collector that does something else when it is called."""
+
+    def __call__(self, change: ChangeLogEntry) -> None:
+        super().__call__(change)
+        self.calls = getattr(self, "calls", 0) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([None, 0, 3]), st.booleans())
+def test_a_collector_keeps_what_a_function_would(seed: int, capacity: int | None, inits: bool) -> None:
+    """It is not called, and keeps the objects that another observer gets."""
+    numbers = random.Random(seed)
+    x: Any = track({"rows": [[1], {"n": 2}], "tags": {1}}, tracking_capture_snapshots=numbers.random() < 0.5)
+    collector, counting, seen = ChangeCollector(capacity, inits), Counting(capacity, inits), []
+    place = numbers.choice([x, x["rows"]])
+    path = numbers.choice([None, "/**", "/1/*"])
+    actions = numbers.choice([None, ["update", "add"]])
+    for observer in (collector, seen.append, counting):
+        place.tracking_add_observer(observer, path=path, actions=actions)
+    gardener = Gardener(x, numbers)
+    for _ in range(20):
+        gardener.step()
+    with tracking_transaction():
+        gardener.step()
+    kept = [change for change in collector if change.action != "init"]
+    assert len(kept) == (len(seen) if capacity is None else min(capacity, len(seen)))
+    assert all(a is b for a, b in zip(kept, seen[len(seen) - len(kept) :], strict=True))
+    assert [change.seq for change in collector] == [change.seq for change in counting]
+    assert getattr(counting, "calls", 0) == len(seen)

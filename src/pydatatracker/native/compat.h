@@ -95,13 +95,16 @@ static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; r
 
 /* ---- frames as plain objects ------------------------------------------------------------------------- */
 static inline PyObject *pdt_frame(void) { PyObject *f = (PyObject *)PyEval_GetFrame(); Py_XINCREF(f); return f; }
+/* What identifies the running frame while it runs, without making an object of it; 0: there is none. */
+static inline size_t pdt_frame_address(void) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return (size_t)pdt_thread()->current_frame;
+#else
+    return (size_t)pdt_thread()->cframe->current_frame;
+#endif
+}
 static inline PyObject *pdt_frame_back(PyObject *f) { return (PyObject *)PyFrame_GetBack((PyFrameObject *)f); }
 static inline PyObject *pdt_frame_code(PyObject *f) { return (PyObject *)PyFrame_GetCode((PyFrameObject *)f); }
-static inline int pdt_frame_globals_are(PyObject *f, PyObject *globals) {
-    PyObject *own = PyFrame_GetGlobals((PyFrameObject *)f); /* new reference; the frame has one, too */
-    Py_DECREF(own);
-    return own == globals;
-}
 static inline int pdt_frame_lasti(PyObject *f) { return PyFrame_GetLasti((PyFrameObject *)f); }
 
 /* ---- a fault of Cython ------------------------------------------------------------------------------- */

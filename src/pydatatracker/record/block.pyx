@@ -19,17 +19,23 @@ cdef class ActorBlock:
             raise TypeError(f"an actor is a str, not {type(actor).__name__}")
         self._actor = actor
         self._context = context
-        self._entries = []
 
     def __enter__(self):
-        self._enter(frame_number())
+        self.enter(frame_number())
         return self
 
     def __exit__(self, kind, error, trace):
-        self._leave(frame_number())
+        self.leave(frame_number())
 
     def _enter(self, size_t frame):
         """Enter the block in a frame; see frame_number."""
+        self.enter(frame)
+
+    def _leave(self, size_t frame):
+        """Leave the entry of this frame, best in this context, else the newest."""
+        self.leave(frame)
+
+    cdef int enter(self, size_t frame) except -1:
         cdef object above = <object>pdt_scope()
         cdef object context = EMPTY_CONTEXT
         cdef object transaction = None
@@ -44,43 +50,50 @@ cdef class ActorBlock:
         scope.actor = self._actor
         scope.context = context
         scope.transaction = transaction
+        if self.token is None and not self.entries:
+            self.token = set_scope(scope)
+            self.frame = frame
+            return 0
+        if self.entries is None:
+            self.entries = []
         entry = [frame, None]
-        self._entries.append(entry)
+        self.entries.append(entry)
         try:
             entry[1] = set_scope(scope)
         except:
-            self._entries.remove(entry)
+            self.entries.remove(entry)
             raise
+        return 0
 
-    def _leave(self, size_t frame):
-        """Leave the entry of this frame, best in this context, else the newest."""
+    cdef int leave(self, size_t frame) except -1:
+        cdef tuple token = self.token
         cdef list entry
-        cdef list found = None
-        cdef list entries = self._entries
         cdef Py_ssize_t i
+        cdef Py_ssize_t found = -1      # the first one
         cdef int fit = -1
         cdef int fits
-        if not entries:
+        if token is None and not self.entries:
             raise RuntimeError(
                 "this tracking_actor is left more often than it was entered; write it as a with statement, or call"
                 " __exit__ once for each __enter__"
             )
-        if PyList_GET_SIZE(entries) == 1:
-            found = <list>entries.pop()
-            reset_scope(<tuple>found[1])
-            return
-        here = pdt_context()
-        for i in range(len(entries) - 1, -1, -1):
-            entry = <list>entries[i]
-            fits = 2 * (entry[0] == frame) + ((<tuple>entry[1])[2] is here)
-            if fits > fit:
-                fit = fits
-                found = entry
-        for i in range(len(entries)):
-            if entries[i] is found:
-                del entries[i]
-                break
-        reset_scope(<tuple>found[1])
+        if self.entries:
+            here = pdt_context()
+            for i in range(len(self.entries) - 1, -1, -1):
+                entry = <list>self.entries[i]
+                fits = 2 * (entry[0] == frame) + ((<tuple>entry[1])[2] is here)
+                if fits > fit:
+                    fit = fits
+                    found = i
+            if token is not None and 2 * (self.frame == frame) + (token[2] is here) > fit:
+                found = -1
+        if found < 0:
+            self.token = None
+        else:
+            token = <tuple>(<list>self.entries[found])[1]
+            del self.entries[found]
+        reset_scope(token)
+        return 0
 
 
 cdef class ScopeBlock:
@@ -97,10 +110,6 @@ cdef class ScopeBlock:
         reset_scope(self.token)
 
 
-cdef size_t frame_number() except? 0:
+cdef size_t frame_number() noexcept:
     """Return what identifies the calling with statement while it runs; 0 for an ExitStack, whose frames come and go."""
-    cdef PyObject *frame = pdt_frame()
-    if frame == NULL:
-        return 0
-    Py_DECREF(<object>frame)                # it is running: it stays
-    return 0 if pdt_frame_globals_are(frame, exit_stacks) else <size_t>frame
+    return 0 if PyEval_GetGlobals() == <PyObject *>exit_stacks else pdt_frame_address()

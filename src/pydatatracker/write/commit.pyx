@@ -22,8 +22,11 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
         return later(t, action, method, shape, index, key, old, new, None, 0)
     t.version += 1
     t.net += growth
-    if t.state & T_SPECIAL and (t.state & T_SPECIAL != T_NOTIFY or is_wanted(t, action, shape, index, key)):
-        return commit_special(t, action, method, shape, index, key, old, new, None)
+    if t.state & T_SPECIAL:
+        if t.state & T_SPECIAL != T_NOTIFY:
+            return commit_special(t, action, method, shape, index, key, old, new, None)
+        if is_wanted(t, action, shape, index, key):
+            return commit_told(t, action, method, shape, index, key, old, new)
     last_seq += 1
     seq = last_seq
     scope = pdt_scope_or_null()
@@ -43,6 +46,47 @@ cdef int commit(Tracker t, int action, int method, int shape, Py_ssize_t index, 
 
 
 ctypedef PyObject *(*extra_maker)() noexcept
+ctypedef PyObject *(*change_maker)(uint64_t, int64_t, Py_ssize_t, int, int, int, PyObject *, PyObject *, PyObject *,
+                                   PyObject *, PyObject *, PyObject *, PyObject *) noexcept
+
+
+cdef int commit_told(Tracker t, int action, int method, int shape, Py_ssize_t index, object key, object old,
+                     object new) except -1:
+    """Record a change that observers want and that needs nothing else: of plain values, it is the ordinary record."""
+    global last_seq
+    cdef Py_ssize_t i = -1
+    cdef uint64_t seq
+    cdef int64_t now
+    cdef PyObject *scope
+    cdef PyObject *made = NULL
+    cdef Change change
+    cdef int gc
+    if t.marks & X_WATCHED or scope_instead is not missing or not (
+            (pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
+        return commit_special(t, action, method, shape, index, key, old, new, None)
+    gc = pdt_pause_gc()
+    last_seq += 1
+    seq = last_seq
+    now = pdt_now_ns()
+    scope = pdt_scope_or_null()
+    if scope != NULL:
+        made = (<change_maker>make_change)(seq, now, index, action, method, shape, <PyObject *>t.place, <PyObject *>key,
+                                           <PyObject *>old, <PyObject *>new, scope, <PyObject *>None, <PyObject *>t)
+        if made != NULL:
+            i = push(t.active, seq, now, action, method, shape, index, <PyObject *>t.place, <PyObject *>key,
+                     <PyObject *>old, <PyObject *>new, scope, <PyObject *>None)
+    pdt_resume_gc(gc)
+    if i < 0:
+        Py_XDECREF(made)
+        return later(t, action, method, shape, index, key, old, new, None, seq)
+    change = <Change>made
+    Py_DECREF(change)
+    if t.epoch != epoch:                # overwriting the oldest record freed a container, or ran user code
+        refresh(t)
+    if (<Log>t.active).held is not None:
+        settle_oldest(<Log>t.active)
+    notify(t, change)
+    return 0
 
 
 cdef Extra new_extra():
