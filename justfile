@@ -192,3 +192,9 @@ mutants *args: build
 [group('benchmark')]
 callgrind: build
     python benchmarks/callgrind.py
+
+# A test compares them with what programs do now, and fails if a count rises by 5 percent.
+# Count the instructions of the most frequent operations, and keep them in tests/support/instructions.json (valgrind)
+[group('benchmark')]
+instructions: build
+    python tests/support/instructions.py
