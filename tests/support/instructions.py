@@ -185,12 +185,12 @@ for name in names:
 
 
 def key() -> str:
-    """Return what the counts of this interpreter are found by in the file."""
+    """Return the key of this interpreter in the file."""
     return f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
 
 
 def count(python: str = sys.executable) -> dict[str, int]:
-    """Return the instructions of each operation, one loop around it included.
+    """Return the instructions of each operation, with the loop around it.
 
     Raises CalledProcessError if something fails, and FileNotFoundError where there is no valgrind.
     """
@@ -209,7 +209,7 @@ def count(python: str = sys.executable) -> dict[str, int]:
 
 
 def known() -> dict[str, dict[str, int]]:
-    """Return what the file has: for each interpreter, the instructions of each operation."""
+    """Return the counts of each interpreter that the file has."""
     found: dict[str, dict[str, int]] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return found
 
