@@ -1,12 +1,14 @@
 #!/bin/sh
 # Build the core with AddressSanitizer and UBSan, in a build directory and an environment of its own, and run the tests
-# that use it in their own process. Arguments go to pytest instead. Needs gcc with libasan and libubsan.
+# that use it in their own process, on the newest interpreter with a GIL: from CPython 3.12 on it can watch. Arguments go to
+# pytest instead. Needs gcc with libasan and libubsan.
 # The other tests start commands and browsers, which load the sanitizer, too, and take hours without another line of C.
 set -eu
 cd "$(dirname "$0")/.."
-home=build/sanitize
+newest=$(.venv/bin/python scripts/interpreters.py | grep -v "^[^ ]*t " | tail -n 1)
+home=build/sanitize/${newest%% *}
 python=$home/venv/bin/python
-[ -x "$python" ] || .venv/bin/python -m venv "$home/venv"
+[ -x "$python" ] || "${newest#* }" -m venv "$home/venv"
 "$python" -m pip install -q -U pip
 "$python" -m pip install -q --group build --group test
 # build-type None: CMake's Release would put -O3 behind these flags.
@@ -14,7 +16,7 @@ CC=gcc CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer -g -O1" LDFL
     "$python" -m pip install -q --no-build-isolation --no-deps \
     -Cbuild-dir="$home/build" -Ccmake.build-type=None -Cinstall.strip=false -e .
 
-[ $# -gt 0 ] || set -- tests/core tests/cpython tests/history tests/io tests/observers
+[ $# -gt 0 ] || set -- tests/core tests/cpython tests/history tests/io tests/observers tests/watch
 # detect_leaks=0: the interpreter itself leaves memory behind at exit. PYTHONMALLOC: pymalloc hides overflows.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \

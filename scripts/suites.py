@@ -35,7 +35,7 @@ TOOLS = (
         "pytest-asyncio",
         "pytest-mock",
     ),
-    *("pytest-xdist", "scipy"),
+    *("pytest-xdist", "scipy", "trio"),
 )
 
 

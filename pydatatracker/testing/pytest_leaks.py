@@ -97,6 +97,15 @@ def _by_path(module: Any, since: int) -> list[NetChange]:
     return different
 
 
+def _once(found: list[NetChange]) -> list[NetChange]:
+    """Return each difference at its shortest path only. O(found)."""
+    shortest: dict[Any, NetChange] = {}
+    for each in sorted(found, key=lambda each: len(each.path)):
+        shortest.setdefault((each.change.seq, each.path[-1:]), each)
+    kept = set(map(id, shortest.values()))
+    return [each for each in found if id(each) in kept]
+
+
 class Leaks:
     """The part of the plugin for a run with ``--tracked-watch``."""
 
@@ -143,7 +152,7 @@ class Leaks:
             differences = net_changes(module, since)  # it needs both states, so it comes second
         except (HistoryLostError, RecursionError):
             pass  # items of lists that are compared are not kept, or the data is deeper than the stack
-        found = [each for each in differences if self._counts(module, each, scopes)]
+        found = _once([each for each in differences if self._counts(module, each, scopes)])
         for n, each in enumerate(found):
             self._reported.add((name, each.pointer))
             if n == _SHOWN:

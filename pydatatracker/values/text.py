@@ -41,7 +41,8 @@ def is_silent() -> bool:
 def text(value: object) -> str:
     """Return a str as it is, anything else as its `repr`.
 
-    A ``__repr__`` that raises gives the name of the error. At most 100,000 characters.
+    A ``__repr__`` that raises gives the name of the error. At most 100,000 characters. O(text), whatever the value is,
+    besides what a ``__repr__`` of the program takes.
 
     >>> text("tea"), text(["tea"])
     ('tea', "['tea']")
@@ -51,7 +52,7 @@ def text(value: object) -> str:
     if is_silent():
         return _core.words_for(value)
     try:
-        made = repr(value)
+        made = _core.start_of_repr(value, _LONGEST + 1)
     except Exception as error:
         return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
     return made if len(made) <= _LONGEST else made[:_LONGEST] + "..."

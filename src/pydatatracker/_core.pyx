@@ -55,8 +55,8 @@ from pydatatracker.cpython cimport (
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
-    PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_EnterRecursiveCall, Py_LeaveRecursiveCall,
-    Py_REFCNT, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
+    PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_LeaveRecursiveCall,
+    Py_REFCNT, Py_ReprEnter, Py_ReprLeave, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
 )
 from pydatatracker.native cimport (
     pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
@@ -73,7 +73,7 @@ from pydatatracker.native cimport (
     pdt_append, pdt_is_due, pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
     pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
-    pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
+    pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_repr_kind, pdt_enter_recursion, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_scope_is, pdt_scope_or_null, pdt_scope_set, pdt_scope_unknown, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
     pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key, pdt_twin, pdt_twin_in, pdt_twin_of_dict, pdt_is_deque,
     pdt_twin_stores, pdt_twin_base, pdt_twin_hook, pdt_make_twin, pdt_twin_init, pdt_deque_item, pdt_deque_ass_item,
@@ -182,6 +182,7 @@ include "hooks/rebuild.pyx"
 include "tree/freeing.pyx"
 include "read/query.pyx"
 include "read/shown.pyx"
+include "read/text.pyx"
 include "read/elsewhere.pyx"
 include "read/facade.pyx"
 include "read/json_depth.pyx"

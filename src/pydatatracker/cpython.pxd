@@ -20,8 +20,9 @@ cdef extern from "Python.h":
     object PyType_GetName(PyTypeObject *)
     bint PyType_IsSubtype(PyTypeObject *, PyTypeObject *)
     int PyObject_GenericSetAttr(object, object, PyObject *) except -1
-    int Py_EnterRecursiveCall(const char *) except -1
     void Py_LeaveRecursiveCall()
+    int Py_ReprEnter(object) except -1
+    void Py_ReprLeave(object)
     unsigned long PyThread_get_thread_ident()
     PyObject *PyEval_GetGlobals()
 

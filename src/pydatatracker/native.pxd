@@ -11,6 +11,8 @@ cdef extern from "native/compat.h":
     PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
     PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
     object pdt_repr(object)
+    int pdt_repr_kind(object)
+    int pdt_enter_recursion(const char *) except -1
     int pdt_pause_gc()
     void pdt_forked_gc()
     void pdt_resume_gc(int)

@@ -117,7 +117,7 @@ def test_data_of_any_shape_is_reported(run: Any) -> None:
             loop["me"] = [loop]
 
         def test_graph():
-            nodes = [{"n": n} for n in range(6)]
+            nodes = [{"n": n} for n in range(30)]
             for node in nodes:
                 node["all"] = {str(n): other for n, other in enumerate(nodes)}
             settings.CACHE["graph"] = nodes[0]
@@ -147,6 +147,9 @@ def test_data_of_any_shape_is_reported(run: Any) -> None:
     for start in (*starts, "  settings/CACHE/deep: nothing -> {", "  settings/LIMIT: 3 -> 4"):
         assert [line for line in found if line.startswith(start)], (start, found)
     assert 5 == sum("::" in line for line in found)
+    nodes = [line for line in found if line.endswith(" -> -1")]
+    assert 20 == len(nodes) == len(set(nodes))
+    assert all("settings/CACHE/graph/n: " in line or line.count("/all/") == 1 for line in nodes)  # the shortest paths
 
 
 @CAN_WATCH

@@ -53,6 +53,15 @@ static inline void pdt_forked_gc(void) { pdt_resume_gc(pdt_gc_paused); }
  * between a change and its record. */
 static inline PyObject *pdt_repr(PyObject *value) { return Py_TYPE(value)->tp_repr(value); }
 
+/* Py_EnterRecursiveCall() fails with 1, in every version. Returns -1, as all that Cython calls. */
+static inline int pdt_enter_recursion(const char *where) { return Py_EnterRecursiveCall(where) ? -1 : 0; }
+
+/* Whose repr() a value has: 'd' a dict's, 'l' a list's, 't' a tuple's, 0 another one. */
+static inline int pdt_repr_kind(PyObject *value) {
+    reprfunc own = Py_TYPE(value)->tp_repr;
+    return own == PyDict_Type.tp_repr ? 'd' : own == PyList_Type.tp_repr ? 'l' : own == PyTuple_Type.tp_repr ? 't' : 0;
+}
+
 /* ---- dicts that the collector ignores ----------------------------------------------------------------
  * True if a dict surely holds scalars only: up to 3.13 the collector does not track such a dict. */
 static inline int pdt_dict_of_scalars(PyObject *d) { return PyDict_CheckExact(d) && !PyObject_GC_IsTracked(d); }

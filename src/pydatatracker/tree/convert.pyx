@@ -52,7 +52,7 @@ cdef object converted(object value, Options options, dict memo):
         twin_types.get(cls) if is_converted(cls) else None
     if target is None:
         return value
-    Py_EnterRecursiveCall(" while nested data was made tracked")
+    pdt_enter_recursion(" while nested data was made tracked")
     try:
         return converted_one(value, cls, target, options, memo)
     finally:

@@ -150,7 +150,7 @@ cdef object made_again(object value, dict made):
     """Return an object like one that is gone, for undo; the value itself if it is none. MISSING: it cannot be made."""
     if not isinstance(value, (Words, WatchedTracker)):
         return value
-    Py_EnterRecursiveCall(" while objects were made again")
+    pdt_enter_recursion(" while objects were made again")
     try:
         return make_again(value, made)
     finally:
