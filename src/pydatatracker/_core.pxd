@@ -287,6 +287,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef object ref                     # weak reference to the object of a watch, or None
     cdef object born_as                 # an instance of a watched class: its name there; else None
     cdef list last                      # what it held when it ended, if a record means it; else None
+    cdef Py_ssize_t turn_of_keys        # the entry of its dict that was last found by its very key
     cdef bint in_log                    # a record means this object
     cdef bint stale                     # something that it held has died, so it has changed
     cdef bint is_root                   # a watch was given it
@@ -294,6 +295,25 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef bint has_attributes            # a dict of a class with attributes, which are followed below ATTRIBUTES
     cdef uint8_t way                    # Y_...
     cdef object __weakref__             # the process log refers to roots weakly
+
+
+cdef struct Entry           # watch/doubt.pyx
+
+
+cdef class Doubt:           # a change of a watched dict of which the entry is still to be found
+    cdef WatchedTracker tracker
+    cdef Entry *entries                 # those that it may be
+    cdef Py_ssize_t count               # number of these
+    cdef list values                    # what a record keeps of what each of them held
+    cdef list keys                      # of a removal: what it keeps of each key
+    cdef object given                   # what it keeps of the key that was given
+    cdef PyObject *value                # the new value; borrowed: the dict holds it until its next event. NULL: removed
+    cdef object scope
+    cdef Extra extra                    # with the stack, if there is to be one
+    cdef uint64_t seq
+    cdef int64_t time_ns
+    cdef int event
+    cdef int method
 
 
 # ---- line/ -----------------------------------------------------------------------------------------

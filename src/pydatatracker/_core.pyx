@@ -62,9 +62,9 @@ from pydatatracker.native cimport (
     pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
     pdt_births_begin, pdt_complete_at_birth, pdt_end_births, pdt_is_simple, pdt_report_births,
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
-    pdt_dict_of, pdt_end_watching, pdt_entry, pdt_has_dict, pdt_has_weakref, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
-    pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
-    pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
+    pdt_dict_of, pdt_end_watching, pdt_entry, pdt_eq_is_quiet, pdt_has_dict, pdt_has_weakref, pdt_hash_at, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
+    pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_at, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
+    pdt_position_of_same, pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
     PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_clear_as_base,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
@@ -172,6 +172,7 @@ include "watch/walk.pyx"
 include "watch/keep.pyx"
 include "watch/compare.pyx"
 include "watch/slots.pyx"
+include "watch/doubt.pyx"
 include "watch/event.pyx"
 include "watch/births.pyx"
 include "watch/handle.pyx"

@@ -164,7 +164,11 @@ cdef extern from "native/watched.h":
     int pdt_call_soon(int (*)(void *) noexcept) noexcept
     PyObject *pdt_slot(object, object) noexcept             # borrowed, or NULL
     int pdt_spot_of(object, object, Py_hash_t, PyObject **) noexcept    # borrowed neighbour
+    int pdt_spot_at(object, Py_ssize_t, PyObject **) noexcept           # borrowed neighbour
     bint pdt_hash_is_quiet(object) noexcept
+    bint pdt_eq_is_quiet(object) noexcept
+    Py_hash_t pdt_hash_at(object, object, Py_ssize_t) noexcept
+    Py_ssize_t pdt_position_of_same(object, object, Py_ssize_t) noexcept
     PyObject *pdt_value_of_same(PyObject *, PyObject *) noexcept     # borrowed
     PyObject *pdt_entry(object, object, Py_hash_t, PyObject **) noexcept    # borrowed value and key
 

@@ -9,6 +9,7 @@
 
 #include <Python.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "dict_table.h"
 #include "kinds.h"
@@ -232,36 +233,101 @@ static inline PyObject *pdt_slot(PyObject *o, PyObject *member) { (void)o, (void
 
 #endif
 
-/* True if hashing a key runs no Python code: a class that is written in Python has the slot of one that is not. */
-static int pdt_hash_is_quiet(PyObject *key) {
-    if (pdt_quiet_key(key)) return 1;
-    if (PyTuple_CheckExact(key)) {
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++)
-            if (!pdt_hash_is_quiet(PyTuple_GET_ITEM(key, i))) return 0;
-        return 1;
-    }
-    return Py_TYPE(key)->tp_hash == PyBaseObject_Type.tp_hash || Py_TYPE(key)->tp_hash == PyUnicode_Type.tp_hash ||
-           !(Py_TYPE(key)->tp_flags & Py_TPFLAGS_HEAPTYPE);
+/* True if a class is one of the interpreter's: Python code can make none like it. */
+static inline int pdt_is_builtin_class(PyTypeObject *type) {
+    const char *name = type->tp_name;
+    if ((type->tp_flags & (Py_TPFLAGS_HEAPTYPE | Py_TPFLAGS_IMMUTABLETYPE)) == Py_TPFLAGS_HEAPTYPE) return 0;
+    return strncmp(name, "datetime.", 9) == 0 || strchr(name, '.') == NULL || strcmp(name, "decimal.Decimal") == 0;
 }
 
-/* The value and the key of the entry of a dict that an event names, found without comparing: by identity, or by hash
- * where one key only has it (-1: not known). NULL: nothing says which it is. Both are borrowed. */
+enum { PDT_QUIET_DEPTH = 20 }; /* of nested tuples; deeper ones may run Python code, for all that is known */
+
+/* True if hashing a key runs no Python code: a class that is written in Python has the slot of one that is not. */
+static int pdt_hashes_quietly(PyObject *key, int depth) {
+    hashfunc hash = Py_TYPE(key)->tp_hash;
+    const char *name = Py_TYPE(key)->tp_name;
+    if (hash == PyBaseObject_Type.tp_hash || hash == PyUnicode_Type.tp_hash ||
+        hash == PyLong_Type.tp_hash || hash == PyFloat_Type.tp_hash || hash == PyBytes_Type.tp_hash ||
+        hash == PyComplex_Type.tp_hash || hash == PyFrozenSet_Type.tp_hash)
+        return 1;
+    if (hash == PyTuple_Type.tp_hash) {
+        if (depth == PDT_QUIET_DEPTH) return 0;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++)
+            if (!pdt_hashes_quietly(PyTuple_GET_ITEM(key, i), depth + 1)) return 0;
+        return 1;
+    }
+    if (hash == _PyWeakref_RefType.tp_hash) return ((PyWeakReference *)key)->hash != -1; /* it asks its object once */
+    if (PyMethod_Check(key)) return PyFunction_Check(PyMethod_GET_FUNCTION(key));
+    if (!pdt_is_builtin_class(Py_TYPE(key))) return 0;
+    /* four ask what they hold */
+    return name[0] == 'd' || (strcmp(name, "slice") != 0 && strcmp(name, "mappingproxy") != 0 &&
+                              strcmp(name, "memoryview") != 0 && strcmp(name, "code") != 0);
+}
+
+static inline int pdt_hash_is_quiet(PyObject *key) { return pdt_quiet_key(key) || pdt_hashes_quietly(key, 0); }
+
+/* True if comparing a key with another one for which this is true runs no Python code. */
+static int pdt_compares_quietly(PyObject *key, int depth) {
+    richcmpfunc compare = Py_TYPE(key)->tp_richcompare;
+    if (compare == PyBaseObject_Type.tp_richcompare || compare == PyUnicode_Type.tp_richcompare ||
+        compare == PyLong_Type.tp_richcompare || compare == PyFloat_Type.tp_richcompare ||
+        compare == PyBytes_Type.tp_richcompare || compare == PyComplex_Type.tp_richcompare)
+        return 1;
+    if (compare != PyTuple_Type.tp_richcompare || depth == PDT_QUIET_DEPTH) return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++)
+        if (!pdt_compares_quietly(PyTuple_GET_ITEM(key, i), depth + 1)) return 0;
+    return 1;
+}
+
+static int pdt_eq_is_quiet(PyObject *key) { return pdt_compares_quietly(key, 0); }
+
+/* The hash under which a dict holds a key that PyDict_Next has just given, with its position afterwards; -1: not known. */
+static inline Py_hash_t pdt_hash_at(PyObject *d, PyObject *held, Py_ssize_t after) {
+    Py_hash_t hash = -1;
+    if (PyUnicode_CheckExact(held)) return ((PyASCIIObject *)held)->hash;
+#ifdef PDT_KNOWN_TABLES
+    if (((PyDictObject *)d)->ma_values == NULL && pdt_table_of(d)->kind == 0) pdt_table_key(pdt_table_of(d), after - 1, &hash);
+#else
+    (void)d, (void)after;
+#endif
+    return hash;
+}
+
+/* The position that gives PyDict_Next the entry with this very key, searched around another one; -1: there is none. */
+static Py_ssize_t pdt_position_of_same(PyObject *d, PyObject *key, Py_ssize_t around) {
+#ifdef PDT_KNOWN_TABLES
+    const pdt_table *table = pdt_table_of(d);
+    Py_hash_t hash;
+    Py_ssize_t i, n = table->entries;
+    if (((PyDictObject *)d)->ma_values != NULL || table->kind > 1) return -1;
+    if (around < 0 || around >= n) around = n - 1;
+    for (i = 0; around + i < n || around - i >= 0; i++) {
+        if (around + i < n && pdt_table_key(table, around + i, &hash) == key) return around + i;
+        if (around - i >= 0 && pdt_table_key(table, around - i, &hash) == key) return around - i;
+    }
+#else
+    (void)d, (void)key, (void)around;
+#endif
+    return -1;
+}
+
+/* The value and the key of the entry of a dict that an event names, found by the hash of a key that runs no Python code:
+ * the one key that has it, or this very key before any other. NULL: nothing says which it is. Both are borrowed. */
 static PyObject *pdt_entry(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **stored) {
     PyObject *held, *value, *found = NULL, *found_key = NULL;
     Py_ssize_t at = 0;
-    int n = 0;
     Py_hash_t each;
-    if (hash == -1 && PyErr_Occurred()) PyErr_Clear();
+    int n = 0;
 #ifdef PDT_KNOWN_TABLES
     const pdt_table *table = pdt_table_of(d);
-    if (hash != -1 && table->kind == 0) {
+    if (table->kind == 0) {
         pdt_walk walk;
         const char *entries = table->indices + ((size_t)1 << table->log2_index_bytes);
         Py_ssize_t before = -1;
         pdt_walk_begin(&walk, table, hash);
         while ((at = pdt_walk_next(&walk, &held)) >= 0) {
             value = ((PyObject *const *)entries)[3 * at + 2];
-            if (held == key) {
+            if (held == key && n == 0) {
                 *stored = held;
                 return value;
             }
@@ -276,12 +342,9 @@ static PyObject *pdt_entry(PyObject *d, PyObject *key, Py_hash_t hash, PyObject 
     }
 #endif
     while (PyDict_Next(d, &at, &held, &value)) {
-        if (held == key) {
-            *stored = held;
-            return value;
-        }
-        each = PyUnicode_CheckExact(held) ? PyObject_Hash(held) : -1;
-        if (hash != -1 && each == hash) n++, found = value, found_key = held;
+        each = pdt_hash_at(d, held, at);
+        if (each == hash) n++, found = value, found_key = held;
+        else if (each == -1) return NULL;
     }
     if (n != 1) return NULL;
     *stored = found_key;
@@ -306,17 +369,13 @@ static inline PyObject *pdt_value_of_same(PyObject *d, PyObject *key) {
     return NULL;
 }
 
-/* Where a key is that is about to be removed: PDT_FIRST, PDT_BEFORE or PDT_AFTER *beside, PDT_LAST. See dict_order.h. */
-static int pdt_spot_of(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **beside) {
+/* Where the entry is, or was, that has a number in the table: PDT_FIRST, PDT_BEFORE or PDT_AFTER *beside, PDT_LAST. See
+ * dict_order.h. */
+static int pdt_spot_at(PyObject *d, Py_ssize_t at, PyObject **beside) {
 #ifdef PDT_KNOWN_TABLES
     const pdt_table *table = pdt_table_of(d);
-    PyObject *held;
-    Py_ssize_t at, low, high;
-    pdt_walk walk;
+    Py_ssize_t low, high;
     if (((PyDictObject *)d)->ma_values != NULL || table->kind > 1) return PDT_LAST;
-    pdt_walk_begin(&walk, table, hash);
-    while ((at = pdt_walk_next(&walk, &held)) >= 0 && held != key) {}
-    if (at < 0) return PDT_LAST;
     for (high = at + 1, low = at - 1;; high++, low--) {
         Py_hash_t other;
         if (high >= table->entries) return PDT_LAST;
@@ -324,6 +383,23 @@ static int pdt_spot_of(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **be
         if ((*beside = pdt_table_key(table, high, &other)) != NULL) return PDT_BEFORE;
         if ((*beside = pdt_table_key(table, low, &other)) != NULL) return PDT_AFTER;
     }
+#else
+    (void)d, (void)at, (void)beside;
+    return PDT_LAST;
+#endif
+}
+
+/* The same for a key that is about to be removed. */
+static int pdt_spot_of(PyObject *d, PyObject *key, Py_hash_t hash, PyObject **beside) {
+#ifdef PDT_KNOWN_TABLES
+    const pdt_table *table = pdt_table_of(d);
+    PyObject *held;
+    Py_ssize_t at;
+    pdt_walk walk;
+    if (((PyDictObject *)d)->ma_values != NULL || table->kind > 1) return PDT_LAST;
+    pdt_walk_begin(&walk, table, hash);
+    while ((at = pdt_walk_next(&walk, &held)) >= 0 && held != key) {}
+    return at < 0 ? PDT_LAST : pdt_spot_at(d, at, beside);
 #else
     (void)d, (void)key, (void)hash, (void)beside;
     return PDT_LAST;

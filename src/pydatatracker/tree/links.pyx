@@ -219,8 +219,8 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
                 (<WatchedTracker>ct).held = None
                 let_go(<WatchedTracker>ct, False)
     elif parent.kind == K_ATTR:
-        if isinstance(link.key, list) and key in <list>link.key:
-            (<list>link.key).remove(key)        # takes no memory
+        if isinstance(link.key, list):
+            remove_key(<list>link.key, key)
             if PyList_GET_SIZE(link.key) == 1:
                 link.key = (<list>link.key)[0]
     else:
@@ -228,6 +228,16 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
     if not was_back:
         invalidate(ct)
     return 1
+
+
+cdef int remove_key(list keys, object key) except -1:
+    """Remove one of the keys of a link, without running its ``__eq__`` and without memory. O(keys)."""
+    cdef Py_ssize_t i
+    for i in range(PyList_GET_SIZE(keys)):
+        if same_key(keys[i], key):
+            del keys[i]
+            return 0
+    return 0
 
 
 cdef int forget_link(Tracker ct, Link gone) except -1:

@@ -111,12 +111,8 @@ cdef object find_one(Link link, Tracker ct):
     if parent.kind == K_DICT:
         if link.key is ATTRIBUTES:
             return link.key if pdt_dict_of(<object>owner) == child else missing
-        if PyUnicode_CheckExact(link.key):
-            held = PyDict_GetItemWithError(<object>owner, link.key)
-            if held == child:
-                return link.key
-        elif link.key is not missing and pdt_quiet_key(link.key):
-            held = PyDict_GetItemWithError(<object>owner, link.key)
+        if link.key is not missing and pdt_quiet_key(link.key):
+            held = held_quietly(<object>owner, link.key)
             if held == child:
                 return link.key
         while PyDict_Next(<object>owner, &position, &key, &value):
@@ -211,6 +207,8 @@ cdef int refresh(Tracker t) except -1:
         return 0                        # an object that is gone: it has no place
     gc = pdt_pause_gc()
     try:
+        if in_doubt is not None:
+            settle_doubt()
         if waiting_count or waiting_tracker_count:
             record_what_waits()
         while t.epoch != epoch:

@@ -117,6 +117,10 @@ cdef int tell_of_missed() except -1:
 
 
 cdef int take_event(WatchedTracker t, int event, PyObject *key, PyObject *value) except -1:
+    if in_doubt is not None:
+        settle_doubt()
+        if t.owner == NULL:
+            return 0
     if event == PDT_DEALLOCATED:
         return dying(t)
     if t.state & T_QUIET:
@@ -145,19 +149,6 @@ cdef int commit_watched(WatchedTracker t, int action, int method, int shape, Py_
     return commit_special(t, action, method, shape, index, key, old, new, extra)
 
 
-cdef object held_before(WatchedTracker t, object key, PyObject **stored):
-    """Return what a dict holds under the key of an event, and the key that it holds. Runs no Python code. Mostly O(1)."""
-    cdef PyObject *found = NULL
-    stored[0] = <PyObject *>key
-    if PyUnicode_CheckExact(key) and pdt_only_str_keys(<object>t.owner):
-        found = PyDict_GetItemWithError(<object>t.owner, key)
-        if found == NULL:
-            return missing              # CPython 3.12 calls an attribute that was deleted and comes back modified
-    else:
-        found = pdt_entry(<object>t.owner, key, PyObject_Hash(key) if pdt_hash_is_quiet(key) else -1, stored)
-    return Words("<not known: the class of the key has its own __eq__>", "object") if found == NULL else <object>found
-
-
 ctypedef int (*follower)(WatchedTracker, object, object, Py_ssize_t) noexcept
 
 
@@ -172,14 +163,14 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
         return 0
     old = missing
     if event != PDT_ADDED:
-        old = held_before(t, key, &stored)
+        old = held_before(t, event, key, NULL if value is missing else <PyObject *>value, &stored)
+        if stored == NULL:
+            return doubt(t, event, key, value)
         key = <object>stored
         if old is missing:
             event = PDT_ADDED
     if event == PDT_DELETED:
-        where = PDT_LAST
-        if pdt_hash_is_quiet(key):
-            where = pdt_spot_of(<object>t.owner, key, PyObject_Hash(key), &beside)
+        where = spot_of(t, key, &beside)
     if old is not missing and t.children and not pdt_plain(old):
         ct = tracker_of(old)
         if ct is not None:
@@ -196,6 +187,14 @@ cdef int slot_event(WatchedTracker t, int event, object key, object value) excep
         return commit_watched(t, A_REMOVE, method, S_SLOT, where, key, old, missing, -1, extra)
     return commit_watched(t, A_ADD if event == PDT_ADDED else A_UPDATE, method, S_SLOT, -1, key, old, value,
                           event == PDT_ADDED, None)
+
+
+cdef int spot_of(WatchedTracker t, object key, PyObject **beside) except -100:
+    """Return where a key is that is about to be removed. O(1); O(items) where only Python code could hash it."""
+    if pdt_hash_is_quiet(key):
+        return pdt_spot_of(<object>t.owner, key, PyObject_Hash(key), beside)
+    t.turn_of_keys = pdt_position_of_same(<object>t.owner, key, t.turn_of_keys)
+    return PDT_LAST if t.turn_of_keys < 0 else pdt_spot_at(<object>t.owner, t.turn_of_keys, beside)
 
 
 cdef inline int method_for(WatchedTracker t, bint deletes):
@@ -232,15 +231,24 @@ cdef int cleared(WatchedTracker t) except -1:
 
 cdef int cloned(WatchedTracker t, object source) except -1:
     """Record that an empty dict takes all items of another at once. O(items)."""
-    cdef object items = PyDict_Copy(source)
-    for key, value in (<dict>items).items():
+    cdef list rows = []
+    cdef bint is_quiet = True
+    for key, value in list((<dict>source).items()):
         if not pdt_plain(value):
             follow(t, value, key, 0)
         if t.kind == K_ATTR:
             commit_watched(t, A_ADD, M_SETATTR, S_SLOT, -1, key, missing, value, 0, None)
-    if t.kind == K_DICT and items:
-        commit_watched(t, A_ADD, M_UPDATE, S_FILL, -1, missing, missing, items, <int32_t>PyDict_Size(items), None)
-    return 0
+        elif not pdt_quiet_key(key):
+            is_quiet = False                # a copy of the dict could compare it
+    if t.kind == K_ATTR or not PyDict_Size(source):
+        return 0
+    if is_quiet:
+        return commit_watched(t, A_ADD, M_UPDATE, S_FILL, -1, missing, missing, PyDict_Copy(source),
+                              <int32_t>PyDict_Size(source), None)
+    for key, value in list((<dict>source).items()):
+        rows.extend((key, missing, value))
+    return commit_watched(t, A_ADD, M_UPDATE, S_ROWS, I_LAST, missing, missing, tuple(rows),
+                          <int32_t>PyDict_Size(source), None)
 
 
 ctypedef bint (*step_of_end)(WatchedTracker) noexcept
@@ -273,6 +281,7 @@ cdef int dying(WatchedTracker t) except -1:
 
 
 cdef int end_noticed(WatchedTracker t, bint is_freed) except -1:
+    settle_doubt()
     frozen(t)
     done(<step_of_end>untie_all, t)
     if t.log is not None and not t.is_root:
@@ -310,13 +319,21 @@ ctypedef int (*attributes_taker)(WatchedTracker, object, object) noexcept
 
 cdef int record_attributes(WatchedTracker t, object before, object now) except -1:
     """Record what differs between the dict that an object had and the one that it has. O(attributes)."""
-    for key, value in list((<dict>before).items()):
-        if key not in <dict>now:
+    cdef dict had = by_key(before)
+    cdef dict has = by_key(now)
+    for found, (key, value) in had.items():
+        if found not in has:
             replace_attribute(t, key, value, missing)
-    for key, value in list((<dict>now).items()):
-        if (<dict>before).get(key, missing) is not value:
-            replace_attribute(t, key, (<dict>before).get(key, missing), value)
+    for found, (key, value) in has.items():
+        old = had[found][1] if found in had else missing
+        if old is not value:
+            replace_attribute(t, key, old, value)
     return 0
+
+
+cdef dict by_key(object d):
+    """Return the items of a dict by key, or by (address,) of a key whose code comparing could run. O(items)."""
+    return {key if pdt_quiet_key(key) else (id(key),): (key, value) for key, value in list((<dict>d).items())}
 
 
 cdef int replace_attribute(WatchedTracker t, object key, object old, object new) except -1:
@@ -413,6 +430,7 @@ cdef int settle_events() except -1:
     global freed_later, told_later
     if in_event:
         return 0
+    settle_doubt()
     follow_newborn()
     if missed_logs:
         tell_of_missed()

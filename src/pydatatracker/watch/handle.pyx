@@ -28,6 +28,7 @@ cdef class Watching:
     @property
     def objects(self):
         """Number of objects that are followed now."""
+        settle_doubt()
         return self.count
 
     @property

@@ -36,6 +36,9 @@ cdef bint lasts(object value):
         return True
     if cls is tuple or cls is frozenset:
         return all_last(value, 0)
+    if isinstance(value, tuple) and not pdt_has_weakref(value) and not pdt_has_dict(value):
+        # a namedtuple: `tuple` itself says what it holds
+        return of_class(cls, "__del__") is missing and all_last(tuple.__getitem__(value, slice(None)), 0)
     return module_of(cls) in value_modules
 
 

@@ -61,6 +61,8 @@ cdef Tracker watched_tracker(object c):
         return <WatchedTracker>c if (<WatchedTracker>c).owner != NULL or (<WatchedTracker>c).last is not None else None
     if isinstance(c, Watching):
         return (<Watching>c).node
+    if in_doubt is not None:
+        settle_doubt()                  # it may let go of a list whose address another object has by now
     found = pdt_watched_find(<PyObject *>c)
     if found != NULL:
         if (<WatchedTracker>found).way == Y_TUPLE and PyTuple_CheckExact(c) and not is_tuple_seen(
@@ -170,6 +172,9 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
     if t.way == Y_CLASS:
         t.owner = NULL
         bump()
+        return 0
+    settle_doubt()
+    if t.owner == NULL:
         return 0
     frozen(t)
     taken = pdt_watched_take(<object>owner)
@@ -306,10 +311,8 @@ cdef bint holds_now(WatchedTracker p, PyObject *child, object key, int depth) ex
     cdef PyObject *value
     cdef Py_ssize_t position = 0
     if p.way == Y_DICT or p.way == Y_ATTR:
-        if PyUnicode_CheckExact(key):
-            value = PyDict_GetItemWithError(<object>p.owner, key)
-            if value == child:
-                return True
+        if PyUnicode_CheckExact(key) and held_quietly(<object>p.owner, key) == child:
+            return True
         while PyDict_Next(<object>p.owner, &position, &each, &value):
             if value == child:
                 return True

@@ -319,7 +319,7 @@ cdef inline Py_ssize_t write(Log log, uint64_t seq, int64_t time_ns, int action,
 cdef Extra details(Tracker t, int shape, object old, object new, Extra given, object mark):
     """Return the summaries and the stack of a record, or None."""
     cdef Extra extra = with_summaries(given, shape, old, new, mark)
-    if t.state & T_STACK and (given is None or given.between is None):
+    if t.state & T_STACK and (given is None or given.between is None and given.stack is None):
         if extra is None:
             extra = Extra.__new__(Extra)
         extra.stack = capture_stack(t.effective.values[O_STACK])
