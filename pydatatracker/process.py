@@ -109,6 +109,7 @@ class ProcessLog:
         self._feed: _core.Appender | None = None  # takes what needs nothing but a line
         self._followed: set[int] = set()  # numbers of the roots of which it takes changes
         self._numbers: set[int] = set()  # numbers of the roots in `_known`
+        self._graphs: set[int] = set()  # numbers of those that were begun when there were cycles below them
         self._renewals = 0  # how many times the file was renamed or deleted
         self._warned = False
         self.after_fork()
@@ -158,6 +159,7 @@ class ProcessLog:
     def _begin_again(self) -> None:
         self._followed.clear()
         self._numbers.clear()
+        self._graphs.clear()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
         self._left: dict[
@@ -217,7 +219,9 @@ class ProcessLog:
         root = tracker.container
         number = id(root)
         known = self._known.get(number)
-        if root is None or (known is not None and known() is root and number not in self._begins):
+        in_graph = _core.has_cycles(tracker)
+        is_known = known is not None and known() is root and (not in_graph or tracker.number in self._graphs)
+        if root is None or (is_known and number not in self._begins):
             yield
             if root is not None:
                 self._followed.add(tracker.number)
@@ -226,9 +230,13 @@ class ProcessLog:
             return
         with self._lock:
             known = self._known.get(number)
-            first = known is None or known() is not root
+            again = known is not None and known() is root and in_graph and tracker.number not in self._graphs
+            first = again or known is None or known() is not root
             if first:
-                forget = _forget_in(self._known, number, (self._followed, self._numbers), tracker.number)
+                if in_graph:
+                    self._graphs.add(tracker.number)
+                numbers = self._followed, self._numbers, self._graphs
+                forget = _forget_in(self._known, number, numbers, tracker.number)
                 self._numbers.add(tracker.number)
                 self._known[number] = weakref.ref(root, forget)
                 self._begins[number] = threading.Event()
@@ -241,11 +249,12 @@ class ProcessLog:
         late = False
         try:
             try:
-                self._write_init(change, tracker, change.seq - 1, self._state(root, change.seq - 1))
+                self._write_init(change, tracker, change.seq - 1, self._state(root, change.seq - 1), again=again)
             except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
-                self._write_init(change, tracker, change.seq, self._state(root, change.seq, kept=False), late)
+                state = self._state(root, change.seq, kept=False)
+                self._write_init(change, tracker, change.seq, state, late, again)
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         except BaseException:  # Ctrl-C: with its next change the root begins again
@@ -267,7 +276,13 @@ class ProcessLog:
         return state
 
     def _write_init(
-        self, change: ChangeLogEntry, tracker: _core.Tracker, seq: int, state: Any, late: bool = False
+        self,
+        change: ChangeLogEntry,
+        tracker: _core.Tracker,
+        seq: int,
+        state: Any,
+        late: bool = False,
+        again: bool = False,
     ) -> None:
         root = tracker.container
         came_back = self._left.pop(id(root), None) is not None or late  # even if it is empty now
@@ -284,6 +299,8 @@ class ProcessLog:
         finally:
             FIELDS.reset(token)
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
+        if again:  # there are cycles now: up to here a container had a copy in each of its places
+            line["method"] = "again"
         line["created_time"] = change.created_time.isoformat(timespec="microseconds")
         line.pop("transaction", None)
         line.pop("culprit", None)
@@ -314,6 +331,7 @@ class ProcessLog:
                 self._feed = self._writer.tracking_feed_write
                 if self._feed is not None:
                     self._feed.begun, self._feed.known = self._followed, self._numbers
+                    self._feed.graphs = self._graphs
                     _core.set_process_feed(self, self._feed)
             return self._writer
 

@@ -209,8 +209,8 @@ class _Values:
         if not self._is_newest and then is not value and self.change._withholds:
             then = self.change._withheld(key, then)
         self.references.begin(base)
-        write = encode_graph if self.change.action == "init" else encode_in_place
-        return write(then, self.references)
+        as_tree = self.change.action == "init" and not self.references.in_graph
+        return (encode_graph if as_tree else encode_in_place)(then, self.references)
 
 
 def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:

@@ -1,7 +1,7 @@
 """References: containers of a change that are elsewhere in the data.
 
-A log that copied them would have two of what is one, and lose what happens to one of them through a link that closes a
-cycle: a change is logged at the places of its container, and such a link makes no place.
+A log that copied them would have two of what is one, and one of them would go stale: a change is logged at the places
+of its container, and a link that closes a cycle makes no place.
 
 The paths are those of the state just before the change. A reader looks there, and then applies the change.
 """
@@ -40,6 +40,7 @@ class References:
         self.change = change
         self.used = False
         self._viewers: list[Tracker] = [change.viewer, *(change.others or ())]
+        self.in_graph = any(map(_core.has_cycles, self._viewers))  # so each container is written once
         self._noted: dict[object, Paths] = {}  # by identity: its path from each of the viewers
         self._base: list[tuple[Any, ...]] | None = None  # of the value, from each of the viewers
 
@@ -60,13 +61,12 @@ class References:
             bases = self._bases()
             self._base = None if bases is None else [(*base, key) for base in bases]
 
-    def identity(self, source: object, holder: object | None) -> object | None:
-        """Return the tracker of the root, or of a container that a cycle led to.
+    def identity(self, source: object) -> object | None:
+        """Return the tracker of a container that may be elsewhere.
 
-        Or may lead to. None for others: they are written wherever they are, as a change of them is logged at all
-        their places.
+        That is the root, and what `_core.shared` says. None for others: they are written wherever they are.
         """
-        tracker = _core.looped(source, self.change._node.container if holder is None else holder)
+        tracker = _core.shared(source, self.in_graph)
         viewer: Tracker = self.change.viewer
         return viewer if tracker is None and _core.tracker(source) is viewer else tracker
 
@@ -109,7 +109,7 @@ class Occurrences(References):
     A state that was rewound has the same object where the data has the same container.
     """
 
-    def identity(self, source: object, holder: object | None) -> object | None:
+    def identity(self, source: object) -> object | None:
         if source is self.change.new:
             viewer: Tracker = self.change.viewer
             return viewer
@@ -139,8 +139,8 @@ class _OldReferences(References):
             self._states.append(state)
         return state
 
-    def identity(self, source: object, holder: object | None) -> object | None:
-        return super().identity(self._source(source), self._source(holder))
+    def identity(self, source: object) -> object | None:
+        return super().identity(self._source(source))
 
     def _source(self, state: object) -> object:
         tracker = self._trackers.get(id(state))

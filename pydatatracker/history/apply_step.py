@@ -170,6 +170,11 @@ def _may_hold(target: Any, name: Any) -> bool:
 
 
 def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
+    joins = _joins(target, state)
+    if joins is not None:  # the target has this state, so that what set it is still what did
+        for holder, key, item in joins:
+            holder[key] = item
+        return
     if isinstance(state, (dict, list)):
         _put_instead(state, target)
     if isinstance(target, dict) and isinstance(state, dict):
@@ -190,6 +195,41 @@ def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
             f"{step} does not fit: at {to_pointer(path) or 'the root'} is a {type(target).__name__}, and the log has a"
             f" {type(state).__name__} there"
         )
+
+
+def _joins(target: Any, state: Any) -> list[tuple[Any, Any, Any]] | None:
+    """Return what a target has as copies where a state has one container.
+
+    As (holder, key, container). None if the target does not have this state otherwise. O(state).
+    """
+    if not target:
+        return None
+    joins = []
+    places = {id(state): target}  # containers of the target by the ids of the state's
+    taken = {id(target)}
+    todo = [(target, state)]
+    for one, other in todo:
+        items: Any
+        if type(other) is dict and isinstance(one, dict) and list(one) == list(other):
+            items = [(key, one[key], item) for key, item in other.items()]
+        elif type(other) is list and isinstance(one, list) and len(one) == len(other):
+            items = [(key, one[key], item) for key, item in enumerate(other)]
+        else:
+            return None
+        for key, held, item in items:
+            if type(item) not in (dict, list):
+                if not _agrees(held, item):
+                    return None
+            elif id(item) in places:
+                if held is not places[id(item)]:
+                    joins.append((one, key, places[id(item)]))
+            elif id(held) in taken:
+                return None
+            else:
+                places[id(item)] = held
+                taken.add(id(held))
+                todo.append((held, item))
+    return joins
 
 
 def _put_instead(state: Any, target: Any) -> None:

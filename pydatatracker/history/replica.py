@@ -135,11 +135,11 @@ def replay(
     return _replay(lines, at, root)
 
 
-def _order_of_line(line: Any) -> tuple[int, bool]:
-    """Return the order of a line: by seq, of one seq the init first."""
+def _order_of_line(line: Any) -> tuple[int, int]:
+    """Return the order of a line: by seq, of one seq by rank."""
     if line.is_gap:
-        return line.gap[0] or 0, True
-    return line.seq or 0, line.action != "init"
+        return line.gap[0] or 0, 1
+    return line.seq or 0, line.rank
 
 
 def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:

@@ -320,7 +320,7 @@ class _Referring(dict[int, Any]):
 
     def at(self, value: Any) -> At | None:
         """Return where a container is, besides in the value; None if nowhere."""
-        identity = self.references.identity(value, None)
+        identity = self.references.identity(value)
         return None if identity is None else self.references.at(identity)
 
 

@@ -77,6 +77,14 @@ class LogLine:
         return int(self.head.v)
 
     @property
+    def rank(self) -> int:
+        """Place among the lines of one seq.
+
+        0 for an ``init``, 1 for a change, 2 for an ``init`` that repeats what the log has (method ``again``).
+        """
+        return 1 if self.head.action != "init" else 2 if self.head.method == "again" else 0
+
+    @property
     def is_gap(self) -> bool:
         """Whether the line says that changes are missing here.
 

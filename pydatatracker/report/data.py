@@ -45,8 +45,8 @@ class Changes:
         self._tables: dict[str, dict[Any, int]] = {name: {} for name in TABLES[:-2]}
         self._entries: dict[str, list[str]] = {name: [] for name in TABLES}  # as JSON
         self._roots: dict[tuple[Any, str], int] = {}
-        self._first: list[tuple[int, bool]] = []  # of each root, the order of its first line
-        self._newest: dict[Any, tuple[int, bool]] = {}  # of each process, the order of its last line
+        self._first: list[tuple[int, int]] = []  # of each root, the order of its first line
+        self._newest: dict[Any, tuple[int, int]] = {}  # of each process, the order of its last line
         self._in_order = True
 
     def __len__(self) -> int:
@@ -68,8 +68,8 @@ class Changes:
         seq = line.gap[0] if line.is_gap else line.seq
         if seq is not None and not -SAFE < seq < SAFE:
             seq = None
-        newest = self._newest.get(line.pid, (0, True))
-        order = newest if seq is None else (seq, line.action != "init")
+        newest = self._newest.get(line.pid, (0, 1))
+        order = newest if seq is None else (seq, line.rank)
         if order < newest:
             self._in_order = False
         else:
@@ -188,7 +188,7 @@ class Changes:
             self._entries["places"].append(text_of([pointer, path if type(path) is list else []]))
         return number
 
-    def _further(self, line: LogLine, order: tuple[int, bool]) -> list[Any]:
+    def _further(self, line: LogLine, order: tuple[int, int]) -> list[Any]:
         """Return [number of a root, its paths] for each further root of a line."""
         self._root(line, line.root, order)  # which comes first
         further: dict[int, list[Any]] = {}
@@ -197,7 +197,7 @@ class Changes:
         further.pop(-1, None)
         return [[number, paths] for number, paths in further.items()]
 
-    def _root(self, line: LogLine, root: str, order: tuple[int, bool]) -> int:
+    def _root(self, line: LogLine, root: str, order: tuple[int, int]) -> int:
         if line.is_gap or line.seq is None or line.v == 0:
             return -1  # it does not have a root
         key = line.pid, root

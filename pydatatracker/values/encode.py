@@ -84,10 +84,10 @@ _REF: Final = "$ref"
 class Elsewhere(Protocol):
     """Tells the encoder of a line which containers are elsewhere in the data."""
 
-    def identity(self, source: object, holder: object | None) -> object | None:
+    def identity(self, source: object) -> object | None:
         """Return what stands for a container, however it is represented.
 
-        ``holder`` holds it in the value; None for the value itself. None if it is written each time.
+        None if it is written each time.
         """
 
     def at(self, identity: object) -> At | None:
@@ -211,7 +211,7 @@ class _NoTreeError(Exception):
 class _ByIdentity:
     """Knows a container of plain data by its id."""
 
-    def identity(self, source: object, holder: object | None) -> object | None:
+    def identity(self, source: object) -> object | None:
         return id(source) if issubclass(type(source), (dict, list, set)) else None
 
     def at(self, identity: object) -> None:
@@ -294,7 +294,7 @@ class _Encoder:
         """Return the reference to a container that is written elsewhere, or None."""
         elsewhere = self.elsewhere
         assert elsewhere is not None
-        identity = elsewhere.identity(source, None if place.parent is None else place.parent.source)
+        identity = elsewhere.identity(source)
         if identity is None:
             return None
         if identity in self.met:

@@ -131,6 +131,7 @@ cdef class Link:            # from a child to a parent; counted, because a paren
 
 
 cdef class Rare:            # what few trackers need
+    cdef bint has_cycles                # of a root: a cycle was made below it
     cdef public str name                # tracking_name
     cdef tuple observers                # of Observer, by priority; replaced, never modified
     cdef public set locked_names        # attributes that are locked one by one
@@ -319,14 +320,22 @@ cdef class Doubt:           # a change of a watched dict of which the entry is s
 # ---- line/ -----------------------------------------------------------------------------------------
 
 
+cdef enum:
+    WRITTEN = 8
+
+
 cdef struct Draft:          # a line that is being written
     pdt_out out                         # its text so far
     PyObject *change                    # borrowed: the change as its reader sees it
     PyObject *viewer                    # borrowed: the tracker from which its paths start
+    PyObject *met                       # borrowed: of an init, the set of the ids of the containers in its state
     bint compact                        # without tree, extra and what is empty
     bint silent                         # runs no code of the program: the change is of a watched object
     bint withholds                      # names of secrets are looked for in the text afterwards
-    bint is_init                        # its value is a copy, in which nothing is elsewhere
+    bint is_init                        # its value is a copy
+    uint64_t written[WRITTEN]           # numbers of the containers that it has in whole and could refer to
+    int count                           # of these
+    bint in_graph                       # there are cycles below a root of it, so each container is written once
     bint newest                         # nothing changed since, so containers hold what they held then
     bint unfit                          # it has something that the Python encoder has to write
     bint refers                         # it has a path to what is elsewhere
@@ -386,6 +395,7 @@ cdef class Observer:        # one registration of an observer
     cdef readonly bint weak             # whether call is a weak reference
     cdef readonly bint immediate        # notify of changes in a transaction at once, not after the commit
     cdef readonly Feed feed             # takes changes without a call, or None
+    cdef bint in_graph                  # its log has the state of the container since there are cycles
     cdef readonly object log            # what tells the log that it writes from others, if it takes a change once; or None
 
 
@@ -430,6 +440,7 @@ cdef class Appender(Feed):  # writes lines through
     cdef Py_ssize_t written             # number of lines
     cdef uint64_t recent[64]            # the changes of the last ones; one per thread that writes is enough
     cdef public set begun               # numbers of the roots whose state the log has; None: that is not its concern
+    cdef public set graphs              # numbers of those that were begun when there were cycles below them
     cdef public set known               # of these, and of roots whose state is being written; None with begun
     cdef bint is_begun(self, Place place) except -1
     cdef bint is_ordinary(self) except -1

@@ -24,9 +24,12 @@ from pydatatracker import (
     apply_change,
     process,
     replay,
+    tracking_actor,
     tracking_transaction,
 )
+from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import read_changes, schema
+from pydatatracker.observers import json_file_observer
 from pydatatracker.values.secrets import Withheld
 
 
@@ -173,6 +176,70 @@ def test_the_log_of_a_graph_with_back_references_is_that_graph(tmp_path: Path, s
     finally:
         process.stop()
         gc.unfreeze()
+
+
+LOGS: dict[str, Any] = {"observer": json_file_observer, "exporter": JsonLinesExporter}
+
+
+@pytest.mark.parametrize("kind", ["process", *LOGS])
+@given(st.integers(0, 1_000_000), st.integers(5, 60))
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+def test_the_log_of_aliases_that_come_into_cycles_is_that_graph(
+    tmp_path: Path, kind: str, seed: int, count: int
+) -> None:
+    """When the first cycle comes up, some containers are in several places."""
+    path = tmp_path / f"{_core.newest_seq()}.jsonl"
+    program = Program(random.Random(seed), only_up=False)
+    gc.freeze()
+    if kind == "process":
+        process.start(path)
+    else:
+        program.root.tracking_add_observer(LOGS[kind](path))
+    try:
+        program.root["first"] = 1
+        for n in range(count):
+            program.step()
+            if n % 7 == 0 or n == count - 1:
+                program.root["last"] = n
+                checked(path, program.root)
+    finally:
+        process.stop()
+        gc.unfreeze()
+
+
+def test_the_first_cycle_repeats_the_state_and_is_nobodys_change(log: Path) -> None:
+    """The state is written again, and blame goes on naming who set what."""
+    root = TrackedDict(n=0)
+    with tracking_actor("ann"):
+        root["a"] = TrackedDict(x=1)
+        root["b"] = root["a"]
+        root["n"] = 1
+    with tracking_actor("bob"):
+        root["a"]["up"] = root
+    assert [("init", "__init__"), ("init", "again")] == [
+        (line.action, line.method) for line in lines_of(log) if line.action == "init"
+    ]
+    blamed = run("blame", log, "--all", cwd=log.parent).stdout
+    assert {"/a": "ann", "/n": "ann", "/a/up": "bob"}.items() <= {
+        row.split()[0]: row.split()[4] for row in blamed.splitlines()
+    }.items()
+    rebuilt = replay(log)
+    assert rebuilt["a"] is rebuilt["b"]
+    assert rebuilt["a"]["up"] is rebuilt
+    assert 0 == verified(log)
+
+
+def test_data_without_cycles_has_no_references(log: Path) -> None:
+    """Whatever cycles the process has elsewhere."""
+    other = TrackedDict()
+    other["me"] = other
+    root = TrackedDict(a=TrackedDict(n=1))
+    root["b"] = root["a"]
+    root["c"] = [root["a"], root["b"]]
+    root["a"]["n"] = 2
+    mine = [line for line in lines_of(log) if line.root == uuid_of(root)]
+    assert {1} == {line.v for line in mine}
+    assert {"a": {"n": 2}, "b": {"n": 2}}.items() <= replay(log, root=uuid_of(root)).items()
 
 
 def test_a_root_of_which_nothing_was_kept_begins_after_its_first_line(log: Path) -> None:

@@ -80,7 +80,7 @@ class LineIndex(Sequence[LogLine]):
     def __init__(self, sources: Sequence[Source], root: str) -> None:
         self._sources = sources
         self.root = root
-        self._keys = array("q")  # twice the seq; odd, except for an init
+        self._keys = array("q")  # three times the seq, and its rank
         self._times = array("q")
         self._offsets = array("q")
         self._numbers = array("q")  # of the line in its file, from 1
@@ -93,7 +93,7 @@ class LineIndex(Sequence[LogLine]):
         seq = line.seq
         if seq is None or not -_WIDEST < seq < _WIDEST:
             return False
-        key = 2 * seq + (line.action != "init")
+        key = 3 * seq + line.rank
         if self._keys and key < self._keys[-1]:
             self._in_order = False
         self._keys.append(key)
@@ -141,7 +141,7 @@ class LineIndex(Sequence[LogLine]):
         """
         seq, ns = point
         if seq is not None:
-            return bisect.bisect_right(self._keys, 2 * min(seq, _WIDEST) + 1)
+            return bisect.bisect_right(self._keys, 3 * min(seq, _WIDEST) + 2)
         if ns is None:
             return len(self._keys)
         return next((n for n, time in enumerate(self._times) if time > ns), len(self._times))
@@ -149,4 +149,4 @@ class LineIndex(Sequence[LogLine]):
     def repeated(self) -> Iterator[int]:
         """Yield the seq of each change that occurs again. O(lines)."""
         keys = self._keys
-        return (keys[n] >> 1 for n in range(1, len(keys)) if keys[n] == keys[n - 1] and keys[n] & 1)
+        return (keys[n] // 3 for n in range(1, len(keys)) if keys[n] == keys[n - 1] and keys[n] % 3 == 1)

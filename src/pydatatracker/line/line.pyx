@@ -40,9 +40,10 @@ cdef inline int put_uuid(pdt_out *out, uint64_t number, bint container) except -
 
 cdef inline void begin_draft(Draft *d) noexcept:
     pdt_out_begin(&d.out)
-    d.change = d.viewer = NULL
-    d.compact = d.silent = d.withholds = d.is_init = d.unfit = d.refers = d.has_also = d.has_odd_keys = False
+    d.change = d.viewer = d.met = NULL
+    d.compact = d.silent = d.withholds = d.is_init = d.in_graph = d.unfit = d.refers = d.has_also = d.has_odd_keys = False
     d.ran_code = False
+    d.count = 0
     d.newest = True
 
 
@@ -59,29 +60,28 @@ cdef bint can_be_drafted(Change change, Tracker viewer, bint compact) except -1:
 
 cdef int put_values(Draft *d, Change change) except -1:
     """Put before, after, splice, changes, order and position."""
-    cdef object holder = change.place.tracker.container
     cdef Py_ssize_t n
     if change.shape == S_SLOT:
         if change.old is not missing:
             pdt_out_literal(&d.out, b',"before":')
-            put_value(d, change.old, holder, 0)
+            put_value(d, change.old, 0)
         if change.new is not missing:
             pdt_out_literal(&d.out, b',"after":')
-            put_value(d, change.new, holder, 0)
+            put_value(d, change.new, 0)
     elif change.action_code == A_INIT:
         if change.new is not missing:
             if not isinstance(change.new, (dict, list, set, tuple)):
                 d.unfit = True          # it is computed when it is read
             pdt_out_literal(&d.out, b',"after":')
-            put_value(d, change.new, None, 0)
+            put_value(d, change.new, 0)
     elif change.shape == S_SPLICE:
         pdt_out_literal(&d.out, b',"splice":[')
         pdt_out_int(&d.out, change.index)
-        put_items(d, change.old, holder)
-        put_items(d, change.new, holder)
+        put_items(d, change.old)
+        put_items(d, change.new)
         pdt_out_literal(&d.out, b']')
     elif change.shape == S_ROWS or change.shape == S_FILL or change.shape == S_ELEMENTS:
-        put_rows(d, change, holder)
+        put_rows(d, change)
     elif change.shape != S_WHOLE:
         put_order(d, change)
     if change.index == I_BESIDE or (change.shape == S_ROWS and change.index < I_LAST):
@@ -92,19 +92,19 @@ cdef int put_values(Draft *d, Change change) except -1:
     return 0
 
 
-cdef int put_items(Draft *d, object items, object holder) except -1:
+cdef int put_items(Draft *d, object items) except -1:
     cdef bint first = True
     pdt_out_literal(&d.out, b',[')
     for item in items:
         if not first:
             pdt_out_literal(&d.out, b',')
         first = False
-        put_value(d, item, holder, 0)
+        put_value(d, item, 0)
     pdt_out_literal(&d.out, b']')
     return 0
 
 
-cdef int put_rows(Draft *d, Change change, object holder) except -1:
+cdef int put_rows(Draft *d, Change change) except -1:
     """Put the rows of a bulk call: key, before, after."""
     cdef bint first = True
     cdef Py_ssize_t n
@@ -115,37 +115,37 @@ cdef int put_rows(Draft *d, Change change, object holder) except -1:
     if change.shape == S_ROWS:
         rows = change.new
         for n in range(0, PyTuple_GET_SIZE(rows) - 2, 3):
-            put_row(d, rows[n], rows[n + 1], rows[n + 2], holder, n == 0)
+            put_row(d, rows[n], rows[n + 1], rows[n + 2], n == 0)
     elif change.shape == S_FILL:
         for key, value in list((<dict>change.new).items()):
-            put_row(d, key, missing, value, holder, first)
+            put_row(d, key, missing, value, first)
             first = False
     else:
         for element in change.old:
-            put_row(d, element, element, missing, holder, first)
+            put_row(d, element, element, missing, first)
             first = False
         for element in change.new:
-            put_row(d, element, missing, element, holder, first)
+            put_row(d, element, missing, element, first)
             first = False
     pdt_out_literal(&d.out, b']')
     return 0
 
 
-cdef int put_row(Draft *d, object key, object before, object after, object holder, bint first) except -1:
+cdef int put_row(Draft *d, object key, object before, object after, bint first) except -1:
     pdt_out_literal(&d.out, b'[' if first else b',[')
     put_key(d, key)
-    put_side(d, before, holder)
-    put_side(d, after, holder)
+    put_side(d, before)
+    put_side(d, after)
     pdt_out_literal(&d.out, b']')
     return 0
 
 
-cdef int put_side(Draft *d, object value, object holder) except -1:
+cdef int put_side(Draft *d, object value) except -1:
     if value is missing:
         pdt_out_literal(&d.out, b',{"$missing":true}')
         return 0
     pdt_out_literal(&d.out, b',')
-    return put_value(d, value, holder, 0)
+    return put_value(d, value, 0)
 
 
 cdef int put_order(Draft *d, Change change) except -1:
@@ -275,6 +275,7 @@ cdef bytes line_of(Change change, Tracker viewer, bint compact, bint withholds=F
 cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint withholds) except -1:
     """Write the line of a change into a draft, without newline. False: the Python encoder has to write it."""
     cdef str thread
+    cdef set met
     if not can_be_drafted(change, viewer, compact):
         return False
     thread = name_of_thread(change.time_ns)
@@ -286,6 +287,12 @@ cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint
     d.withholds = withholds
     d.silent = change.place.tracker.marks & X_WATCHED != 0
     d.is_init = change.action_code == A_INIT
+    d.in_graph = is_graph(viewer)
+    if change.others is not None:
+        for other in <tuple>change.others:
+            d.in_graph = d.in_graph or is_graph(<Tracker>other)
+    met = set() if d.is_init else None
+    d.met = <PyObject *>met
     d.newest = d.is_init or change.seq == last_seq
     put_line(d, change, thread)
     if d.unfit or (d.ran_code and d.refers and change.seq != last_seq):

@@ -3,7 +3,8 @@
 # Invariants:
 #  - the text is that of `values.encode`, which writes what is not a builtin; whatever would be cut, tagged as a cycle or
 #    withheld makes the draft unfit, and the Python encoder writes the whole line;
-#  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx);
+#  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx), and a state of a
+#    graph that has one in several places is written in Python;
 #  - only `values.encode` and `text_of` run code of the program: a `__repr__`, and not for a watched object.
 
 cdef enum:
@@ -71,8 +72,8 @@ cdef int put_key(Draft *d, object key) except -1:
     return put_encoded(d, key, True)
 
 
-cdef int put_value(Draft *d, object value, object holder, int depth) except -1:
-    """Put a value; holder: what it is in, of a whole value the container that changed."""
+cdef int put_value(Draft *d, object value, int depth) except -1:
+    """Put a value."""
     cdef Tracker t
     if d.unfit or pdt_out_scalar(&d.out, value) == 0:
         return 0
@@ -84,15 +85,19 @@ cdef int put_value(Draft *d, object value, object holder, int depth) except -1:
         if not d.newest:                # what it was then has to be found
             d.unfit = True
             return 0
-        if <PyObject *>t == d.viewer or looped(value, holder) is not None:
-            return put_reference(d, t)
+        if (<PyObject *>t == d.viewer or may_be_elsewhere(t, d.in_graph)) and (
+                put_reference(d, t) or d.unfit or was_written(d, t)):
+            return 0
+    if d.is_init and d.in_graph and isinstance(value, (dict, list, set)) and met_again(d, value):
+        d.unfit = True                  # its first occurrence is referred to
+        return 0
     if PyDict_Check(value):
         return put_dict(d, value, depth)
     if PyList_Check(value):
         return put_list(d, value, depth)
     if PyTuple_CheckExact(value):
         pdt_out_literal(&d.out, b'{"$tuple":')
-        put_tuple(d, value, value, depth)
+        put_tuple(d, value, depth)
         pdt_out_literal(&d.out, b'}')
         return 0
     if isinstance(value, (set, frozenset)):
@@ -100,26 +105,47 @@ cdef int put_value(Draft *d, object value, object holder, int depth) except -1:
     if isinstance(value, tuple):
         d.unfit = d.withholds           # the names of its fields are not in the text
         pdt_out_literal(&d.out, b'{"$tuple":')
-        put_tuple(d, tuple(tuple.__iter__(value)), value, depth)
+        put_tuple(d, tuple(tuple.__iter__(value)), depth)
         pdt_out_literal(&d.out, b'}')
         return 0
     if t is not None:
         d.ran_code = True
         held = plain(value)
         if isinstance(held, dict):
-            return put_dict(d, held, depth, value)
+            return put_dict(d, held, depth)
         if isinstance(held, set):
-            return put_set(d, held, depth, value)
-        return put_tuple(d, tuple(held), value, depth)
+            return put_set(d, held, depth)
+        return put_tuple(d, tuple(held), depth)
     if isinstance(value, int):
-        return put_value(d, int.__int__(value), holder, depth) if type(value) is not int else put_encoded(d, value, False)
+        return put_value(d, int.__int__(value), depth) if type(value) is not int else put_encoded(d, value, False)
     if isinstance(value, str) and type(value) is not str:
-        return put_value(d, str.__str__(value), holder, depth)
+        return put_value(d, str.__str__(value), depth)
     return put_encoded(d, value, False)
 
 
-cdef int put_dict(Draft *d, object value, int depth, object source=None) except -1:
-    """Put a dict; source: the object whose attributes it has."""
+cdef bint was_written(Draft *d, Tracker t) except -1:
+    """Note that a container is written in whole; True if it was, or there is no room: the line is unfit."""
+    cdef int n
+    for n in range(d.count):
+        if d.written[n] == t.number:
+            d.unfit = True
+    if d.count == WRITTEN:
+        d.unfit = True
+    if not d.unfit:
+        d.written[d.count] = t.number
+        d.count += 1
+    return d.unfit
+
+
+cdef bint met_again(Draft *d, object container) except -1:
+    """Note a container of a state; True if the state has it in another place, too."""
+    cdef set met = <set>d.met
+    cdef Py_ssize_t count = len(met)
+    met.add(<size_t><PyObject *>container)
+    return len(met) == count
+
+
+cdef int put_dict(Draft *d, object value, int depth) except -1:
     cdef Py_ssize_t position = 0
     cdef Py_ssize_t size = PyDict_Size(value)
     cdef PyObject *key
@@ -127,7 +153,6 @@ cdef int put_dict(Draft *d, object value, int depth, object source=None) except 
     cdef bint pairs = False
     cdef bint first = True
     cdef object order
-    cdef object holder = value if source is None else source
     if not d.newest:
         d.unfit = True
     if isinstance(value, _OrderedDict):     # its order is its own
@@ -155,15 +180,15 @@ cdef int put_dict(Draft *d, object value, int depth, object source=None) except 
             pdt_out_literal(&d.out, b'[' if first else b',[')
             if PyTuple_CheckExact(k):
                 d.has_odd_keys = True
-                put_value(d, k, holder, depth + 3)
+                put_value(d, k, depth + 3)
             else:
                 put_key(d, k)
             pdt_out_literal(&d.out, b',')
-            put_value(d, v, holder, depth + 3)
+            put_value(d, v, depth + 3)
             pdt_out_literal(&d.out, b']')
         else:
             put_name(d, k, first)
-            put_value(d, v, holder, depth + 1)
+            put_value(d, v, depth + 1)
         first = False
     pdt_out_literal(&d.out, b']}' if pairs else b'}')
     if PyDict_Size(value) != size:          # code of the program changed it meanwhile
@@ -181,7 +206,7 @@ cdef int put_list(Draft *d, object value, int depth) except -1:
         item = <object>PyList_GET_ITEM(<PyObject *>value, n)
         if n:
             pdt_out_literal(&d.out, b',')
-        put_value(d, item, value, depth + 1)
+        put_value(d, item, depth + 1)
         n += 1
     pdt_out_literal(&d.out, b']')
     if PyList_GET_SIZE(value) != size:
@@ -189,18 +214,18 @@ cdef int put_list(Draft *d, object value, int depth) except -1:
     return 0
 
 
-cdef int put_tuple(Draft *d, object items, object holder, int depth) except -1:
+cdef int put_tuple(Draft *d, object items, int depth) except -1:
     cdef Py_ssize_t n
     pdt_out_literal(&d.out, b'[')
     for n in range(PyTuple_GET_SIZE(items)):
         if n:
             pdt_out_literal(&d.out, b',')
-        put_value(d, <object>PyTuple_GET_ITEM(items, n), holder, depth + 2)
+        put_value(d, <object>PyTuple_GET_ITEM(items, n), depth + 2)
     pdt_out_literal(&d.out, b']')
     return 0
 
 
-cdef int put_set(Draft *d, object value, int depth, object source=None) except -1:
+cdef int put_set(Draft *d, object value, int depth) except -1:
     """Put a set of text or of numbers in order; any other one goes to the Python encoder with the line."""
     cdef list items = list((set if isinstance(value, set) else frozenset).__iter__(value))
     cdef bint texts = True
@@ -216,20 +241,20 @@ cdef int put_set(Draft *d, object value, int depth, object source=None) except -
             return 0
         items.sort()
     pdt_out_literal(&d.out, b'{"$set":' if isinstance(value, set) else b'{"$frozenset":')
-    put_tuple(d, tuple(items), value if source is None else source, depth)
+    put_tuple(d, tuple(items), depth)
     pdt_out_literal(&d.out, b'}')
     return 0
 
 
-cdef int put_reference(Draft *d, Tracker t) except -1:
-    """Put the path to a container that is elsewhere, from each root of the line."""
+cdef bint put_reference(Draft *d, Tracker t) except -1:
+    """Put the path to a container that is elsewhere, from each root of the line; False: it is nowhere else."""
     cdef Change change = <Change>d.change
     cdef tuple keys = elsewhere(change, t, <Tracker>d.viewer)
     cdef bint first = True
-    d.refers = True
     if keys is None:
-        d.unfit = True
-        return 0
+        d.unfit = change.others is not None     # from another root it may be
+        return False
+    d.refers = True
     pdt_out_literal(&d.out, b'{"$at":')
     put_keys(d, keys)
     if change.others is not None:
@@ -238,7 +263,7 @@ cdef int put_reference(Draft *d, Tracker t) except -1:
             keys = elsewhere(change, t, <Tracker>other)
             if keys is None:            # a copy for that root
                 d.unfit = True
-                return 0
+                return False
             pdt_out_literal(&d.out, b'["' if first else b',["')
             first = False
             put_uuid(&d.out, (<Tracker>other).number, True)
@@ -247,7 +272,7 @@ cdef int put_reference(Draft *d, Tracker t) except -1:
             pdt_out_literal(&d.out, b']')
         pdt_out_literal(&d.out, b']')
     pdt_out_literal(&d.out, b'}')
-    return 0
+    return True
 
 
 cdef int put_keys(Draft *d, tuple keys) except -1:

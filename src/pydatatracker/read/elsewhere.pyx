@@ -23,19 +23,38 @@ def elsewhere(Change change, Tracker t, Tracker viewer):
     return found
 
 
-def looped(container, holder):
-    """Return the tracker of a container that a link closing a cycle ever led to, or may from this holder. O(1).
+cdef inline bint may_be_elsewhere(Tracker t, bint in_graph):
+    """True if a container was in a cycle, or is in several places of what has cycles. O(1)."""
+    return t.marks & X_LOOPED or (in_graph and t.link is not None and (t.link.next is not None or t.link.count > 1))
 
-    None for others. A link to a container that is older than its holder gives way in a cycle (see tree/cycles.pyx).
-    """
+
+def shared(container, bint in_graph):
+    """Return the tracker of a container that a value may have to refer to: see `may_be_elsewhere`. None for others."""
     cdef Tracker t = tracker_of(container)
-    cdef Tracker above
-    if t is None or t.marks & X_LOOPED:
-        return t
-    if t.marks & X_WATCHED or t.link is None or (t.link.next is None and t.link.count == 1):
-        return None
-    above = tracker_of(holder) if holder is not None else None
-    return t if above is not None and above.number > t.number else None
+    return t if t is not None and may_be_elsewhere(t, in_graph) else None
+
+
+cdef bint is_graph(Tracker viewer):
+    """True if a cycle was ever made below a root of viewer, which is up to date. O(depth of its places)."""
+    cdef Tracker root
+    if not any_looped or viewer.place is None:
+        return False
+    if viewer.place.parent is None or not viewer.state & T_SEVERAL:
+        root = root_of(viewer.place)
+        return root.rare is not None and root.rare.has_cycles
+    for place in places_in(targets_kept(viewer)):
+        root = root_of(<Place>place)
+        if root.rare is not None and root.rare.has_cycles:
+            return True
+    return False
+
+
+def has_cycles(Tracker viewer):
+    """Return whether a cycle was ever made below a root of a container. O(depth of its places)."""
+    if not any_looped or not alive(viewer):
+        return False
+    refresh(viewer)
+    return is_graph(viewer)
 
 
 cdef tuple keys_before(Change change, Place place, Tracker viewer):

@@ -68,8 +68,9 @@ def init_change(container, after):
 def state_change(container, after):
     """Return an ``init`` with the present state of a container: the first line of a log that begins now. O(1)."""
     cdef Tracker t = tracker_of(container)
+    cdef int method = M_AGAIN if writing_graph == PyThread_get_thread_ident() else M_INIT
     refresh(t)
-    return make_change(last_seq, pdt_now_ns(), -1, A_INIT, M_INIT, S_WHOLE, new_place(None, None, t), missing, missing,
+    return make_change(last_seq, pdt_now_ns(), -1, A_INIT, method, S_WHOLE, new_place(None, None, t), missing, missing,
                        after, current_scope(), None, t)
 
 

@@ -103,6 +103,7 @@ cdef enum:
     M_NEW                       # an instance of a watched class was made
     M_DEL                       # and ended
     M_FOUND                     # found by comparing: watch/compare.pyx
+    M_AGAIN                     # the state that a log has already, with each container once: `write_graph`
 
 
 METHODS = (
@@ -112,7 +113,7 @@ METHODS = (
     "__setattr__", "__delattr__", "__missing__", "move_to_end", "subtract", "appendleft", "extendleft", "popleft",
     "rotate", "lock", "unlock",
     "tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback",
-    "__new__", "__del__", "found",
+    "__new__", "__del__", "found", "again",
 )
 
 

@@ -79,7 +79,8 @@ cdef class Appender(Feed):
             if place.tracker.number in self.known:
                 return False
             place = place.parent
-        return place.tracker.number in self.begun
+        return place.tracker.number in self.begun and (
+            not any_looped or not is_graph(place.tracker) or place.tracker.number in self.graphs)
 
     cdef bint is_ordinary(self) except -1:
         """True if there is nothing to do for a line but to write it."""

@@ -306,6 +306,8 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
             failed = notify_once(observer, call, <list>together[observer.log], change, failed)
             continue
         try:
+            if any_looped and not observer.in_graph and is_graph(viewer):
+                write_graph(observer, call, viewer)
             if observer.feed is not None and observer.feed.accept(change, viewer):
                 continue
         except BaseException as error:
@@ -331,6 +333,8 @@ cdef list notify_once(Observer observer, object call, list viewers, Change chang
     cdef Change seen
     if not viewers:                     # it was called
         return failed
+    if any_looped:
+        failed = write_graphs(observer.log, call, viewers, change, failed)
     seen = watched(seen_from_all(change, viewers))
     viewers.clear()
     try:
@@ -339,6 +343,20 @@ cdef list notify_once(Observer observer, object call, list viewers, Change chang
     except BaseException as error:
         tell_missed(call, seen, error)
         failed = observer_failed(seen.viewer, seen, call, error, failed)
+    return failed
+
+
+cdef list write_graphs(object log, object call, list viewers, Change change, list failed):
+    """Have a log write the states of several containers once more: see `write_graph`."""
+    cdef Observer observer
+    for viewer in viewers:
+        for each in (<Tracker>viewer).rare.observers or ():
+            observer = <Observer>each
+            if not observer.in_graph and is_graph(<Tracker>viewer) and observer.log is not None and observer.log == log:
+                try:
+                    write_graph(observer, call, <Tracker>viewer)
+                except BaseException as error:
+                    failed = observer_failed(<Tracker>viewer, seen_from(change, <Tracker>viewer), call, error, failed)
     return failed
 
 

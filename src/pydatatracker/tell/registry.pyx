@@ -32,6 +32,30 @@ cdef object log_of(object call):
     return None
 
 
+cdef unsigned long writing_graph = 0    # the thread that has a log write a state again
+
+
+cdef int write_graph(Observer observer, object call, Tracker viewer) except -1:
+    """Have a log write once more the state of what it observes, now that there are cycles. O(state).
+
+    Up to then a container in several places had a copy in each of them; see "References" in docs/log-format.md.
+    """
+    global writing_graph
+    observer.in_graph = True
+    if observer.log is None or viewer.container is None:
+        return 0
+    attached = getattr(call, "tracking_attached", None)
+    if attached is None and PyMethod_Check(call):
+        attached = getattr(call.__self__, f"tracking_attached_{call.__name__}", None)
+    if attached is not None:
+        writing_graph = PyThread_get_thread_ident()
+        try:
+            attached(viewer.container)
+        finally:
+            writing_graph = 0
+    return 0
+
+
 cdef void drop_dead_observers(Rare rare) except *:
     # removes weak ones whose function is gone
     cdef Observer o
@@ -45,7 +69,9 @@ cdef void drop_dead_observers(Rare rare) except *:
 
 def add_observer(container, Observer observer):
     """Register an observer; it takes effect after a notification in progress. O(observers)."""
-    cdef Rare rare = rare_of(looked_at(container))
+    cdef Tracker t = looked_at(container)
+    cdef Rare rare = rare_of(t)
+    observer.in_graph = any_looped and has_cycles(t)
     drop_dead_observers(rare)
     rare.observers = tuple(sorted((rare.observers or ()) + (observer,), key=lambda o: (<Observer>o).priority))
     bump()

@@ -303,10 +303,25 @@ cdef int give_way(list links) except -1:
     return 0
 
 
-cdef inline void note_looped(Tracker t):
+ctypedef int (*root_marker)(Tracker) noexcept
+
+
+cdef void note_looped(Tracker t) noexcept:
     global any_looped
     any_looped = True
     t.marks |= X_LOOPED
+    if t.epoch == epoch and (<root_marker>note_cycles)(t) < 0:
+        PyErr_Clear()                   # no memory: when its place is found anew
+
+
+cdef int note_cycles(Tracker t) except -1:
+    """Note at the roots of a container, which is up to date, that there are cycles below them. O(depth of its places)."""
+    if not t.state & T_SEVERAL:
+        rare_of(root_of(t.place)).has_cycles = True
+        return 0
+    for place in places_in(targets_kept(t)):
+        rare_of(root_of(<Place>place)).has_cycles = True
+    return 0
 
 
 cdef bint has_parent(Tracker t):

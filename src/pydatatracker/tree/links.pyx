@@ -146,6 +146,7 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
                 rest(ct, link)
                 link.back = True
                 note_looped(ct)
+                note_looped(parent)
             else:
                 set_back(gave_way, True)
         if not link.back:

@@ -307,6 +307,8 @@ cdef int derive(Tracker t) except -1:
     if t.logref is not log.ref:
         come_to(t, log)
     t.active = <PyObject *>log
+    if t.marks & X_LOOPED:
+        note_cycles(t)
     t.epoch = now if moved == moves else 0      # what was freed on the way may have moved it
     return 0
 
