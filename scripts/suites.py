@@ -8,6 +8,7 @@ test fails with the library alone. ``leaks`` stands for the suites whose globals
 prints which tests leave state behind.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -221,7 +222,7 @@ def show_leaks(output: Path) -> None:
     """Print what the pytest plugin says of tests that leave state behind."""
     lines = output.read_text("utf-8").splitlines()
     start = next((n for n, line in enumerate(lines) if line.startswith("=") and " tracked leaks " in line), len(lines))
-    for line in lines[start:]:
+    for line in itertools.takewhile(lambda line: not line.startswith("="), lines[start + 1 :]):
         print(f"    {line}")
 
 

@@ -13,6 +13,7 @@ cdef extern from "native/compat.h":
     object pdt_repr(object)
     int pdt_repr_kind(object)
     int pdt_enter_recursion(const char *) except -1
+    bint pdt_same_items(PyObject **, PyObject **, Py_ssize_t)
     int pdt_pause_gc()
     void pdt_forked_gc()
     void pdt_resume_gc(int)

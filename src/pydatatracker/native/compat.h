@@ -7,6 +7,7 @@
 #include <Python.h>
 #include <frameobject.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- private functions that CPython exports ---------------------------------------------------------- */
 /* They hash a key once for several operations and look up attributes without raising. */
@@ -60,6 +61,11 @@ static inline int pdt_enter_recursion(const char *where) { return Py_EnterRecurs
 static inline int pdt_repr_kind(PyObject *value) {
     reprfunc own = Py_TYPE(value)->tp_repr;
     return own == PyDict_Type.tp_repr ? 'd' : own == PyList_Type.tp_repr ? 'l' : own == PyTuple_Type.tp_repr ? 't' : 0;
+}
+
+/* True if two arrays hold the same objects. memcmp() must not be given NULL, which is what an empty list has. */
+static inline int pdt_same_items(PyObject *const *a, PyObject *const *b, Py_ssize_t n) {
+    return n == 0 || memcmp(a, b, (size_t)n * sizeof(PyObject *)) == 0;
 }
 
 /* ---- dicts that the collector ignores ----------------------------------------------------------------

@@ -39,13 +39,11 @@ cdef bint is_as_seen(WatchedTracker t):
     if t.stale or t.seen == NULL:
         return False
     if t.way == Y_LIST:
-        return PyList_GET_SIZE(owner) == t.count and memcmp(
-            (<PyListObject *>owner).ob_item, t.seen, t.count * sizeof(PyObject *)) == 0
+        return PyList_GET_SIZE(owner) == t.count and pdt_same_items((<PyListObject *>owner).ob_item, t.seen, t.count)
     if t.way == Y_SET:
         return PySet_GET_SIZE(owner) == t.count and pdt_set_is(owner, t.seen)
     items = items_now(t)
-    return PyList_GET_SIZE(items) == t.count and memcmp(
-        (<PyListObject *>items).ob_item, t.seen, t.count * sizeof(PyObject *)) == 0
+    return PyList_GET_SIZE(items) == t.count and pdt_same_items((<PyListObject *>items).ob_item, t.seen, t.count)
 
 
 cdef int compare(WatchedTracker t, int method=M_FOUND) except -1:

@@ -86,8 +86,8 @@ cdef Tracker watched_tracker(object c):
 
 cdef bint is_tuple_seen(object c, WatchedTracker t):
     """True if a tuple holds what the tuple of a tracker held: otherwise another one has its address. O(items)."""
-    return t.seen == NULL or (PyTuple_GET_SIZE(c) == t.count and memcmp(
-        &(<PyTupleObject *>c).ob_item, t.seen, t.count * sizeof(PyObject *)) == 0)
+    return t.seen == NULL or (
+        PyTuple_GET_SIZE(c) == t.count and pdt_same_items((<PyTupleObject *>c).ob_item, t.seen, t.count))
 
 
 cdef WatchedTracker new_node(Watching home, object value, int way, Py_ssize_t depth):
