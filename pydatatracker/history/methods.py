@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HistoryMixin"]
 
+# kept, because an import statement takes longer than the step that is undone
+_undo: Any = None
+_redo: Any = None
+
 
 class HistoryMixin:
     """Time travel, undo, blame and patches of a tracked container."""
@@ -198,9 +202,11 @@ class HistoryMixin:
         >>> l, l.last_change().method
         ([1], 'tracking_undo')
         """
-        from pydatatracker.history import undo
-
-        return undo.undo(self, n)
+        global _undo
+        if _undo is None:
+            from pydatatracker.history.undo import undo as _undo
+        done: list[ChangeLogEntry] = _undo(self, n)
+        return done
 
     def tracking_redo(self, n: int = 1) -> list[ChangeLogEntry]:
         """Redo the last n steps that were undone.
@@ -215,9 +221,11 @@ class HistoryMixin:
         >>> l
         [1, 2]
         """
-        from pydatatracker.history import undo
-
-        return undo.redo(self, n)
+        global _redo
+        if _redo is None:
+            from pydatatracker.history.undo import redo as _redo
+        done: list[ChangeLogEntry] = _redo(self, n)
+        return done
 
     def tracking_revert_to(self, point: Point) -> list[ChangeLogEntry]:
         """Bring everything back to how it was at a seq, a change or a time.

@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 from typing import Any
 
 import pytest
 
-from pydatatracker import TrackedDict, _core
+from pydatatracker import TrackedDict
 from pydatatracker.history import undo as module
 from pydatatracker.history.undo import UndoConflictError
 
 
-def storing(d: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> list[int]:
-    """Store whenever records are read, as finalizers do; return how often."""
-    calls: list[int] = []
-    read = _core.log_changes
+def test_reading_the_records_ends_while_others_store() -> None:
+    """Changes that come meanwhile are left to the next call.
 
-    def read_and_store(log: Any, after: int) -> Any:
-        found = read(log, after)
-        calls.append(len(found))
-        assert len(calls) < 1000, "reading the records does not end"
-        store()
-        return found
+    The collector runs at each allocation, on 3.11 also while records are read, and each time something is stored.
+    """
+    d: Any = TrackedDict(a=1)
+    calls: list[str] = []
 
-    def store() -> None:
+    def store(phase: str, info: Any) -> None:
+        calls.append(phase)
+        if len(calls) > 20_000:  # reading does not end
+            return
         child = TrackedDict()
         child["n"] = len(calls)  # so that it brings a log of its own
-        d[key] = child
+        d["other"] = child
 
-    store()
-    monkeypatch.setattr(module._core, "log_changes", read_and_store)
-    return calls
-
-
-def test_reading_the_records_ends_while_others_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes that come meanwhile are left to the next call."""
-    d = TrackedDict(a=1)
     d["a"] = 2
     d.tracking_undo()
-    stacks = module._stacks(d)
-    calls = storing(d, monkeypatch, "other")
-    stacks.catch_up(d)
-    assert 0 < len(calls) < 10
+    d["a"] = 3
+    before = gc.get_threshold()
+    gc.callbacks.append(store)
+    try:
+        gc.set_threshold(1)
+        with contextlib.suppress(UndoConflictError):
+            d.tracking_undo()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(store)
+    assert len(calls) < 20_000
+    assert d.tracking_verify() is None
 
 
 def test_undo_ends_while_threads_store() -> None:
@@ -76,8 +77,8 @@ def test_undo_ends_while_threads_store() -> None:
 
 def test_a_conflict_with_a_newer_change_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others changed the data between the look at the records and the undo."""
-    d = TrackedDict(a=1)
-    d["a"] = 2
+    d = TrackedDict(a=1, b=1)
+    d.update(a=2, b=2)
     take_back = module.take_back
 
     def late(change: Any, *args: Any) -> Any:
@@ -87,7 +88,7 @@ def test_a_conflict_with_a_newer_change_names_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "take_back", late)
     with pytest.raises(UndoConflictError, match="changed meanwhile, by 1 other change; try again"):
         d.tracking_undo()
-    assert d == {"a": 3}
+    assert d == {"a": 3, "b": 2}
 
 
 def test_a_conflict_with_an_untracked_change_says_so() -> None:

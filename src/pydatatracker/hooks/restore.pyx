@@ -12,10 +12,14 @@ def restore(container, str shape, Py_ssize_t index, key, old, new, int method, u
     another item then. ``beside``: where a dict's key that returns belongs, see Change._beside; for rows, a tuple of them.
     O(1), or O(items of the record); O(items) for a key that belongs between others. Raises TrackingLockedError if the container is locked.
     """
-    cdef Tracker t = tracker_of(container)
-    cdef int code = SHAPES.index(shape)
-    if seen and journaled_since(t, seen):
+    if seen and journaled_since(tracker_of(container), seen):
         return False
+    return restore_shape(container, SHAPES.index(shape), index, key, old, new, method, beside)
+
+
+cdef bint restore_shape(object container, int code, Py_ssize_t index, object key, object old, object new, int method,
+                        object beside) except -1:
+    cdef Tracker t = tracker_of(container)
     if code == S_WHOLE:
         if key is missing:
             return set_lock_as(container, new, method)

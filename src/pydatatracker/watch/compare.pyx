@@ -373,11 +373,13 @@ cdef Tracker looked_at(object container):
 cdef int look_everywhere() except -1:
     """Compare what all watches have to compare. O(items compared)."""
     if pdt_watching:
-        for ref in list(open_watches):
-            w = ref()
-            if w is not None:
-                look(<Watching>w)
-        look_in_groups(None)
+        if open_watches:
+            for ref in list(open_watches):
+                w = ref()
+                if w is not None:
+                    look(<Watching>w)
+        if groups:
+            look_in_groups(None)
     return 0
 
 

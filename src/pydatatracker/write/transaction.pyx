@@ -220,7 +220,7 @@ cdef list own_entries(Transaction tx):
         change = <Change>(<tuple>entries[i])[1]
         if owns(tx, change):
             own.append(entries[i])
-            undoes = undoes or undone_seq(change) != 0
+            undoes = undoes or undone_seq(change) >= (<Change>(<tuple>own[0])[1]).seq
     if undoes:
         gone = cancelled([change for _, change, _ in own])
         own = [entry for entry in own if (<Change>(<tuple>entry)[1]).seq not in gone]
