@@ -66,6 +66,7 @@ def attribute(o, n):
 def call(f, n):
     for i in range(n): f(i)
 
+row('nothing')(lambda _, n: None)  # what the parent does between two forks, which the second child inherits
 row('plain: d[k] = v', lambda: {'a': 0})(store)
 row('plain: l.append(v)', list)(append)
 row('plain: o.a = v', O)(attribute)
@@ -205,7 +206,8 @@ def count(python: str = sys.executable) -> dict[str, int]:
     names = done.stdout.splitlines()
     totals = [int(found) for found in re.findall(r"Collected : (\d+)", done.stderr)]
     assert len(totals) == 2 * len(names) + 1, done.stderr  # the last one is the parent's
-    return {name: round((totals[2 * n + 1] - totals[2 * n]) / LOOPS) for n, name in enumerate(names)}
+    nothing, *found = (totals[n + 1] - totals[n] for n in range(0, len(totals) - 1, 2))
+    return {name: round((each - nothing) / LOOPS) for name, each in zip(names[1:], found, strict=True)}
 
 
 def known() -> dict[str, dict[str, int]]:
