@@ -107,6 +107,7 @@ cdef extern from "native/stored.h":
 cdef extern from "native/attribute_cache.h":
     bint pdt_known_plain(object, object)
     void pdt_remember_plain(object, object)
+    PyObject *pdt_attribute_in(PyObject *, object) noexcept     # borrowed, or NULL
 
 cdef extern from "native/slots.h":
     object pdt_new(object)

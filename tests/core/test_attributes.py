@@ -13,6 +13,8 @@ from typing import Any
 import attr
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pydatatracker import MISSING, TrackedAttr, TrackedDict, TrackedList, tracked, tracking_actor
 
@@ -507,3 +509,79 @@ def test_a_slotted_class_with_an_unfilled_cell_can_be_tracked() -> None:
     made.x = 1
     later = 5
     assert (5, "/x") == (made.f(), made.last_change().pointer)
+
+
+class Loud(str):
+    """A name that compares in Python."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+
+class OwnDict(dict[str, Any]):
+    pass
+
+
+NAMES = ("a", "b", "c", "".join(["long", "er"]), "_private")
+ATTRIBUTE_STEPS = st.lists(
+    st.tuples(st.integers(0, 8), st.sampled_from(NAMES), st.sampled_from([None, 0, 1.5, "x", True])), max_size=30
+)
+
+
+def take_step(o: Any, step: tuple[int, str, Any]) -> str | None:
+    """Store, delete or replace attributes in one of the ways of Python.
+
+    Return the name of the error, if any.
+    """
+    what, name, value = step
+    try:
+        match what:
+            case 0 | 1 | 2:
+                setattr(o, name, value)
+            case 3:
+                setattr(o, "".join(name), value)
+            case 4:
+                delattr(o, name)
+            case 5:
+                vars(o)[Loud(name)] = value
+            case 6:
+                o.__dict__ = dict(vars(o))
+            case 7:
+                o.__dict__ = OwnDict(vars(o))
+            case 8:
+                vars(o).pop(name, None)
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.booleans(), ATTRIBUTE_STEPS)
+def test_before_is_what_the_attribute_held_wherever_the_object_keeps_it(
+    shared: bool, steps: list[tuple[int, str, Any]]
+) -> None:
+    """In a layout that all instances share, or in a dict of any class."""
+
+    class Plain:
+        a: Any = "of the class"
+
+    class Tracked(TrackedAttr):
+        a: Any = "of the class"
+
+    if shared:
+        first: Any = Tracked()
+        first.b = first.c = 0
+    plain, tracked = Plain(), Tracked()
+    for step in steps:
+        before = dict(vars(plain))
+        seq = tracked.tracking_changes()[-1].seq if tracked.tracking_changes() else 0
+        assert take_step(tracked, step) == take_step(plain, step)
+        assert list(vars(tracked).items()) == list(vars(plain).items())
+        assert type(vars(tracked)) is type(vars(plain))
+        name = step[1]
+        changes = [change for change in tracked.tracking_changes() if change.seq > seq]
+        if step[0] <= 3 and not name.startswith("_"):
+            assert [(c.location, c.before, c.after) for c in changes] == [(name, before.get(name, MISSING), step[2])]

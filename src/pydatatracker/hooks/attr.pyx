@@ -121,10 +121,14 @@ cdef object in_instance(object self, object name):
 
 
 cdef dict instance_dict(object self):
+    cdef object found = None
     try:
-        return <dict?>object.__getattribute__(self, "__dict__")
+        found = object.__getattribute__(self, "__dict__")
     except AttributeError:
         return None
+    if PyDict_Check(found):
+        return <dict>found              # unchecked: its class may be one derived from dict
+    return None
 
 
 cdef tuple attribute_spot(object self, Tracker t, str name):
@@ -206,6 +210,10 @@ cdef int delete_attribute(object self, Tracker t, str name, bint below_class, in
 cdef int change_attribute(AttrHook self, object name, PyObject *value, int method) except -1:
     cdef Tracker t
     cdef PyObject *class_value
+    cdef PyObject *found
+    cdef PyObject *held
+    cdef Py_hash_t hash
+    cdef object attributes
     cdef object old
     cdef object new
     cdef bint below_class = False
@@ -235,10 +243,21 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
     if value == NULL:
         return delete_attribute(self, t, name, below_class, method)
     new = convert_for(t, <object>value)
-    old = held_attribute(self, name, below_class)
-    if class_value == NULL and not plain and not t.state & T_NAMES:
-        pdt_remember_plain(self, name)
-    PyObject_GenericSetAttr(self, name, <PyObject *>new)
+    found = pdt_dict_of(self) if plain else NULL
+    if found != NULL and type(<object>found) is dict:
+        # as the generic functions, which look for the name in the class first, twice
+        attributes = <object>found
+        hash = PyObject_Hash(name)
+        held = pdt_attribute_in(found, name)
+        if held == NULL:
+            held = _PyDict_GetItem_KnownHash(attributes, name, hash)
+        old = missing if held == NULL else <object>held
+        _PyDict_SetItem_KnownHash(attributes, name, new, hash)
+    else:
+        old = held_attribute(self, name, below_class)
+        if class_value == NULL and not plain and not t.state & T_NAMES:
+            pdt_remember_plain(self, name)
+        PyObject_GenericSetAttr(self, name, <PyObject *>new)
     if not (pdt_plain(new) and (old is missing or pdt_plain(old))):
         if t.children and old is not missing:
             unlink_child(t, old, name)
