@@ -50,7 +50,9 @@ def test_the_quick_way_to_apply_a_line_is_the_slow_one(steps: Any, data: Any) ->
                 assert repr(slow) == repr(step)
                 quick += each is raw
     one_place = [line for line in map(parse, raws) if line.action in ("add", "update", "remove")]
-    whole = [line for line in one_place if (line.head.before or line.head.after) and not line.head.paths]
+    whole = [
+        line for line in one_place if (line.head.before or line.head.after or line.head.splice) and not line.head.paths
+    ]
     assert quick == sum(line.v == 1 for line in whole)  # a reference takes the slow way
 
 
