@@ -142,8 +142,13 @@ cdef int summarize_dict(object value, list parts, Py_ssize_t *room, int depth, t
 
 
 cdef str summary_of(object value, tuple known=None):
-    cdef list parts = []
+    cdef list parts
     cdef Py_ssize_t room = SUMMARY_CHARS
+    if (type(value) is dict or is_dict_hook(value)) and PyDict_Size(value) == 0:     # as most are when they are stored
+        return "{}"
+    if (type(value) is list or isinstance(value, ListHook)) and PyList_GET_SIZE(value) == 0:
+        return "[]"
+    parts = []
     try:
         summarize(value, parts, &room, 0, known)
     except RuntimeError:            # another thread changed the value meanwhile

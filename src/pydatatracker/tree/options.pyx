@@ -155,12 +155,26 @@ cdef object shown(int kind, Py_ssize_t value):
     return None if value == NO_LIMIT else value
 
 
+cdef bint any_option(dict kwargs):
+    """True if one of the names begins as those of options do. O(names)."""
+    cdef Py_ssize_t position = 0
+    cdef PyObject *key
+    while PyDict_Next(kwargs, &position, &key, NULL):
+        if PyUnicode_GET_LENGTH(<object>key) > 9 and PyUnicode_READ_CHAR(<object>key, 0) == c't' and (
+                (<str><object>key).startswith("tracking_")):
+            return True
+    return False
+
+
 cdef tuple split_options(dict kwargs):
     """Return ((Options or None, name) or None, the other keyword arguments). TypeError for an unknown option."""
-    cdef dict rest = {}
+    cdef dict rest
     cdef bint any = False
     cdef Options options = None
     name = None
+    if not any_option(kwargs):
+        return None, kwargs
+    rest = {}
     for key, value in kwargs.items():
         if not (<str>key).startswith("tracking_"):
             rest[key] = value
