@@ -115,9 +115,9 @@ def step_of(line: Line) -> Step:
 
 
 def quick_step(line: LogLine) -> Step | None:
-    """Return the step of a line that changes one slot or a part of a list, else None.
+    """Return the step of a line that changes one slot or a part of a list.
 
-    It needs a third of the time of `step_of`, because it uses the head of the line. Its ``top`` is the type of the
+    None for any other line. It needs a third of the time of `step_of`, because it uses the head of the line. Its ``top`` is the type of the
     container that changed; only the first line of a log has to know better.
     """
     head = line.head
@@ -153,7 +153,10 @@ def quick_step(line: LogLine) -> Step | None:
 
 
 def _splice_of(line: LogLine) -> Any:
-    """Return (start, removed, inserted) of a line, None if it has a field of another type there."""
+    """Return (start, removed, inserted) of a line.
+
+    None if it has a field of another type there.
+    """
     splice = read_json(line.head.splice)
     if type(splice) is not list or [type(each) for each in splice] != [int, list, list] or splice[0] < 0:
         return None

@@ -260,7 +260,7 @@ def test_a_root_that_is_not_in_the_log_is_named() -> None:
 
 
 def test_the_quick_way_reads_what_the_slow_one_reads() -> None:
-    """A line of one slot, or of a part of a list, is read from its head, with the same step."""
+    """A line of one slot or splice is read from its head, with one step."""
     x = track({"l": [1, 2], "s": {1}})
     lines: list[bytes] = []
     x.tracking_add_observer(lambda change: lines.append(to_line(change)))
