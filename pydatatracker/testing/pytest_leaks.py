@@ -14,11 +14,13 @@ from typing import Any, Final
 import pytest
 
 from pydatatracker import _core, process
+from pydatatracker._core import MISSING
 from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.change.stack import as_text
 from pydatatracker.history.net_changes import NetChange, net_changes
 from pydatatracker.targets import Targets, parsed
 from pydatatracker.testing.watching import printable, say
+from pydatatracker.values.compare import PLAIN
 from pydatatracker.values.encode import encode
 
 __all__ = ["Leaks", "begin"]
@@ -27,6 +29,7 @@ _TITLE: Final = "tracked leaks"
 _RECORDS: Final = 100_000  # of a module that are kept: a test that makes more changes cannot be judged
 _FRAMES: Final = 60  # of a stack: pytest's own are between those of the test and the change
 _SHOWN: Final = 20  # paths of a test
+_IN_BETWEEN: Final = "changed in between"
 _LEAKS: Any = pytest.StashKey()
 _BEYOND_MODULE: Final = frozenset(("package", "session"))  # scopes
 _BEYOND_TEST: Final = _BEYOND_MODULE | {"module", "class"}
@@ -69,20 +72,22 @@ def _tracked_leaks(request: pytest.FixtureRequest, _tracked_leaks_of_module: Non
     leaks.judge(request.node.nodeid, before, _BEYOND_TEST)
 
 
-def _by_path(module: Any, since: int) -> list[NetChange]:
+def _by_path(module: Any, since: int) -> tuple[list[NetChange], bool]:
     """Return what differs by the first and the last change of each path.
 
-    What differs as a whole is listed without what is below it. O(changes). `net_changes` is exact, but cannot know the
-    items of a list or deque that was compared.
+    What differs as a whole is listed without what is below it. True: this is all there is to know. Else `net_changes`
+    is more exact: a container was replaced and put back, say. It cannot know the items of a list or deque that was
+    compared. O(changes), where `net_changes` takes the time of the whole module.
     """
     found: dict[str, NetChange] = {}
     for change in _core.changes_of(module, since):
         known = found.get(change.pointer)
         before = change.before if known is None else known.before
-        slot = change.before is not _core.MISSING or change.after is not _core.MISSING
-        after = change.after if slot else "changed in between"
+        slot = change.before is not MISSING or change.after is not MISSING
+        after = change.after if slot else _IN_BETWEEN
         found[change.pointer] = NetChange(change.path, change.pointer, change.action, before, after, change)
     different: list[NetChange] = []
+    is_exact = True
     below: dict[str, Any] = {}  # by segment: the same; None at a path that differs
     for each in sorted(found.values(), key=lambda each: len(each.path)):
         at: Any = below
@@ -91,10 +96,19 @@ def _by_path(module: Any, since: int) -> list[NetChange]:
             at = at.setdefault(segment, {})
             if at is None:
                 break
-        if at is not None and encode(each.before, limit=None) != encode(each.after, limit=None):
+        if at is not None and _differ(each.before, each.after):
             at[last] = None
             different.append(each)
-    return different
+            is_exact = is_exact and each.after is not _IN_BETWEEN
+            is_exact = is_exact and (each.before is MISSING or type(each.before) in PLAIN)  # others may have changed
+            is_exact = is_exact and not any("/".join(above[:n]) in found for n in range(1, len(above) + 1))
+    return different, is_exact
+
+
+def _differ(before: Any, after: Any) -> bool:
+    if before is MISSING or after is MISSING:
+        return before is not after
+    return bool(encode(before, limit=None) != encode(after, limit=None))
 
 
 def _once(found: list[NetChange]) -> list[NetChange]:
@@ -145,13 +159,14 @@ class Leaks:
     def _leaks_of(self, module: Any, since: int, scopes: frozenset[str]) -> Iterator[str]:
         name = printable(module.tracking_name or "")
         module.last_change()
-        differences = _by_path(module, since)
+        differences, is_exact = _by_path(module, since)
         if not any(self._counts(module, each, scopes) for each in differences):
             return
-        try:
-            differences = net_changes(module, since)  # it needs both states, so it comes second
-        except (HistoryLostError, RecursionError):
-            pass  # items of lists that are compared are not kept, or the data is deeper than the stack
+        if not is_exact:
+            try:
+                differences = net_changes(module, since)
+            except (HistoryLostError, RecursionError):
+                pass  # items of lists that are compared are not kept, or the data is deeper than the stack
         found = _once([each for each in differences if self._counts(module, each, scopes)])
         for n, each in enumerate(found):
             self._reported.add((name, each.pointer))

@@ -207,13 +207,23 @@ def test_what_is_restored_is_no_leak(run: Any) -> None:
             old = settings.CONFIG
             settings.CONFIG = {}
             settings.CONFIG = old
+        def test_what_was_in_its_place():
+            old, hosts = settings.CONFIG, settings.CONFIG["hosts"]
+            settings.CONFIG = {"debug": True, "hosts": [], "new": {}}
+            settings.CONFIG["debug"] = None
+            settings.CONFIG["new"]["a"] = settings.CONFIG["b"] = 1
+            settings.CONFIG["hosts"].append("b")
+            settings.CONFIG = old
+            hosts.append("c")
+            old["d"] = hosts.pop()
+            del old["d"]
         def test_new_code():
             settings.helper = lambda: 1
         """,
         "--tracked-watch",
         "settings",
     )
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=9)
     assert [] == leaks(result)
 
 
