@@ -68,7 +68,19 @@ static PyObject *pdt_scope_held(void) {
 static PyObject *pdt_context(void) {
     PyObject *context = pdt_thread()->context;
     if (context == NULL) Py_RETURN_NONE;
+#ifdef Py_GIL_DISABLED
     return PyWeakref_NewRef(context, NULL);
+#else
+    static PyObject *last = NULL; /* owned, so that it is not made for each block */
+    if (last == NULL || ((PyWeakReference *)last)->wr_object != context) {
+        PyObject *ref = PyWeakref_NewRef(context, NULL), *before = last;
+        if (ref == NULL) return NULL;
+        last = ref;
+        Py_XDECREF(before);
+    }
+    Py_INCREF(last);
+    return last;
+#endif
 }
 
 #ifdef PDT_CONTEXT_VERSION
