@@ -53,7 +53,7 @@ from pydatatracker.cpython cimport (
     PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
-    PySet_Type, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
+    PySet_Type, PyWeakref_NewRef, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
     PyUnicode_CheckExact, PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, Py_LeaveRecursiveCall,
     Py_REFCNT, Py_ReprEnter, Py_ReprLeave, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
 )

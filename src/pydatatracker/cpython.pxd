@@ -5,6 +5,7 @@
 from cpython.object cimport PyObject, PyTypeObject
 
 cdef extern from "Python.h":
+    object PyWeakref_NewRef(object, PyObject *)
     ctypedef struct PyListObject:
         PyObject **ob_item
     ctypedef struct PyTupleObject:

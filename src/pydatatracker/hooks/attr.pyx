@@ -9,13 +9,34 @@
 cdef dict class_names = {}      # address of a class -> (weak reference, frozenset of listed names or None, blind)
 
 
-cdef inline tuple class_entry(object cls):
+cdef PyObject *newest_class = NULL      # the class that was looked up last; borrowed: `forget_class` clears it
+cdef tuple newest_entry = None          # and its entry
+
+
+cdef tuple class_entry(object cls):
+    global newest_class, newest_entry
+    if <PyObject *>cls == newest_class:
+        return newest_entry
     entry = class_names.get(<size_t><PyObject *>cls)
-    return None if entry is None else <tuple>entry
+    if entry is None:
+        return None
+    newest_class = <PyObject *>cls
+    newest_entry = <tuple>entry
+    return newest_entry
+
+
+cdef int forget_class(size_t address) except -1:
+    """Forget a class that is gone, before another one has its address."""
+    global newest_class, newest_entry
+    newest_class = NULL
+    newest_entry = None
+    class_names.pop(address, None)
+    return 0
 
 
 cdef object names_of_class(object cls):
     """Return the names that the class lists as tracked, or None if it has no list; examine a new class."""
+    global newest_class
     entry = class_entry(cls)
     if entry is not None:
         return entry[1]
@@ -27,7 +48,8 @@ cdef object names_of_class(object cls):
     address = <size_t><PyObject *>cls
     # a class that stores with object.__setattr__ (frozen dataclasses, attrs) sets attributes that bypass the hook
     blind = getattr(cls, "__setattr__", None) is not AttrFast.__setattr__
-    class_names[address] = (_weakref.ref(cls, lambda ref: class_names.pop(address, None)), names, blind)
+    class_names[address] = (_weakref.ref(cls, lambda ref: forget_class(address)), names, blind)
+    newest_class = NULL
     return names
 
 

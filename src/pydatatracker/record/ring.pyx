@@ -17,7 +17,7 @@ cdef class Log:
             self.last = {}
             self.held = {}              # never None, so that every commit calls settle_oldest
         self.objects = []
-        self.ref = _weakref.ref(self)
+        self.ref = PyWeakref_NewRef(self, NULL)
 
     def __dealloc__(self):
         PyMem_Free(self.stamps)
@@ -54,7 +54,8 @@ cdef inline Py_ssize_t ring_index(Log log, Py_ssize_t i):
 
 cdef bint grow(Log log) noexcept:
     """Make room for more records; False, and nothing is changed, if there is no memory."""
-    cdef Py_ssize_t capacity = 8 if log.capacity == 0 else log.capacity * 2
+    # most objects have a change or two, and there are many of them
+    cdef Py_ssize_t capacity = 2 if log.capacity == 0 else max(8, log.capacity * 2)
     cdef Stamp *stamps
     cdef int gc
     cdef int failed
