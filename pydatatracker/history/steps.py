@@ -117,8 +117,8 @@ def step_of(line: Line) -> Step:
 def quick_step(line: LogLine) -> Step | None:
     """Return the step of a line that changes one slot or a part of a list.
 
-    None for any other line. It needs a third of the time of `step_of`, because it uses the head of the line. Its ``top`` is the type of the
-    container that changed; only the first line of a log has to know better.
+    None for any other line. It needs a third of the time of `step_of`, because it uses the head of the line. Its
+    ``top`` is the type of the container that changed; only the first line of a root has to know better.
     """
     head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:

@@ -229,6 +229,19 @@ def test_the_first_cycle_repeats_the_state_and_is_nobodys_change(log: Path) -> N
     assert 0 == verified(log)
 
 
+def test_who_refers_to_data_with_cycles_begins_with_them(log: Path) -> None:
+    """Their state, which its line has, is not written a second time."""
+    model = TrackedDict(agents=TrackedList())
+    for n in range(5):
+        agent = thing(n=n)
+        agent.model = model
+        agent.wealth = 1
+        model["agents"].append(agent)
+    again = [line.after for line in lines_of(log) if line.method == "again" and line.root != uuid_of(model)]
+    assert [{"n": n} for n in range(1, 5)] == again
+    checked(log, model)
+
+
 def test_data_without_cycles_has_no_references(log: Path) -> None:
     """Whatever cycles the process has elsewhere."""
     other = TrackedDict()

@@ -168,6 +168,9 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
     else:
         note_parent(ct)
         invalidate(ct)
+        if any_looped and parent.epoch == epoch and (
+                ct.marks & X_LOOPED or (ct.rare is not None and ct.rare.has_cycles)):
+            note_cycles(parent)
         if gave_way is not None:
             give_way(gave_way)
         if had and any_looped and strays:
