@@ -233,9 +233,10 @@ def test_who_refers_to_data_with_cycles_begins_with_them(log: Path) -> None:
     """Their state, which its line has, is not written a second time."""
     model = TrackedDict(agents=TrackedList())
     for n in range(5):
-        agent = thing(n=n)
-        agent.model = model
-        agent.wealth = 1
+        agent = TrackedDict()
+        agent["n"] = n
+        agent["model"] = model
+        agent["wealth"] = 1
         model["agents"].append(agent)
     again = [line.after for line in lines_of(log) if line.method == "again" and line.root != uuid_of(model)]
     assert [{"n": n} for n in range(1, 5)] == again
