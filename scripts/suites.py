@@ -24,19 +24,8 @@ from interpreters import interpreters
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "suites"
 TOOLS = (
-    *(
-        "dill",
-        "docutils",
-        "mesa[viz]",
-        "mock",
-        "numpy",
-        "pycodestyle",
-        "pygments",
-        "pytest>=8.4",
-        "pytest-asyncio",
-        "pytest-mock",
-    ),
-    *("pytest-xdist", "scipy", "trio"),
+    *("babel", "dill", "docutils", "freezegun", "mesa[viz]", "mock", "numpy", "pycodestyle", "pygments", "pytest>=8.4"),
+    *("pytest-asyncio", "pytest-mock", "pytest-xdist", "pytz", "scipy", "trio"),
 )
 
 
@@ -63,6 +52,7 @@ SUITES = {
     ),
     "transitions": Suite("transitions", ("tests",), "watch=transitions.*", "sdist"),
     "mesa": Suite("mesa", ("tests", *MESA_LEFT_OUT), "watch=mesa.*", "sdist"),
+    "babel-leaks": Suite("babel", ("tests", "--ignore=tests/messages/data"), "leaks=babel.*", "sdist"),
     "docutils-leaks": Suite("docutils", ("test",), "leaks=docutils.*", "sdist", "test"),
     "jinja2-leaks": Suite("jinja2", ("tests",), "leaks=jinja2.*", "sdist"),
     "pygments-leaks": Suite("pygments", ("tests", "--ignore=tests/contrast"), "leaks=pygments.*", "sdist"),
