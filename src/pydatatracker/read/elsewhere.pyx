@@ -29,8 +29,11 @@ cdef inline bint may_be_elsewhere(Tracker t, bint in_graph):
 
 
 def shared(container, bint in_graph):
-    """Return the tracker of a container that a value may have to refer to: see `may_be_elsewhere`. None for others."""
-    cdef Tracker t = tracker_of(container)
+    """Return the tracker of a container that a value may have to refer to: see `may_be_elsewhere`. None for others.
+
+    Of a watched object, its tracker stands for it.
+    """
+    cdef Tracker t = <Tracker>container if isinstance(container, Tracker) else tracker_of(container)
     return t if t is not None and may_be_elsewhere(t, in_graph) else None
 
 
