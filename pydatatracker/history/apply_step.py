@@ -170,8 +170,8 @@ def _may_hold(target: Any, name: Any) -> bool:
 
 
 def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
-    joins = _joins(target, state)
-    if joins is not None:  # the target has this state, so that what set it is still what did
+    joins = _joins(target, state) if step.method == "again" else None
+    if joins is not None:  # what set the state is still what did
         for holder, key, item in joins:
             holder[key] = item
         return

@@ -244,6 +244,16 @@ def test_without_changes_there_is_nothing_to_replay() -> None:
         replay([change], at=change.seq - 1)
 
 
+@pytest.mark.parametrize(("method", "kept"), [("__init__", False), ("again", True)])
+def test_only_a_state_that_repeats_leaves_what_it_cannot_tell(method: str, kept: bool) -> None:
+    """After a state of its own, a value that was cut is not known any more."""
+    head = {"v": 1, "root": "r", "action": "init", "type": "TrackedDict", "path": []}
+    cut = {"$cut": 9, "type": "str", "start": "x"}
+    first = {**head, "seq": 1, "method": "__init__", "after": {"a": "xxx", "b": [1]}}
+    value = replay([first, {**head, "seq": 5, "method": method, "after": {"a": cut, "b": [1]}}])
+    assert ("xxx" == value["a"], [1]) == (kept, value["b"])
+
+
 def test_a_root_that_is_not_in_the_log_is_named() -> None:
     """The error has ids that the log does have, or says that it is too early."""
     first, second = TrackedDict(), TrackedDict()
