@@ -188,11 +188,6 @@ fuzz-logs examples="5000": build
 mutants *args: build
     python scripts/mutants.py "$@"
 
-# Count the instructions of one store, which do not vary between runs (valgrind)
-[group('benchmark')]
-callgrind: build
-    python benchmarks/callgrind.py
-
 # A test compares them with what programs do now, and fails if a count rises by 5 percent.
 # Count the instructions of the most frequent operations, and keep them in tests/support/instructions.json (valgrind)
 [group('benchmark')]

@@ -70,7 +70,8 @@ class tracking_transaction(Handle, _core.Transaction):
         """
         if not self.is_open:
             return self._recalled()
-        return self._own()  # type: ignore[return-value]
+        own: list[ChangeLogEntry] = self._own()
+        return own
 
     def _recalled(self) -> list[ChangeLogEntry]:
         kept = self._kept or ()

@@ -321,7 +321,7 @@ cdef class Doubt:           # a change of a watched dict of which the entry is s
 
 
 cdef enum:
-    WRITTEN = 8
+    WRITTEN = 8                         # containers of one line that are noted; one with more is encoded in Python
 
 
 cdef struct Draft:          # a line that is being written

@@ -34,6 +34,14 @@ folder, loops = sys.argv[1], int(sys.argv[2])
 
 class O: pass
 class A(TrackedAttr): pass
+class D(dict):
+    def __setitem__(self, k, v): dict.__setitem__(self, k, v)
+class L(list):
+    def append(self, v): list.append(self, v)
+class S(set):
+    def add(self, v): set.add(self, v)
+class P:
+    def __setattr__(self, k, v): object.__setattr__(self, k, v)
 def full(x=None, **options):  # the ring is full: each record replaces one
     x = track({'a': 0} if x is None else x, tracking_max_changes=16, **options)
     for _ in range(20):
@@ -71,8 +79,15 @@ row('plain: d[k] = v', lambda: {'a': 0})(store)
 row('plain: l.append(v)', list)(append)
 row('plain: o.a = v', O)(attribute)
 row('plain: a call', lambda: nothing)(call)
+row('plain: d[k] = v, a subclass that does nothing', D)(store)
+row('plain: l.append(v), a subclass that does nothing', L)(append)
+row('plain: s.add(v), a subclass that does nothing', S)(add)
+row('plain: o.a = v, a subclass that does nothing', P)(attribute)
 row('d[k] = v', full)(store)
 row('d[k] = v, a new int', full)(store_number)
+row('d[k] = v, of 100,000 keys', lambda: full({f'k{i}': i for i in range(100_000)} | {'a': 0}))(store)
+row('d[k] = v, of 100,000 keys, with snapshots', lambda: full(
+    {f'k{i}': i for i in range(100_000)} | {'a': 0}, tracking_capture_snapshots=True))(store)
 row('d[k] = v, five levels deep', lambda: full({'a': {'a': {'a': {'a': {'a': 0}}}}})['a'] or
     track({'b': {'b': {'b': {'b': {'a': 0}}}}}, tracking_max_changes=16)['b']['b']['b']['b'])(store)
 row('l.append(v)', lambda: track([], tracking_max_changes=16))(append)
@@ -190,23 +205,30 @@ def key() -> str:
     return f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
 
 
+def of_children(program: str, *arguments: str, python: str = sys.executable) -> tuple[str, list[int]]:
+    """Return what a program prints, and the instructions of its children.
+
+    Those that it forks and waits for, in order. Raises CalledProcessError if it fails, and FileNotFoundError where there is no valgrind.
+    """
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", python, "-P", "-c", program]
+    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, check=True, timeout=300
+    )
+    *found, _ = re.findall(r"Collected : (\d+)", done.stderr)  # the last one is the parent's
+    return done.stdout, list(map(int, found))
+
+
 def count(python: str = sys.executable) -> dict[str, int]:
     """Return the instructions of each operation, with the loop around it.
 
     Raises CalledProcessError if something fails, and FileNotFoundError where there is no valgrind.
     """
     with tempfile.TemporaryDirectory() as folder:
-        script = os.path.join(folder, "program.py")
-        pathlib.Path(script).write_text(PROGRAM, "utf-8")
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", python, "-P", script, folder]
-        environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            [*command, str(LOOPS)], env=environment, capture_output=True, text=True, check=True, timeout=280
-        )
-    names = done.stdout.splitlines()
-    totals = [int(found) for found in re.findall(r"Collected : (\d+)", done.stderr)]
-    assert len(totals) == 2 * len(names) + 1, done.stderr  # the last one is the parent's
-    nothing, *found = (totals[n + 1] - totals[n] for n in range(0, len(totals) - 1, 2))
+        output, totals = of_children(PROGRAM, folder, str(LOOPS), python=python)
+    names = output.splitlines()
+    assert len(totals) == 2 * len(names)
+    nothing, *found = (totals[n + 1] - totals[n] for n in range(0, len(totals), 2))
     return {name: round((each - nothing) / LOOPS) for name, each in zip(names[1:], found, strict=True)}
 
 

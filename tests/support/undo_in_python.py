@@ -1,4 +1,7 @@
-"""Undo and redo in plain Python, which tests compare the core with."""
+"""Undo and redo in plain Python, which tests compare the core with.
+
+What the core leaves to the package, one step that is not one slot, and the errors, is the package's here, too.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 from pydatatracker import HistoryLostError, _core, tracking_transaction
 from pydatatracker._core import Change, undone_by
 from pydatatracker.change.entry import DATA_ACTIONS, ChangeLogEntry
-from pydatatracker.history.inverse import inverse, not_recorded, operation, take_back
-from pydatatracker.history.undo import UndoConflictError
+from pydatatracker.history.inverse import operation
+from pydatatracker.history.undo import UndoConflictError, _lost, _one
 from pydatatracker.values.redact import RedactedError
 
 __all__ = ["back"]
@@ -207,24 +210,25 @@ def back(container: Any, n: int, method: str) -> list[ChangeLogEntry]:
             f"nothing is left to undo here: {_core.describe(container)[3]} older changes are no longer kept;"
             " a larger tracking_max_changes keeps more"
         )
-    return _seen(done, container)
+    viewer: Any = _core.tracker(container)
+    return [_core.as_shown(change._seen_from(viewer)) for change in done]
 
 
 def _one_step(container: Any, method: str) -> list[Change]:
     """Undo or redo one step; return its changes, newest first."""
     stacks = _stacks(container)
     undoes = method == "tracking_undo"
-    top = stacks.top(stacks.undo if undoes else stacks.redo, container)
+    top: Any = stacks.top(stacks.undo if undoes else stacks.redo, container)
     if top is None:
         return []
     done: list[Change] = []
-    first, group = top, top.transaction  # type: ignore[attr-defined]
+    first, group = top, top.transaction
     if group is None and not _in_parts(top):
         _one(container, top, method, stacks.seen)
         done.append(top)
     else:
         with tracking_transaction():
-            while top is first or (top is not None and top.transaction == group is not None):  # type: ignore[attr-defined]
+            while top is first or (top is not None and top.transaction == group is not None):
                 _one(container, top, method, stacks.seen)
                 done.append(top)
                 stacks.catch_up(container)  # which removes it from its stack
@@ -239,26 +243,3 @@ def _in_parts(change: Change) -> bool:
         operation(change).keys if change._shape in ("rows", "fill", "elements") and change._node.kind != "list" else ()
     )
     return not all(map(_core.is_quiet, keys))
-
-
-def _seen(changes: list[Change], container: Any) -> list[ChangeLogEntry]:
-    """Return changes as they may be shown, with paths from the container."""
-    viewer = _core.tracker(container)
-    assert viewer is not None
-    return [_core.as_shown(change._seen_from(viewer)) for change in changes]
-
-
-def _lost(container: Any) -> bool:
-    born = _core.born(container)[1]
-    return any(log.last_lost > born for log in _core.logs(container))
-
-
-def _one(container: Any, change: Change, method: str, seen: int) -> None:
-    # kept short: where a handler behind the 256th instruction finds no memory, CPython loops without end
-    step = inverse(operation(change), change._node.kind, change.action_code)
-    try:
-        if take_back(change, step, method) is not None:
-            return
-    except RedactedError:
-        raise not_recorded(_seen([change], container)[0], method) from None
-    raise UndoConflictError(f"{change!r} cannot be undone")
