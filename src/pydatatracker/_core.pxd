@@ -382,6 +382,9 @@ cdef class Transaction:     # a block whose changes are kept or rolled back toge
 cdef class Looking:         # one look into a value for what has to be redacted
     cdef Py_ssize_t left                # number of containers that it may still look into
     cdef set above                      # ids of the containers around the present one
+    cdef list rules                     # those that it began with
+    cdef set clean                      # ids of the containers inside which these match nothing, nor rules of their own
+    cdef set holding                    # ids of the containers around the present one that hold some with such rules
     cdef dict nodes                     # id of plain data -> tracker of the container that it is the state of; or None
     cdef Tracker holder                 # the container whose item the present value is, or None
     cdef bint is_state                  # whether plain data may hold tracked containers, which have rules of their own

@@ -136,3 +136,52 @@ def test_what_no_rule_names_is_shown() -> None:
     assert SECRET not in said
     o["u"] = (deque([1]), [2])
     assert o.last_change().after is o["u"]
+
+
+def diamond(depth: int, end: Any) -> Any:
+    """Nest ``depth`` lists, each twice in the next: 2 ** depth ways."""
+    for _ in range(depth):
+        end = [end, end]
+    return end
+
+
+@pytest.mark.parametrize("rules", [None, ["/secret"]])
+def test_values_that_share_containers_are_looked_into_once(rules: Any) -> None:
+    """A look costs O(containers), not O(ways to them): here 50, and 2 ** 50."""
+    kept()
+    o = TrackedDict(tracking_redact=rules)
+    value = (diamond(50, [1]),)
+    o["t"] = value
+    assert o.last_change().after[0] is value[0]
+
+
+@pytest.mark.parametrize("child", CHILDREN)
+def test_what_refers_back_shows_no_secret(child: str) -> None:
+    """A value that holds itself and a container with rules is withheld there."""
+    value: list[Any] = [1, (2,)]
+    value += [{"self": value, "child": CHILDREN[child]()}, (value,)]
+    o = TrackedDict()
+    told: list[Any] = []
+    o.tracking_add_observer(told.append)
+    o["t"] = (value,)
+    assert SECRET not in everything_said(o, told)
+    assert "REDACTED" in json.dumps(o.last_change().to_dict())
+
+
+def test_what_refers_back_and_holds_no_rules_is_shown() -> None:
+    """A container around it that has nothing to hide stays what it is."""
+    kept()
+    value: list[Any] = [1]
+    value.append({"self": value})
+    o = TrackedDict()
+    o["t"] = (value,)
+    assert o.last_change().after[0] is value
+
+
+@pytest.mark.parametrize("child", CHILDREN)
+def test_what_is_shared_is_withheld_in_every_place(child: str) -> None:
+    """A container with rules of its own is withheld in each of four places."""
+    o = TrackedDict()
+    o["t"] = (diamond(2, CHILDREN[child]()),)
+    said = everything_said(o, [])
+    assert SECRET not in said

@@ -6,7 +6,9 @@
 #    withheld. A key has something inside if it is a tuple, a frozenset or an object with text of its own;
 #  - it fails closed. Where a rule may match something below, a value that cannot be looked into is replaced whole: one
 #    whose __repr__ is its own, one that contains itself, one that is too deep or too large. A key without text is
-#    matched by every segment of a glob;
+#    matched by every segment of a glob. What refers back to a container around it is shown only if that holds nothing
+#    with rules of its own;
+#  - what holds nothing to be redacted is looked into once, in however many places it is;
 #  - the collector is paused, so nothing comes between the change and its record but what write/rules.pyx names.
 
 cdef class Looking:
@@ -18,6 +20,8 @@ cdef Looking new_look(dict nodes, bint is_state=False, Tracker holder=None):
     look.holder = holder
     look.left = LOOK_CONTAINERS
     look.above = set()
+    look.clean = set()
+    look.holding = set()
     look.nodes = nodes
     look.is_state = is_state or nodes is not None
     return look
@@ -28,6 +32,9 @@ cdef object without_secrets(list rules, tuple keys, object value, Looking look):
     cdef tuple texts
     if value is missing:
         return value
+    if rules is not look.rules:
+        look.rules = rules
+        look.clean.clear()
     if not rules:
         return inside(look, rules, keys, keys, value, 0)
     texts = texts_of(keys)
@@ -70,18 +77,38 @@ cdef object inside(Looking look, list rules, tuple keys, tuple texts, object val
         if not redacting or t is not None and not look.is_state:
             return value
         apart = True                    # no rule from above, but what it holds may have its own
+        if rules is look.rules and id(value) in look.clean:
+            return value
     if kind == V_OPAQUE or depth > LOOK_DEPTH or look.left <= 0 or id(value) in look.above:
-        return value if apart and (id(value) in look.above or not holds_rules(value)) else REDACTED
+        return value if apart and not look_past(look, rules, value) else REDACTED
     look.left -= 1
     look.above.add(id(value))
     look.holder = t
     try:
         if kind == V_MAPPING or kind == V_ATTRIBUTES:
-            return mapping_inside(look, rules, keys, texts, value, kind, depth)
-        return items_inside(look, rules, keys, texts, value, kind, depth)
+            shown = mapping_inside(look, rules, keys, texts, value, kind, depth)
+        else:
+            shown = items_inside(look, rules, keys, texts, value, kind, depth)
     finally:
         look.holder = holder
         look.above.discard(id(value))
+        look.holding.discard(id(value))
+    if apart and shown is value and rules is look.rules:
+        look.clean.add(id(value))
+    return shown
+
+
+cdef bint look_past(Looking look, list rules, object value) except -1:
+    """True if a container that is not looked into holds some with rules of their own. O(value), once."""
+    if id(value) in look.holding:
+        return True
+    if holds_rules(value):
+        if id(value) in look.above:
+            look.holding.add(id(value))
+        return True
+    if rules is look.rules:
+        look.clean.add(id(value))
+    return False
 
 
 cdef Tracker tracker_in(Looking look, object value):
