@@ -35,7 +35,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker import _core, _forks
 from pydatatracker.change.library import is_library
-from pydatatracker.change.rewind import state_at
+from pydatatracker.change.mapping import to_dict
+from pydatatracker.change.references import ROOTS, STATES
+from pydatatracker.change.rewind import state_then
 from pydatatracker.change.stack import OWN
 from pydatatracker.targets import Target, Targets, parsed
 from pydatatracker.values.secrets import FIELDS, Withheld
@@ -110,6 +112,7 @@ class ProcessLog:
         self._followed: set[int] = set()  # numbers of the roots of which it takes changes
         self._numbers: set[int] = set()  # numbers of the roots in `_known`
         self._graphs: set[int] = set()  # numbers of those that were begun when there were cycles below them
+        self._roots: set[int] = set()  # numbers of the roots in `_known` or `_left`: lines have their ids
         self._renewals = 0  # how many times the file was renamed or deleted
         self._warned = False
         self.after_fork()
@@ -127,6 +130,10 @@ class ProcessLog:
         if len(self._known) > 1 or (self._known and id(change.viewer.container) not in self._known):
             for tracker in change._inner:  # it may become a root again, and then the log needs its state
                 self._forget(tracker)
+        for root in _core.take_newly_looped():
+            if root.number in self._numbers and root.number not in self._graphs:
+                with self._begun(change, root):
+                    pass
         if change.others is None and selected is None:
             with self._begun(change, change.viewer):
                 self._write_change(change)
@@ -160,6 +167,7 @@ class ProcessLog:
         self._followed.clear()
         self._numbers.clear()
         self._graphs.clear()
+        self._roots.clear()
         self._known: dict[int, weakref.ref[Any]] = {}  # roots whose state the log has
         self._begins: dict[int, threading.Event] = {}  # roots whose init is being written
         self._left: dict[
@@ -182,8 +190,12 @@ class ProcessLog:
                     self._begin_again()
 
     def _write_change(self, change: ChangeLogEntry) -> None:
-        if self._write(change):
-            self._lines += 1
+        roots = ROOTS.set(self._roots)
+        try:
+            if self._write(change):
+                self._lines += 1
+        finally:
+            ROOTS.reset(roots)
 
     def _begin_others(self, change: ChangeLogEntry) -> None:
         """Begin all roots again that the line of a change may leave out.
@@ -209,7 +221,8 @@ class ProcessLog:
         self._followed.discard(tracker.number)  # after that: see `_begun`
         self._numbers.discard(tracker.number)
         if known is not None and container is not None:
-            self._left[number] = weakref.ref(container, _forget_in(self._left, number))
+            forget = _forget_in(self._left, number, (self._roots,), tracker.number)
+            self._left[number] = weakref.ref(container, forget)
 
     # ---- the state from which the lines of a root start
 
@@ -235,7 +248,8 @@ class ProcessLog:
             if first:
                 if in_graph:
                     self._graphs.add(tracker.number)
-                numbers = self._followed, self._numbers, self._graphs
+                numbers = self._followed, self._numbers, self._graphs, self._roots
+                self._roots.add(tracker.number)
                 forget = _forget_in(self._known, number, numbers, tracker.number)
                 self._numbers.add(tracker.number)
                 self._known[number] = weakref.ref(root, forget)
@@ -249,12 +263,12 @@ class ProcessLog:
         late = False
         try:
             try:
-                self._write_init(change, tracker, change.seq - 1, self._state(root, change.seq - 1), again=again)
+                self._write_init(change, tracker, change.seq - 1, *self._state(root, change.seq - 1), again=again)
             except LookupError:  # too few records are kept: use the state after this change
                 late = True
                 yield
-                state = self._state(root, change.seq, kept=False)
-                self._write_init(change, tracker, change.seq, state, late, again)
+                state, trackers = self._state(root, change.seq, kept=False)
+                self._write_init(change, tracker, change.seq, state, trackers, late, again)
         except Exception as error:  # such as a value nested deeper than Python recurses
             self._warn(error)
         except BaseException:  # Ctrl-C: with its next change the root begins again
@@ -267,10 +281,10 @@ class ProcessLog:
         if not late:
             yield
 
-    def _state(self, root: Any, seq: int, kept: bool = True) -> Any:
+    def _state(self, root: Any, seq: int, kept: bool = True) -> tuple[Any, dict[int, _core.Tracker]]:
         for _ in range(_ATTEMPTS):
             newest = _core.newest_seq()
-            state = state_at(root, seq if kept else newest)
+            state = state_then(root, seq if kept else newest)
             if not _core.changes_of(root, newest, 1):  # no other thread came in between
                 break
         return state
@@ -281,6 +295,7 @@ class ProcessLog:
         tracker: _core.Tracker,
         seq: int,
         state: Any,
+        trackers: dict[int, _core.Tracker],
         late: bool = False,
         again: bool = False,
     ) -> None:
@@ -293,11 +308,18 @@ class ProcessLog:
             shown = self._targets.state(tracker.uuid, shown)
             if not (shown or came_back):
                 return
-        token = FIELDS.set(None if self._withheld is None else self._withheld.field)
+        in_graph = tracker.number in self._graphs or any(_core.shared(each, False) for each in trackers.values())
+        if in_graph and tracker.number not in self._graphs:  # deeper than what the root knows of
+            _core.note_cycles_below(tracker)
+            self._graphs.add(tracker.number)
+        fields = FIELDS.set(None if self._withheld is None else self._withheld.field)
+        states = STATES.set(trackers if in_graph or _core.has_ids() else {})
         try:
-            line = _core.state_change(root, shown).to_dict()
+            begin = _core.state_change(root, shown)
+            line = to_dict(begin, compact=False) if in_graph else begin.to_dict()
         finally:
-            FIELDS.reset(token)
+            STATES.reset(states)
+            FIELDS.reset(fields)
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
         if again:  # there are cycles now: up to here a container had a copy in each of its places
             line["method"] = "again"
@@ -331,7 +353,7 @@ class ProcessLog:
                 self._feed = self._writer.tracking_feed_write
                 if self._feed is not None:
                     self._feed.begun, self._feed.known = self._followed, self._numbers
-                    self._feed.graphs = self._graphs
+                    self._feed.graphs, self._feed.roots = self._graphs, self._roots
                     _core.set_process_feed(self, self._feed)
             return self._writer
 

@@ -18,7 +18,7 @@ from pydatatracker._core import MISSING
 from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
-from pydatatracker.change.references import References, references_of
+from pydatatracker.change.references import ROOTS, References, references_of
 from pydatatracker.change.stack import culprit_in, in_line
 from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key
 from pydatatracker.values.pointer import to_pointer
@@ -43,7 +43,7 @@ def dict_of(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:
 
     To write a line in the core and read it takes a tenth of the time of `to_dict`.
     """
-    line = _core.change_line(change, compact) if FIELDS.get() is None else None
+    line = _core.change_line(change, compact, False, ROOTS.get()) if FIELDS.get() is None else None
     if line is None:
         return to_dict(change, compact)
     made: dict[str, Any] = _decoder()(line)
@@ -147,19 +147,29 @@ def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
     if writer.is_late():  # another thread changed something meanwhile: the places may not be those of then
         writer = _Values(change)
         writer.put(line)
-    if writer.references is not None and writer.references.used:
+    references = writer.references
+    if references is not None and references.met_cycle:  # deeper than what the roots know of
+        for viewer in (change.viewer, *(change.others or ())):
+            _core.note_cycles_below(viewer)
+        writer = _Values(change, in_graph=True)
+        writer.put(line)
+        references = writer.references
+    if references is not None and references.used:
         line["v"] = 2  # who does not know it would have copies of what is one
     if change.order is not None:
         line["order"] = list(change.order)
     position = change.position
     if position is not None:
         line["position"] = list(position) if type(position) is tuple else position
+    if references is not None and references.ids:
+        line["ids"] = references.ids
 
 
 class _Values:
     """Writes the values of one change as they were just after it."""
 
-    def __init__(self, change: ChangeLogEntry) -> None:
+    def __init__(self, change: ChangeLogEntry, in_graph: bool = False) -> None:
+        self._in_graph = in_graph
         self._is_newest = _core.newest_seq() == change.seq
         self.change = change if self._is_newest else _core.as_shown(change)
         self.references: References | None = None  # made for the first container
@@ -178,39 +188,41 @@ class _Values:
         if before is not MISSING:
             line["before"] = self._was(change.location, before)
         if after is not MISSING:
-            line["after"] = self._is(change.location, after)
+            line["after"] = self._is(change.location, after, "/after")
         if change.splice is not None:
             start, removed, inserted = change.splice
             line["splice"] = [
                 start,
                 [self._was(start + n, v) for n, v in enumerate(removed)],
-                [self._is(start + n, v) for n, v in enumerate(inserted)],
+                [self._is(start + n, v, f"/splice/2/{n}") for n, v in enumerate(inserted)],
             ]
         rows = change.changes
         if rows:
             moves = change._node.kind in ("list", "deque", "set")  # the keys of its rows are not those before
             old = [self._was(MISSING if moves else key, before) for key, before, _ in rows]
             line["changes"] = [
-                [encode_key(key), was, self._is(key, after)] for (key, _, after), was in zip(rows, old, strict=True)
+                [encode_key(key), was, self._is(key, after, f"/changes/{n}/2")]
+                for n, ((key, _, after), was) in enumerate(zip(rows, old, strict=True))
             ]
 
     def _was(self, key: Any, value: Any) -> Any:
-        return self._encoded(key, value, key)
+        return self._encoded(key, value, key, None)
 
-    def _is(self, key: Any, value: Any) -> Any:
-        return self._encoded(key, value, MISSING)
+    def _is(self, key: Any, value: Any, pointer: str) -> Any:
+        return self._encoded(key, value, MISSING, pointer)
 
-    def _encoded(self, key: Any, value: Any, base: Any) -> Any:
+    def _encoded(self, key: Any, value: Any, base: Any, pointer: str | None) -> Any:
         if issubclass(type(value), _SCALARS):
             return encode(value)
         if self.references is None:
-            self.references = references_of(self.change)
+            self.references = references_of(self.change, self._in_graph)
         then = self.references.then(value)
         if not self._is_newest and then is not value and self.change._withholds:
             then = self.change._withheld(key, then)
-        self.references.begin(base)
-        as_tree = self.change.action == "init" and not self.references.in_graph
-        return (encode_graph if as_tree else encode_in_place)(then, self.references)
+        self.references.begin(base, pointer)
+        if self.change.action == "init" and not self.references.in_graph:
+            return encode_graph(then, self.references, named=_core.has_ids())
+        return encode_in_place(then, self.references)
 
 
 def _put_origin(line: dict[str, Any], change: ChangeLogEntry) -> None:

@@ -4,18 +4,29 @@ A log that copied them would have two of what is one, and one of them would go s
 of its container, and a link that closes a cycle makes no place.
 
 The paths are those of the state just before the change. A reader looks there, and then applies the change.
+
+Where there are cycles, the line also has the id of each container that comes with it. What a root reaches only by a
+link that closes a cycle may be below another root alone, and its changes are in the lines of that one: by the id, a
+reader of both knows that it is one container. What was a root has its id everywhere.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import Rewind, value_then
 from pydatatracker.values.standins import At
 
-__all__ = ["References", "references_of"]
+__all__ = ["ROOTS", "STATES", "References", "references_of"]
+
+# numbers of what is or was a root of the log that is being written
+ROOTS: Final[ContextVar[set[int] | None]] = ContextVar("ROOTS", default=None)
+# of the init that is being written: the trackers of the plain states in it, by the id of the state
+STATES: Final[ContextVar[dict[int, Tracker]]] = ContextVar("STATES", default={})  # noqa: B039 # never changed
 
 Paths = list[tuple[Any, ...] | None]  # from each viewer of a change; None if no path leads there
 _DATA = (dict, list, set)
@@ -23,24 +34,31 @@ _STATES = (dict, list, tuple, set)
 _KEYS = (str, int)  # of a path that a reader may follow: no code of the program runs to compare them
 
 
-def references_of(change: Any) -> References:
-    """Return the references for the values of a change, as they were then."""
+def references_of(change: Any, in_graph: bool = False) -> References:
+    """Return the references for the values of a change, as they were then.
+
+    ``in_graph``: whether a value is known to have a container that was in a cycle.
+    """
     if change.action == "init":
-        return Occurrences(change)
-    return References(change) if change.seq == _core.newest_seq() else _OldReferences(change)
+        return Occurrences(change, in_graph)
+    return References(change, in_graph) if change.seq == _core.newest_seq() else _OldReferences(change, in_graph)
 
 
 class References:
     """The references for the values of the newest change.
 
-    ``used``: whether one was given out.
+    ``used``: whether one was given out. ``ids``: the ids of containers, by the pointer to them in the line.
+    ``met_cycle``: whether a value had a container that was in one, and that was not known before.
     """
 
-    def __init__(self, change: Any) -> None:
+    def __init__(self, change: Any, in_graph: bool = False) -> None:
         self.change = change
         self.used = False
+        self.ids: dict[str, str] = {}
+        self.met_cycle = False
         self._viewers: list[Tracker] = [change.viewer, *(change.others or ())]
-        self.in_graph = any(map(_core.has_cycles, self._viewers))  # so each container is written once
+        self.in_graph = in_graph or any(map(_core.has_cycles, self._viewers))  # so each container is written once
+        self._pointer: str | None = None  # to the value, in the line; None: it gets no ids
         self._noted: dict[object, Paths] = {}  # by identity: its path from each of the viewers
         self._base: list[tuple[Any, ...]] | None = None  # of the value, from each of the viewers
 
@@ -51,12 +69,13 @@ class References:
         """
         return value
 
-    def begin(self, key: Any) -> None:
+    def begin(self, key: Any, pointer: str | None) -> None:
         """Begin a value, which was at a key before the change.
 
-        MISSING: it was not there.
+        MISSING: it was not there. ``pointer``: to a new value, in the line.
         """
         self._base = None
+        self._pointer = pointer
         if type(key) in _KEYS:
             bases = self._bases()
             self._base = None if bases is None else [(*base, key) for base in bases]
@@ -88,6 +107,31 @@ class References:
         """Note that a container occurs again in a value."""
         self.used = True
 
+    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+        """Note the id of a container that is written, or referred to."""
+        if self._pointer is None:
+            return
+        tracker = self.tracker(source)
+        if tracker is None:
+            return
+        if self.names(tracker):
+            _core.note_ids()
+            self.ids[self._pointer + pointer()] = tracker.uuid
+        if not self.in_graph and _core.shared(tracker, False) is not None:
+            self.met_cycle = True
+
+    def names(self, tracker: Tracker) -> bool:
+        """Return whether the line has the id of a container in it."""
+        return self.in_graph or tracker.number in (ROOTS.get() or ())
+
+    def forget(self) -> None:
+        """Forget what was noted: the value is written anew."""
+        self.ids.clear()
+
+    def tracker(self, source: object) -> Tracker | None:
+        """Return the tracker of a container in a value; None if it has none."""
+        return _core.tracker(source)
+
     def _bases(self) -> list[tuple[Any, ...]] | None:
         """Return the path to the container that changed from each viewer."""
         found = {self.change.viewer.uuid: self.change._bases[0] if self.change._bases else ()}
@@ -109,11 +153,22 @@ class Occurrences(References):
     A state that was rewound has the same object where the data has the same container.
     """
 
-    def identity(self, source: object) -> object | None:
+    def __init__(self, change: Any, in_graph: bool = False) -> None:
+        self._states = STATES.get()
+        in_graph = in_graph or any(_core.shared(each, False) is not None for each in self._states.values())
+        super().__init__(change, in_graph)
+
+    def names(self, tracker: Tracker) -> bool:
+        return tracker is not self.change.viewer and (self.in_graph or _core.has_ids())
+
+    def tracker(self, source: object) -> Tracker | None:
         if source is self.change.new:
             viewer: Tracker = self.change.viewer
             return viewer
-        tracker = _core.tracker(source)
+        return _core.tracker(source) or self._states.get(id(source))
+
+    def identity(self, source: object) -> object | None:
+        tracker = self.tracker(source)
         return id(source) if tracker is None and issubclass(type(source), _DATA) else tracker
 
     def at(self, identity: object) -> At | None:
@@ -126,8 +181,8 @@ class _OldReferences(References):
     O(records + state) if a value has a container that a cycle led to.
     """
 
-    def __init__(self, change: Any) -> None:
-        super().__init__(change)
+    def __init__(self, change: Any, in_graph: bool = False) -> None:
+        super().__init__(change, in_graph)
         self._trackers: dict[int, Tracker] = {}  # by the id of a state
         self._states: list[Any] = []  # keeps these ids valid
         self._before: list[dict[Tracker, tuple[Any, ...]]] | None = None  # paths from each viewer
@@ -141,6 +196,9 @@ class _OldReferences(References):
 
     def identity(self, source: object) -> object | None:
         return super().identity(self._source(source))
+
+    def tracker(self, source: object) -> Tracker | None:
+        return _core.tracker(self._source(source))
 
     def _source(self, state: object) -> object:
         tracker = self._trackers.get(id(state))

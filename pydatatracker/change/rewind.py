@@ -25,6 +25,7 @@ __all__ = [
     "require_kept",
     "shown_at",
     "state_at",
+    "state_then",
     "take_back_plain",
     "value_at",
     "value_then",
@@ -41,11 +42,20 @@ def state_at(container: Any, seq: int) -> Any:
     What `tracking_redact` names is withheld. O(result + changes undone). Raises HistoryLostError if records that are
     needed are no longer kept, and RedactedError if a value of that time was never recorded.
     """
+    return state_then(container, seq)[0]
+
+
+def state_then(container: Any, seq: int) -> tuple[Any, dict[int, Tracker]]:
+    """Return what `state_at` returns, and the trackers of the states in it.
+
+    By the id of the state.
+    """
     rewind = Rewind(container, seq)
     state = rewind.back_to(seq)
     if rewind.withheld:
         _refuse(container, state)
-    return _core.redacted_state(container, state, rewind.trackers())
+    trackers = rewind.trackers()
+    return _core.redacted_state(container, state, trackers), trackers
 
 
 def value_at(value: Any, seq: int) -> Any:

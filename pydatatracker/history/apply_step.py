@@ -21,7 +21,18 @@ from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import At, Cut, Redacted, Ref, Repr
 from pydatatracker.values.text import shown
 
-__all__ = ["apply_step"]
+__all__ = [
+    "NO_DATA",
+    "apply_step",
+    "change",
+    "check",
+    "fill",
+    "fill_again",
+    "refers",
+    "resolved",
+    "targets_of",
+    "united",
+]
 
 _ADVICE = (
     "Lines are missing or out of order, or something else changed the replica;"
@@ -30,7 +41,7 @@ _ADVICE = (
 _PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # not data
 _LISTS = (list, collections.deque)
 _KNOWN = (dict, list, set, collections.deque)
-_NO_DATA = frozenset(("lock", "unlock"))
+NO_DATA = frozenset(("lock", "unlock"))
 
 
 def apply_step(container: Any, step: Step) -> None:
@@ -39,21 +50,36 @@ def apply_step(container: Any, step: Step) -> None:
     A path that leads through a withheld value is skipped: what is there is not known. O(step). Raises ReplicaError if
     the step does not fit; then nothing was changed.
     """
-    if step.action in _NO_DATA:
+    if step.action in NO_DATA:
         return
-    refers = _refers(step)
-    found = [(_walk(container, path[:-1] if step.is_slot else path, step), path) for path in step.paths]
-    targets = [(target, path) for target, path in found if not isinstance(target, Redacted)]
+    targets = targets_of(container, step)
     if step.action == "init":
         for target, path in targets:
-            _fill(target, step.after, path, step)
+            fill(target, step.after, path, step)
         return
     for target, path in targets:
-        _check(container, target, path, step)
+        check(container, target, path, step)
     shared: dict[int, Any] = {}
-    if refers:
-        targets = _united(container, targets, step)
-        step = _resolved(container, step, shared)
+    if refers(step):
+        targets = united(container, targets, step)
+        step = resolved([(step.root, container)], step, shared)
+    change(targets, step, shared)
+
+
+def targets_of(container: Any, step: Step) -> list[tuple[Any, Any]]:
+    """Return (what a step changes, path of the change) for each of its paths.
+
+    O(paths). Raises ReplicaError if a path leads nowhere.
+    """
+    found = [(_walk(container, path[:-1] if step.is_slot else path, step), path) for path in step.paths]
+    return [(target, path) for target, path in found if not isinstance(target, Redacted)]
+
+
+def change(targets: list[tuple[Any, Any]], step: Step, shared: dict[int, Any]) -> None:
+    """Change targets as a step says. O(step).
+
+    ``shared``: what is not copied for the second of them, by id.
+    """
     done: set[int] = set()  # an object may be stored in several locations: it changes once
     for n, (target, path) in enumerate(targets):
         if id(target) in done:
@@ -62,7 +88,7 @@ def apply_step(container: Any, step: Step) -> None:
         _do(target, path, step, (lambda value: value) if n == 0 else (lambda value: copied(value, dict(shared))))
 
 
-def _refers(step: Step) -> bool:
+def refers(step: Step) -> bool:
     """Return whether a new value of a step is, or has inside, a reference."""
     todo: list[Any] = [step.after, *(step.splice[2] if step.splice else ()), *(row[2] for row in step.rows)]
     met: set[int] = set()
@@ -76,7 +102,7 @@ def _refers(step: Step) -> bool:
     return False
 
 
-def _united(container: Any, targets: list[tuple[Any, Any]], step: Step) -> list[tuple[Any, Any]]:
+def united(container: Any, targets: list[tuple[Any, Any]], step: Step) -> list[tuple[Any, Any]]:
     """Return the targets of a step, of plain data as one object in all places.
 
     They are one in the data, and a reference inside may lead to it.
@@ -97,30 +123,58 @@ def _united(container: Any, targets: list[tuple[Any, Any]], step: Step) -> list[
     return united
 
 
-def _resolved(container: Any, step: Step, shared: dict[int, Any]) -> Step:
+def resolved(
+    bases: list[tuple[str, Any]], step: Step, shared: dict[int, Any], known: dict[str, Any] | None = None
+) -> Step:
     """Return a step with what its references name; nothing was applied yet.
 
     ``shared`` gets what they name, by id: no copy is made of it. Raises ReplicaError if a reference leads nowhere.
+
+    :param bases: roots from which paths may lead, the best first, each as (id, value).
+    :param known: containers by their id, where a line says who its containers are; gets those that are new.
     """
     made: dict[int, Any] = {}
+    names = {id(value): name for value, name in step.ids} if known is not None else {}
 
     def resolve(value: Any) -> Any:
+        name = names.get(id(value))
+        if name is None or known is None:
+            return filled(value)
+        if id(value) in made:
+            return made[id(value)]
         if type(value) is At:
-            if value.path is None:
-                return copied(value.other, {})
-            found = _walk(container, value.path, step)
-            shared[id(found)] = found
-            return found
+            there = known[name] if name in known else filled(value)
+        else:
+            there = known.get(name)
+            there = made[id(value)] = there if type(there) is type(value) else value  # what is inside may refer to it
+            fill_again(there, filled_inside(value))
+        known[name] = there
+        shared[id(there)] = there
+        return there
+
+    def filled(value: Any) -> Any:
+        if type(value) is At:
+            for root, container in bases:
+                path = value.path if root == step.root else value.seen_from(root).path
+                if path is not None:
+                    there = _walk(container, path, step)
+                    shared[id(there)] = there
+                    return there
+            return copied(value.other, {})
         if type(value) not in (dict, list, tuple):
             return value
         if id(value) in made:
             return made[id(value)]
-        made[id(value)] = value
         if type(value) is tuple:
             made[id(value)] = out = tuple([resolve(item) for item in value])
             return out
-        for key, item in list(value.items() if type(value) is dict else enumerate(value)):
-            value[key] = resolve(item)
+        made[id(value)] = value
+        return filled_inside(value)
+
+    def filled_inside(value: Any) -> Any:
+        if type(value) is not set:
+            for key, item in list(value.items() if type(value) is dict else enumerate(value)):
+                value[key] = resolve(item)
         return value
 
     splice = step.splice
@@ -130,6 +184,18 @@ def _resolved(container: Any, step: Step, shared: dict[int, Any]) -> Step:
         splice=splice and (splice[0], splice[1], [resolve(item) for item in splice[2]]),
         rows=tuple((key, before, resolve(after)) for key, before, after in step.rows),
     )
+
+
+def fill_again(there: Any, state: Any) -> None:
+    """Give a dict, list or set the items of another one of its type. O(items)."""
+    if there is state:
+        return
+    if type(state) is list:
+        there[:] = state
+    else:
+        items = state.copy()
+        there.clear()
+        there.update(items)
 
 
 def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
@@ -169,7 +235,7 @@ def _may_hold(target: Any, name: Any) -> bool:
     return hasattr(type(kind), "__set__") or (hasattr(target, "__dict__") and not callable(kind))
 
 
-def _fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
+def fill(target: Any, state: Any, path: tuple[Any, ...], step: Step) -> None:
     joins = _joins(target, state) if step.method == "again" else None
     if joins is not None:  # what set the state is still what did
         for holder, key, item in joins:
@@ -261,7 +327,7 @@ def _held(target: Any, key: Any) -> Any:
         return MISSING
 
 
-def _check(container: Any, target: Any, path: tuple[Any, ...], step: Step) -> None:
+def check(container: Any, target: Any, path: tuple[Any, ...], step: Step) -> None:
     """Raise ReplicaError unless target holds what the log says was there."""
     if not isinstance(target, _KNOWN):
         for key in (path[-1],) if step.is_slot else [row[0] for row in step.rows]:

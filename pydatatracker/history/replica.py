@@ -18,7 +18,7 @@ from pydatatracker.history.points import micros
 from pydatatracker.history.steps import GapError, Line, ReplicaError, Step, quick_step, step_of, steps_of
 from pydatatracker.io.line import LogLine
 
-__all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "empty_for", "replay"]
+__all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "empty_for", "empty_of", "replay"]
 
 
 def apply_change(container: Any, change: Line) -> None:
@@ -74,6 +74,17 @@ class Replica:
     def _apply(self, step: Step) -> bool:
         if self.root and step.also and self.root != step.root:
             step = step.seen_from(self.root)
+        if not self.takes(step):
+            return False
+        apply_step(self.value, step)
+        self.note(step)
+        return True
+
+    def takes(self, step: Step) -> bool:
+        """Return whether a step is the next one; False if it was applied before.
+
+        O(1). Raises ReplicaError if it comes too late, or is of another container.
+        """
         if self.root and step.root and step.root != self.root:
             raise ReplicaError(
                 f"{step} belongs to another container ({step.root}) than the changes before it ({self.root});"
@@ -87,14 +98,16 @@ class Replica:
             raise ReplicaError(
                 f"{step} comes too late: change {self.seq} was applied before it; sort the lines by seq, or start again"
             )
-        apply_step(self.value, step)
+        return True
+
+    def note(self, step: Step) -> None:
+        """Note that a step was applied. O(1)."""
         self.seq = max(self.seq, step.seq)
         self.root = self.root or step.root
         self._recent.append(step.seq)
         self._known.add(step.seq)
         if len(self._recent) > 100_000:
             self._known.discard(self._recent.popleft())
-        return True
 
 
 _NAMED = 5  # containers in the message of an error
@@ -143,35 +156,46 @@ def _order_of_line(line: Any) -> tuple[int, int]:
 
 
 def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:
-    replicas: dict[str, Replica] = {}
+    from pydatatracker.history.replica_set import Groups, ReplicaSet
+
+    replicas = ReplicaSet()
     others: dict[str, None] = {}
     moment = micros(at) if isinstance(at, datetime.datetime) else None
     is_there = False
+    groups = Groups()
+    if root is not None:
+        lines = list(lines)
+        for line in lines:
+            groups.add(line)
     for step in steps_of(lines):
-        if root is not None and root not in step.roots:
+        if root is None or root in step.roots:
+            is_there = True
+        else:
             if len(others) < _NAMED:
                 others[step.root] = None
-            continue
-        is_there = True
+            if not groups:
+                continue
         if moment is not None:
             if step.time_ns // 1000 > moment:
                 continue
         elif at is not None and step.seq > at:  # type: ignore[operator]
             continue
-        for each in step.roots if root is None else (root,):
-            own = step.seen_from(each)
-            if each not in replicas:
-                replicas[each] = Replica(_empty_for(own))
-            replicas[each]._apply(own)
-    if len(replicas) > 1:
-        raise ReplicaError(f"the log has {len(replicas)} containers; choose one with root=: {', '.join(replicas)}")
+        roots = step.roots
+        if root is not None:  # what others have is not needed, unless a line says that it is the same
+            roots = tuple(each for each in roots if each == root or groups.of(each) == groups.of(root))
+        for each, error in replicas.apply(step, roots) if roots else ():
+            if root in (None, each):
+                raise error
+    values = replicas.values
+    if root is None and len(values) > 1:
+        raise ReplicaError(f"the log has {len(values)} containers; choose one with root=: {', '.join(values)}")
     if others and not is_there:
         raise ReplicaError(
             f"the log has no container {root!r}: root= takes the id of a container, such as {', '.join(others)}"
         )
-    if not replicas:
+    if not values or (root is not None and root not in values):
         raise ReplicaError("the log has no changes" + ("" if at is None else f" up to {at}"))
-    return next(iter(replicas.values())).value
+    return next(iter(values.values())) if root is None else values[root]
 
 
 _KINDS: dict[str, Callable[[], Any]] = {"TrackedDict": dict, "TrackedList": list, "TrackedSet": set}
@@ -193,10 +217,10 @@ def empty_for(first: Line) -> Any:
     >>> empty_for(source.last_change())
     []
     """
-    return _empty_for(step_of(first))
+    return empty_of(step_of(first))
 
 
-def _empty_for(step: Step) -> Any:
+def empty_of(step: Step) -> Any:
     if step.action == "init":
         return type(step.after)() if isinstance(step.after, (list, set)) else {}
     if step.top in _KINDS:

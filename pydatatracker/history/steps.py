@@ -10,6 +10,7 @@ import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydatatracker import _core
@@ -19,7 +20,7 @@ from pydatatracker.change.references import References, references_of
 from pydatatracker.change.rewind import Rewind
 from pydatatracker.io.line import LogLine, read_json
 from pydatatracker.io.parsing import TOO_DEEP
-from pydatatracker.values.decode import decode
+from pydatatracker.values.decode import decode, decode_known
 from pydatatracker.values.encode import NESTING
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import At
@@ -62,6 +63,8 @@ class Step:
     top: str  # type of the root of its tree
     position: Any = None  # of a dict's key that comes, if not at the end; for rows a tuple
     also: tuple[tuple[str, tuple[Any, ...]], ...] = ()  # (root, path) of further places
+    item: str = ""  # id of the container that changed
+    ids: tuple[tuple[Any, str], ...] = ()  # (container, id) of those in the new values that the line names
 
     @property
     def is_slot(self) -> bool:
@@ -76,26 +79,34 @@ class Step:
         """The ids of the roots that it is about, its own first."""
         return tuple(dict.fromkeys((self.root, *(root for root, _ in self.also)))) if self.also else (self.root,)
 
-    def seen_from(self, root: str) -> Step:
+    def seen_from(self, root: str, shared: Mapping[int, Any] = MappingProxyType({})) -> Step:
         """Return the step as another one of its roots has it.
 
-        O(values): it gets values of its own.
+        O(values): it gets values of its own, but for what is shared: by the id of a value, what is there instead.
         """
         paths = tuple(path for each, path in self.also if each == root)
         if root == self.root or not paths:
             return self
-        made: dict[int, Any] = _Seen(root)
+        made = _Seen(root)
+        made.update(shared)
+        return replace(self._with_copies(made), root=root, paths=paths, top=self.type, also=())
+
+    def copy(self, shared: Mapping[int, Any]) -> Step:
+        """Return the step with values of its own, but for what is shared.
+
+        O(values).
+        """
+        return self._with_copies(dict(shared))
+
+    def _with_copies(self, made: dict[int, Any]) -> Step:
         splice = self.splice
         return replace(
             self,
-            root=root,
-            paths=paths,
             before=copied(self.before, made),
             after=copied(self.after, made),
             splice=splice and (splice[0], *(copied(list(items), made) for items in splice[1:])),
             rows=copied(self.rows, made),
-            top=self.type,
-            also=(),
+            ids=(),
         )
 
     def __str__(self) -> str:
@@ -123,7 +134,7 @@ def quick_step(line: LogLine) -> Step | None:
     head = line.head
     if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
         return None
-    if head.order or head.changes or head.paths or head.also:
+    if head.order or head.changes or head.paths or head.also or head.ids:
         return None
     if not head.path or head.method in _PUT_BACK:
         return None
@@ -149,6 +160,7 @@ def quick_step(line: LogLine) -> Step | None:
         order=None,
         rows=(),
         top=head.type,
+        item=head.tracked_item_uuid,
     )
 
 
@@ -226,6 +238,9 @@ def _settled(change: ChangeLogEntry) -> Step:
     if not _is_live(change):
         try:
             step = _step(change, lambda value: value)
+            line = change.__dict__["_line"]
+            if line.get("ids"):
+                step = _identified(step, line)
             _check_types(step)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             line = shown(change.to_dict(), 80)
@@ -241,6 +256,35 @@ def _settled(change: ChangeLogEntry) -> Step:
         if change.seq == _core.newest_seq():  # no other thread changed a place meanwhile
             return step
     return next(_settle_all([change]))
+
+
+def _identified(step: Step, line: Mapping[str, Any]) -> Step:
+    """Return the step of a line that has the ids of containers."""
+    by_value: dict[str, dict[str, str]] = {}
+    for pointer, name in line["ids"].items():
+        parts = pointer.split("/")
+        n = {"after": 2, "splice": 4, "changes": 4}.get(parts[1], 0)
+        by_value.setdefault("/".join(parts[:n]), {})["".join(f"/{each}" for each in parts[n:])] = name
+    found: list[tuple[Any, str]] = []
+
+    def value(pointer: str, data: Any, value: Any) -> Any:
+        if pointer not in by_value:
+            return value
+        value, known = decode_known(data, by_value[pointer])
+        found.extend(known)
+        return value
+
+    after = value("/after", line.get("after"), step.after)
+    splice, rows = step.splice, step.rows
+    if splice is not None:
+        inserted = line["splice"][2]
+        splice = (*splice[:2], [value(f"/splice/2/{n}", inserted[n], item) for n, item in enumerate(splice[2])])
+    if rows:
+        given = line["changes"]
+        rows = tuple(
+            (key, before, value(f"/changes/{n}/2", given[n][2], new)) for n, (key, before, new) in enumerate(rows)
+        )
+    return replace(step, after=after, splice=splice, rows=rows, ids=tuple(found))
 
 
 def _settle_all(changes: list[ChangeLogEntry]) -> Iterator[Step]:
@@ -289,6 +333,7 @@ def _step(change: ChangeLogEntry, plain_value: Callable[[Any], Any], rewind: Rew
         else change.type,
         change.position,
         change.also,
+        change.tracked_item_uuid,
     )
 
 

@@ -261,6 +261,12 @@ class LogLine:
         return parse(raw + b"\n", self.line, self.offset)
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of containers in the new values, where the line has them."""
+        given = read_json(self.head.ids)
+        return tuple(each for each in given.values() if type(each) is str) if type(given) is dict else ()
+
+    @property
     def location(self) -> Any:
         """The key, index or attribute.
 

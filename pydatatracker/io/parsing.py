@@ -134,7 +134,7 @@ def _head_class() -> Any:
         fields.append((name, str, ""))
     for name in (
         *("path", "paths", "also", "location", "before", "after", "splice", "order", "changes", "context"),
-        *("stack", "culprit", "tree", "extra"),
+        *("stack", "culprit", "tree", "extra", "ids"),
     ):
         fields.append((name, raw, raw()))
     fields += [("also_cut", int, 0), ("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]

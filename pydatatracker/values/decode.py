@@ -18,7 +18,7 @@ from pydatatracker._core import MISSING
 from pydatatracker.values.pointer import unescaped
 from pydatatracker.values.standins import REDACTED, At, Cut, Ref, Repr
 
-__all__ = ["decode"]
+__all__ = ["decode", "decode_known"]
 
 _REF: Final = "$ref"
 
@@ -40,6 +40,24 @@ def decode(data: Any) -> Any:
     if cls is not dict and cls is not list:
         return data
     return _Decoder().run(data)
+
+
+def decode_known(data: Any, ids: dict[str, str]) -> tuple[Any, list[tuple[Any, str]]]:
+    """Return the value of JSON data, and the containers in it that have ids.
+
+    Each as (container, id); one that is elsewhere is an `At`. A pointer that leads to no container is left out.
+
+    :param ids: by the pointer to a container in the data.
+
+    >>> decode_known({"a": [1]}, {"/a": "x"})
+    ({'a': [1]}, [([1], 'x')])
+    """
+    if type(data) not in _JSON:
+        return data, []
+    decoder = _Decoder()
+    value = decoder.run(data)
+    sources = [(id(_resolve(data, pointer)), name) for pointer, name in ids.items()]
+    return value, [(decoder.made[source], name) for source, name in sources if source in decoder.made]
 
 
 class _Decoder:
@@ -117,7 +135,10 @@ class _Decoder:
             out = self.made[id(source)]
             out |= set(_read_list(inner, source))
             return out
-        return _READERS[tag](inner, source)
+        out = _READERS[tag](inner, source)
+        if tag == "$at":
+            self.made[id(source)] = out
+        return out
 
 
 # What a reader below may raise for a tag whose content is not what encode() writes.

@@ -99,6 +99,15 @@ class Elsewhere(Protocol):
     def again(self) -> None:
         """Note that a container occurs again in a value."""
 
+    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+        """Note that a container is written, or referred to.
+
+        ``pointer`` returns where, in the JSON of the value.
+        """
+
+    def forget(self) -> None:
+        """Forget what was noted: the value is written anew."""
+
 
 def encode(value: object, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
     """Return a value as JSON data, made of fresh lists and dicts.
@@ -133,18 +142,24 @@ def encode_in_place(value: object, elsewhere: Elsewhere) -> Any:
     return _Encoder(LIMIT, DEPTH, elsewhere).run(value)
 
 
-def encode_graph(value: object, elsewhere: Elsewhere, *, limit: int | None = LIMIT, depth: int = DEPTH) -> Any:
+def encode_graph(
+    value: object, elsewhere: Elsewhere, *, limit: int | None = LIMIT, depth: int = DEPTH, named: bool = False
+) -> Any:
     """Return a whole state as JSON data, in which a cycle can be.
 
     With one, as `encode_in_place`. Without one, a container is written wherever it is, as by `encode`. O(size). Never
     raises.
+
+    :param named: whether ``elsewhere`` notes where each container is, without a cycle, too.
     """
     room = sys.maxsize if limit is None else limit
     encoder = _Encoder(min(room, _TREE), depth)
     encoder.stops = True
+    encoder.noted_by = elsewhere if named else None
     try:
         return encoder.run(value)
     except _NoTreeError:
+        elsewhere.forget()
         return _Encoder(room, depth, elsewhere).run(value)
 
 
@@ -223,14 +238,21 @@ class _ByIdentity:
     def again(self) -> None:
         pass
 
+    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
 
 class _Encoder:
     """One walk over one value."""
 
-    __slots__ = ("depth", "elsewhere", "left", "met", "sets", "stops", "todo")
+    __slots__ = ("depth", "elsewhere", "left", "met", "noted_by", "sets", "stops", "todo")
 
     def __init__(self, limit: int, depth: int, elsewhere: Elsewhere | None = None) -> None:
         self.elsewhere = elsewhere
+        self.noted_by = elsewhere
         self.stops = False  # at a cycle
         self.met: dict[object, _Place] = {}
         self.left = limit
@@ -264,6 +286,8 @@ class _Encoder:
         place = _Place(source, parent, name, level)
         if self.elsewhere is not None and (found := self.found(source, place)) is not None:
             return found
+        if self.noted_by is not None:
+            self.noted_by.wrote(source, place.pointer)
         if parent is not None:
             self.left -= INNER
         kind, size, items = _items(source)
@@ -302,6 +326,8 @@ class _Encoder:
             return {_REF: self.met[identity].pointer()}
         at = elsewhere.at(identity)
         if at is not None:
+            if at.other is not None:  # a root has no path to it
+                elsewhere.wrote(source, place.pointer)
             return _at(self, at, source)
         self.met[identity] = place
         if (keys := place.keys()) is not None:

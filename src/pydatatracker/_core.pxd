@@ -321,20 +321,32 @@ cdef class Doubt:           # a change of a watched dict of which the entry is s
 
 
 cdef enum:
+    INSIDE = 8                          # levels of a value in which a line can name a container; deeper ones likewise
     WRITTEN = 8                         # containers of one line that are noted; one with more is encoded in Python
+
+
+cdef struct Inside:         # a step down in a value
+    PyObject *key                       # borrowed str; NULL: an index
+    Py_ssize_t index
+    int tag                             # IN_LIST ...: what is between the JSON of the container and the item
 
 
 cdef struct Draft:          # a line that is being written
     pdt_out out                         # its text so far
     PyObject *change                    # borrowed: the change as its reader sees it
     PyObject *viewer                    # borrowed: the tracker from which its paths start
-    PyObject *met                       # borrowed: of an init, the set of the ids of the containers in its state
+    PyObject *roots                     # borrowed: set of the numbers of what is or was a root of its log; or NULL
     bint compact                        # without tree, extra and what is empty
     bint silent                         # runs no code of the program: the change is of a watched object
     bint withholds                      # names of secrets are looked for in the text afterwards
     bint is_init                        # its value is a copy
+    bint is_old                         # what is being written was there before the change
     uint64_t written[WRITTEN]           # numbers of the containers that it has in whole and could refer to
     int count                           # of these
+    pdt_out ids                         # those of containers in it, each after the pointer to it
+    Py_ssize_t spot                     # the new item or row that is being written
+    Inside inside[INSIDE]               # where in it: the containers around what is being written
+    int level                           # of these; there may be more
     bint in_graph                       # there are cycles below a root of it, so each container is written once
     bint newest                         # nothing changed since, so containers hold what they held then
     bint unfit                          # it has something that the Python encoder has to write
@@ -445,6 +457,7 @@ cdef class Appender(Feed):  # writes lines through
     cdef public set begun               # numbers of the roots whose state the log has; None: that is not its concern
     cdef public set graphs              # numbers of those that were begun when there were cycles below them
     cdef public set known               # of these, and of roots whose state is being written; None with begun
+    cdef public set roots               # of these, and of those that were roots and are in other trees now
     cdef bint is_begun(self, Place place) except -1
     cdef bint is_ordinary(self) except -1
     cdef bint put(self, Change change, Tracker viewer) except -1

@@ -21,7 +21,8 @@ from loglines import roots_of
 
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, _core, tracking_actor
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.replay.rebuilt import Rebuilt, state_at
+from pydatatracker.cli.replay.rebuilt import Rebuilt
+from pydatatracker.cli.replay.states import state_at
 from pydatatracker.history.replica import replay
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import parse

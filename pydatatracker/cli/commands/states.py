@@ -37,7 +37,7 @@ def at_command(file: str, when: Point, root: str | None, wanted: Filter, compact
     Types that JSON lacks are written as in a log: {"$tuple": [1, 2]}. A time: -3h, today, now, 2026-11-24T15:30.
     """
     from pydatatracker.cli.replay.compare import as_json
-    from pydatatracker.cli.replay.rebuilt import state_at
+    from pydatatracker.cli.replay.states import state_at
     from pydatatracker.cli.replay.undo import undo_unwanted
 
     with open_roots(file) as roots:
@@ -71,7 +71,7 @@ def diff_command(file: str, span: tuple[Point, Point], root: str | None, wanted:
     the changes themselves. With filters: what the changes that they select did to the data after B.
     """
     from pydatatracker.cli.replay import compare
-    from pydatatracker.cli.replay.rebuilt import state_at
+    from pydatatracker.cli.replay.states import state_at
     from pydatatracker.cli.replay.undo import undo_wanted
 
     with open_roots(file) as roots:

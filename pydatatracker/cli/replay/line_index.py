@@ -124,7 +124,18 @@ class LineIndex(Sequence[LogLine]):
 
     def __getitem__(self, n: Any) -> Any:
         """Return line n, which is read again. O(line)."""
-        return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n]).seen_from(self.root)
+        return self.whole(n).seen_from(self.root)
+
+    def whole(self, n: int) -> LogLine:
+        """Return line n as it is in the log, where its root may be another one.
+
+        O(line).
+        """
+        return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n])
+
+    def positions(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (place in the order, log, first byte) of each line."""
+        return zip(self._keys, self._where, self._offsets, strict=True)
 
     def __iter__(self) -> Iterator[LogLine]:
         for n in range(len(self._keys)):

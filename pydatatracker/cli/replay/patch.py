@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pydatatracker.cli.points import Point
-from pydatatracker.cli.replay.rebuilt import Rebuilt, state_at
+from pydatatracker.cli.replay.rebuilt import Rebuilt
 from pydatatracker.cli.replay.roots import Key, Roots
+from pydatatracker.cli.replay.states import state_at
 from pydatatracker.values.compare import alike
 from pydatatracker.values.encode import encode
 

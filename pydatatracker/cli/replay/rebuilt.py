@@ -6,7 +6,6 @@ So the library can do with a log whatever it can do with a container's own histo
 from __future__ import annotations
 
 import bisect
-import contextlib
 from array import array
 from collections.abc import Iterator
 from typing import Any
@@ -15,74 +14,15 @@ from pydatatracker import _core
 from pydatatracker.cli.base import fail
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.points import Point
-from pydatatracker.cli.replay.line_index import LineIndex
 from pydatatracker.cli.replay.roots import Key, Roots
+from pydatatracker.cli.replay.states import Follower, empty_of
 from pydatatracker.containers import TrackedDict, TrackedList, TrackedSet
 from pydatatracker.history.blame import blame_all, history_of
-from pydatatracker.history.replica import Replica, ReplicaError, empty_for
 from pydatatracker.io.line import LogLine
 
-__all__ = ["Rebuilt", "state_at"]
+__all__ = ["Rebuilt"]
 
 _BIRTH = 2  # an init: it can be blamed, but it is not a change that can be undone
-
-
-class _Follower:
-    """Applies the lines of one root, and reports the first that does not fit."""
-
-    def __init__(self, roots: Roots, index: LineIndex, value: Any) -> None:
-        self._roots = roots
-        self._index = index
-        self._replica = Replica(value)
-        self.misfits = 0
-
-    def lines(self, start: int, stop: int) -> Iterator[tuple[int, LogLine]]:
-        """Yield (number, line) from start up to stop, and show the progress."""
-        bar = self._roots.bar
-        bar.start("replaying", len(self._index))
-        for n in range(start, stop):
-            if not n & 63:
-                bar.update(n)
-            yield n, self._index[n]
-        bar.hide()
-
-    def apply(self, n: int, line: LogLine) -> None:
-        """Apply a line; one that does not fit changes nothing."""
-        try:
-            self._replica.apply(line)
-        except (ReplicaError, RecursionError, TypeError, ValueError, LookupError) as error:
-            self.misfits += 1
-            if self.misfits == 1:
-                self._roots.misfit(self._index, n, error)
-
-
-def state_at(roots: Roots, key: Key, *points: Point) -> list[Any]:
-    """Return the plain states of a root at points, which must be in order.
-
-    O(lines + sizes of the states).
-    """
-    import copy
-
-    index = roots.by_root[key]
-    value = _empty(index)
-    follower = _Follower(roots, index, value)
-    states: list[Any] = []
-    done = 0
-    for point in points:
-        stop = max(done, index.count_until(point))
-        for n, line in follower.lines(done, stop):
-            follower.apply(n, line)
-        done = stop
-        states.append(value if len(states) + 1 == len(points) else copy.deepcopy(value))  # the last is final
-    return states
-
-
-def _empty(index: LineIndex) -> Any:
-    """Return an empty value of the type that the first usable line implies."""
-    for line in index:
-        with contextlib.suppress(ReplicaError):
-            return empty_for(line)
-    return {}
 
 
 class Rebuilt:
@@ -104,7 +44,7 @@ class Rebuilt:
         remember: bool = False,
     ) -> None:
         self.lines = roots.by_root[key]
-        empty = _empty(self.lines)
+        empty = empty_of(self.lines)
         made: Any = TrackedList if type(empty) is list else TrackedSet if type(empty) is set else TrackedDict
         options: dict[str, Any] = {"tracking_max_changes": 8, "tracking_remember_last": True} if remember else {
             "tracking_max_changes": None
@@ -113,7 +53,7 @@ class Rebuilt:
         self.start = _core.newest_seq()
         self._ends = array("q")  # the newest change of value after each line
         self._wanted = bytearray()
-        follower = _Follower(roots, self.lines, self.value)
+        follower = Follower(roots, self.lines, self.value)
         for n, line in follower.lines(0, self.lines.count_until(until)):
             follower.apply(n, line)
             self._ends.append(_core.newest_seq())

@@ -8,6 +8,7 @@ from typing import Self
 from pydatatracker.cli.line_view import is_label
 from pydatatracker.cli.replay.line_index import LineIndex, Source
 from pydatatracker.cli.replay.logs import Logs, Report
+from pydatatracker.history.replica_set import Groups
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.reader import LogFormatError
 
@@ -31,6 +32,8 @@ class Roots:
     def __init__(self, logs: Logs, on_error: Report, foreign: OnLine | None = None, gap: OnLine | None = None) -> None:
         self.by_root: dict[Key, LineIndex] = {}
         self.names: dict[Key, str] = {}
+        self._groups: dict[int | None, Groups] = {}  # by process: roots with a container in common
+        self._together: dict[int | None, dict[str, list[LineIndex]]] = {}  # their lines, by group
         self.count = 0  # lines, each once
         self.cut = 0  # lines that left out some of the roots that they are about
         self.bar = logs.bar
@@ -56,6 +59,8 @@ class Roots:
                 continue
             if line.v != 0 and self._add_to_all(number, line):
                 self.count += 1
+                if line.head.ids:
+                    self._groups.setdefault(line.pid, Groups()).add(line)
                 self.cut += line.also_cut > 0
                 continue
             if foreign is not None:
@@ -82,6 +87,23 @@ class Roots:
             return False
         self.by_root[line.pid, root] = index
         return True
+
+    def together(self, key: Key) -> list[LineIndex]:
+        """Return the lines of all roots in the group of a root.
+
+        Roots that may have a container in common are a group. O(1), the first time O(roots).
+        """
+        pid, root = key
+        groups = self._groups.get(pid)
+        if groups is None:
+            return [self.by_root[key]]
+        if pid not in self._together:
+            found: dict[str, list[LineIndex]] = {}
+            for (each, name), index in self.by_root.items():
+                if each == pid:
+                    found.setdefault(groups.of(name), []).append(index)
+            self._together[pid] = found
+        return self._together[pid][groups.of(root)]
 
     def report(self, source: int, line: LogLine, reason: str) -> None:
         """Report an error in a line of a log."""

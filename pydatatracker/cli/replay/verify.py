@@ -6,8 +6,8 @@ from collections import Counter
 from typing import IO
 
 from pydatatracker.cli.replay.logs import Logs, Report
-from pydatatracker.cli.replay.rebuilt import state_at
 from pydatatracker.cli.replay.roots import Roots
+from pydatatracker.cli.replay.states import check
 from pydatatracker.io.line import LogLine
 
 __all__ = ["verify"]
@@ -24,7 +24,7 @@ def verify(logs: Logs, report: Report, out: IO[str]) -> int:
         for key, index in roots.by_root.items():
             for seq, times in Counter(index.repeated()).items():  # a line may be one of several roots
                 again[key[0], seq] = max(times, again.get((key[0], seq), 0))
-            state_at(roots, key, (None, None))
+        check(roots)
     bad = logs.bad
     twice, changes = sum(again.values()), roots.count
     if twice:

@@ -40,11 +40,18 @@ cdef inline int put_uuid(pdt_out *out, uint64_t number, bint container) except -
 
 cdef inline void begin_draft(Draft *d) noexcept:
     pdt_out_begin(&d.out)
-    d.change = d.viewer = d.met = NULL
+    d.change = d.viewer = d.roots = NULL
     d.compact = d.silent = d.withholds = d.is_init = d.in_graph = d.unfit = d.refers = d.has_also = d.has_odd_keys = False
-    d.ran_code = False
-    d.count = 0
+    d.ran_code = d.is_old = False
+    pdt_out_begin(&d.ids)
+    d.count = d.level = 0
+    d.spot = 0
     d.newest = True
+
+
+cdef inline void end_draft(Draft *d) noexcept:
+    pdt_out_end(&d.out)
+    pdt_out_end(&d.ids)
 
 
 cdef bint can_be_drafted(Change change, Tracker viewer, bint compact) except -1:
@@ -64,7 +71,7 @@ cdef int put_values(Draft *d, Change change) except -1:
     if change.shape == S_SLOT:
         if change.old is not missing:
             pdt_out_literal(&d.out, b',"before":')
-            put_value(d, change.old, 0)
+            put_old(d, change.old)
         if change.new is not missing:
             pdt_out_literal(&d.out, b',"after":')
             put_value(d, change.new, 0)
@@ -77,8 +84,8 @@ cdef int put_values(Draft *d, Change change) except -1:
     elif change.shape == S_SPLICE:
         pdt_out_literal(&d.out, b',"splice":[')
         pdt_out_int(&d.out, change.index)
-        put_items(d, change.old)
-        put_items(d, change.new)
+        put_items(d, change.old, True)
+        put_items(d, change.new, False)
         pdt_out_literal(&d.out, b']')
     elif change.shape == S_ROWS or change.shape == S_FILL or change.shape == S_ELEMENTS:
         put_rows(d, change)
@@ -89,17 +96,29 @@ cdef int put_values(Draft *d, Change change) except -1:
         if position is not None:
             pdt_out_literal(&d.out, b',"position":')
             put_json(d, list(position) if type(position) is tuple else position)
+    return put_ids(d)
+
+
+cdef int put_old(Draft *d, object value) except -1:
+    """Put a value that was there before the change."""
+    d.is_old = True
+    put_value(d, value, 0)
+    d.is_old = False
     return 0
 
 
-cdef int put_items(Draft *d, object items) except -1:
+cdef int put_items(Draft *d, object items, bint are_old) except -1:
     cdef bint first = True
     pdt_out_literal(&d.out, b',[')
     for item in items:
         if not first:
             pdt_out_literal(&d.out, b',')
         first = False
-        put_value(d, item, 0)
+        if are_old:
+            put_old(d, item)
+        else:
+            put_value(d, item, 0)
+            d.spot += 1
     pdt_out_literal(&d.out, b']')
     return 0
 
@@ -134,8 +153,11 @@ cdef int put_rows(Draft *d, Change change) except -1:
 cdef int put_row(Draft *d, object key, object before, object after, bint first) except -1:
     pdt_out_literal(&d.out, b'[' if first else b',[')
     put_key(d, key)
+    d.is_old = True
     put_side(d, before)
+    d.is_old = False
     put_side(d, after)
+    d.spot += 1
     pdt_out_literal(&d.out, b']')
     return 0
 
@@ -262,20 +284,21 @@ cdef int put_line(Draft *d, Change change, str thread) except -1:
     return 0
 
 
-cdef bytes line_of(Change change, Tracker viewer, bint compact, bint withholds=False):
+cdef bytes line_of(Change change, Tracker viewer, bint compact, bint withholds=False, set roots=None):
     """Return the line of a change as the viewer sees it, without newline; None if the Python encoder has to write it."""
     cdef Draft d
     begin_draft(&d)
+    if roots is not None:
+        d.roots = <PyObject *>roots
     try:
         return (<char *>d.out.data)[:d.out.size] if draft_line(&d, change, viewer, compact, withholds) else None
     finally:
-        pdt_out_end(&d.out)
+        end_draft(&d)
 
 
 cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint withholds) except -1:
     """Write the line of a change into a draft, without newline. False: the Python encoder has to write it."""
     cdef str thread
-    cdef set met
     if not can_be_drafted(change, viewer, compact):
         return False
     thread = name_of_thread(change.time_ns)
@@ -291,8 +314,8 @@ cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint
     if change.others is not None:
         for other in <tuple>change.others:
             d.in_graph = d.in_graph or is_graph(<Tracker>other)
-    met = set() if d.is_init else None
-    d.met = <PyObject *>met
+    if d.is_init and (d.in_graph or any_named):
+        return False                    # it has the id of each container
     d.newest = d.is_init or change.seq == last_seq
     put_line(d, change, thread)
     if d.unfit or (d.ran_code and d.refers and change.seq != last_seq):
@@ -300,9 +323,10 @@ cdef bint draft_line(Draft *d, Change change, Tracker viewer, bint compact, bint
     return not (withholds and (d.has_odd_keys or pdt_may_name_secret(d.out.data, d.out.size)))
 
 
-def change_line(Change change, bint compact=False, bint withholds=False):
+def change_line(Change change, bint compact=False, bint withholds=False, set roots=None):
     """Return the line of a change as bytes, without newline; None if it has to be encoded in Python.
 
-    O(path + values). ``withholds``: None as well if the line has a word by which secrets go.
+    O(path + values). ``withholds``: None as well if the line has a word by which secrets go. ``roots``: numbers of what
+    is or was a root of the log, whose ids it has.
     """
-    return line_of(change, change.viewer, compact, withholds)
+    return line_of(change, change.viewer, compact, withholds, roots)

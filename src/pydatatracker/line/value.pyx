@@ -3,13 +3,19 @@
 # Invariants:
 #  - the text is that of `values.encode`, which writes what is not a builtin; whatever would be cut, tagged as a cycle or
 #    withheld makes the draft unfit, and the Python encoder writes the whole line;
-#  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx), and a state of a
-#    graph that has one in several places is written in Python;
+#  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx);
+#  - where there are cycles, the line has the id of each container in a new value, and that of one that was a root
+#    everywhere. If one is deeper than INSIDE, the line is written in Python;
 #  - only `values.encode` and `text_of` run code of the program: a `__repr__`, and not for a watched object.
 
 cdef enum:
     VALUE_DEPTH = 90            # levels of a value; deeper ones go to the Python encoder, which does not recurse
     VALUE_BYTES = 1 << 20       # of a line, far below what the Python encoder cuts
+
+cdef enum:                      # Inside.tag
+    IN_LIST
+    IN_TUPLE
+    IN_PAIRS
 
 
 cdef int put_text(Draft *d, str text) except -1:
@@ -88,8 +94,11 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
         if (<PyObject *>t == d.viewer or may_be_elsewhere(t, d.in_graph)) and (
                 put_reference(d, t) or d.unfit or was_written(d, t)):
             return 0
-    if d.is_init and d.in_graph and isinstance(value, (dict, list, set)) and met_again(d, value):
-        d.unfit = True                  # its first occurrence is referred to
+        if not d.is_old and (d.in_graph or t.marks & X_LOOPED or was_root(d, t)) and not was_named(d, t):
+            d.unfit = True
+            return 0
+    if t is not None and t.marks & X_LOOPED and d.is_init:
+        d.unfit = True
         return 0
     if PyDict_Check(value):
         return put_dict(d, value, depth)
@@ -115,12 +124,67 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
             return put_dict(d, held, depth)
         if isinstance(held, set):
             return put_set(d, held, depth)
-        return put_tuple(d, tuple(held), depth)
+        return put_tuple(d, tuple(held), depth, IN_LIST)
     if isinstance(value, int):
         return put_value(d, int.__int__(value), depth) if type(value) is not int else put_encoded(d, value, False)
     if isinstance(value, str) and type(value) is not str:
         return put_value(d, str.__str__(value), depth)
     return put_encoded(d, value, False)
+
+
+cdef inline bint was_root(Draft *d, Tracker t) except -1:
+    return d.roots != NULL and t.number in <set>d.roots
+
+
+cdef inline void go_in(Draft *d, PyObject *key, Py_ssize_t index, int tag) noexcept:
+    """Note that an item of a container is written next; ``level`` goes back by one afterwards."""
+    if d.level < INSIDE:
+        d.inside[d.level].key = key
+        d.inside[d.level].index = index
+        d.inside[d.level].tag = tag
+    d.level += 1
+
+
+cdef bint was_named(Draft *d, Tracker t) except -1:
+    """Note that the line has the id of a container, which is in a graph or was a root. False: it is too deep."""
+    cdef Change change = <Change>d.change
+    cdef Inside *step
+    cdef int n
+    if d.level > INSIDE or (t.marks & X_LOOPED and not d.in_graph):
+        return False
+    note_named()
+    pdt_out_literal(&d.ids, b',"' if d.ids.size else b'"')
+    if change.shape == S_SLOT:
+        pdt_out_literal(&d.ids, b'/after')
+    elif change.shape == S_SPLICE:
+        pdt_out_literal(&d.ids, b'/splice/2/')
+        pdt_out_int(&d.ids, d.spot)
+    else:
+        pdt_out_literal(&d.ids, b'/changes/')
+        pdt_out_int(&d.ids, d.spot)
+        pdt_out_literal(&d.ids, b'/2')
+    for n in range(d.level):
+        step = &d.inside[n]
+        pdt_out_literal(&d.ids, b'/$tuple/' if step.tag == IN_TUPLE else b'/$dict/' if step.tag == IN_PAIRS else b'/')
+        if step.key == NULL:
+            pdt_out_int(&d.ids, step.index)
+        elif pdt_out_str(&d.ids, <object>step.key, True) != 0:
+            d.unfit = True
+        if step.tag == IN_PAIRS:
+            pdt_out_literal(&d.ids, b'/1')
+    pdt_out_literal(&d.ids, b'":"')
+    put_uuid(&d.ids, t.number, True)
+    pdt_out_literal(&d.ids, b'"')
+    return True
+
+
+cdef int put_ids(Draft *d) except -1:
+    """Put the ids of containers, by the pointers to them in the line."""
+    if d.ids.size:
+        pdt_out_literal(&d.out, b',"ids":{')
+        pdt_out_bytes(&d.out, d.ids.data, d.ids.size)
+        pdt_out_literal(&d.out, b'}')
+    return 0
 
 
 cdef bint was_written(Draft *d, Tracker t) except -1:
@@ -137,19 +201,12 @@ cdef bint was_written(Draft *d, Tracker t) except -1:
     return d.unfit
 
 
-cdef bint met_again(Draft *d, object container) except -1:
-    """Note a container of a state; True if the state has it in another place, too."""
-    cdef set met = <set>d.met
-    cdef Py_ssize_t count = len(met)
-    met.add(<size_t><PyObject *>container)
-    return len(met) == count
-
-
 cdef int put_dict(Draft *d, object value, int depth) except -1:
     cdef Py_ssize_t position = 0
     cdef Py_ssize_t size = PyDict_Size(value)
     cdef PyObject *key
     cdef PyObject *item
+    cdef Py_ssize_t n = 0
     cdef bint pairs = False
     cdef bint first = True
     cdef object order
@@ -180,16 +237,23 @@ cdef int put_dict(Draft *d, object value, int depth) except -1:
             pdt_out_literal(&d.out, b'[' if first else b',[')
             if PyTuple_CheckExact(k):
                 d.has_odd_keys = True
+                d.level += INSIDE + 1   # nothing in a key is named
                 put_value(d, k, depth + 3)
+                d.level -= INSIDE + 1
             else:
                 put_key(d, k)
             pdt_out_literal(&d.out, b',')
+            go_in(d, NULL, n, IN_PAIRS)
             put_value(d, v, depth + 3)
+            d.level -= 1
             pdt_out_literal(&d.out, b']')
         else:
             put_name(d, k, first)
+            go_in(d, <PyObject *>k, 0, IN_LIST)
             put_value(d, v, depth + 1)
+            d.level -= 1
         first = False
+        n += 1
     pdt_out_literal(&d.out, b']}' if pairs else b'}')
     if PyDict_Size(value) != size:          # code of the program changed it meanwhile
         d.unfit = True
@@ -206,7 +270,9 @@ cdef int put_list(Draft *d, object value, int depth) except -1:
         item = <object>PyList_GET_ITEM(<PyObject *>value, n)
         if n:
             pdt_out_literal(&d.out, b',')
+        go_in(d, NULL, n, IN_LIST)
         put_value(d, item, depth + 1)
+        d.level -= 1
         n += 1
     pdt_out_literal(&d.out, b']')
     if PyList_GET_SIZE(value) != size:
@@ -214,13 +280,15 @@ cdef int put_list(Draft *d, object value, int depth) except -1:
     return 0
 
 
-cdef int put_tuple(Draft *d, object items, int depth) except -1:
+cdef int put_tuple(Draft *d, object items, int depth, int tag=IN_TUPLE) except -1:
     cdef Py_ssize_t n
     pdt_out_literal(&d.out, b'[')
     for n in range(PyTuple_GET_SIZE(items)):
         if n:
             pdt_out_literal(&d.out, b',')
+        go_in(d, NULL, n, tag)
         put_value(d, <object>PyTuple_GET_ITEM(items, n), depth + 2)
+        d.level -= 1
     pdt_out_literal(&d.out, b']')
     return 0
 

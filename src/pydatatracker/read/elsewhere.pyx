@@ -4,6 +4,24 @@
 #  - a path is that of the state just before the change: a reader looks there before it applies the change;
 #  - no path leads through a key that the change stored, nor through a set, a withheld key, or a key with code of its own.
 
+cdef bint any_named = False             # a line has had the id of a container in it
+
+
+cdef inline void note_named() noexcept:
+    global any_named
+    any_named = True
+
+
+def note_ids():
+    """Note that a line has ids, so that each state that is written from now on has them. O(1)."""
+    note_named()
+
+
+def has_ids():
+    """Return whether a line of a log has had ids. O(1)."""
+    return any_named
+
+
 def elsewhere(Change change, Tracker t, Tracker viewer):
     """Return the keys from viewer to a container that a value of the newest change holds, or None.
 
@@ -58,6 +76,14 @@ def has_cycles(Tracker viewer):
         return False
     refresh(viewer)
     return is_graph(viewer)
+
+
+def note_cycles_below(Tracker viewer):
+    """Note that there are cycles below the roots of a container, deeper in what they hold. O(depth of its places)."""
+    if alive(viewer):
+        refresh(viewer)
+        if viewer.place is not None:
+            note_cycles(viewer)
 
 
 cdef tuple keys_before(Change change, Place place, Tracker viewer):

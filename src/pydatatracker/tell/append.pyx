@@ -75,6 +75,8 @@ cdef class Appender(Feed):
 
     cdef bint is_begun(self, Place place) except -1:
         """True if the log has the state of the root of a place, and none of a container below it that was a root."""
+        if newly_looped is not None:
+            return False
         while place.parent is not None:
             if place.tracker.number in self.known:
                 return False
@@ -108,6 +110,8 @@ cdef class Appender(Feed):
         cdef OpenLog log = self.log
         cdef Py_ssize_t done
         begin_draft(&d)
+        if self.roots is not None:
+            d.roots = <PyObject *>self.roots
         try:
             if not draft_line(&d, change, viewer, self.compact, self.withholds):
                 return False
@@ -127,7 +131,7 @@ cdef class Appender(Feed):
             finally:
                 self.release()
         finally:
-            pdt_out_end(&d.out)
+            end_draft(&d)
         self.recent[self.written & 63] = change.seq
         self.written += 1
         return True

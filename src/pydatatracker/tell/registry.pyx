@@ -111,10 +111,11 @@ def observers_of(container):
 
 def set_process_observer(call):
     """Call `call` with every change in the process (None: nothing); return the previous one. O(1)."""
-    global process_observer, process_feed
+    global process_observer, process_feed, newly_looped
     before = process_observer
     process_observer = call
     process_feed = None
+    newly_looped = None
     bump()
     return before
 

@@ -13,6 +13,7 @@
 
 cdef PyObject *unsure_links = NULL      # back links whose way has gone
 cdef bint any_looped = False            # some container was in a cycle once: X_LOOPED
+cdef list newly_looped = None           # containers that came into a cycle since the log of the process asked; or None
 cdef Py_ssize_t strays = 0              # containers with `Rare.stranded`, and some more if there was no memory
 
 
@@ -296,6 +297,8 @@ cdef int give_way(list links) except -1:
         unhook_way(<PyObject *>link)
         invalidate(t)
         note_looped(t)
+        if link.parent is not None:
+            note_looped(link.parent)    # who is above it, and not above t any more, has the cycle below it, too
         note_stranded(t)
         rest(t, link)
         if was_way:
@@ -310,18 +313,55 @@ cdef void note_looped(Tracker t) noexcept:
     global any_looped
     any_looped = True
     t.marks |= X_LOOPED
-    if t.epoch == epoch and (<root_marker>note_cycles)(t) < 0:
+    cdef int fresh = (<root_marker>note_cycles)(t) if t.epoch == epoch else 1
+    if fresh < 0:
         PyErr_Clear()                   # no memory: when its place is found anew
+    if fresh and process_observer is not None and (<root_marker>note_newly)(t) < 0:
+        PyErr_Clear()                   # no memory: the log has the cycle when the root of t changes
+
+
+cdef int note_newly(Tracker t) except -1:
+    global newly_looped
+    if newly_looped is None:
+        newly_looped = []
+    newly_looped.append(t)
+    return 0
+
+
+def take_newly_looped():
+    """Return the roots above the containers that came into a cycle since the last call. O(these and their places)."""
+    global newly_looped
+    cdef list found = newly_looped
+    cdef dict roots = {}
+    newly_looped = None
+    for t in found or ():
+        if alive(<Tracker>t):
+            refresh(<Tracker>t)
+            if (<Tracker>t).place is None:
+                continue
+            for place in places_of(<Tracker>t):
+                root = root_of(<Place>place)
+                roots[root.number] = root
+    return list(roots.values())
 
 
 cdef int note_cycles(Tracker t) except -1:
-    """Note at the roots of a container, which is up to date, that there are cycles below them. O(depth of its places)."""
+    """Note at the roots of a container, which is up to date, that there are cycles below them; 1 if one is new.
+
+    O(depth of its places).
+    """
+    cdef bint fresh = False
+    cdef Rare rare
     if not t.state & T_SEVERAL:
-        rare_of(root_of(t.place)).has_cycles = True
-        return 0
+        rare = rare_of(root_of(t.place))
+        fresh = not rare.has_cycles
+        rare.has_cycles = True
+        return fresh
     for place in places_in(targets_kept(t)):
-        rare_of(root_of(<Place>place)).has_cycles = True
-    return 0
+        rare = rare_of(root_of(<Place>place))
+        fresh = fresh or not rare.has_cycles
+        rare.has_cycles = True
+    return fresh
 
 
 cdef bint has_parent(Tracker t):
