@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydatatracker import _core, _forks
 from pydatatracker.change.library import is_library
 from pydatatracker.change.mapping import to_dict
-from pydatatracker.change.references import ROOTS, STATES
+from pydatatracker.change.references import GRAPHS, ROOTS, STATES
 from pydatatracker.change.rewind import state_then
 from pydatatracker.change.stack import OWN
 from pydatatracker.targets import Target, Targets, parsed
@@ -131,7 +131,7 @@ class ProcessLog:
             for tracker in change._inner:  # it may become a root again, and then the log needs its state
                 self._forget(tracker)
         for root in _core.take_newly_looped():
-            if root.number in self._numbers and root.number not in self._graphs:
+            if root.number in self._roots and root.number not in self._graphs:
                 with self._begun(change, root):
                     pass
         if change.others is None and selected is None:
@@ -190,11 +190,12 @@ class ProcessLog:
                     self._begin_again()
 
     def _write_change(self, change: ChangeLogEntry) -> None:
-        roots = ROOTS.set(self._roots)
+        roots, graphs = ROOTS.set(self._roots), GRAPHS.set(self._graphs)
         try:
             if self._write(change):
                 self._lines += 1
         finally:
+            GRAPHS.reset(graphs)
             ROOTS.reset(roots)
 
     def _begin_others(self, change: ChangeLogEntry) -> None:
@@ -249,7 +250,6 @@ class ProcessLog:
                 if in_graph:
                     self._graphs.add(tracker.number)
                 numbers = self._followed, self._numbers, self._graphs, self._roots
-                self._roots.add(tracker.number)
                 forget = _forget_in(self._known, number, numbers, tracker.number)
                 self._numbers.add(tracker.number)
                 self._known[number] = weakref.ref(root, forget)
@@ -276,15 +276,21 @@ class ProcessLog:
             raise
         finally:
             self._begins.pop(number, None)
+            self._roots.add(tracker.number)  # lines may refer to it from now on
             if begun is not None:
                 begun.set()
         if not late:
             yield
 
     def _state(self, root: Any, seq: int, kept: bool = True) -> tuple[Any, dict[int, _core.Tracker]]:
+        own = _core.tracker(root)
+
+        def stops(tracker: _core.Tracker) -> bool:  # its line refers to it
+            return tracker.number in self._graphs and tracker is not own and _core.is_large(tracker)
+
         for _ in range(_ATTEMPTS):
             newest = _core.newest_seq()
-            state = state_then(root, seq if kept else newest)
+            state = state_then(root, seq if kept else newest, stops)
             if not _core.changes_of(root, newest, 1):  # no other thread came in between
                 break
         return state
@@ -314,10 +320,12 @@ class ProcessLog:
             self._graphs.add(tracker.number)
         fields = FIELDS.set(None if self._withheld is None else self._withheld.field)
         states = STATES.set(trackers if in_graph or _core.has_ids() else {})
+        graphs = GRAPHS.set(self._graphs)
         try:
             begin = _core.state_change(root, shown)
             line = to_dict(begin, compact=False) if in_graph else begin.to_dict()
         finally:
+            GRAPHS.reset(graphs)
             STATES.reset(states)
             FIELDS.reset(fields)
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor

@@ -21,17 +21,23 @@ from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import Rewind, value_then
 from pydatatracker.values.standins import At
 
-__all__ = ["ROOTS", "STATES", "References", "references_of"]
+__all__ = ["GRAPHS", "ROOTS", "STATES", "References", "references_of"]
 
 # numbers of what is or was a root of the log that is being written
 ROOTS: Final[ContextVar[set[int] | None]] = ContextVar("ROOTS", default=None)
+# numbers of those whose lines have the id of each container that they hold
+GRAPHS: Final[ContextVar[set[int] | None]] = ContextVar("GRAPHS", default=None)
 # of the init that is being written: the trackers of the plain states in it, by the id of the state
 STATES: Final[ContextVar[dict[int, Tracker]]] = ContextVar("STATES", default={})  # noqa: B039 # never changed
 
 Paths = list[tuple[Any, ...] | None]  # from each viewer of a change; None if no path leads there
 _DATA = (dict, list, set)
 _STATES = (dict, list, tuple, set)
-_KEYS = (str, int)  # of a path that a reader may follow: no code of the program runs to compare them
+_KEYS = (str, int)  # of a path that a reader may follow, and tuples of these: no code runs to compare them
+
+
+def _may_follow(key: Any) -> bool:
+    return type(key) in _KEYS or (type(key) is tuple and all(map(_may_follow, key)))
 
 
 def references_of(change: Any, in_graph: bool = False) -> References:
@@ -42,6 +48,14 @@ def references_of(change: Any, in_graph: bool = False) -> References:
     if change.action == "init":
         return Occurrences(change, in_graph)
     return References(change, in_graph) if change.seq == _core.newest_seq() else _OldReferences(change, in_graph)
+
+
+def is_large_root(tracker: Any) -> bool:
+    """Return whether a line can refer to a container by its id alone. O(1).
+
+    The log has it as a root with all ids, and it is too large for a copy.
+    """
+    return tracker.number in (GRAPHS.get() or ()) and _core.is_large(tracker)
 
 
 class References:
@@ -76,7 +90,7 @@ class References:
         """
         self._base = None
         self._pointer = pointer
-        if type(key) in _KEYS:
+        if _may_follow(key):
             bases = self._bases()
             self._base = None if bases is None else [(*base, key) for base in bases]
 
@@ -86,17 +100,21 @@ class References:
         That is the root, and what `_core.shared` says. None for others: they are written wherever they are.
         """
         tracker = _core.shared(source, self.in_graph)
-        viewer: Tracker = self.change.viewer
-        return viewer if tracker is None and _core.tracker(source) is viewer else tracker
+        if tracker is None:
+            own = _core.tracker(source)
+            if own is not None and (own is self.change.viewer or own.number in (ROOTS.get() or ())):
+                return own
+        return tracker
 
     def at(self, identity: object) -> At | None:
         """Return where a container is, besides in the value; None if nowhere."""
         paths = self._noted.get(identity) or self._paths(identity)
-        if not any(path is not None for path in paths):
+        is_known = None in paths and is_large_root(identity)
+        if not is_known and not any(path is not None for path in paths):
             return None
         self.used = True
         also = [(each.uuid, path) for each, path in zip(self._viewers[1:], paths[1:], strict=True) if path is not None]
-        return At(paths[0], tuple(also), True if None in paths else None)
+        return At(paths[0], tuple(also), True if None in paths and not is_known else None)
 
     def note(self, identity: object, keys: tuple[Any, ...]) -> None:
         """Note that a container is at keys below the value, before the change."""
@@ -107,14 +125,14 @@ class References:
         """Note that a container occurs again in a value."""
         self.used = True
 
-    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+    def wrote(self, source: object, holder: object, pointer: Callable[[], str]) -> None:
         """Note the id of a container that is written, or referred to."""
         if self._pointer is None:
             return
         tracker = self.tracker(source)
         if tracker is None:
             return
-        if self.names(tracker):
+        if self.names(tracker) or (holder is not None and self.tracker(holder) is None):
             _core.note_ids()
             self.ids[self._pointer + pointer()] = tracker.uuid
         if not self.in_graph and _core.shared(tracker, False) is not None:
@@ -138,7 +156,7 @@ class References:
         for tracker, base in self.change._also if self.change.others else ():
             found.setdefault(tracker.uuid, base)
         bases = [found.get(each.uuid) for each in self._viewers]
-        if any(base is None or any(type(key) not in _KEYS for key in base) for base in bases):
+        if any(base is None or not all(map(_may_follow, base)) for base in bases):
             return None
         return bases  # type: ignore[return-value]  # none is None
 
@@ -155,7 +173,11 @@ class Occurrences(References):
 
     def __init__(self, change: Any, in_graph: bool = False) -> None:
         self._states = STATES.get()
-        in_graph = in_graph or any(_core.shared(each, False) is not None for each in self._states.values())
+        viewer = change.viewer
+        in_graph = in_graph or any(
+            _core.shared(each, False) is not None or (each is not viewer and is_large_root(each))
+            for each in self._states.values()
+        )
         super().__init__(change, in_graph)
 
     def names(self, tracker: Tracker) -> bool:
@@ -172,7 +194,10 @@ class Occurrences(References):
         return id(source) if tracker is None and issubclass(type(source), _DATA) else tracker
 
     def at(self, identity: object) -> At | None:
-        return None
+        if not isinstance(identity, Tracker) or identity is self.change.viewer or not is_large_root(identity):
+            return None
+        self.used = True
+        return At(None)
 
 
 class _OldReferences(References):
@@ -239,7 +264,7 @@ class _OldReferences(References):
             if tracker is changed and gone is None:
                 continue
             for key, item in each.items() if type(each) is dict else enumerate(each):
-                if type(item) not in _STATES or type(key) not in _KEYS:
+                if type(item) not in _STATES or not _may_follow(key):
                     continue
                 if tracker is not changed or gone is None or key not in gone:
                     level.append((item, (*path, key)))
@@ -256,9 +281,9 @@ def _changed_keys(change: Any) -> Any:
         if change.old is MISSING:
             return ()
         key = change.key if change.index < 0 else change.index
-        return (key,) if type(key) in _KEYS else ()
+        return (key,) if _may_follow(key) else ()
     if shape == "splice":
         return range(change.index, change.index + len(change.old))
     if change._node.kind in ("list", "deque"):
         return None
-    return [key for key in change.new[::3] if type(key) in _KEYS] if shape == "rows" else ()
+    return [key for key in change.new[::3] if _may_follow(key)] if shape == "rows" else ()

@@ -8,6 +8,7 @@ logs in one order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydatatracker import _core
@@ -45,12 +46,16 @@ def state_at(container: Any, seq: int) -> Any:
     return state_then(container, seq)[0]
 
 
-def state_then(container: Any, seq: int) -> tuple[Any, dict[int, Tracker]]:
+def state_then(
+    container: Any, seq: int, stops: Callable[[Tracker], bool] | None = None
+) -> tuple[Any, dict[int, Tracker]]:
     """Return what `state_at` returns, and the trackers of the states in it.
 
     By the id of the state.
+
+    :param stops: at which containers it stops: they are in the state themselves.
     """
-    rewind = Rewind(container, seq)
+    rewind = Rewind(container, seq, stops)
     state = rewind.back_to(seq)
     if rewind.withheld:
         _refuse(container, state)
@@ -186,6 +191,7 @@ class Rewind:
     Every step goes further into the past.
 
     :param first: the seq of the earliest state that is asked for: earlier records are not read.
+    :param stops: at which containers it stops: they are in the state themselves, as they are now.
 
     >>> from pydatatracker import TrackedDict
     >>> d = TrackedDict()
@@ -196,9 +202,11 @@ class Rewind:
     [2, 1, 0]
     """
 
-    def __init__(self, container: Any, first: int = 0) -> None:
+    def __init__(self, container: Any, first: int = 0, stops: Callable[[Tracker], bool] | None = None) -> None:
         self._container = container
         self._first = first
+        self._stops = stops
+        self._stopped: dict[int, Tracker] = {}  # by the id of the container
         self._nodes: dict[int, Node] = {}  # by id of tracker
         self._trackers: list[Tracker] = []  # keeps their ids valid
         self._logs: list[Any] = []
@@ -251,7 +259,8 @@ class Rewind:
 
         O(containers).
         """
-        return {id(node.state): tracker for node, tracker in zip(self._nodes.values(), self._trackers, strict=True)}
+        found = {id(node.state): tracker for node, tracker in zip(self._nodes.values(), self._trackers, strict=True)}
+        return found | self._stopped
 
     def plain_of(self, value: Any) -> Any:
         """Return the plain state of a tracked value at the point reached so far.
@@ -274,6 +283,9 @@ class Rewind:
             self.withheld = self.withheld or is_redacted(value)
             return value
         node = self._nodes.get(id(tracker))
+        if node is None and self._stops is not None and self._stops(tracker):
+            self._stopped[id(value)] = tracker
+            return value
         if node is None:
             for log in _core.logs(value):
                 if id(log) not in self._read_logs:

@@ -47,8 +47,9 @@ NO_DATA = frozenset(("lock", "unlock"))
 def apply_step(container: Any, step: Step) -> None:
     """Apply a step to a container at all its paths.
 
-    A path that leads through a withheld value is skipped: what is there is not known. O(step). Raises ReplicaError if
-    the step does not fit; then nothing was changed.
+    A path that leads through a withheld value is skipped: what is there is not known. So is one through a container
+    that only another root's lines have. O(step). Raises ReplicaError if the step does not fit; then nothing was
+    changed.
     """
     if step.action in NO_DATA:
         return
@@ -72,7 +73,7 @@ def targets_of(container: Any, step: Step) -> list[tuple[Any, Any]]:
     O(paths). Raises ReplicaError if a path leads nowhere.
     """
     found = [(_walk(container, path[:-1] if step.is_slot else path, step), path) for path in step.paths]
-    return [(target, path) for target, path in found if not isinstance(target, Redacted)]
+    return [(target, path) for target, path in found if not isinstance(target, (Redacted, At))]
 
 
 def change(targets: list[tuple[Any, Any]], step: Step, shared: dict[int, Any]) -> None:
@@ -148,8 +149,9 @@ def resolved(
             there = known.get(name)
             there = made[id(value)] = there if type(there) is type(value) else value  # what is inside may refer to it
             fill_again(there, filled_inside(value))
-        known[name] = there
-        shared[id(there)] = there
+        if type(there) is not At:
+            known[name] = there
+            shared[id(there)] = there
         return there
 
     def filled(value: Any) -> Any:
@@ -160,7 +162,7 @@ def resolved(
                     there = _walk(container, path, step)
                     shared[id(there)] = there
                     return there
-            return copied(value.other, {})
+            return value if value.other is None else copied(value.other, {})
         if type(value) not in (dict, list, tuple):
             return value
         if id(value) in made:
@@ -201,7 +203,7 @@ def fill_again(there: Any, state: Any) -> None:
 def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
     """Return what is at a path; where a value on the way is withheld, that."""
     for n, key in enumerate(path):
-        if isinstance(container, Redacted):
+        if isinstance(container, (Redacted, At)):
             break
         try:
             container = container[key] if isinstance(container, (dict, tuple, *_LISTS)) else _attribute(container, key)
@@ -404,7 +406,7 @@ def _agrees(held: Any, logged: Any) -> bool:
 
     A value that was cut, redacted or written as its repr cannot be compared, and agrees with anything.
     """
-    if held is logged or type(logged) is At:
+    if held is logged or At in (type(held), type(logged)):
         return True
     if (held is MISSING) != (logged is MISSING):
         return False
@@ -423,7 +425,7 @@ def _agree_inside(held: Any, logged: Any) -> bool:
     todo = [(held, logged)]
     met: set[tuple[int, int]] = set()
     for one, other in todo:
-        if one is other or type(other) is At or (id(one), id(other)) in met:
+        if one is other or At in (type(one), type(other)) or (id(one), id(other)) in met:
             continue
         met.add((id(one), id(other)))
         if type(other) is dict and isinstance(one, dict):
@@ -431,7 +433,7 @@ def _agree_inside(held: Any, logged: Any) -> bool:
             if mine.keys() != logged_there.keys():
                 return False
             todo.extend((mine[key], logged_there[key]) for key in logged_there)
-        elif type(other) is list and isinstance(one, _LISTS):
+        elif (type(other) is list and isinstance(one, _LISTS)) or (type(other) is tuple and isinstance(one, tuple)):
             if len(one) != len(other):
                 return False
             todo.extend(zip(one, other, strict=True))

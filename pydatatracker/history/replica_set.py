@@ -91,7 +91,7 @@ class ReplicaSet:
         self._replicas: dict[str, Replica] = {}
         self._known: dict[str, Any] = {}  # containers by id: the roots, and what a line named
         self._has_ids = False  # whether one did
-        self._since: dict[str, int] = {}  # the seq of the state that an init had of a container
+        self._since: dict[str, int] = {}  # by id: the newest change that a known container has
         self._named: set[str] = set()  # roots whose containers are all known
 
     @property
@@ -110,6 +110,7 @@ class ReplicaSet:
             return []
         errors: Errors = []
         views: list[tuple[Replica, Step]] = []
+        later: list[tuple[Replica, Step]] = []  # whose state is from after the step
         shared = self._named_in(step)
         for root in step.roots if roots is None else roots:
             own = step if root == step.root else step.seen_from(root, shared)
@@ -120,8 +121,7 @@ class ReplicaSet:
             replica = self._replicas[root]
             replica.value = self._known[root]
             try:
-                if replica.takes(own):
-                    views.append((replica, own))
+                (views if replica.takes(own) else later).append((replica, own))
             except ReplicaError as error:
                 errors.append((root, error))
         self._has_ids = self._has_ids or bool(step.ids)
@@ -136,8 +136,8 @@ class ReplicaSet:
                     replica.note(own)
                 except FAULTS as error:
                     errors.append((own.root, error))
-        elif views:
-            self._change(step, views, shared, errors)
+        elif views or (later and step.item in self._known and not self._is_old(step)):
+            self._change(step, views, later, shared, errors)
         return errors
 
     def _named_in(self, step: Step) -> dict[int, Any]:
@@ -153,7 +153,14 @@ class ReplicaSet:
         """Return whether what changed has a later state already."""
         return step.seq <= self._since.get(step.item, -1)
 
-    def _change(self, step: Step, views: list[tuple[Replica, Step]], named: dict[int, Any], errors: Errors) -> None:
+    def _change(
+        self,
+        step: Step,
+        views: list[tuple[Replica, Step]],
+        later: list[tuple[Replica, Step]],
+        named: dict[int, Any],
+        errors: Errors,
+    ) -> None:
         """Apply a step: first look in all roots, then change them.
 
         :param named: the objects of the containers that the step names, by the id of their values in it.
@@ -183,15 +190,17 @@ class ReplicaSet:
             replica.note(own)
         ready = []
         if (main is not None or step.ids) and not self._is_old(step):
-            replica, own = next((view for view in views if view[1].root in self._named), views[0])
+            every = views + later
+            replica, own = next((view for view in every if view[1].root in self._named), every[0])
             shared: dict[int, Any] = {}
             try:
                 if main is not None:
                     check(replica.value, main, own.paths[0], step)
-                bases = [(replica.root, replica.value), *((view.root, replica.value) for replica, view in views)]
+                bases = [(replica.root, replica.value), *((view.root, replica.value) for replica, view in every)]
                 filled = resolved(bases, step, shared, self._known)
                 if main is not None:
                     ready.append(([(main, own.paths[0])], filled, shared))
+                    self._since[step.item] = step.seq
             except FAULTS as error:
                 errors += [(root, error) for root in holders]
         for job in jobs:
@@ -233,6 +242,7 @@ class ReplicaSet:
             one[id(each)] = there if type(there) is type(each) else each
             if type(each) is not set:
                 todo.extend(item for item in _items(each) if type(item) in _HOLDERS)
+        one.update((id(value), known[name]) for value, name in step.ids if type(value) is At and name in known)
         for each in todo:
             if type(each) is not tuple:
                 _put(one[id(each)], each, one)
@@ -251,7 +261,7 @@ def _put(there: Any, state: Any, one: dict[int, Any]) -> None:
     def item(value: Any) -> Any:
         if type(value) is tuple:
             return tuple(item(each) for each in value)
-        return one.get(id(value), value) if type(value) in _HOLDERS else value
+        return one.get(id(value), value) if type(value) in (*_HOLDERS, At) else value
 
     if type(state) is dict:
         fill_again(there, {key: item(value) for key, value in state.items()})

@@ -99,10 +99,10 @@ class Elsewhere(Protocol):
     def again(self) -> None:
         """Note that a container occurs again in a value."""
 
-    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+    def wrote(self, source: object, holder: object, pointer: Callable[[], str]) -> None:
         """Note that a container is written, or referred to.
 
-        ``pointer`` returns where, in the JSON of the value.
+        ``holder`` is the container that it is in, or None; ``pointer`` returns where it is in the JSON of the value.
         """
 
     def forget(self) -> None:
@@ -201,6 +201,13 @@ class _Place:
             place = place.parent
         return "".join(reversed(steps))
 
+    def is_in_set(self) -> bool:
+        """Return whether it is in a set, whose JSON is put into another order."""
+        place = self.parent
+        while place is not None and not place.via.endswith(("/$set", "/$frozenset")):
+            place = place.parent
+        return place is not None
+
     def keys(self) -> tuple[Any, ...] | None:
         """Return the keys from the value down to it.
 
@@ -212,7 +219,7 @@ class _Place:
             slot: Any = place.slot
             if type(slot) is tuple:
                 slot = None if slot[1] == 0 else place.parent.items[slot[0]][0]
-            if type(slot) not in (str, int):
+            if type(slot) not in (str, int) and not (type(slot) is tuple and all(type(k) in (str, int) for k in slot)):
                 return None
             keys.append(slot)
             place = place.parent
@@ -238,7 +245,7 @@ class _ByIdentity:
     def again(self) -> None:
         pass
 
-    def wrote(self, source: object, pointer: Callable[[], str]) -> None:
+    def wrote(self, source: object, holder: object, pointer: Callable[[], str]) -> None:
         pass
 
     def forget(self) -> None:
@@ -286,8 +293,8 @@ class _Encoder:
         place = _Place(source, parent, name, level)
         if self.elsewhere is not None and (found := self.found(source, place)) is not None:
             return found
-        if self.noted_by is not None:
-            self.noted_by.wrote(source, place.pointer)
+        if self.noted_by is not None and not place.is_in_set():
+            self.noted_by.wrote(source, parent and parent.source, place.pointer)
         if parent is not None:
             self.left -= INNER
         kind, size, items = _items(source)
@@ -326,8 +333,8 @@ class _Encoder:
             return {_REF: self.met[identity].pointer()}
         at = elsewhere.at(identity)
         if at is not None:
-            if at.other is not None:  # a root has no path to it
-                elsewhere.wrote(source, place.pointer)
+            if at.path is None or at.other is not None:  # a root has no path to it
+                elsewhere.wrote(source, place.parent and place.parent.source, place.pointer)
             return _at(self, at, source)
         self.met[identity] = place
         if (keys := place.keys()) is not None:

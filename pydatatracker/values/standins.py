@@ -74,7 +74,7 @@ class At:
 
     ``path`` leads to it from the root of the line, in the state just before the change. ``also`` has the paths from
     the further roots of the line, each as (id of the root, path). A root from which none leads there has None, and
-    what the container held is ``other``.
+    what the container held is ``other``; or None as well, if the log has it as a root and it is large.
 
     >>> At(("agents", 0))
     <what is at '/agents/0'>
@@ -100,7 +100,9 @@ class At:
         return type(self), (self.path, self.also, self.other)
 
     def __repr__(self) -> str:
-        return repr(self.other) if self.path is None else f"<what is at {to_pointer(self.path)!r}>"
+        if self.path is not None:
+            return f"<what is at {to_pointer(self.path)!r}>"
+        return "<a container of another root>" if self.other is None else repr(self.other)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, At):

@@ -341,6 +341,7 @@ cdef struct Draft:          # a line that is being written
     bint withholds                      # names of secrets are looked for in the text afterwards
     bint is_init                        # its value is a copy
     bint is_old                         # what is being written was there before the change
+    bint loose                          # and is in a container that is not tracked
     uint64_t written[WRITTEN]           # numbers of the containers that it has in whole and could refer to
     int count                           # of these
     pdt_out ids                         # those of containers in it, each after the pointer to it

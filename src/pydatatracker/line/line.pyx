@@ -42,7 +42,7 @@ cdef inline void begin_draft(Draft *d) noexcept:
     pdt_out_begin(&d.out)
     d.change = d.viewer = d.roots = NULL
     d.compact = d.silent = d.withholds = d.is_init = d.in_graph = d.unfit = d.refers = d.has_also = d.has_odd_keys = False
-    d.ran_code = d.is_old = False
+    d.ran_code = d.is_old = d.loose = False
     pdt_out_begin(&d.ids)
     d.count = d.level = 0
     d.spot = 0

@@ -4,8 +4,8 @@
 #  - the text is that of `values.encode`, which writes what is not a builtin; whatever would be cut, tagged as a cycle or
 #    withheld makes the draft unfit, and the Python encoder writes the whole line;
 #  - a container that is elsewhere in the data is written as its path there (read/elsewhere.pyx);
-#  - where there are cycles, the line has the id of each container in a new value, and that of one that was a root
-#    everywhere. If one is deeper than INSIDE, the line is written in Python;
+#  - where there are cycles, the line has the id of each container in a new value; everywhere that of one that was a root,
+#    or is in data that is not tracked. If one is deeper than INSIDE, the line is written in Python;
 #  - only `values.encode` and `text_of` run code of the program: a `__repr__`, and not for a watched object.
 
 cdef enum:
@@ -81,6 +81,7 @@ cdef int put_key(Draft *d, object key) except -1:
 cdef int put_value(Draft *d, object value, int depth) except -1:
     """Put a value."""
     cdef Tracker t
+    cdef bint loose = d.loose
     if d.unfit or pdt_out_scalar(&d.out, value) == 0:
         return 0
     if depth > VALUE_DEPTH or d.out.size > VALUE_BYTES or isinstance(value, WatchedTracker):
@@ -94,12 +95,24 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
         if (<PyObject *>t == d.viewer or may_be_elsewhere(t, d.in_graph)) and (
                 put_reference(d, t) or d.unfit or was_written(d, t)):
             return 0
-        if not d.is_old and (d.in_graph or t.marks & X_LOOPED or was_root(d, t)) and not was_named(d, t):
+        if was_root(d, t) and has_many(value):
+            d.unfit = True              # it is referred to by its id
+            return 0
+        if not d.is_old and (d.in_graph or loose or t.marks & X_LOOPED or was_root(d, t)) and not was_named(d, t):
             d.unfit = True
             return 0
-    if t is not None and t.marks & X_LOOPED and d.is_init:
+    if t is not None and d.is_init and (loose or t.marks & X_LOOPED):
+        note_named()
         d.unfit = True
         return 0
+    d.loose = t is None
+    put_container(d, value, t, depth)
+    d.loose = loose
+    return 0
+
+
+cdef int put_container(Draft *d, object value, Tracker t, int depth) except -1:
+    """Put what is no scalar of JSON."""
     if PyDict_Check(value):
         return put_dict(d, value, depth)
     if PyList_Check(value):
@@ -146,7 +159,7 @@ cdef inline void go_in(Draft *d, PyObject *key, Py_ssize_t index, int tag) noexc
 
 
 cdef bint was_named(Draft *d, Tracker t) except -1:
-    """Note that the line has the id of a container, which is in a graph or was a root. False: it is too deep."""
+    """Note that the line has the id of a container, which more than a place tells. False: it is too deep."""
     cdef Change change = <Change>d.change
     cdef Inside *step
     cdef int n
@@ -309,7 +322,9 @@ cdef int put_set(Draft *d, object value, int depth) except -1:
             return 0
         items.sort()
     pdt_out_literal(&d.out, b'{"$set":' if isinstance(value, set) else b'{"$frozenset":')
+    d.level += INSIDE + 1               # nothing in a set is named
     put_tuple(d, tuple(items), depth)
+    d.level -= INSIDE + 1
     pdt_out_literal(&d.out, b'}')
     return 0
 

@@ -86,6 +86,56 @@ def note_cycles_below(Tracker viewer):
             note_cycles(viewer)
 
 
+cdef Py_ssize_t few_items = 100         # what holds no more, in all, is copied into a line that could refer to it
+
+
+def copy_at_most(Py_ssize_t items):
+    """Have lines refer to what holds more items, where they can; return how many were copied before. For tests. O(1)."""
+    global few_items
+    before = few_items
+    few_items = items
+    return before
+
+
+def is_large(Tracker t):
+    """Return whether a container, with what it holds, has too many items for a copy in a line. O(100)."""
+    return alive(t) and has_many(t.container)
+
+
+cdef bint has_many(object container) except -1:
+    cdef list todo = [container]
+    cdef set met = set()
+    cdef Py_ssize_t count = 0
+    cdef PyObject *owner
+    for each in todo:
+        owner = <PyObject *>each
+        if <size_t>owner in met:
+            continue
+        met.add(<size_t>owner)
+        if isinstance(each, WatchedTracker):
+            owner = (<Tracker>each).owner
+            if owner == NULL:
+                continue
+        if PyDict_Check(<object>owner):         # the builtin's size: no code of a subclass runs
+            count += PyDict_Size(<object>owner)
+        elif PyList_Check(<object>owner):
+            count += PyList_GET_SIZE(<object>owner)
+        elif isinstance(<object>owner, tuple):
+            count += PyTuple_GET_SIZE(<object>owner)
+        elif isinstance(<object>owner, set):
+            count += set.__len__(<object>owner)
+        if count > few_items:
+            return True
+        held = plain(each) if tracker_of(each) is not None else each
+        if type(held) is dict:
+            todo.extend((<dict>held).values())
+        elif type(held) is list or type(held) is tuple:
+            todo.extend(held)
+        if len(todo) > few_items:
+            return True
+    return False
+
+
 cdef tuple keys_before(Change change, Place place, Tracker viewer):
     """Return the keys from viewer to place before the change; None if they are not known. O(depth)."""
     cdef Tracker changed = change.place.tracker
@@ -96,12 +146,16 @@ cdef tuple keys_before(Change change, Place place, Tracker viewer):
         key = place.key
         if above is changed:
             key = key_before(change, key)
-        if key is missing or above.kind == K_SET or not pdt_quiet_key(key) or shown_key(place) is not place.key:
+        if key is missing or above.kind == K_SET or not runs_no_code(key) or shown_key(place) is not place.key:
             return None
         keys.append(key)
         place = place.parent
     keys.reverse()
     return tuple(keys)
+
+
+cdef bint equal_keys(object a, object b) except -1:
+    return same_key(a, b) or (runs_no_code(a) and runs_no_code(b) and PyObject_RichCompareBool(a, b, Py_EQ) == 1)
 
 
 cdef object key_before(Change change, object key):
@@ -111,13 +165,13 @@ cdef object key_before(Change change, object key):
     if change.place.tracker.kind == K_LIST or change.place.tracker.kind == K_DEQUE:
         return index_before(change, key)
     if change.shape == S_SLOT:
-        return missing if same_key(change.key, key) else key
+        return missing if equal_keys(change.key, key) else key
     if change.shape == S_FILL:
         return missing
     if change.shape == S_ROWS:
         rows = change.new
         for n in range(0, len(rows), 3):
-            if same_key(rows[n], key):
+            if equal_keys(rows[n], key):
                 return missing
     return key
 

@@ -371,8 +371,9 @@ cdef list notify_process(Tracker viewer, Change change, list failed):
         tell_missed(call, change, error)
         return observer_failed(viewer, change, call, error, failed)
     if viewer is None:
-        change = seen_from_all(change, roots_of(change))
-        viewer = change.viewer
+        roots = list(roots_of(change))
+        change = seen_from_all(change, [root for root in roots if alive(<Tracker>root)] or roots)
+        viewer = change.viewer              # a root that died meanwhile has no state that a log could begin with
     else:
         change = seen_from(change, viewer)
     try:
