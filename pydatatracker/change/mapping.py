@@ -20,7 +20,7 @@ from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
 from pydatatracker.change.references import ROOTS, References, references_of
 from pydatatracker.change.stack import culprit_in, in_line
-from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key
+from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key, is_object_key
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.secrets import FIELDS
 from pydatatracker.values.text import silently
@@ -214,6 +214,8 @@ class _Values:
     def _encoded(self, key: Any, value: Any, base: Any, pointer: str | None) -> Any:
         if issubclass(type(value), _SCALARS):
             return encode(value)
+        if self.change._node.kind == "set" and is_object_key(value):
+            return encode_key(value)
         if self.references is None:
             self.references = references_of(self.change, self._in_graph)
         then = self.references.then(value)

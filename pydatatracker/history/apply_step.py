@@ -40,6 +40,7 @@ _ADVICE = (
 )
 _PROGRAM = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)  # not data
 _LISTS = (list, collections.deque)
+_IN_A_SET = At(None)  # an object there is not data
 _KNOWN = (dict, list, set, collections.deque)
 NO_DATA = frozenset(("lock", "unlock"))
 
@@ -205,6 +206,8 @@ def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
     for n, key in enumerate(path):
         if isinstance(container, (Redacted, At)):
             break
+        if isinstance(container, (set, frozenset)):
+            return _IN_A_SET
         try:
             container = container[key] if isinstance(container, (dict, tuple, *_LISTS)) else _attribute(container, key)
         except (LookupError, TypeError, AttributeError):

@@ -65,6 +65,7 @@ __all__ = [
     "encode_graph",
     "encode_in_place",
     "encode_key",
+    "is_object_key",
 ]
 
 LIMIT: Final = 10_000_000  # characters and items of one value; about the bytes of its line
@@ -172,8 +173,13 @@ def encode_key(key: object) -> Any:
 
 
 def is_object_key(key: object) -> bool:
-    """Return True for a watched object, which cannot be a key as data. O(1)."""
-    return type(key) not in (str, int, tuple) and is_watched(key)
+    """Return True for an object that is followed, which as data is no key.
+
+    O(1).
+    """
+    if type(key) in (str, int, tuple):
+        return False
+    return is_watched(key) or (issubclass(type(key), AttrHook) and tracker(key) is not None)
 
 
 class _Place:
@@ -314,8 +320,9 @@ class _Encoder:
             tag = "" if kind == "list" else f"/${kind}"
             place.via = cut + tag
             place.depth = level + (2 if tag else 1)
-            out = self.sequence(shown, place)
-            if kind in ("set", "frozenset"):
+            is_set = kind in ("set", "frozenset")
+            out = self.elements(shown, place) if is_set else self.sequence(shown, place)
+            if is_set:
                 self.sets.append(out)
             if tag:
                 out = {tag[1:]: out}
@@ -354,6 +361,15 @@ class _Encoder:
                 self.todo.append((item, out, len(out), place, len(out)))
             add(done)
         return out
+
+    def elements(self, items: Iterable[object], place: _Place) -> list[Any]:
+        """Return the JSON of the elements of a set, of which data cannot be one."""
+        rows = [self.key(item) if is_object_key(item) else _CONTAINER for item in items]
+        if all(row is _CONTAINER for row in rows):
+            return self.sequence(items, place)
+        others = self.sequence([item for item, row in zip(items, rows, strict=True) if row is _CONTAINER], place)
+        others += [row for row in rows if row is not _CONTAINER]
+        return others
 
     def mapping(self, items: list[tuple[object, object]], place: _Place, cut: str) -> Any:
         level = place.depth
@@ -417,7 +433,7 @@ class _Encoder:
     def key(self, value: Any) -> Any:
         """Return the JSON of a key.
 
-        A watched object is words there, with its id: data could not be a key.
+        An object that is followed is words there, with its id: data could not be a key.
         """
         if not is_object_key(value):
             done = self.leaf(value)

@@ -325,6 +325,23 @@ def in_a_frozenset(d: Any) -> Any:
     return x
 
 
+def in_a_set(d: Any) -> Any:
+    """Store objects in a set, as a whole and one by one, and as keys."""
+    x, y = Thing(), Thing()
+    x.n = 1
+    d["s"] = TrackedSet([x, 1])
+    d["s"].add(y)
+    d["s"] |= {2, "a"}
+    x.n = 2
+    y.up = d
+    d["s"].discard(x)
+    d["keys"] = TrackedDict({x: 1, y: [2]})
+    d["keys"][x] = y
+    x.n = 3
+    d["s"].clear()
+    return x, y
+
+
 def a_dead_root(d: Any) -> Any:
     """End a root with the record of its removal, which is replaced."""
     a = TrackedDict(tracking_max_changes=1)
@@ -337,7 +354,7 @@ def a_dead_root(d: Any) -> Any:
     return a
 
 
-@pytest.mark.parametrize("program", [tuple_keys, in_a_tuple, in_plain_data, in_a_frozenset, a_dead_root])
+@pytest.mark.parametrize("program", [tuple_keys, in_a_tuple, in_plain_data, in_a_frozenset, in_a_set, a_dead_root])
 def test_a_log_fits_itself(log: Path, program: Any) -> None:
     """Each line says what was there as the lines before it do."""
     d = TrackedDict(first=1)

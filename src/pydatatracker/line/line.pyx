@@ -68,6 +68,9 @@ cdef bint can_be_drafted(Change change, Tracker viewer, bint compact) except -1:
 cdef int put_values(Draft *d, Change change) except -1:
     """Put before, after, splice, changes, order and position."""
     cdef Py_ssize_t n
+    if change.place.tracker.kind == K_SET and has_objects(change):
+        d.unfit = True
+        return 0
     if change.shape == S_SLOT:
         if change.old is not missing:
             pdt_out_literal(&d.out, b',"before":')
@@ -97,6 +100,17 @@ cdef int put_values(Draft *d, Change change) except -1:
             pdt_out_literal(&d.out, b',"position":')
             put_json(d, list(position) if type(position) is tuple else position)
     return put_ids(d)
+
+
+cdef bint has_objects(Change change) except -1:
+    """True if an element that a set got or lost is an object that is followed."""
+    if change.shape == S_SLOT:
+        return tracker_of(change.key) is not None
+    if change.shape == S_ELEMENTS:
+        for element in (*change.old, *change.new):
+            if tracker_of(element) is not None:
+                return True
+    return False
 
 
 cdef int put_old(Draft *d, object value) except -1:

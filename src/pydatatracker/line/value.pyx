@@ -313,6 +313,9 @@ cdef int put_set(Draft *d, object value, int depth) except -1:
     cdef bint numbers = True
     if not d.newest and isinstance(value, set):
         d.unfit = True
+    if len(items) == 1 and tracker_of(items[0]) is not None:
+        d.unfit = True                  # an object that is followed is not data in a set
+        return 0
     if len(items) > 1:
         for item in items:
             texts = texts and PyUnicode_CheckExact(item)
