@@ -69,9 +69,10 @@ class Replica:
         Costs and raises what `apply_change` does.
         """
         step = quick_step(change) if isinstance(change, LogLine) else None
-        return self._apply(step or step_of(change))
+        return self.follow(step or step_of(change))
 
-    def _apply(self, step: Step) -> bool:
+    def follow(self, step: Step) -> bool:
+        """Do what `apply` does, for the step of a line."""
         if self.root and step.also and self.root != step.root:
             step = step.seen_from(self.root)
         if not self.takes(step):
@@ -180,10 +181,12 @@ def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str 
                 continue
         elif at is not None and step.seq > at:  # type: ignore[operator]
             continue
-        roots = step.roots
+        roots = None
         if root is not None:  # what others have is not needed, unless a line says that it is the same
-            roots = tuple(each for each in roots if each == root or groups.of(each) == groups.of(root))
-        for each, error in replicas.apply(step, roots) if roots else ():
+            roots = [each for each in step.roots if each == root or groups.of(each) == groups.of(root)]
+            if not roots:
+                continue
+        for each, error in replicas.apply(step, roots):
             if root in (None, each):
                 raise error
     values = replicas.values

@@ -108,6 +108,12 @@ class ReplicaSet:
         """
         if step.action in NO_DATA:
             return []
+        if not (self._has_ids or step.ids or step.also) and step.root in self._replicas:  # most lines
+            try:
+                self._replicas[step.root].follow(step)
+            except FAULTS as error:
+                return [(step.root, error)]
+            return []
         errors: Errors = []
         views: list[tuple[Replica, Step]] = []
         later: list[tuple[Replica, Step]] = []  # whose state is from after the step
