@@ -206,7 +206,7 @@ def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
     for n, key in enumerate(path):
         if isinstance(container, (Redacted, At)):
             break
-        if isinstance(container, (set, frozenset)):
+        if isinstance(container, (set, frozenset)) and any(_is_of(key, element) for element in container):
             return _IN_A_SET
         try:
             container = container[key] if isinstance(container, (dict, tuple, *_LISTS)) else _attribute(container, key)
@@ -215,6 +215,11 @@ def _walk(container: Any, path: tuple[Any, ...], step: Step) -> Any:
                 f"{step} does not fit: there is nothing at {to_pointer(path[: n + 1])}. " + _ADVICE
             ) from None
     return container
+
+
+def _is_of(key: Any, element: Any) -> bool:
+    """Return whether a key of a path names an object in a set: by its id."""
+    return type(element) is Repr and (key == element or (type(key) is str and element.text.endswith(f" {key}>")))
 
 
 def _attribute(target: Any, name: Any) -> Any:
