@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydatatracker import _core, _forks
 from pydatatracker.change.library import is_library
 from pydatatracker.change.mapping import to_dict
-from pydatatracker.change.references import GRAPHS, ROOTS, STATES
+from pydatatracker.change.references import BEGUN, Begun
 from pydatatracker.change.rewind import state_then
 from pydatatracker.change.stack import OWN
 from pydatatracker.targets import Target, Targets, parsed
@@ -190,13 +190,12 @@ class ProcessLog:
                     self._begin_again()
 
     def _write_change(self, change: ChangeLogEntry) -> None:
-        roots, graphs = ROOTS.set(self._roots), GRAPHS.set(self._graphs)
+        token = BEGUN.set(Begun(self._roots, self._graphs))
         try:
             if self._write(change):
                 self._lines += 1
         finally:
-            GRAPHS.reset(graphs)
-            ROOTS.reset(roots)
+            BEGUN.reset(token)
 
     def _begin_others(self, change: ChangeLogEntry) -> None:
         """Begin all roots again that the line of a change may leave out.
@@ -319,14 +318,12 @@ class ProcessLog:
             _core.note_cycles_below(tracker)
             self._graphs.add(tracker.number)
         fields = FIELDS.set(None if self._withheld is None else self._withheld.field)
-        states = STATES.set(trackers if in_graph or _core.has_ids() else {})
-        graphs = GRAPHS.set(self._graphs)
+        begun = BEGUN.set(Begun(None, self._graphs, trackers if in_graph or _core.has_ids() else {}))
         try:
             begin = _core.state_change(root, shown)
             line = to_dict(begin, compact=False) if in_graph else begin.to_dict()
         finally:
-            GRAPHS.reset(graphs)
-            STATES.reset(states)
+            BEGUN.reset(begun)
             FIELDS.reset(fields)
         line.update(seq=seq, time_ns=change.time_ns, actor="", context={}, stack=[])  # it has no actor
         if again:  # there are cycles now: up to here a container had a copy in each of its places

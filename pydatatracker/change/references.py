@@ -12,23 +12,29 @@ reader of both knows that it is one container. What was a root has its id everyw
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import Rewind, value_then
 from pydatatracker.values.standins import At
 
-__all__ = ["GRAPHS", "ROOTS", "STATES", "References", "references_of"]
+__all__ = ["BEGUN", "Begun", "References", "references_of"]
 
-# numbers of what is or was a root of the log that is being written
-ROOTS: Final[ContextVar[set[int] | None]] = ContextVar("ROOTS", default=None)
-# numbers of those whose lines have the id of each container that they hold
-GRAPHS: Final[ContextVar[set[int] | None]] = ContextVar("GRAPHS", default=None)
-# of the init that is being written: the trackers of the plain states in it, by the id of the state
-STATES: Final[ContextVar[dict[int, Tracker]]] = ContextVar("STATES", default={})  # noqa: B039 # never changed
+
+class Begun(NamedTuple):
+    """What a process log has of its roots, while a line is written."""
+
+    roots: set[int] | None = None  # numbers of what is or was one: lines have their ids
+    graphs: Collection[int] = ()  # numbers of those whose lines have the id of each container that they hold
+    states: Mapping[int, Tracker] = MappingProxyType({})  # of an init: the tracker of a plain state, by its id
+
+
+_NOTHING: Final = Begun()
+BEGUN: Final[ContextVar[Begun]] = ContextVar("BEGUN", default=_NOTHING)
 
 Paths = list[tuple[Any, ...] | None]  # from each viewer of a change; None if no path leads there
 _DATA = (dict, list, set)
@@ -55,7 +61,7 @@ def is_large_root(tracker: Any) -> bool:
 
     The log has it as a root with all ids, and it is too large for a copy.
     """
-    return tracker.number in (GRAPHS.get() or ()) and _core.is_large(tracker)
+    return tracker.number in BEGUN.get().graphs and _core.is_large(tracker)
 
 
 class References:
@@ -102,7 +108,7 @@ class References:
         tracker = _core.shared(source, self.in_graph)
         if tracker is None:
             own = _core.tracker(source)
-            if own is not None and (own is self.change.viewer or own.number in (ROOTS.get() or ())):
+            if own is not None and (own is self.change.viewer or own.number in (BEGUN.get().roots or ())):
                 return own
         return tracker
 
@@ -140,7 +146,7 @@ class References:
 
     def names(self, tracker: Tracker) -> bool:
         """Return whether the line has the id of a container in it."""
-        return self.in_graph or tracker.number in (ROOTS.get() or ())
+        return self.in_graph or tracker.number in (BEGUN.get().roots or ())
 
     def forget(self) -> None:
         """Forget what was noted: the value is written anew."""
@@ -172,7 +178,7 @@ class Occurrences(References):
     """
 
     def __init__(self, change: Any, in_graph: bool = False) -> None:
-        self._states = STATES.get()
+        self._states = BEGUN.get().states
         viewer = change.viewer
         in_graph = in_graph or any(
             _core.shared(each, False) is not None or (each is not viewer and is_large_root(each))

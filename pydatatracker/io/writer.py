@@ -28,7 +28,7 @@ from pydatatracker import _core, _forks
 from pydatatracker._core import nests_deeper
 from pydatatracker.change.compact import compacted
 from pydatatracker.change.entry import ChangeLogEntry
-from pydatatracker.change.references import ROOTS
+from pydatatracker.change.references import BEGUN
 from pydatatracker.io.files import MODE, LogFile, check_mode, path_of
 from pydatatracker.io.parsing import TOO_DEEP
 from pydatatracker.values.encode import NESTING, encode
@@ -67,7 +67,7 @@ def to_line(change: Any, *, compact: bool = False, withheld: Withheld | None = N
     """
     end = _span_of(change)
     if isinstance(change, _core.Change) and (withheld is None or withheld.is_by_word):
-        fast = _core.change_line(change, compact, withheld is not None, ROOTS.get())
+        fast = _core.change_line(change, compact, withheld is not None, BEGUN.get().roots)
         if fast is not None:
             return fast[:-1] + end
     if withheld is not None:

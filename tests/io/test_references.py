@@ -5,19 +5,18 @@ from __future__ import annotations
 import gc
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import run
+from graphs import Thing, change, reached_from
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pydatatracker import (
     ReplicaError,
-    TrackedAttr,
     TrackedDict,
     TrackedList,
     _core,
@@ -31,10 +30,6 @@ from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import read_changes, schema
 from pydatatracker.observers import json_file_observer
 from pydatatracker.values.secrets import Withheld
-
-
-class Thing(TrackedAttr, tracking_max_changes=0):
-    """An object with any attributes, which no record keeps alive."""
 
 
 def uuid_of(container: Any) -> str:
@@ -77,19 +72,6 @@ def same_graph(root: Any, rebuilt: Any) -> bool:
     return True
 
 
-def below(root: Any) -> list[Any]:
-    """Return root and all containers below it."""
-    found = {id(root): root}
-    todo = [root]
-    for each in todo:
-        held = _core.plain(each)
-        for item in held.values() if isinstance(held, dict) else held:
-            if _core.tracker(item) is not None and id(item) not in found:
-                found[id(item)] = item
-                todo.append(item)
-    return todo
-
-
 def checked(path: Path, root: Any) -> None:
     """Assert that a log describes root, and contradicts itself nowhere."""
     assert same_graph(root, replay(path, root=uuid_of(root)))
@@ -118,46 +100,14 @@ class Program:
 
     def step(self) -> None:
         self.change()
-        self.all = below(self.root)
+        self.all = reached_from(self.root)
         gc.collect()  # a tree of its own no longer holds what is below the root
 
     def change(self) -> None:
         here = self.random.choice(self.all)
         place = _core.places(here)[0]
         self.above = [found.container for _, found in place if found.container is not None]
-        name = self.random.choice("abc")
-        if isinstance(here, TrackedList):
-            self.change_list(here)
-        elif isinstance(here, TrackedDict):
-            what = self.random.randrange(5)
-            if what == 0 and here is not self.root:
-                here.clear()
-            elif what == 1:
-                here.pop(name, None)
-            elif what == 2:
-                here.update({name: self.value(), "d": self.value()})
-            else:
-                here[name] = self.value()
-        elif self.random.random() < 0.2 and hasattr(here, name):
-            delattr(here, name)
-        else:
-            setattr(here, name, self.value())
-
-    def change_list(self, here: Any) -> None:
-        what = self.random.randrange(7)
-        spot = self.random.randint(0, len(here))
-        if what == 0 and here:
-            del here[self.random.randrange(len(here))]
-        elif what == 1 and here:
-            here[self.random.randrange(len(here))] = self.value()
-        elif what == 2:
-            here[spot : spot + 2] = [self.value(), self.value()]
-        elif what == 3:
-            here[:] = sorted(here, key=lambda _: self.random.random())
-        elif what == 4:
-            here.reverse()
-        else:
-            here.insert(spot, self.value())
+        change(here, self.value, self.random, here is self.root)
 
 
 @given(st.integers(0, 1_000_000), st.integers(5, 40))
@@ -268,15 +218,6 @@ def test_a_root_of_which_nothing_was_kept_begins_after_its_first_line(log: Path)
 def verified(path: Path) -> int:
     """Return the exit status of ``pydatatracker verify``."""
     return run("verify", path, cwd=path.parent).returncode
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """Write the log of this process to a file during a test."""
-    path = tmp_path / "changes.jsonl"
-    process.start(path)
-    yield path
-    process.stop()
 
 
 def lines_of(path: Path) -> list[Any]:

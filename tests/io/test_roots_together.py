@@ -5,31 +5,20 @@ from __future__ import annotations
 import gc
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import run
+from graphs import Thing, change, reached_from
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pydatatracker import ReplicaError, TrackedAttr, TrackedDict, TrackedList, TrackedSet, _core, process, replay
+from pydatatracker import ReplicaError, TrackedDict, TrackedList, TrackedSet, _core, process, replay
 from pydatatracker.io import files, read_changes, schema
 from pydatatracker.observers import json_file_observer
 from pydatatracker.values.encode import encode
-
-
-class Thing(TrackedAttr, tracking_max_changes=0):
-    """An object with any attributes, which no record keeps alive."""
-
-
-def uuid_of(container: Any) -> str:
-    """Return the id of a container."""
-    tracker = _core.tracker(container)
-    assert tracker is not None
-    return tracker.uuid
 
 
 def first_difference(root: Any, rebuilt: Any) -> Any:
@@ -51,19 +40,6 @@ def first_difference(root: Any, rebuilt: Any) -> Any:
         elif not isinstance(held, set) or held != other:
             return path, held, other
     return None
-
-
-def reached_from(roots: list[Any]) -> list[Any]:
-    """Return the roots, and all containers that they hold."""
-    found = {id(root): root for root in roots}
-    todo = list(roots)
-    for each in todo:
-        held = _core.plain(each)
-        for item in held.values() if isinstance(held, dict) else held:
-            if _core.tracker(item) is not None and id(item) not in found:
-                found[id(item)] = item
-                todo.append(item)
-    return todo
 
 
 def is_root(container: Any) -> bool:
@@ -89,41 +65,10 @@ class Program:
         return self.random.choice([each for each in self.all if not isinstance(each, TrackedSet)])
 
     def step(self) -> None:
-        here, name = self.random.choice(self.all), self.random.choice("abc")
-        if isinstance(here, TrackedSet):
-            here ^= {self.random.randrange(3)}
-        elif isinstance(here, TrackedList):
-            self.change_list(here)
-        elif isinstance(here, TrackedDict):
-            what = self.random.randrange(5)
-            if what == 0 and here not in self.roots:
-                here.clear()
-            elif what == 1:
-                here.pop(name, None)
-            elif what == 2:
-                here.update({name: self.value(), "d": self.value()})
-            else:
-                here[name] = self.value()
-        elif self.random.random() < 0.2 and hasattr(here, name):
-            delattr(here, name)
-        else:
-            setattr(here, name, self.value())
-        self.all = reached_from(self.roots)
+        here = self.random.choice(self.all)
+        change(here, self.value, self.random, any(here is root for root in self.roots))
+        self.all = reached_from(*self.roots)
         gc.collect()  # what holds nothing of this any more is no root of it
-
-    def change_list(self, here: Any) -> None:
-        what = self.random.randrange(6)
-        spot = self.random.randint(0, len(here))
-        if what == 0 and here:
-            del here[self.random.randrange(len(here))]
-        elif what == 1 and here:
-            here[self.random.randrange(len(here))] = self.value()
-        elif what == 2:
-            here[spot : spot + 2] = [self.value(), self.value()]
-        elif what == 3:
-            here.sort(key=lambda _: self.random.random())
-        else:
-            here.insert(spot, self.value())
 
 
 @pytest.mark.parametrize("copied", [2, 100])
@@ -143,8 +88,8 @@ def test_every_root_of_a_log_is_rebuilt(tmp_path: Path, copied: int, seed: int, 
             program.step()
             logged = {root for line in read_changes(path, strict=True) for root in line.roots}
             for root in filter(is_root, program.all):
-                if uuid_of(root) in logged:
-                    assert first_difference(root, replay(path, root=uuid_of(root))) is None
+                if root.tracking_uuid in logged:
+                    assert first_difference(root, replay(path, root=root.tracking_uuid)) is None
     finally:
         process.stop()
         gc.unfreeze()
@@ -164,18 +109,9 @@ def test_what_refers_to_a_large_root_does_not_copy_it(log: Path) -> None:
             model["agents"].append(agent)
         sizes.append((log.stat().st_size - start) / count)
         model["n"] = count
-        assert first_difference(model, replay(log, root=uuid_of(model))) is None
+        assert first_difference(model, replay(log, root=model.tracking_uuid)) is None
     assert sizes[1] < 1.05 * sizes[0]
     assert run("verify", log, cwd=log.parent).returncode == 0
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """Write the log of this process to a file during a test."""
-    path = tmp_path / "changes.jsonl"
-    process.start(path)
-    yield path
-    process.stop()
 
 
 def lines_of(path: Path) -> list[Any]:
@@ -186,9 +122,9 @@ def lines_of(path: Path) -> list[Any]:
 def checked(path: Path, *roots: Any) -> None:
     """Assert that a log, and the commands that read it, have each root."""
     for root in roots:
-        rebuilt = replay(path, root=uuid_of(root))
+        rebuilt = replay(path, root=root.tracking_uuid)
         assert first_difference(root, rebuilt) is None
-        shown = run("at", path, "now", "--root", uuid_of(root), cwd=path.parent)
+        shown = run("at", path, "now", "--root", root.tracking_uuid, cwd=path.parent)
         assert json.loads(shown.stdout) == encode(rebuilt, limit=None)
     done = run("verify", path, cwd=path.parent)
     assert (0, True) == (done.returncode, "complete and in order" in done.stdout)
@@ -210,8 +146,8 @@ def test_what_only_a_closing_link_leads_to_changes_in_both_roots(log: Path) -> N
     one, two, _ = entangled()
     one["n"] = 2
     last = lines_of(log)[-1]
-    assert (uuid_of(one), ()) == (last.root, last.also)
-    assert 2 == replay(log, root=uuid_of(two))["inner"]["top"]["n"]
+    assert (one.tracking_uuid, ()) == (last.root, last.also)
+    assert 2 == replay(log, root=two.tracking_uuid)["inner"]["top"]["n"]
     checked(log, one, two)
 
 
@@ -223,10 +159,10 @@ def test_the_state_at_each_point_of_a_log(log: Path) -> None:
         one["n"] = n
         seqs.append(_core.newest_seq())
     for n, seq in enumerate(seqs):
-        assert n == replay(log, seq, root=uuid_of(two))["inner"]["top"]["n"]
-        shown = run("at", log, str(seq), "--root", uuid_of(two), cwd=log.parent)
+        assert n == replay(log, seq, root=two.tracking_uuid)["inner"]["top"]["n"]
+        shown = run("at", log, str(seq), "--root", two.tracking_uuid, cwd=log.parent)
         assert f'"n": {n}' in shown.stdout
-    compared = run("diff", log, f"{seqs[0]}..{seqs[3]}", "--root", uuid_of(two), cwd=log.parent)
+    compared = run("diff", log, f"{seqs[0]}..{seqs[3]}", "--root", two.tracking_uuid, cwd=log.parent)
     assert "/inner/top/n: 0 -> 3" in compared.stdout.replace("→", "->")
 
 
@@ -265,7 +201,7 @@ def test_what_no_other_root_can_reach_has_no_ids(log: Path) -> None:
     root["a"]["c"] = TrackedList([{}])
     root["a"]["c"].append(TrackedDict(x=1))
     root["d"] = root["a"]
-    mine = [line for line in lines_of(log) if line.root == uuid_of(root) and line.action != "init"]
+    mine = [line for line in lines_of(log) if line.root == root.tracking_uuid and line.action != "init"]
     assert {()} == {line.ids for line in mine}
 
 
@@ -363,7 +299,7 @@ def test_a_log_fits_itself(log: Path, program: Any) -> None:
     d["n"] = 2
     done = run("verify", log, cwd=log.parent)
     assert (0, True) == (done.returncode, "complete and in order" in done.stdout), done.stderr
-    assert 2 == replay(log, root=uuid_of(d))["n"]
+    assert 2 == replay(log, root=d.tracking_uuid)["n"]
     del kept
 
 
@@ -375,13 +311,13 @@ def test_roots_that_have_nothing_in_common_do_not_matter(log: Path) -> None:
     text = log.read_text().replace('"before":0,"after":1', '"before":7,"after":1')
     assert text != log.read_text()
     text = "".join(
-        line if uuid_of(other) in line else old
+        line if other.tracking_uuid in line else old
         for line, old in zip(text.splitlines(True), log.read_text().splitlines(True), strict=True)
     )
     for root in (one, two):
-        assert first_difference(root, replay(text, root=uuid_of(root))) is None
+        assert first_difference(root, replay(text, root=root.tracking_uuid)) is None
     with pytest.raises(ReplicaError, match="does not fit"):
-        replay(text, root=uuid_of(other))
+        replay(text, root=other.tracking_uuid)
 
 
 def test_any_form_of_a_log_is_followed(log: Path) -> None:
@@ -389,7 +325,7 @@ def test_any_form_of_a_log_is_followed(log: Path) -> None:
     _, two, _ = entangled()
     raw = log.read_bytes().splitlines()
     for lines in (raw, [line.decode() for line in raw], [json.loads(line) for line in raw], lines_of(log)):
-        assert first_difference(two, replay(sorted(lines, key=in_order), root=uuid_of(two))) is None
+        assert first_difference(two, replay(sorted(lines, key=in_order), root=two.tracking_uuid)) is None
 
 
 def in_order(line: Any) -> Any:

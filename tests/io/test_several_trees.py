@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +43,6 @@ class Agent(TrackedAttr):
 
 class Thing(TrackedAttr):
     """An object with any attributes."""
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """Write the log of this process to a file during a test."""
-    path = tmp_path / "changes.jsonl"
-    process.start(path)
-    yield path
-    process.stop()
 
 
 def lines_of(path: Path) -> list[LogLine]:
