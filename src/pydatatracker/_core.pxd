@@ -117,7 +117,8 @@ cdef class Place:           # where a container is; immutable, so that the path 
 
 cdef class Link:            # from a child to a parent; counted, because a parent can hold a child several times
     cdef readonly Tracker parent        # the tracker, not the container, which would make a reference cycle
-    cdef readonly Link next             # a container can have several parents
+    cdef readonly Link next             # a container can have several parents: those to follow, then back links
+    cdef PyObject *prev                 # borrowed Link before it; of the first to follow: the last to follow
     cdef readonly object key            # dict, attr: the key, or a list of keys; missing: search for it
     cdef readonly Py_ssize_t hint       # list: the index where the child was last found
     cdef readonly Py_ssize_t count      # number of slots of the parent that hold the child
@@ -126,7 +127,7 @@ cdef class Link:            # from a child to a parent; counted, because a paren
     cdef PyObject *child                # borrowed tracker below it; valid while the link is in a list of the parent
     cdef PyObject *after                # borrowed next Link in the parent's `dependents`
     cdef PyObject **before              # what refers to this link in that list; NULL: it is not in it
-    cdef PyObject *way_after            # the same for `ways`
+    cdef PyObject *way_after            # the same for `ways`, or `unsure` of the child
     cdef PyObject **way_before
 
 
@@ -143,6 +144,7 @@ cdef class Rare:            # what few trackers need
     cdef list targets                   # (Log.ref, tuple of Places) of a container with several places
     cdef tuple places                   # all these places, the first one left out: what its records share
     cdef Py_ssize_t left_out            # number of places beyond MAX_PLACES, which are not in targets
+    cdef PyObject *unsure               # borrowed back links to it to look at: their parent or their way has gone
     cdef bint stranded                  # only back links led to the container, when that was noted; counted in `strays`
     cdef dict by_parent                 # number of a parent -> link, of a container with many parents; or None
     cdef int sorts                      # number of list.sort calls in progress

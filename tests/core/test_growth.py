@@ -16,45 +16,108 @@ from pydatatracker import TrackedAttr, TrackedDict, TrackedList, _core
 # Each kind and size in a child of its own: the interpreter starts once, which takes longer than all of them.
 PROGRAM = """
 import gc, os, sys
-from pydatatracker import TrackedList
+from pydatatracker import TrackedDict, TrackedList
 gc.disable()
 
-def grow(what, n):
+def parents(n):
     x = TrackedList()
-    keep = []
+    keep = [TrackedList([x]) for _ in range(n)]
+
+def leaves(n):
+    x = TrackedList()
     for _ in range(n):
-        if what == "parents":
-            keep.append(TrackedList([x]))
-        elif what == "leaves":
-            y = TrackedList()
-            x.append(y)
-            x = y
-        else:
-            y = TrackedList([TrackedList()])
-            y.append(1)
-            x.append(y)
-            x = y[0]
-    os._exit(0)
+        y = TrackedList()
+        x.append(y)
+        x = y
+
+def subtrees(n):
+    x = TrackedList()
+    for _ in range(n):
+        y = TrackedList([TrackedList()])
+        y.append(1)
+        x.append(y)
+        x = y[0]
+
+def agents_of(model, n):
+    for i in range(n):
+        agent = TrackedDict(model=model)
+        model["agents"].append(agent)
+        yield i, agent
+
+def new_model():
+    return TrackedDict(agents=TrackedList(), cells=TrackedList([TrackedList() for _ in range(9)]))
+
+def agents(n):
+    for i, agent in agents_of(model := new_model(), n):
+        agent["at"] = i
+        model["time"] = i
+
+def moving_agents(n):
+    for i, agent in agents_of(model := new_model(), n):
+        model["cells"][i % 9].append(agent)
+        model["cells"][i % 9].remove(agent)
+        model["cells"][(i + 1) % 9].append(agent)
+
+def agents_that_stop(n):
+    model = new_model()
+    all = [agent for _, agent in agents_of(model, n)]
+    for agent in all:
+        agent["model"] = None
+        model["time"] = 1
+
+def agents_that_end(n):
+    model = new_model()
+    for _ in agents_of(model, n):
+        pass
+    del _
+    while model["agents"]:
+        model["agents"].pop()
+        model["time"] = 1
+
+def of_an_older_root(n):
+    root = TrackedList()
+    model = new_model()
+    things = TrackedList([TrackedDict() for _ in range(n)])
+    model["things"] = things
+    for _ in agents_of(model, n):
+        pass
+    for thing in things:
+        root.append(thing)
+
+def children_that_know_their_parent(n):
+    top = TrackedDict(children=TrackedList())
+    for i in range(n):
+        child = TrackedDict(parent=top, children=TrackedList(), data=TrackedDict())
+        top["children"].append(child)
+        child["data"]["n"] = i
 
 for what in sys.argv[1].split():
     for n in sys.argv[2].split():
-        child = os.fork() or grow(what, int(n))
+        child = os.fork()
+        if not child:
+            globals()[what](int(n))
+            os._exit(0)
         if os.waitpid(child, 0)[1]:
             sys.exit(f"{what} {n}: status")
 """
-KINDS = ["leaves", "subtrees", "parents"]
-SIZES = [1000, 3000, 7000]
+KINDS = {
+    "parents leaves subtrees": [1000, 3000, 7000],
+    "agents moving_agents agents_that_stop agents_that_end": [80, 240, 560],
+    "of_an_older_root children_that_know_their_parent": [80, 240, 560],
+}
 
 
+@pytest.mark.parametrize("kinds", KINDS)
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="counts instructions with valgrind")
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="valgrind cannot run under AddressSanitizer")
-def test_what_grows_at_its_end_takes_linear_time() -> None:
-    """Twice the links take about twice the instructions."""
-    _, counts = instructions.of_children(PROGRAM, " ".join(KINDS), " ".join(map(str, SIZES)))
-    assert len(counts) == len(KINDS) * len(SIZES)
-    for kind in KINDS:
+def test_what_grows_takes_linear_time(kinds: str) -> None:
+    """Twice the links take about twice the instructions, in any graph."""
+    sizes = KINDS[kinds]
+    _, counts = instructions.of_children(PROGRAM, kinds, " ".join(map(str, sizes)))
+    assert len(counts) == len(kinds.split()) * len(sizes)
+    for kind in kinds.split():
         (few, more, most), counts = counts[:3], counts[3:]
-        assert 0 < most - more < 3 * (more - few), kind
+        assert 0 < most - more < 3 * (more - few), (kind, few, more, most)
 
 
 def nested(n: int) -> TrackedList:

@@ -9,9 +9,12 @@
 #  - what is below a root by way of a back link only is not below an older one: such a link is followed again;
 #  - a back link rests on one way of links from its child down to its parent, which are in `ways` of their parents. If
 #    one of these goes, the back link is looked at: another way is found, or it is no longer back. One that leads to
-#    what is older than its parent stays back without a way (`lone`).
+#    what is older than its parent stays back without a way (`lone`);
+#  - a back link is in `ways` of its parent, or in `unsure` of its child, which looks at it when it looks up its place.
 
-cdef PyObject *unsure_links = NULL      # back links whose way has gone
+cdef enum:
+    FEW_ITEMS = 16                      # of more, the levels are not looked at when there is a new one
+
 cdef bint any_looped = False            # some container was in a cycle once: X_LOOPED
 cdef list newly_looped = None           # containers that came into a cycle since the log of the process asked; or None
 cdef Py_ssize_t strays = 0              # containers with `Rare.stranded`, and some more if there was no memory
@@ -51,11 +54,35 @@ cdef int put_above(Tracker parent, Tracker child) except -1:
     cdef Link link = parent.link
     if level_of(parent) < top:
         return 0
-    while link is not None:
-        if not link.back and link.parent is not None and level_of(link.parent) >= top - 1:
+    while link is not None and not link.back:
+        if link.parent is not None and level_of(link.parent) >= top - 1:
             return put_all_above(parent, child)
         link = link.next
     parent.lowered += level_of(parent) - top + 1
+    return 0
+
+
+cdef int raise_level(Tracker t) except -1:
+    """Let t have its own level again, as far as what it holds allows, if it holds little. O(FEW_ITEMS).
+
+    Links from what it holds have given way, so there is room between it and what will be above it: those above that
+    need not be lowered, for each node of a list whose nodes refer to each other.
+    """
+    cdef int64_t level = <int64_t>t.number << 20
+    cdef PyObject *owner = t.owner
+    cdef Tracker ct
+    cdef Link link
+    if t.lowered <= 0 or t.marks & X_WATCHED or (
+            PyDict_Size(<object>owner) > FEW_ITEMS if t.kind == K_DICT else
+            PyList_GET_SIZE(<object>owner) > FEW_ITEMS if t.kind == K_LIST else t.kind != K_ATTR):
+        return 0
+    for child in contents_of(<object>owner):
+        ct = tracker_of(child)
+        link = None if ct is None else link_to(ct, t)
+        if link is not None and not link.back and level_of(ct) <= level:
+            level = level_of(ct) - 1
+    if level > level_of(t):
+        t.lowered = (<int64_t>t.number << 20) - level
     return 0
 
 
@@ -78,8 +105,8 @@ cdef int put_all_above(Tracker parent, Tracker child) except -1:
         i = 0
         while i < len(found):
             link = (<Tracker>found[i]).link
-            while link is not None:
-                if not link.back and link.parent is not None and link.parent.number not in seen and (
+            while link is not None and not link.back:
+                if link.parent is not None and link.parent.number not in seen and (
                         planned(levels, link.parent) >= level):
                     seen.add(link.parent.number)
                     found.append(link.parent)
@@ -93,8 +120,8 @@ cdef int put_all_above(Tracker parent, Tracker child) except -1:
             levels[number] = each, level
         for each in found:
             link = (<Tracker>each).link
-            while link is not None:
-                if not link.back and link.parent is not None and (
+            while link is not None and not link.back:
+                if link.parent is not None and (
                         planned(levels, link.parent) >= planned(levels, <Tracker>each)):
                     todo.append((link.parent, each))
                 link = link.next
@@ -108,9 +135,9 @@ cdef int64_t planned(dict levels, Tracker t) except? -1:
     return level_of(t) if row == NULL else (<tuple>row)[1]
 
 
-cdef inline bint leads_up(Link link, int64_t lowest):
-    """True if a walk upwards that looks for a container of a level goes on at the parent."""
-    return not link.back and link.parent is not None and level_of(link.parent) >= lowest
+cdef inline bint leads_up(Link link, Tracker top):
+    """True if a walk upwards that looks for top goes on at the parent of a link that is not back."""
+    return link.parent is not None and (link.parent is top or level_of(link.parent) > level_of(top))
 
 
 cdef int rest(Tracker top, Link back) except -1:
@@ -123,7 +150,6 @@ cdef int rest(Tracker top, Link back) except -1:
     cdef dict came
     cdef list todo
     cdef Py_ssize_t i = 0
-    cdef int64_t lowest = level_of(top)
     if t is None:
         return 0                            # the collector frees it
     came = {t.number: None}
@@ -134,15 +160,14 @@ cdef int rest(Tracker top, Link back) except -1:
         t = <Tracker>todo[i]
         i += 1
         link = t.link
-        while link is not None:
-            if leads_up(link, lowest) and link.parent.number not in came and alive(link.parent):
+        while link is not None and not link.back:
+            if leads_up(link, top) and link.parent.number not in came and alive(link.parent):
                 came[link.parent.number] = (link, t)
                 if link.parent is top:
+                    t = top
                     break
                 todo.append(link.parent)
             link = link.next
-        if link is not None:
-            t = top
     back.child = <PyObject *>top
     unhook_way(<PyObject *>back)
     hook_way(&back.parent.ways, <PyObject *>back)
@@ -167,7 +192,7 @@ cdef void settle_ways(Tracker t) noexcept:
     It is done when their child looks up its place (`prune`), so that a graph that is taken apart is not searched at each
     link. O(these and their ways).
     """
-    global unsure_links
+    cdef PyObject *unsure = NULL
     cdef PyObject *work = <PyObject *>t
     cdef PyObject *link
     cdef PyObject *child
@@ -176,22 +201,23 @@ cdef void settle_ways(Tracker t) noexcept:
         link = (<Tracker>work).ways
         unhook_way(link)
         if (<Link>link).back:
-            hook_way(&unsure_links, link)
+            hook_way(&unsure, link)
             continue
         child = (<Link>link).child
         while child != work and (<Tracker>child).ways != NULL:
             link = (<Tracker>child).ways
             unhook_way(link)
             hook_way(&(<Tracker>work).ways, link)
-    if unsure_links == NULL:
+    if unsure == NULL:
         return
     gc = pdt_pause_gc()
-    while unsure_links != NULL:
-        link = unsure_links
+    while unsure != NULL:
+        link = unsure
         unhook_way(link)
         child = (<Link>link).child
         if Py_REFCNT(link) == 0 or Py_REFCNT(child) == 0:
             continue                                # waits to be freed
+        hook_way(&(<Tracker>child).rare.unsure, link)
         invalidate(<Tracker>child)
     pdt_resume_gc(gc)
 
@@ -204,12 +230,16 @@ cdef int found_way(Tracker top, Link back) noexcept:
     elif found == 0:
         if back.parent is not None and top.number < back.parent.number:
             back.lone = True            # what is older stays a root
+            back.child = <PyObject *>top
+            hook_way(&back.parent.ways, <PyObject *>back)
         elif back.parent is not None and (<orderer>put_above)(back.parent, top) < 0:
             PyErr_Clear()               # no memory: it stays back
             found = -1
         else:
-            back.back = False
+            turn(top, back, False)
             note_parent(top)
+    else:
+        back.lone = False
     return found
 
 
@@ -219,19 +249,21 @@ cdef bint is_above(Tracker top, Tracker t):
     cdef list todo = None
     cdef Link link
     cdef Py_ssize_t i = 0
-    cdef int64_t lowest = level_of(top)
     while t is not top:
         link = t.link
-        if todo is None and (link is None or link.next is None):    # no memory is taken where all have one parent
-            if link is None or not leads_up(link, lowest):
+        if link is not None and link.back:
+            link = None
+        # no memory is taken where all have one parent
+        if todo is None and (link is None or link.next is None or link.next.back):
+            if link is None or not leads_up(link, top):
                 return False
             t = link.parent
             continue
         if seen is None:
             seen = set()
             todo = []
-        while link is not None:
-            if leads_up(link, lowest) and link.parent.number not in seen:
+        while link is not None and not link.back:
+            if leads_up(link, top) and link.parent.number not in seen:
                 if link.parent is top:
                     return True
                 seen.add(link.parent.number)
@@ -261,13 +293,12 @@ cdef list links_to_give_way(Tracker ct, Tracker parent):
     cdef Tracker t
     cdef Link link
     cdef Py_ssize_t i = 0
-    cdef int64_t lowest = level_of(ct)
     while i < len(todo):
         t = <Tracker>todo[i]
         i += 1
         link = t.link
-        while link is not None:
-            if leads_up(link, lowest):
+        while link is not None and not link.back:
+            if leads_up(link, ct):
                 if link.parent is ct:
                     if t.number > ct.number or t.marks & X_WATCHED or (has_observers(ct) and not has_observers(t)):
                         return None
@@ -279,9 +310,12 @@ cdef list links_to_give_way(Tracker ct, Tracker parent):
     return found
 
 
-cdef void set_back(list links, bint back) noexcept:
-    for _, each in links:
-        (<Link>each).back = back
+cdef int set_back(list links, bint back) except -1:
+    for t, _ in links:
+        rare_of(<Tracker>t)
+    for t, each in links:
+        turn(<Tracker>t, <Link>each, back)
+    return 0
 
 
 cdef int give_way(list links) except -1:
@@ -295,6 +329,7 @@ cdef int give_way(list links) except -1:
         was_way = link.way_before != NULL
         unhook(<PyObject *>link)
         unhook_way(<PyObject *>link)
+        hook_way(&t.rare.unsure, <PyObject *>link)      # if `rest` finds no memory
         invalidate(t)
         note_looped(t)
         if link.parent is not None:
@@ -365,10 +400,10 @@ cdef int note_cycles(Tracker t) except -1:
 
 
 cdef bint has_parent(Tracker t):
-    """True if a link that closes no cycle leads to t. O(parents)."""
+    """True if a link that closes no cycle leads to t. O(parents that have ended)."""
     cdef Link link = t.link
-    while link is not None:
-        if not link.back and link.parent is not None and alive(link.parent):
+    while link is not None and not link.back:
+        if link.parent is not None and alive(link.parent):
             return True
         link = link.next
     return False
@@ -383,16 +418,14 @@ ctypedef int (*rare_maker)(Tracker) noexcept
 
 
 cdef void note_stranded(Tracker t) noexcept:
-    """Count t if only back links lead to it. O(parents) the first time."""
+    """Count t if only back links lead to it. O(1).
+
+    A parent that has ended counts until its link is dropped, and t is looked at again.
+    """
     global strays
-    cdef Link link = t.link
-    if link is None or (t.rare is not None and t.rare.stranded) or (
+    if t.link is None or not t.link.back or (t.rare is not None and t.rare.stranded) or (
             t.marks & X_WATCHED and (<WatchedTracker>t).is_root):
         return                              # the object of a watch stays a root
-    while link is not None:
-        if not link.back:
-            return                          # if this parent has ended, the link is dropped later, and t looked at again
-        link = link.next
     strays += 1
     if t.rare is None and (<rare_maker>make_rare)(t) < 0:
         PyErr_Clear()                       # no memory: it counts for good
@@ -425,8 +458,8 @@ cdef dict held_without(Tracker ct, Tracker parent):
         if not has_parent(t) and t.number < ct.number:
             roots.append(t.number)
         link = t.link
-        while link is not None:
-            if not link.back and link.parent is not None and link.parent is not ct and alive(link.parent):
+        while link is not None and not link.back:
+            if link.parent is not None and link.parent is not ct and alive(link.parent):
                 below.setdefault(link.parent.number, []).append(t.number)
                 if link.parent.number not in met:
                     met[link.parent.number] = link.parent
@@ -442,29 +475,34 @@ cdef dict held_without(Tracker ct, Tracker parent):
     return met
 
 
-cdef int come_back(Tracker ct) except -1:
-    """Have a link that closed a cycle hold ct, as no other one does any more. O(ancestors).
+cdef Link closing_from_elsewhere(Tracker ct, Link only):
+    """Return a back link to ct from what is below a root older than ct, and not by way of ct; None without. O(ancestors) each.
 
-    Its parent has to be below a root that is older than ct, and not by way of ct.
+    ``only``: the one link to look at, or None for all.
     """
-    cdef Link closing = ct.link
-    cdef Link link
-    cdef dict above
-    cdef list found = []
+    cdef Link link = ct.link if only is None else only
     if has_parent(ct) or (ct.marks & X_WATCHED and (<WatchedTracker>ct).is_root):
-        return 0
-    while closing is not None:
-        if closing.parent is not None and closing.parent is not ct and alive(closing.parent):
-            above = held_without(ct, closing.parent)
-            if (<tuple>above[closing.parent.number])[1]:
-                break
-        closing = closing.next
+        return None
+    while link is not None:
+        if link.parent is not None and link.parent is not ct and alive(link.parent) and (
+                <tuple>held_without(ct, link.parent)[link.parent.number])[1]:
+            return link
+        link = None if link is only else link.next
+    return None
+
+
+cdef int come_back(Tracker ct, Link only) except -1:
+    """Have a link that closed a cycle hold ct if no other one does: one of `closing_from_elsewhere`. O(ancestors) each."""
+    cdef Link closing = closing_from_elsewhere(ct, only)
+    cdef Link link
+    cdef list found = []
     if closing is None:
         return 0
+    cdef dict above = held_without(ct, closing.parent)
     for t, stays in above.values():
         link = (<Tracker>t).link if stays else None
-        while link is not None:             # what only ct holds does not hold what stays
-            if not link.back and link.parent is not None and alive(link.parent) and (
+        while link is not None and not link.back:       # what only ct holds does not hold what stays
+            if link.parent is not None and alive(link.parent) and (
                     link.parent is ct or not (<tuple>above[link.parent.number])[1]):
                 found.append((t, link))
             link = link.next
@@ -475,27 +513,31 @@ cdef int come_back(Tracker ct) except -1:
         set_back(found, False)
         raise
     unhook_way(<PyObject *>closing)
-    closing.back = False
-    closing.lone = False
+    turn(ct, closing, False)
     note_parent(ct)
     invalidate(ct)
     give_way(found)
     return 1
 
 
-cdef int bring_back(Tracker ct) except -1:
-    """Have what is above ct come back, where only back links lead to it: ct has one more parent. O(ancestors)."""
+cdef int bring_back(Tracker ct, Tracker parent) except -1:
+    """Have what is above ct come back, where only back links lead to it: ct has one more parent. O(ancestors).
+
+    Only if the parent is below a root that is older than what comes back, and ct has something below it that may refer
+    to that: O(back links and their ancestors).
+    """
     cdef set met = {ct.number}
     cdef list todo = [ct]
     cdef Tracker t
     cdef Link link
     while todo:
         t = <Tracker>todo.pop()
-        if t.link is not None and not has_parent(t) and come_back(t):
+        if t.link is not None and not has_parent(t) and (
+                <tuple>held_without(t, parent)[parent.number])[1] and come_back(t, None):
             return 1
         link = t.link
-        while link is not None:
-            if not link.back and link.parent is not None and link.parent.number not in met:
+        while link is not None and not link.back:
+            if link.parent is not None and link.parent.number not in met:
                 met.add(link.parent.number)
                 todo.append(link.parent)
             link = link.next

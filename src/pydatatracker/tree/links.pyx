@@ -3,7 +3,9 @@
 # Invariants (check_tracker tests them):
 #  - a link's count is the number of slots of the parent that hold the child;
 #  - the link of a dict or an attribute knows its key while count is 1. With several slots, or after one of several
-#    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it.
+#    was emptied, the key is `missing` and has to be searched. The link of a list has a hint and searches around it;
+#  - in the chain of a container, the links that are followed upwards stand before those that close a cycle (`back`):
+#    who walks upwards stops at the first of these, of which a model that all its agents refer to has very many.
 # tree/cycles.pyx says which links are followed upwards.
 
 cdef enum:
@@ -18,14 +20,60 @@ cdef class Link:
         unhook_way(<PyObject *>self)
 
 
-cdef int put_link(Tracker ct, Link link, Link before) except -1:
-    """Put a new link into the chain of ct, behind another one or (None) first. O(1)."""
-    if before is None:
-        link.next = ct.link
-        ct.link = link
-    else:
-        link.next = before.next
-        before.next = link
+cdef inline void chain_behind(Link before, Link link) noexcept:
+    link.next = before.next
+    link.prev = <PyObject *>before
+    before.next = link
+    if link.next is not None:
+        link.next.prev = <PyObject *>link
+
+
+cdef void chain(Tracker ct, Link link) noexcept:
+    """Put a link into the chain of ct, by whether it is back. O(1)."""
+    cdef Link first = ct.link
+    cdef bint followed = first is not None and not first.back   # the chain begins with links to follow
+    if followed and (link.back or ct.marks & X_WATCHED):
+        # the oldest parent of a watched object gives its first path: it is the one that people know
+        chain_behind(<Link>first.prev, link)
+        if not link.back:
+            first.prev = <PyObject *>link
+        return
+    link.next = first
+    link.prev = NULL if link.back else first.prev if followed else <PyObject *>link
+    if first is not None:
+        first.prev = <PyObject *>link
+    ct.link = link
+
+
+cdef void unchain(Tracker ct, Link gone) noexcept:
+    """Take a link out of the chain of ct; it keeps its `next` for who walks there. O(1)."""
+    cdef Link next = gone.next
+    cdef Link first = ct.link
+    if first is gone:
+        ct.link = next
+        if next is not None:
+            next.prev = NULL if next.back else gone.prev
+    elif gone.prev != NULL:                 # else it was taken out already
+        (<Link>gone.prev).next = next
+        if next is not None:
+            next.prev = gone.prev
+        if first.prev == <PyObject *>gone:
+            first.prev = gone.prev
+    gone.prev = NULL
+
+
+cdef void turn(Tracker ct, Link link, bint back) noexcept:
+    """Follow a link of ct no more, or again. O(1)."""
+    unchain(ct, link)
+    link.back = back
+    if not back:
+        link.lone = False
+    chain(ct, link)
+
+
+cdef int put_link(Tracker ct, Link link) except -1:
+    """Put a new link into the chain of ct. O(1)."""
+    chain(ct, link)
     if ct.rare is not None and ct.rare.by_parent is not None and (<link_user>note_link)(ct, link) < 0:
         PyErr_Clear()
         ct.rare.by_parent = None            # no memory: links are searched again
@@ -115,8 +163,8 @@ cdef int link_child(Tracker parent, object child, object key, Py_ssize_t hint) e
 cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
     cdef Tracker ct = tracker_of(child)
     cdef Link link
-    cdef Link last
     cdef list gave_way = None
+    cdef int64_t lowered = 0 if ct is None else ct.lowered
     cdef bint had = ct is not None and ct.link is not None
     if ct is None or parent.state & T_SORTING or isinstance(child, Watching):
         return adopt(parent, child, key, hint) if ct is None and pdt_following else 0
@@ -143,28 +191,28 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
             if ct is not parent:
                 gave_way = links_to_give_way(ct, parent)
             if gave_way is None:
+                rare_of(ct)
                 rest(ct, link)
                 link.back = True
                 note_looped(ct)
                 note_looped(parent)
             else:
                 set_back(gave_way, True)
+                raise_level(ct)
         if not link.back:
             try:
                 put_above(parent, ct)
             except MemoryError:
                 if gave_way is not None:
                     set_back(gave_way, False)
+                    ct.lowered = lowered
                 raise
-        last = None
-        if ct.marks & X_WATCHED and ct.link is not None:
-            last = ct.link                  # the oldest parent gives the first path: it is the one that people know
-            while last.next is not None and not link.back:
-                last = last.next
-        put_link(ct, link, last)
+        put_link(ct, link)
     parent.children += 1
     if link.back:
         note_stranded(ct)
+        if strays:
+            come_back(ct, link)
     else:
         note_parent(ct)
         invalidate(ct)
@@ -173,8 +221,11 @@ cdef int make_link(Tracker parent, object child, object key, Py_ssize_t hint) ex
             note_cycles(parent)
         if gave_way is not None:
             give_way(gave_way)
-        if had and any_looped and strays:
-            bring_back(ct)
+            if strays:
+                for t, each in gave_way:
+                    come_back(<Tracker>t, <Link>each)
+        if had and any_looped and strays and ct.children:
+            bring_back(ct, parent)
     if ct.marks & X_REDACTS and not parent.marks & X_REDACTS:
         mark_redacting(parent)
     return 1
@@ -198,7 +249,7 @@ cdef int cut_link(Tracker parent, object child, object key) except -1:
 
 
 ctypedef int (*out_taker)(Tracker, WatchedTracker) noexcept
-ctypedef int (*comer)(Tracker) noexcept
+ctypedef int (*comer)(Tracker, Link) noexcept
 
 
 cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
@@ -215,7 +266,7 @@ cdef int cut_tracker(Tracker parent, Tracker ct, object key) except -1:
         if parent.kind == K_DICT:
             link.key = key
         drop_link(ct, link)
-        if ct.link is not None and ct.marks & X_LOOPED and (<comer>come_back)(ct) < 0:
+        if not was_back and ct.link is not None and ct.marks & X_LOOPED and (<comer>come_back)(ct, None) < 0:
             PyErr_Clear()               # no memory: ct is a root for now
         if ct.marks & X_COMPARED and not parent.marks & X_WATCHED:
             if (<out_taker>taken_out)(parent, <WatchedTracker>ct) < 0:
@@ -251,24 +302,16 @@ cdef int forget_link(Tracker ct, Link gone) except -1:
 
 
 cdef int drop_link(Tracker ct, Link gone) except -1:
-    cdef Link link = ct.link
     cdef bint was_way = gone.way_before != NULL and not gone.back
     if redacting:
         keep_rules(ct, gone)
     unhook(<PyObject *>gone)
     unhook_way(<PyObject *>gone)
+    unchain(ct, gone)
     gone.back = False
     if ct.rare is not None and ct.rare.by_parent is not None and (<link_user>forget_link)(ct, gone) < 0:
         PyErr_Clear()
         ct.rare.by_parent = None
-    if link is gone:
-        ct.link = gone.next
-    else:
-        while link is not None:
-            if link.next is gone:
-                link.next = gone.next
-                break
-            link = link.next
     if was_way:
         settle_ways(ct)
     note_stranded(ct)
@@ -334,8 +377,14 @@ def check_tracker(container):
     link = t.link
     while link is not None:
         assert link.back or level_of(link.parent) < level_of(t), link.parent
-        assert link.way_before != NULL or link.lone if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
+        assert link.way_before != NULL if link.back else link.before != NULL and link.parent.epoch == epoch, link.parent
+        if link.next is not None:
+            assert link.next.prev == <PyObject *>link and (link.next.back or not link.back), link.parent
+        if not link.back and (link.next is None or link.next.back):
+            assert t.link.prev == <PyObject *>link, link.parent
         link = link.next
+    assert t.rare is None or t.rare.unsure == NULL
+    assert t.link is None or not t.marks & X_LOOPED or closing_from_elsewhere(t, None) is None, t
     for place in places_of(t):
         assert (<Place>place).tracker is t
         step = <Place>place

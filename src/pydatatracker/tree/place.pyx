@@ -179,20 +179,38 @@ cdef list find_all(Link link, Tracker ct):
 
 
 cdef int prune(Tracker t) except -1:
-    """Drop links to dead parents; reopen a link that no longer closes a cycle. O(links)."""
+    """Drop links to dead parents; reopen a link that no longer closes a cycle. O(parents), and its unsure links."""
     cdef Link link = t.link
     cdef Link next
     cdef bint lost = False
-    while link is not None:
+    while link is not None and not link.back:
         next = link.next
         if not alive(link.parent):
             drop_link(t, link)
             lost = True
-        elif link.back and link.way_before == NULL and not link.lone:
-            found_way(t, link)
         link = next
+    if t.rare is not None and t.rare.unsure != NULL:
+        look_at_unsure(t)
     if lost and t.link is not None and t.marks & X_LOOPED:
-        come_back(t)
+        come_back(t, None)
+    return 0
+
+
+cdef int look_at_unsure(Tracker t) except -1:
+    """Drop or reopen back links to t, or find another way for them. O(these and their ancestors)."""
+    cdef PyObject *later = NULL
+    cdef Link link
+    while t.rare.unsure != NULL:
+        link = <Link>t.rare.unsure
+        unhook_way(<PyObject *>link)
+        if not alive(link.parent):
+            drop_link(t, link)
+        elif found_way(t, link) < 0:        # no memory: it is looked at again
+            hook_way(&later, <PyObject *>link)
+    while later != NULL:
+        link = <Link>later
+        unhook_way(<PyObject *>link)
+        hook_way(&t.rare.unsure, <PyObject *>link)
     return 0
 
 
@@ -236,8 +254,8 @@ cdef int refresh_from_above(Tracker t) except -1:
         prune(x)
         ready = True
         link = x.link
-        while link is not None:
-            if not link.back and link.parent.epoch != epoch:
+        while link is not None and not link.back:
+            if link.parent.epoch != epoch:
                 todo.append(link.parent)
                 ready = False
             link = link.next
@@ -259,14 +277,13 @@ cdef int derive(Tracker t) except -1:
     cdef Options options
     cdef Log log
     cdef bint choosy = t.marks & X_WATCHED and is_choosy(<WatchedTracker>t)
-    while link is not None:
-        if not link.back:
-            if link.before == NULL:
-                link.child = <PyObject *>t
-                hook_to(<PyObject *>link.parent, <PyObject *>link)
-            if not (choosy and is_orphaned(link.parent)):
-                only = link
-                links += 1
+    while link is not None and not link.back:
+        if link.before == NULL:
+            link.child = <PyObject *>t
+            hook_to(<PyObject *>link.parent, <PyObject *>link)
+        if not (choosy and is_orphaned(link.parent)):
+            only = link
+            links += 1
         link = link.next
     if t.rare is not None and t.rare.places is not None and (links == 0 or (links == 1 and only.count == 1)):
         forget_places(t, links == 1 and only.parent.state & T_SEVERAL)
@@ -296,8 +313,8 @@ cdef int derive(Tracker t) except -1:
             return derive(t)
         log = <Log>(<tuple>targets_kept(t)[0])[0]
         link = t.link
-        while link is not None:
-            if not link.back and not (choosy and is_orphaned(link.parent)):
+        while link is not None and not link.back:
+            if not (choosy and is_orphaned(link.parent)):
                 state |= link.parent.state & (T_LOCKED | T_NOTIFY | T_GUARD | T_REDACT)
             link = link.next
         if len(t.rare.targets) > 1 or len(<tuple>(<tuple>t.rare.targets[0])[1]) > 1:
@@ -346,11 +363,13 @@ cdef uint16_t derived_state(Tracker t, uint16_t state, Options options, Log log)
 
 cdef int come_to(Tracker t, Log log) except -1:
     """Note that t writes to another log from now on, and which one it leaves."""
+    cdef Py_ssize_t past
     if t.logref is not None:
         # the old log holds changes of t and of what is below; if the log dies, it matters whether t wrote there
         if rare_of(t).past is None:
             t.rare.past = []
-        if len(t.rare.past) > 16:
+        past = len(t.rare.past)
+        if past >= 16 and past & (past - 1) == 0:       # at each power of 2: O(1) amortized, also if all live
             prune_past(t.rare)
         t.rare.past.append((t.logref, last_seq if t.version != t.rare.entered else 0))
     if t.rare is not None or t.version:
@@ -372,8 +391,8 @@ cdef bint is_choosy(WatchedTracker t):
         return True
     if link is None or link.next is None:
         return False
-    while link is not None:
-        if not link.back and not is_orphaned(link.parent):
+    while link is not None and not link.back:
+        if not is_orphaned(link.parent):
             return True
         link = link.next
     return False
@@ -393,8 +412,8 @@ cdef Options derive_several(Tracker t, bint choosy):
     cdef list keys
     cdef Py_ssize_t left_out = 0
     cdef Place place
-    while link is not None:
-        if not link.back and not (choosy and is_orphaned(link.parent)):
+    while link is not None and not link.back:
+        if not (choosy and is_orphaned(link.parent)):
             if options is None:
                 options = merged(t.options, link.parent.effective)
             if link.parent.state & T_SEVERAL:
@@ -498,18 +517,18 @@ cdef int refer_to(Log log, Log further) except -1:
     return 0
 
 
-cdef void prune_past(Rare rare):
-    # of all dead logs, only the newest seq that any of them may have held is needed
-    cdef list keep = []
+cdef int prune_past(Rare rare) except -1:
+    """Keep each living log once, and of all dead ones only the newest seq that any of them may have held. O(past)."""
+    cdef dict keep = {}
     cdef object dead = None
     for ref, seq in rare.past:
         if ref() is not None:
-            keep.append((ref, seq))
+            earlier = keep.pop(id(ref), None)
+            keep[id(ref)] = ref, seq if earlier is None else max(seq, earlier[1])
         elif dead is None or seq > dead[1]:
             dead = (ref, seq)
-    if dead is not None:
-        keep.insert(0, dead)
-    rare.past = keep
+    rare.past = ([] if dead is None else [dead]) + list(keep.values())
+    return 0
 
 
 cdef list targets_of(Tracker t):

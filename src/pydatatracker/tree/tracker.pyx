@@ -15,6 +15,8 @@ cdef class Rare:
         global strays
         if self.stranded:
             strays -= 1
+        while self.unsure != NULL:
+            unhook_way(self.unsure)
 
 
 @cython.no_gc_clear             # what is below it writes to its log until its container says that it ends

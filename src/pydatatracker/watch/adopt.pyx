@@ -23,9 +23,7 @@ cdef bint follow_option(Tracker t) except -1:
         if t.options is not None and t.options.values[O_FOLLOW] != UNSAID:
             return t.options.values[O_FOLLOW] == 1
         link = t.link
-        while link is not None and link.back:
-            link = link.next
-        if link is None:
+        if link is None or link.back:
             return DEFAULT_OPTIONS.values[O_FOLLOW] == 1
         t = link.parent
 
@@ -168,8 +166,8 @@ cdef int taken_out(Tracker parent, WatchedTracker t) except -1:
     if t.owner == NULL or t.held is not None:
         return 0
     home = group_of(parent)
-    while link is not None:
-        if not link.back and alive(link.parent):
+    while link is not None and not link.back:
+        if alive(link.parent):
             if t.home is home:          # something else holds it, which knows when that ends
                 move_home(t, (<WatchedTracker>link.parent).home if link.parent.marks & X_WATCHED else group_of(link.parent))
             return 0

@@ -84,7 +84,7 @@ cdef int add_instance(Watching w, object o, object state) except -1:
     link.key = name
     link.count = 1
     put_above(w.node, t)
-    put_link(t, link, None)
+    put_link(t, link)
     note_parent(t)
     w.node.children += 1
     invalidate(t)

@@ -133,15 +133,14 @@ cdef bint under_rules(Tracker t) except -1:
         if t.marks & X_REDACTS:
             return True
         link = t.link
-        while link is not None:
-            if not link.back:
-                if link.next is None and not todo:
+        while link is not None and not link.back:
+            if link.next is None and not todo:
+                todo.append(link.parent)
+            else:
+                seen = set() if seen is None else seen
+                if link.parent.number not in seen:
+                    seen.add(link.parent.number)
                     todo.append(link.parent)
-                else:
-                    seen = set() if seen is None else seen
-                    if link.parent.number not in seen:
-                        seen.add(link.parent.number)
-                        todo.append(link.parent)
             link = link.next
     return False
 
@@ -303,8 +302,8 @@ cdef list rules_by_links(list todo):
         for redact, keys, texts in own_rules(each):
             kept.append(rule_below(redact, keys, texts, way))
         up = each.link
-        while up is not None:
-            if not up.back and up.parent.number not in seen:
+        while up is not None and not up.back:
+            if up.parent.number not in seen:
                 seen.add(up.parent.number)
                 todo.append((up.parent, (up, way)))
             up = up.next
