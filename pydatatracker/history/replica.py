@@ -13,9 +13,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydatatracker import _core
+from pydatatracker._core import MISSING
 from pydatatracker.history.apply_step import apply_step
-from pydatatracker.history.points import micros
-from pydatatracker.history.steps import GapError, Line, ReplicaError, Step, quick_step, step_of, steps_of
+from pydatatracker.history.steps import (
+    ONE_PLACE,
+    PUT_BACK,
+    GapError,
+    Line,
+    ReplicaError,
+    Step,
+    quick_step,
+    step_of,
+)
 from pydatatracker.io.line import LogLine
 
 __all__ = ["GapError", "Replica", "ReplicaError", "apply_change", "empty_for", "empty_of", "replay"]
@@ -71,6 +80,30 @@ class Replica:
         step = quick_step(change) if isinstance(change, LogLine) else None
         return self.follow(step or step_of(change))
 
+    def follow_head(self, head: Any, known: Any = None) -> bool:
+        """Apply a line that changes one slot or a part of a list.
+
+        O(path + what was there). False if it is another line, or may not fit: then nothing was changed, and it takes
+        `apply`.
+
+        :param head: for a replay, see `io.parsing.HEADS`.
+        :param known: what is to be changed, if that is known.
+        """
+        if head.action not in ONE_PLACE or head.v != 1 or head.method in PUT_BACK:
+            return False
+        if head.order or head.changes or head.paths or head.also or head.ids:
+            return False
+        seq, before, after, splice = head.seq, head.before, head.after, head.splice
+        if type(seq) is not int or seq <= self.seq or type(head.time_ns) is not int or head.root != self.root:
+            return False
+        if splice is not None and (before is not MISSING or after is not MISSING):
+            return False
+        if not _core.replay_line(self.value, head.path, before, after, splice, known):
+            return False
+        self.seq = seq
+        self._remember(seq)
+        return True
+
     def follow(self, step: Step) -> bool:
         """Do what `apply` does, for the step of a line."""
         if self.root and step.also and self.root != step.root:
@@ -105,13 +138,13 @@ class Replica:
         """Note that a step was applied. O(1)."""
         self.seq = max(self.seq, step.seq)
         self.root = self.root or step.root
-        self._recent.append(step.seq)
-        self._known.add(step.seq)
+        self._remember(step.seq)
+
+    def _remember(self, seq: int) -> None:
+        self._recent.append(seq)
+        self._known.add(seq)
         if len(self._recent) > 100_000:
             self._known.discard(self._recent.popleft())
-
-
-_NAMED = 5  # containers in the message of an error
 
 
 def replay(
@@ -139,66 +172,11 @@ def replay(
         raise TypeError(
             f"at= takes a seq or a datetime, not {at!r}; for a text, use datetime.datetime.fromisoformat({at!r})"
         )
+    from pydatatracker.history.whole_log import replay_file, replay_lines
+
     if isinstance(lines, os.PathLike) or (isinstance(lines, str) and "\n" not in lines and "{" not in lines):
-        from pydatatracker.io import read_changes
-
-        with read_changes(lines, strict=True) as reader:
-            return _replay(sorted(reader, key=_order_of_line), at, root)
-    if isinstance(lines, (str, bytes)):
-        lines = lines.splitlines()
-    return _replay(lines, at, root)
-
-
-def _order_of_line(line: Any) -> tuple[int, int]:
-    """Return the order of a line: by seq, of one seq by rank."""
-    if line.is_gap:
-        return line.gap[0] or 0, 1
-    return line.seq or 0, line.rank
-
-
-def _replay(lines: Iterable[Any], at: int | datetime.datetime | None, root: str | None) -> Any:
-    from pydatatracker.history.replica_set import Groups, ReplicaSet
-
-    replicas = ReplicaSet()
-    others: dict[str, None] = {}
-    moment = micros(at) if isinstance(at, datetime.datetime) else None
-    is_there = False
-    groups = Groups()
-    if root is not None:
-        lines = list(lines)
-        for line in lines:
-            groups.add(line)
-    for step in steps_of(lines):
-        if root is None or root in step.roots:
-            is_there = True
-        else:
-            if len(others) < _NAMED:
-                others[step.root] = None
-            if not groups:
-                continue
-        if moment is not None:
-            if step.time_ns // 1000 > moment:
-                continue
-        elif at is not None and step.seq > at:  # type: ignore[operator]
-            continue
-        roots = None
-        if root is not None:  # what others have is not needed, unless a line says that it is the same
-            roots = [each for each in step.roots if each == root or groups.of(each) == groups.of(root)]
-            if not roots:
-                continue
-        for each, error in replicas.apply(step, roots):
-            if root in (None, each):
-                raise error
-    values = replicas.values
-    if root is None and len(values) > 1:
-        raise ReplicaError(f"the log has {len(values)} containers; choose one with root=: {', '.join(values)}")
-    if others and not is_there:
-        raise ReplicaError(
-            f"the log has no container {root!r}: root= takes the id of a container, such as {', '.join(others)}"
-        )
-    if not values or (root is not None and root not in values):
-        raise ReplicaError("the log has no changes" + ("" if at is None else f" up to {at}"))
-    return next(iter(values.values())) if root is None else values[root]
+        return replay_file(lines, at, root)
+    return replay_lines(lines.splitlines() if isinstance(lines, (str, bytes)) else lines, at, root)
 
 
 _KINDS: dict[str, Callable[[], Any]] = {"TrackedDict": dict, "TrackedList": list, "TrackedSet": set}

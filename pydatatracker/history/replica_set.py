@@ -94,10 +94,33 @@ class ReplicaSet:
         self._since: dict[str, int] = {}  # by id: the newest change that a known container has
         self._named: set[str] = set()  # roots whose containers are all known
 
+    def __contains__(self, root: str) -> bool:
+        return root in self._replicas
+
     @property
     def values(self) -> dict[str, Any]:
         """The values by the id of their root."""
         return {root: self._known[root] for root in self._replicas}
+
+    def follow(self, head: Any) -> bool:
+        """Apply a line of one root, if `Replica.follow_head` can.
+
+        O(path + what was there). Else False, and nothing was changed; so also for None instead of a head.
+        """
+        replica = None if head is None else self._replicas.get(head.root)
+        if replica is None:
+            return False
+        if not self._has_ids:
+            return replica.follow_head(head)
+        replica.value = self._known[head.root]
+        item = head.tracked_item_uuid
+        known = self._known.get(item)
+        if known is None:
+            return replica.follow_head(head)
+        if type(head.seq) is not int or head.seq <= self._since.get(item, -1) or not replica.follow_head(head, known):
+            return False
+        self._since[item] = head.seq
+        return True
 
     def apply(self, step: Step, roots: Iterable[str] | None = None) -> Errors:
         """Apply a step to its roots; return (root, error) where it did not fit.

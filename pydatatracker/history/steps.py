@@ -26,14 +26,25 @@ from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.standins import At
 from pydatatracker.values.text import shown
 
-__all__ = ["GapError", "Line", "ReplicaError", "Step", "copied", "quick_step", "step_of", "steps_of"]
+__all__ = [
+    "ONE_PLACE",
+    "PUT_BACK",
+    "GapError",
+    "Line",
+    "ReplicaError",
+    "Step",
+    "copied",
+    "quick_step",
+    "step_of",
+    "steps_of",
+]
 
 Line = ChangeLogEntry | LogLine | Mapping[str, Any] | str | bytes
 
 _TYPES = {"seq": int, "root": str, "action": str, "method": str, "type": str, "top": str}
 # they can have a position, which the head of a line does not tell
-_PUT_BACK = frozenset(("tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback"))
-_ONE_PLACE = frozenset(("add", "update", "remove"))
+PUT_BACK = frozenset(("tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback"))
+ONE_PLACE = frozenset(("add", "update", "remove"))
 
 
 class ReplicaError(ValueError):
@@ -132,11 +143,11 @@ def quick_step(line: LogLine) -> Step | None:
     ``top`` is the type of the container that changed; only the first line of a root has to know better.
     """
     head = line.head
-    if head.action not in _ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
+    if head.action not in ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
         return None
     if head.order or head.changes or head.paths or head.also or head.ids:
         return None
-    if not head.path or head.method in _PUT_BACK:
+    if not head.path or head.method in PUT_BACK:
         return None
     path = line.path
     splice = None

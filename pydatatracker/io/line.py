@@ -15,7 +15,7 @@ from pydatatracker.values.standins import Repr
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
 
-__all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "position_of_culprit", "read_json"]
+__all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "position_of_culprit", "rank_of", "read_json"]
 
 
 def read_again(raw: bytes, line: int, offset: int) -> LogLine:
@@ -82,7 +82,7 @@ class LogLine:
 
         0 for an ``init``, 1 for a change, 2 for an ``init`` that repeats what the log has (method ``again``).
         """
-        return 1 if self.head.action != "init" else 2 if self.head.method == "again" else 0
+        return rank_of(self.head)
 
     @property
     def is_gap(self) -> bool:
@@ -411,6 +411,11 @@ def read_json(raw: Any) -> Any:
         return json.loads(text)
     except ValueError:
         return {"$repr": text, "type": "bytes"}
+
+
+def rank_of(head: Any) -> int:
+    """Return the `LogLine.rank` of a line, given its head. O(1)."""
+    return 1 if head.action != "init" else 2 if head.method == "again" else 0
 
 
 def nanoseconds_of(line: LogLine) -> int | None:

@@ -12,15 +12,33 @@ import itertools
 import json
 from typing import Any, Final
 
-from pydatatracker._core import nests_deeper, one_nests_deeper
+from pydatatracker._core import MISSING, count_objects, nests_deeper
 from pydatatracker.io.line import LogLine, load_json
 from pydatatracker.values.encode import NESTING
 
-__all__ = ["TOO_DEEP", "VERSION", "Block", "NotAChange", "SlowBlock", "parse", "parse_all"]
+__all__ = [
+    "HEADS",
+    "TOO_DEEP",
+    "VERSION",
+    "Block",
+    "NotAChange",
+    "SlowBlock",
+    "heads_of",
+    "parse",
+    "parse_all",
+    "split",
+]
 
 VERSION: Final = 2  # a line that has no "also" is 1
 TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
 
+# What the heads of a block are for -> the fields that are text, and those that are bytes. All have action, v, seq and
+# time_ns; for a replay they have path, before, after and splice, too, and for the order of lines also_cut and pid.
+HEADS: Final = {
+    "filter": ("pointer actor root transaction", "paths also splice changes"),
+    "order": ("root method name", "also ids"),
+    "replay": ("root method tracked_item_uuid", "order changes paths also ids"),
+}
 _NUMBERS: Final[list[Any]] = [("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
 
 
@@ -56,24 +74,43 @@ def parse(raw: bytes, line: int = 0, offset: int = 0) -> LogLine:
 class Block:
     """Several lines of a log: the heads of all, and a LogLine for any of them.
 
-    A head has the attributes ``action seq time_ns actor pointer root transaction``, and ``paths also splice changes``
-    as bytes: this is what filters and counts need.
+    A head has the fields of a line that are for a purpose: see `HEADS`. In a `SlowBlock` it has them all, as a
+    `LogLine` does.
     """
 
-    __slots__ = ("_first", "_offset", "_starts", "heads", "raws")
+    __slots__ = ("_block", "_first", "_offset", "_raws", "_starts", "heads")
 
-    def __init__(self, heads: list[Any], raws: list[bytes], first: int, offset: int) -> None:
+    def __init__(self, heads: list[Any], block: bytes, first: int, offset: int) -> None:
         self.heads = heads
-        self.raws = raws
+        self._block = block
+        self._raws: list[bytes] | None = None
         self._first = first
         self._offset = offset
         self._starts: list[int] | None = None
 
-    def line(self, n: int) -> LogLine:
-        """Return the line of heads[n]. O(1), the first time O(lines)."""
+    @property
+    def raws(self) -> list[bytes]:
+        """The bytes of the lines. O(1), the first time O(length)."""
+        if self._raws is None:
+            self._raws = split(self._block)
+        return self._raws
+
+    def number(self, n: int) -> int:
+        """Return the number of a line in the file, from 1. O(1)."""
+        return self._first + n
+
+    def offset(self, n: int) -> int:
+        """Return the first byte of a line in the file.
+
+        O(1), the first time O(lines).
+        """
         if self._starts is None:
             self._starts = list(itertools.accumulate(map(len, self.raws), initial=self._offset))
-        return parse(self.raws[n], self._first + n, self._starts[n])
+        return self._starts[n]
+
+    def line(self, n: int) -> LogLine:
+        """Return the line of heads[n]. O(1), the first time O(lines)."""
+        return parse(self.raws[n], self.number(n), self.offset(n))
 
 
 class SlowBlock(Block):
@@ -82,39 +119,55 @@ class SlowBlock(Block):
     __slots__ = ("lines",)
 
     def __init__(self, lines: list[LogLine]) -> None:
-        super().__init__([line.head for line in lines], [line.raw for line in lines], 0, 0)
+        super().__init__([line.head for line in lines], b"", 0, 0)
+        self._raws = [line.raw for line in lines]
         self.lines = lines
+
+    def number(self, n: int) -> int:
+        """Return the number of a line in the file, from 1. O(1)."""
+        return self.lines[n].line
+
+    def offset(self, n: int) -> int:
+        """Return the first byte of a line in the file. O(1)."""
+        return self.lines[n].offset
 
     def line(self, n: int) -> LogLine:
         """Return the line of heads[n]. O(1)."""
         return self.lines[n]
 
 
-def parse_all(block: bytes, raws: list[bytes], number: int, offset: int) -> Block | None:
+def split(block: bytes) -> list[bytes]:
+    """Return the lines of a block, each with its newline. O(length)."""
+    if b"\r" not in block:
+        return block.splitlines(keepends=True)
+    raws = block.split(b"\n")  # JSON has no bare carriage return, and splitlines would end a line at one
+    return [raw + b"\n" for raw in raws[:-1]] + ([raws[-1]] if raws[-1] else [])
+
+
+def parse_all(block: bytes, number: int, offset: int, purpose: str = "filter") -> Block | None:
     """Return the lines of a block, or None if one of them needs `parse`.
 
     O(length).
 
     :param block: whole lines.
-    :param raws: the same, split.
     :param number: of the line before the first one.
     :param offset: of the first byte in the file.
+    :param purpose: what the heads are for, a key of `HEADS`.
     """
     # msgspec accepts any white space between two values, or none, and does not check the text that it skips. So the
     # checks that every line is one value, and one that `parse` accepts, are made here.
-    if block[:1] != b"{" or block.count(b"}\n{") != len(raws) - 1 or not block.endswith((b"}\n", b"}")):
-        return None
-    if one_nests_deeper(block, NESTING):
+    count = count_objects(block, NESTING)
+    if count < 0:
         return None
     try:
         if not block.isascii():
             block.decode()
-        heads = _block_decoder()(block)
+        heads = _block_decoder(purpose)(block)
     except Exception:
         return None
-    if len(heads) != len(raws) or any(head.v > VERSION for head in heads):
+    if len(heads) != count or any(head.v > VERSION for head in heads):
         return None  # an empty line, or one of a newer format
-    return Block(heads, raws, number + 1, offset)
+    return Block(heads, block, number + 1, offset)
 
 
 # ---- heads: the fields of a line that are parsed at once
@@ -148,20 +201,32 @@ def _head_decoder() -> Any:
     return msgspec.json.Decoder(_head_class()).decode
 
 
-@functools.cache
-def _block_decoder() -> Any:
-    """Return the decoder of many lines.
+def heads_of(lines: bytes, count: int) -> list[Any]:
+    """Return the heads of lines for a replay.
 
-    Their heads have only the fields that filters and counts need.
+    None for each if one of them needs `parse`. O(length).
+    """
+    block = parse_all(lines, 0, 0, "replay")
+    return [None] * count if block is None or len(block.heads) != count else block.heads
+
+
+@functools.cache
+def _block_decoder(purpose: str) -> Any:
+    """Return what decodes many lines to their heads for a purpose.
+
+    What only few lines have is bytes in them, and so are values, but for a replay.
     """
     import msgspec
 
-    raw = msgspec.Raw
+    texts, rare = HEADS[purpose]
     fields: list[Any] = [("action", str), *_NUMBERS]
-    fields += [(name, str, "") for name in ("pointer", "actor", "root", "transaction")]
-    fields += [(name, raw, raw()) for name in ("paths", "also", "splice", "changes")]
-    light = msgspec.defstruct("LightHead", fields, gc=False)
-    return msgspec.json.Decoder(light).decode_lines
+    fields += [(name, str, "") for name in texts.split()]
+    fields += [(name, msgspec.Raw, msgspec.Raw()) for name in rare.split()]
+    if purpose == "replay":
+        fields += [("path", list, []), ("before", Any, MISSING), ("after", Any, MISSING), ("splice", list | None, None)]
+    elif purpose == "order":
+        fields += [("also_cut", int, 0), ("pid", int | None, None)]
+    return msgspec.json.Decoder(msgspec.defstruct(f"{purpose.title()}Head", fields, gc=False)).decode_lines
 
 
 def _unusual_head(raw: bytes) -> Any:

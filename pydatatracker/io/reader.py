@@ -15,7 +15,7 @@ from typing import IO, Any, Final, Self
 
 from pydatatracker.io.compression import decompressed, is_file_error
 from pydatatracker.io.line import LogLine
-from pydatatracker.io.parsing import Block, NotAChange, SlowBlock, parse, parse_all
+from pydatatracker.io.parsing import Block, NotAChange, SlowBlock, parse, parse_all, split
 from pydatatracker.values.pickles import Handle, PicklableError
 
 __all__ = ["ChangeReader", "LogFormatError", "read_changes"]
@@ -194,10 +194,12 @@ class ChangeReader(Handle):
         finally:
             self._close_own()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, purpose: str = "filter") -> Iterator[Block]:
         """Yield the lines in blocks, which is faster for long logs.
 
         Memory: a block of 256 KB. A block is yielded when it is full, so this is for files, not for pipes.
+
+        :param purpose: what the heads are for: a filter, the order of the lines, or a replay.
         """
         number = offset = 0
         file = self._file
@@ -217,11 +219,14 @@ class ChangeReader(Handle):
                     self._bad(number + 1, offset, f"no newline for {MAX_LINE:,} bytes")
                     number, offset = number + 1, offset + len(block) + _skip_line(file.readline)
                     continue
-                raws = block.splitlines(keepends=True) if b"\r" not in block else block.split(b"\n")
-                if b"\r" in block:  # JSON has no bare carriage return, and splitlines would end a line at one
-                    raws = [raw + b"\n" for raw in raws[:-1]] + ([raws[-1]] if raws[-1] else [])
-                yield self._parsed(block, raws, number, offset)
-                number += len(raws)
+                whole = parse_all(block, number, offset, purpose)
+                if whole is not None:
+                    yield whole
+                    number += len(whole.heads)
+                else:
+                    raws = split(block)
+                    yield self._parsed(raws, number, offset)
+                    number += len(raws)
                 offset += len(block)
             if stopped is not None:
                 raise stopped
@@ -232,10 +237,7 @@ class ChangeReader(Handle):
         finally:
             self._close_own()
 
-    def _parsed(self, block: bytes, raws: list[bytes], number: int, offset: int) -> Block:
-        whole = parse_all(block, raws, number, offset)
-        if whole is not None:
-            return whole
+    def _parsed(self, raws: list[bytes], number: int, offset: int) -> Block:
         found = []
         for raw in raws:
             number += 1

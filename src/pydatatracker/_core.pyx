@@ -50,7 +50,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTu
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError,
+    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PyWeakref_NewRef, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
@@ -68,7 +68,7 @@ from pydatatracker.native cimport (
     PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_clear_as_base,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
-    pdt_frame_code, pdt_frame_address, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_line_is_deeper,
+    pdt_frame_code, pdt_frame_address, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_lines,
     pdt_append, pdt_is_due, pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
     pdt_attribute_in, pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
@@ -184,6 +184,7 @@ include "read/query.pyx"
 include "read/shown.pyx"
 include "read/text.pyx"
 include "read/elsewhere.pyx"
+include "read/replay.pyx"
 include "read/facade.pyx"
 include "read/json_depth.pyx"
 include "write/undo.pyx"

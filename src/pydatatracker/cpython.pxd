@@ -34,6 +34,8 @@ cdef extern from "Python.h":
     bint PyTuple_CheckExact(object)
     bint PyAnySet_CheckExact(object)
     bint PyDict_Check(object)
+    bint PyDict_CheckExact(object)
+    bint PyFloat_CheckExact(object)
     bint PyList_Check(object)
     bint PySet_Check(object)
     bint PySlice_Check(object)

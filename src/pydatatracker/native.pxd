@@ -137,7 +137,7 @@ cdef extern from "native/json.h":
     int pdt_out_scalar(pdt_out *, object) except -1
     int pdt_out_time(pdt_out *, int64_t) except -1
     bint pdt_json_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
-    bint pdt_json_line_is_deeper(const char *, Py_ssize_t, Py_ssize_t)
+    Py_ssize_t pdt_json_lines(const char *, Py_ssize_t, Py_ssize_t)
 
 cdef extern from "native/append.h":
     Py_ssize_t pdt_append(int, uint64_t, uint64_t, const char *, Py_ssize_t)

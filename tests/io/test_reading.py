@@ -233,7 +233,7 @@ def test_only_whole_lines_of_one_value_are_parsed_together() -> None:
     one = line_of()
     for good in (one, one + one, one + one[:-1]):
         raws = good.splitlines(keepends=True)
-        block = parse_all(good, raws, 0, 0)
+        block = parse_all(good, 0, 0)
         assert block is not None
         assert [41] * len(raws) == [block.line(n).seq for n in range(len(raws))]
     bare = one.strip()

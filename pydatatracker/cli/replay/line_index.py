@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
 from pydatatracker.cli.points import Point
-from pydatatracker.io.line import LogLine
-from pydatatracker.io.parsing import NotAChange, parse
+from pydatatracker.io.line import LogLine, rank_of
+from pydatatracker.io.parsing import Block, NotAChange, heads_of, parse
 
 __all__ = ["LineIndex", "Source"]
 
 _WIDEST: Final = 1 << 61  # a seq must be smaller than this
+_PIECE: Final = 1 << 16  # bytes of lines that are read together
 
 
 class Source:
@@ -40,19 +41,28 @@ class Source:
         """Close the file."""
         self._file.close()
 
+    @property
+    def is_read_once(self) -> bool:
+        """Whether lines have to be kept, as the log cannot be read again."""
+        return self._copies
+
     def keep(self, line: LogLine) -> None:
         """Make sure that a line can be read again. O(line)."""
         if self._copies:
             self._file.seek(line.offset)  # the holes between lines occupy no space
             self._file.write(line.raw)
 
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Return bytes of the file. O(size)."""
+        self._file.seek(offset)
+        return self._file.read(size)
+
     def line(self, offset: int, size: int, number: int) -> LogLine:
         """Return the line at an offset.
 
         O(size). Raises OSError if there is no longer a line there.
         """
-        self._file.seek(offset)
-        raw = self._file.read(size)
+        raw = self.bytes_at(offset, size)
         try:
             return parse(raw, number, offset)
         except NotAChange:
@@ -90,21 +100,41 @@ class LineIndex(Sequence[LogLine]):
 
     def add(self, source: int, line: LogLine) -> bool:
         """Add a line, in any order; return False if it has no usable seq. O(1)."""
-        seq = line.seq
-        if seq is None or not -_WIDEST < seq < _WIDEST:
+        if not self._add_key(line.head):
             return False
-        key = 3 * seq + line.rank
-        if self._keys and key < self._keys[-1]:
-            self._in_order = False
-        self._keys.append(key)
-        time_ns = line.time_ns or 0
-        self._times.append(time_ns if -_WIDEST < time_ns < _WIDEST else 0)
         self._offsets.append(line.offset)
         self._numbers.append(line.line)
         self._sizes.append(len(line.raw))
         self._where.append(source)
         self._sources[source].keep(line)
         return True
+
+    def _add_key(self, head: Any) -> bool:
+        seq = head.seq
+        if seq is None or not -_WIDEST < seq < _WIDEST:
+            return False
+        key = 3 * seq + rank_of(head)
+        if self._keys and key < self._keys[-1]:
+            self._in_order = False
+        self._keys.append(key)
+        time_ns = head.time_ns or 0
+        self._times.append(time_ns if -_WIDEST < time_ns < _WIDEST else 0)
+        return True
+
+    def add_block(self, source: int, block: Block, numbers: Sequence[int]) -> list[int]:
+        """Add lines of a block of a log that can be read again.
+
+        Returns the numbers of those without a usable seq. O(lines).
+        """
+        heads, raws = block.heads, block.raws
+        unusable = [n for n in numbers if not self._add_key(heads[n])]
+        if unusable:
+            numbers = [n for n in numbers if n not in unusable]
+        self._offsets.extend([block.offset(n) for n in numbers])
+        self._numbers.extend([block.number(n) for n in numbers])
+        self._sizes.extend([len(raws[n]) for n in numbers])
+        self._where.extend([source] * len(numbers))
+        return unusable
 
     def arrange(self) -> None:
         """Put the lines in order.
@@ -132,6 +162,33 @@ class LineIndex(Sequence[LogLine]):
         O(line).
         """
         return self.source(n).line(self._offsets[n], self._sizes[n], self._numbers[n])
+
+    def heads(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Yield (number, head for a replay) of lines.
+
+        The head is None for one that needs `whole`. O(lines): those near each other in a log are parsed together.
+        """
+        while start < stop:
+            first = self._offsets[start]
+            end, n = first, start
+            found: list[Any] = [None]
+            # as long as the next line is in the same log, behind this one, and in the same piece of it
+            while (
+                n < stop
+                and self._where[n] == self._where[start]
+                and self._offsets[n] >= end
+                and self._offsets[n] + self._sizes[n] <= first + _PIECE
+            ):
+                end = self._offsets[n] + self._sizes[n]
+                n += 1
+            if n == start:
+                n += 1
+            else:
+                piece = self.source(start).bytes_at(first, end - first)
+                spans = zip(self._offsets[start:n], self._sizes[start:n], strict=True)
+                found = heads_of(b"".join([piece[at - first : at - first + size] for at, size in spans]), n - start)
+            yield from enumerate(found, start)
+            start = n
 
     def positions(self) -> Iterator[tuple[int, int, int]]:
         """Yield (place in the order, log, first byte) of each line."""

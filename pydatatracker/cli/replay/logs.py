@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Self
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.progress import Bar
 from pydatatracker.io.line import LogLine, nanoseconds_of
-from pydatatracker.io.parsing import NotAChange, parse
+from pydatatracker.io.parsing import Block, NotAChange, parse
 from pydatatracker.io.reader import ChangeReader, LogFormatError
 
 __all__ = ["BLOCK", "Logs", "Report", "expanded", "is_compressed"]
@@ -114,6 +114,15 @@ class Logs:
             timed = [_timed(self._wanted(reader, wanted), n) for n, reader in enumerate(self.readers)]
             for _, number, line in heapq.merge(*timed, key=lambda each: each[:2]):
                 yield number, line
+        self.bar.hide()
+
+    def blocks(self, purpose: str) -> Iterator[Block]:
+        """Yield the lines of a single log as `ChangeReader.blocks` does."""
+        (reader,) = self.readers
+        self._begin()
+        for block in reader.blocks(purpose):
+            self.bar.update(self._position())
+            yield block
         self.bar.hide()
 
     def heads(self, wanted: Filter) -> Iterator[list[Any]]:

@@ -53,12 +53,17 @@ class Rebuilt:
         self.start = _core.newest_seq()
         self._ends = array("q")  # the newest change of value after each line
         self._wanted = bytearray()
+        if wanted is not None and wanted.is_empty:
+            wanted = None
         follower = Follower(roots, self.lines, self.value)
-        for n, line in follower.lines(0, self.lines.count_until(until)):
-            follower.apply(n, line)
+        for n, head in follower.heads(0, self.lines.count_until(until)):
             self._ends.append(_core.newest_seq())
-            birth = _BIRTH if line.action == "init" else 0
-            self._wanted.append(birth | (wanted is None or wanted.keeps(line, self.lines.root)))
+            if head is not None and wanted is None:
+                action, is_wanted = head.action, True
+            else:
+                line = self.lines[n]
+                action, is_wanted = line.action, wanted is None or wanted.keeps(line, self.lines.root)
+            self._wanted.append((_BIRTH if action == "init" else 0) | is_wanted)
         self.misfits = follower.misfits
 
     def number_of(self, change: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Self
 
 from pydatatracker.cli.line_view import is_label
@@ -10,6 +10,7 @@ from pydatatracker.cli.replay.line_index import LineIndex, Source
 from pydatatracker.cli.replay.logs import Logs, Report
 from pydatatracker.history.replica_set import Groups
 from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import Block
 from pydatatracker.io.reader import LogFormatError
 
 __all__ = ["Key", "Roots"]
@@ -50,9 +51,13 @@ class Roots:
             index.arrange()
 
     def _read(self, foreign: OnLine | None, gap: OnLine | None) -> None:
+        if len(self._sources) == 1 and not self._sources[0].is_read_once:
+            lines = self._add_blocks()
+        else:
+            lines = self._logs.numbered()
         first: tuple[int, LogLine] | None = None
         others = 0
-        for number, line in self._logs.numbered():
+        for number, line in lines:
             if line.is_gap:
                 if gap is not None:
                     gap(self, number, line)
@@ -72,6 +77,35 @@ class Roots:
         if first is not None:
             more = f", and {others:,} more like it" if others else ""
             self.report(*first, f"has no seq, so it cannot be put in order (written by version 0.1.0?){more}")
+
+    def _add_blocks(self) -> Iterator[tuple[int, LogLine]]:
+        """Add the lines that are of one root alone, by their heads.
+
+        Yields the others as `Logs.numbered` does, the first line of each root among them.
+        """
+        for block in self._logs.blocks("order"):
+            waiting: dict[Key, list[int]] = {}
+            for n, head in enumerate(block.heads):
+                key = (head.pid, head.root)
+                if (
+                    key in self.by_root
+                    and head.v
+                    and head.action != "gap"
+                    and not (head.also or head.ids or head.also_cut)
+                ):
+                    waiting.setdefault(key, []).append(n)
+                    continue
+                yield from self._add_waiting(block, waiting)  # before this one, as the file has them
+                yield 0, block.line(n)
+            yield from self._add_waiting(block, waiting)
+
+    def _add_waiting(self, block: Block, waiting: dict[Key, list[int]]) -> Iterator[tuple[int, LogLine]]:
+        for key, numbers in waiting.items():
+            unusable = self.by_root[key].add_block(0, block, numbers)
+            self.count += len(numbers) - len(unusable)
+            for n in unusable:
+                yield 0, block.line(n)
+        waiting.clear()
 
     def _add_to_all(self, source: int, line: LogLine) -> bool:
         """Add a line to its roots; False if it has no usable seq."""

@@ -18,6 +18,7 @@ from pydatatracker.history.replica import Replica, ReplicaError, empty_for
 from pydatatracker.history.replica_set import FAULTS, ReplicaSet
 from pydatatracker.history.steps import quick_step, step_of
 from pydatatracker.io.line import LogLine
+from pydatatracker.io.parsing import heads_of
 
 __all__ = ["Follower", "check", "empty_of", "state_at"]
 
@@ -31,20 +32,24 @@ class Follower:
         self._replica = Replica(value)
         self.misfits = 0
 
-    def lines(self, start: int, stop: int) -> Iterator[tuple[int, LogLine]]:
-        """Yield (number, line) from start up to stop, and show the progress."""
+    def heads(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Apply the lines from start up to stop, and yield each line's head.
+
+        As `LineIndex.heads` does, after each was applied. One that does not fit changes nothing. Shows the progress.
+        """
         bar = self._roots.bar
         bar.start("replaying", len(self._index))
-        for n in range(start, stop):
+        for n, head in self._index.heads(start, stop):
             if not n & 63:
                 bar.update(n)
-            yield n, self._index[n]
+            if head is None or not self._replica.follow_head(head):
+                self._apply(n)
+            yield n, head
         bar.hide()
 
-    def apply(self, n: int, line: LogLine) -> None:
-        """Apply a line; one that does not fit changes nothing."""
+    def _apply(self, n: int) -> None:
         try:
-            self._replica.apply(line)
+            self._replica.apply(self._index[n])
         except FAULTS as error:
             self.misfits += 1
             if self.misfits == 1:
@@ -86,6 +91,8 @@ class _Together:
         return values[index.root] if index.root in values else empty_of(index)
 
     def _apply(self, line: LogLine, numbers: dict[str, tuple[LineIndex, int]]) -> None:
+        if len(numbers) == 1 and self._replicas.follow(heads_of(line.raw, 1)[0]):
+            return
         try:
             unfit = self._replicas.apply(quick_step(line) or step_of(line), numbers)
         except FAULTS as error:
@@ -145,8 +152,8 @@ def state_at(roots: Roots, key: Key, *points: Point) -> list[Any]:
     done = 0
     for point in points:
         stop = max(done, index.count_until(point))
-        for n, line in follower.lines(done, stop):
-            follower.apply(n, line)
+        for _ in follower.heads(done, stop):
+            pass
         done = stop
         states.append(value if len(states) + 1 == len(points) else copy.deepcopy(value))  # the last is final
     return states

@@ -232,16 +232,19 @@ static int pdt_json_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limi
     return 0;
 }
 
-/* The same for any of several lines; lines that are too short to nest so deep are skipped. */
-static int pdt_json_line_is_deeper(const char *data, Py_ssize_t size, Py_ssize_t limit) {
+/* The number of lines, if each is one pair of braces by its first and last byte and nests no deeper; else -1. */
+static Py_ssize_t pdt_json_lines(const char *data, Py_ssize_t size, Py_ssize_t limit) {
     const char *end = data + size;
+    Py_ssize_t lines = 0;
     while (data < end) {
         const char *stop = memchr(data, '\n', end - data);
         if (stop == NULL) stop = end;
-        if (stop - data > limit && pdt_json_is_deeper(data, stop - data, limit)) return 1;
+        if (stop - data < 2 || *data != '{' || stop[-1] != '}') return -1;
+        if (stop - data > limit && pdt_json_is_deeper(data, stop - data, limit)) return -1;
         data = stop + 1;
+        lines++;
     }
-    return 0;
+    return lines;
 }
 
 #endif

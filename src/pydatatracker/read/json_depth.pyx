@@ -1,4 +1,4 @@
-# Owns: how deep JSON text nests, which is checked before text is parsed.
+# Owns: what is checked of JSON text before it is parsed: how deep it nests, and that a line is one value.
 # May touch: native/json.h.
 # Invariant: looks at the bytes alone; whether they are valid JSON is for the parser to say.
 
@@ -12,6 +12,6 @@ def nests_deeper(data, Py_ssize_t levels):
     return pdt_json_is_deeper(text, len(text), levels)
 
 
-def one_nests_deeper(bytes lines not None, Py_ssize_t levels):
-    """True if one of several lines of JSON has more nested levels. O(length)."""
-    return pdt_json_line_is_deeper(lines, len(lines), levels)
+def count_objects(bytes lines not None, Py_ssize_t levels):
+    """Return the number of lines, if each may be one JSON object with no more nested levels; else -1. O(length)."""
+    return pdt_json_lines(lines, len(lines), levels)
