@@ -153,6 +153,27 @@ ROWS += [
         unit="us", number=1),
 ]  # fmt: skip
 
+DOCUMENT = """
+import copy, pickle
+document = {'users': [{'name': f'u{n}', 'tags': ['a', 'b'], 'at': {'street': 'x', 'zip': str(n)}} for n in range(2000)]}
+text = json.dumps(document); data = track(document); plain, tracked = pickle.dumps(document), pickle.dumps(data)
+"""
+ROWS += [
+    Row("TrackedDict()", ("", "dict()"), ("", "TrackedDict()"), goal=2),
+    Row("TrackedDict(a=1, b=2)", ("", "dict(a=1, b=2)"), ("", "TrackedDict(a=1, b=2)"), goal=2),
+    Row("A(), of TrackedAttr", ("", "O()"), ("", "A()"), goal=3),
+    Row("r[i] = TrackedDict()", ("r = {}; i = iter(range(10**9))", "r[next(i)] = {}"),
+        ("r = TrackedDict(); i = iter(range(10**9))", "r[next(i)] = TrackedDict()"), goal=4),
+    Row("track(json.loads(text))", (DOCUMENT, "json.loads(text)"), (DOCUMENT, "track(json.loads(text))"), goal=1.5,
+        number=1),
+    Row("pickle.dumps of a document", (DOCUMENT, "pickle.dumps(document)"), (DOCUMENT, "pickle.dumps(data)"), goal=3,
+        number=1),
+    Row("pickle.loads of it", (DOCUMENT, "pickle.loads(plain)"), (DOCUMENT, "pickle.loads(tracked)"), goal=3, number=1),
+    Row("copy.deepcopy of it", (DOCUMENT, "copy.deepcopy(document)"), (DOCUMENT, "copy.deepcopy(data)"), goal=2.5,
+        number=1),
+    Row("json.dumps of it", (DOCUMENT, "json.dumps(document)"), (DOCUMENT, "json.dumps(data)"), goal=1.8, number=1),
+]  # fmt: skip
+
 NEXT = "i = iter(range(10**9))"  # a store of the same object is no event
 GRAPH = "import copy; g = {'all': [{'n': n, 'd': {'k': n}} for n in range(50000)]}"
 if sys.version_info >= (3, 12):

@@ -8,8 +8,10 @@ Observers are not kept either. A rebuilt container is quiet (records nothing) un
 The functions that pickles call are published in `pydatatracker.rebuild`, and pickles name them there. The arguments
 that they are called with have a format version:
 
-- format 1: ``container(1, class, options, elements, name, new)``, where arguments at the end may be left out and
-  ``new`` is what ``__getnewargs_ex__`` returned, and ``options(1, {"tracking_max_changes": 10, ...})`` with the names
+- format 1: ``tree(1, options, data, name)`` where all that is below is of the package's own classes and scalars:
+  ``data`` is plain, and all of it is tracked when it was loaded (`_core.as_tree`). Else
+  ``container(1, class, options, elements, name, new)``, where arguments at the end may be left out and ``new`` is what
+  ``__getnewargs_ex__`` returned, and ``options(1, {"tracking_max_changes": 10, ...})`` with the names
   and values of the keyword arguments; ``whole(1, class, options, contents, name, new, state)`` is called by YAML, whose
   library knows no state setter;
 - before it, 0.2.0 named ``start(class, options, name, elements)`` and ``_core.Options(8 values)``.
@@ -44,6 +46,7 @@ __all__ = [
     "reduce",
     "reduced_by_user",
     "shallow_copy",
+    "tree",
 ]
 
 FORMAT: Final = 1
@@ -85,6 +88,9 @@ def reduce(tracked: Any, in_one: bool = False) -> Any:
     cls, own, name = type(tracked), _core.own_options(tracked), _core.describe(tracked)[1]
     args: tuple[Any, ...]
     items = pairs = None
+    data = None if in_one else _core.as_tree(tracked)
+    if data is not None:
+        return tree, (FORMAT, own, data) if name is None else (FORMAT, own, data, name)
     new = _new_arguments(tracked)
     if in_one:
         everything = [FORMAT, cls, own, _contents(tracked), name, new, _state(tracked)]
@@ -179,6 +185,21 @@ def container(
     elif elements:
         set.update(made, elements)
         _core.relink(made)
+    return made
+
+
+@_named_by_pickles
+def tree(
+    version: int, options: Options | None = None, data: Any = None, name: str | None = None, /, *later: Any
+) -> Any:
+    """Make the container of a pickle, with all that is below it. O(items).
+
+    Raises UnpicklingError for a format that a newer version of the package wrote.
+    """
+    if version != FORMAT:
+        _refuse(f"it has format {version}, and this version reads format {FORMAT}")
+    made = _core.from_tree(data, options)
+    _core.configure(made, None, name)
     return made
 
 
@@ -362,6 +383,10 @@ def deep_copy(container: Any, memo: dict[int, Any], copied: Callable[[Any, dict[
 
     It has the same options. O(everything below).
     """
+    data = _core.as_tree(container, whole=True)
+    if data is not None:
+        memo[id(container)] = made = tree(FORMAT, _core.own_options(container), data, _core.describe(container)[1])
+        return made
     new = _new_arguments(container)
     made = _empty(container, None if new is None else copied(new, memo))
     memo[id(container)] = made

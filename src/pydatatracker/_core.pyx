@@ -81,6 +81,7 @@ from pydatatracker.native cimport (
 
 import collections as _collections
 import contextvars as _contextvars
+import copyreg as _copyreg
 import gc as _gc
 import os as _os
 import sys as _sys

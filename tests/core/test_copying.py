@@ -264,13 +264,16 @@ def test_a_pickle_names_only_what_stays() -> None:
     value = TrackedDict({"a": TrackedList([TrackedSet([1])]), "b": thing(c=1)}, **ALL_OPTIONS)
     assert {
         "pydatatracker.containers TrackedDict",
-        "pydatatracker.containers TrackedList",
-        "pydatatracker.containers TrackedSet",
         f"{__name__} Thing",
         "pydatatracker.rebuild container",
         "pydatatracker.rebuild finish",
         "pydatatracker.rebuild options",
+        "pydatatracker.rebuild tree",
+        "__builtin__ set",
     } == names_in(pickle.dumps(value, 2))
+    assert {"pydatatracker.rebuild tree"} == names_in(pickle.dumps(track({"a": [{}, [1]]}), 2)) - {
+        "pydatatracker.rebuild options"
+    }
 
 
 def test_a_pickle_holds_options_by_name() -> None:
@@ -278,13 +281,16 @@ def test_a_pickle_holds_options_by_name() -> None:
     assert set(ALL_OPTIONS) == set(_core.OPTION_NAMES), "a new option: store it in a pickle too"
     for name, value in ALL_OPTIONS.items():
         function, arguments, *_ = TrackedDict(**{name: value}).__reduce_ex__(2)
-        assert (rebuild.container, 1, TrackedDict) == (function, *arguments[:2])
+        of_class = MyDict(**{name: value}).__reduce_ex__(2)[1]
+        assert (rebuild.tree, 1, 1) == (function, arguments[0], of_class[0])
         if name == "tracking_name":
-            assert (None, (), "n") == arguments[2:]
+            assert (None, {}, "n") == arguments[1:]
+            assert (MyDict, None, (), "n") == of_class[1:]
         else:
             stored = tuple(value) if isinstance(value, list) else value
-            assert (rebuild.options, (1, {name: stored})) == arguments[2].__reduce__()
-    assert (1, TrackedDict) == TrackedDict().__reduce_ex__(2)[1]
+            assert (rebuild.options, (1, {name: stored})) == arguments[1].__reduce__() == of_class[2].__reduce__()
+    assert (1, None, {}) == TrackedDict().__reduce_ex__(2)[1]
+    assert (1, MyDict) == MyDict().__reduce_ex__(2)[1]
 
 
 def test_options_are_equal_after_a_pickle() -> None:

@@ -393,7 +393,7 @@ cdef bint merge(object self, Tracker t, object rows_from, int method) except -1:
         return True
     if t.state & T_CONVERT:
         rows_from = PyDict_Copy(rows_from)
-        convert_values(rows_from, t.effective, None)
+        convert_values(rows_from, t.effective)
     if before == 0:
         fill(self, t, rows_from, size, method)
         return True
@@ -632,7 +632,7 @@ cdef class DictHook(dict):
         if has_options(self, options):
             t = converting(self, options)
             if t is not None:
-                convert_values(self, t.effective, None)
+                convert_values(self, t.effective)
             link_new_dict(self)
             report_untracked_now(self)
             return

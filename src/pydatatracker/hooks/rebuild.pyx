@@ -38,3 +38,108 @@ def relink(container):
             link_attributes(container)
         else:
             link_all(t)
+
+
+# ---- a tree in one ---------------------------------------------------------------------------------------------
+
+cdef enum:
+    N_OTHER, N_PLAIN, N_PART            # anything else; a scalar that is no subclass; a container of the package's own class
+
+
+cdef int sort_of(PyObject *value) noexcept:
+    cdef PyTypeObject *cls = Py_TYPE(<object>value)
+    if pdt_quiet_key(<object>value):
+        return N_PLAIN
+    if <PyObject *>cls == <PyObject *>dict_type or <PyObject *>cls == <PyObject *>list_type or (
+            <PyObject *>cls == <PyObject *>set_type):
+        return N_PART
+    return N_OTHER
+
+
+cdef class _NotATree(Exception):
+    """What a container holds has to be pickled one by one."""
+
+
+def as_tree(container, bint whole=False):
+    """Return the contents of a container, with all below it, as plain data; None if a pickle has to look at each part.
+
+    What is below is of the package's own classes and scalars, without a cycle, a name or options of its own. A part that
+    something else may refer to stays as it is; with ``whole`` there may be none. O(items).
+    """
+    if sort_of(<PyObject *>container) != N_PART or tracker_of(container).marks & X_LOOPED:
+        return None
+    for cls in (dict_type, list_type, set_type):
+        if cls in _copyreg.dispatch_table:      # the program has another way to pickle what may be below
+            return None
+    try:
+        return tree_below(container, own_options(container), None if whole else {})
+    except (_NotATree, RecursionError):
+        return None
+
+
+def from_tree(data, Options options):
+    """Return tracked data for what `as_tree` returned. O(items)."""
+    cdef int gc
+    target = target_of(data)
+    if target is None:
+        raise TypeError(f"a tree is a dict, list or set, not {class_name(type(data))}")
+    gc = pdt_pause_gc()
+    try:
+        return converted_part(data, target, options, None, True)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef object tree_below(object container, Options options, dict seen):
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t i
+    cdef list items
+    cdef dict made
+    if PyDict_Check(container):
+        made = {}
+        while PyDict_Next(container, &position, &key, &value):
+            if not pdt_quiet_key(<object>key):
+                raise _NotATree
+            PyDict_SetItem(made, <object>key, part_of_tree(value, options, seen))
+        return made
+    if PyList_Check(container):
+        items = []
+        for i in range(PyList_GET_SIZE(container)):
+            items.append(part_of_tree(PyList_GET_ITEM(<PyObject *>container, i), options, seen))
+        return items
+    for item in set.__iter__(container):
+        if not pdt_quiet_key(item):
+            raise _NotATree
+    return set(container)
+
+
+cdef object part_of_tree(PyObject *value, Options options, dict seen):
+    cdef int sort = sort_of(value)
+    cdef bint alone = Py_REFCNT(value) == 1
+    cdef Tracker t
+    if sort == N_PLAIN:
+        return <object>value
+    if sort == N_OTHER:
+        raise _NotATree
+    part = <object>value
+    if not alone:
+        if seen is None:
+            raise _NotATree
+        if id(part) in seen:
+            return part
+    t = tracker_of(part)
+    if t.marks & X_LOOPED:
+        raise _NotATree
+    pdt_enter_recursion(" while a tree was taken for a pickle")
+    try:
+        data = tree_below(part, t.options, seen)
+    finally:
+        Py_LeaveRecursiveCall()
+    if alone and t.options is options and (t.rare is None or t.rare.name is None):
+        return data
+    if seen is None:
+        raise _NotATree
+    seen[id(part)] = True
+    return part

@@ -60,7 +60,7 @@ cdef int begin_dict(object self, int twin, object options) except -1:
     if has_options(self, options):
         t = converting(self, options)
         if t is not None:
-            convert_values(self, t.effective, None)
+            convert_values(self, t.effective)
     link_new_dict(self)
     if has_options(self, options):
         report_untracked_now(self)

@@ -47,37 +47,60 @@ cdef inline object convert_for(Tracker t, object value):
 
 cdef object converted(object value, Options options, dict memo):
     """Return a tracked copy of a plain container; anything else as it is. O(items)."""
-    cdef type cls = type(value)
-    cdef object target = dict_type if cls is dict else list_type if cls is list else set_type if cls is set else \
-        twin_types.get(cls) if is_converted(cls) else None
+    cdef object target = target_of(value)
+    cdef int gc
     if target is None:
         return value
+    gc = pdt_pause_gc()                 # nothing that is made here is garbage before all of it is there
+    try:
+        return converted_part(value, target, options, {} if memo is None else memo, False)
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef object target_of(object value):
+    """Return the tracked class for a plain container, or None. O(1)."""
+    cdef type cls = type(value)
+    return dict_type if cls is dict else list_type if cls is list else set_type if cls is set else \
+        twin_types.get(cls) if is_converted(cls) else None
+
+
+cdef object converted_part(object value, type target, Options options, dict memo, bint alone):
+    """Return a tracked copy of a container. ``alone``: it is in one place, so nobody will ask for its copy again.
+
+    So it is if ``memo`` is None.
+    """
+    if not alone and id(value) in memo:
+        if "again" in memo:
+            memo["again"][id(value)] = memo["again"].get(id(value), 1) + 1
+        return memo[id(value)]
     pdt_enter_recursion(" while nested data was made tracked")
     try:
-        return converted_one(value, cls, target, options, memo)
+        return converted_one(value, target, options, memo, alone)
     finally:
         Py_LeaveRecursiveCall()
 
 
-cdef object converted_one(object value, type cls, type target, Options options, dict memo):
+cdef object converted_one(object value, type target, Options options, dict memo, bint alone):
     cdef Hook hook
     cdef Tracker t
-    if memo is None:
-        memo = {}
-    elif id(value) in memo:
-        if "again" in memo:
-            memo["again"][id(value)] = memo["again"].get(id(value), 1) + 1
-        return memo[id(value)]
-    made = target.__new__(target)
-    memo[id(value)] = made
-    if "originals" in memo:
-        memo["originals"].append(value)
+    cdef type cls = type(value)
+    made = pdt_new(target)
+    if not alone:
+        memo[id(value)] = made
+        if "originals" in memo:
+            memo["originals"].append(value)
     hook = hook_of(made)
     begin_life(made, hook.kind, hook.birth)     # before it is filled, so that its changes come after its init
-    t = tracker_of(made)
+    t = first_tracker(made, hook)
     t.options = options
     note_redact(t)
-    if hook.kind == K_DICT:
+    if cls is dict:
+        PyDict_Merge(made, value, 1)
+        link_values(made, t, options, memo)
+    elif cls is list:
+        fill_with_converted(made, value, t, options, memo)
+    elif hook.kind == K_DICT:
         if hook.twin == PDT_DEFAULT:
             pdt_twin_init(PDT_DEFAULT, made, (factory_of(value),), NULL)
         if hook.twin == PDT_ORDERED:
@@ -85,24 +108,24 @@ cdef object converted_one(object value, type cls, type target, Options options, 
                 PyODict_SetItem(made, key, dict.__getitem__(value, key))
         else:
             PyDict_Merge(made, value, 1)
-        convert_values(made, options, memo)
-        if cls is not dict and cls is not default_type and vars(value):     # attributes of an OrderedDict or Counter
+        link_values(made, t, options, memo)
+        if cls is not default_type and vars(value):     # attributes of an OrderedDict or Counter
             vars(made).update(vars(value))
-    elif cls is list:
-        for item in list(value):
-            list.append(made, converted(item, options, memo))
     elif hook.kind == K_DEQUE:
         pdt_twin_init(PDT_DEQUE, made, ((), maxlen_of(value)), NULL)
         for item in deque_items(value):
-            deque_append(made, converted(item, options, memo))
+            target = target_of(item)
+            deque_append(made, item if target is None else converted_part(item, target, options, memo, memo is None))
+        link_all(t)
     else:
         set.update(made, value)
+        link_all(t)
     hook.birth.size = size_of(made, hook.kind)
-    link_all(t)
     return made
 
 
-cdef int convert_values(object made, Options options, dict memo) except -1:
+cdef int convert_values(object made, Options options) except -1:
+    """Convert the values of a plain dict, each for itself. O(items)."""
     # replacing the value of an existing key is allowed during the iteration
     cdef PyObject *key
     cdef PyObject *value
@@ -111,7 +134,68 @@ cdef int convert_values(object made, Options options, dict memo) except -1:
         k = <object>key
         v = <object>value
         if not pdt_plain(v):
-            w = converted(v, options, memo)
+            w = converted(v, options, None)
             if w is not v:
                 PyDict_SetItem(made, k, w)
+    return 0
+
+
+cdef int link_values(object made, Tracker t, Options options, dict memo) except -1:
+    """Convert the values of a dict that has those of a plain one, and link them. O(items)."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef bint alone
+    while PyDict_Next(made, &position, &key, &value):
+        if pdt_plain(<object>value):
+            continue
+        alone = memo is None or Py_REFCNT(value) == 2       # the plain dict has it, and the new one
+        k = <object>key
+        v = <object>value
+        target = target_of(v)
+        if target is not None:
+            w = converted_part(v, target, options, memo, alone)
+            PyDict_SetItem(made, k, w)
+            link_converted(t, w, k, 0)
+        elif pdt_heap_type(v):
+            link_child(t, v, k, 0)
+    return 0
+
+
+cdef int fill_with_converted(object made, object value, Tracker t, Options options, dict memo) except -1:
+    """Fill a list with the items of a plain one, converted and linked. O(items)."""
+    cdef list items = PyList_GetSlice(value, 0, PyList_GET_SIZE(value))
+    cdef Py_ssize_t i
+    cdef PyObject *item
+    cdef bint alone
+    PyList_SetSlice(made, 0, 0, items)
+    for i in range(PyList_GET_SIZE(items)):
+        item = PyList_GET_ITEM(<PyObject *>items, i)
+        if pdt_plain(<object>item):
+            continue
+        alone = memo is None or Py_REFCNT(item) == 3        # the plain list has it, its copy, and the new one
+        v = <object>item
+        target = target_of(v)
+        if target is not None:
+            w = converted_part(v, target, options, memo, alone)
+            PyList_SetSlice(made, i, i + 1, [w])
+            link_converted(t, w, None, i)
+        elif pdt_heap_type(v):
+            link_child(t, v, None, i)
+    return 0
+
+
+cdef int link_converted(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
+    """Link a child that was converted. O(1) if it has no parent yet: it was made after the parent, so it closes no cycle."""
+    cdef Tracker ct = <Tracker>hook_of(child).tracker
+    cdef Link link
+    if ct.link is not None or ct.number <= parent.number or ct.marks & X_REDACTS or parent.lowered or ct.lowered:
+        return link_child(parent, child, key, hint)
+    link = Link.__new__(Link)
+    link.parent = parent
+    link.key = key
+    link.hint = hint
+    link.count = 1
+    chain(ct, link)
+    parent.children += 1
     return 0
