@@ -124,6 +124,13 @@ benchmark-cli *args: build
 benchmark-watching *args: build
     python benchmarks/watching.py "$@"
 
+# Arguments are axes (history, container, depth, observers, threads, parents, agents); `--quick` for small sizes.
+# Measure how cost grows, with the exponent of each curve, and plot it in build/growth.svg
+[group('benchmark')]
+benchmark-growth *args: build
+    @python -m pip install -q --group plots
+    python benchmarks/growth.py "$@"
+
 # Measure the page of a log of 100,000 changes in Chromium
 [group('benchmark')]
 benchmark-page *args: build
