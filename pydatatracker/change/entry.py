@@ -348,7 +348,7 @@ def settle_entries(entries: list[ChangeLogEntry]) -> None:
         container = viewer.container
         if container is None:
             continue
-        rewind = Rewind(container)
+        rewind = Rewind(container, min(entry.seq for entry in entries if entry.viewer is viewer) - 1)
         known: dict[int, tuple[str, str, Any]] = {}
         mark = _core.rules_mark(container)
         for entry in sorted((e for e in entries if e.viewer is viewer), key=lambda e: e.seq, reverse=True):

@@ -34,7 +34,7 @@ def history_of(container: Any, path: str | tuple[Any, ...]) -> Iterator[ChangeLo
     noted = max((_core.remembered(log)[1] for log in _core.logs(container)), default=0)
     kept: Change | None = None
     oldest = 0
-    for change in reversed(_core.recorded_changes(container)):
+    for change in _newest_first(container):
         if change.seq <= noted and kept is None:
             kept = trail.remembered(container)
             noted = 0
@@ -51,6 +51,22 @@ def history_of(container: Any, path: str | tuple[Any, ...]) -> Iterator[ChangeLo
         from pydatatracker.change.entry import start_of
 
         yield from start_of(container)
+
+
+def _newest_first(container: Any) -> Iterator[Change]:
+    """Yield the changes of a container, newest first.
+
+    O(changes that are asked for), as pieces of eight times the size are read.
+    """
+    size, before = 64, _core.newest_seq() + 1
+    while True:
+        found = _core.recorded_changes(container, 0, size)
+        for change in reversed(found):
+            if change.seq < before:
+                yield change
+        if len(found) < size:
+            return
+        size, before = 8 * size, min(before, found[0].seq)
 
 
 def _is_there(container: Any, parts: tuple[Part, ...]) -> bool:

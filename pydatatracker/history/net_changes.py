@@ -207,7 +207,7 @@ class _Comparison:
     def __init__(self, container: Any, since: int | None) -> None:
         since, until = span(container, since, None)
         seen = {change.seq: change for change in _core.changes_of(container, since)}
-        now = Rewind(container)
+        now = Rewind(container, until)
         self.root = now.back_to(until)
         self._now = now  # keeps the trackers, so that their ids stay valid
         self._ids = {id(node.state): tracker for tracker, node in now._nodes.items()}

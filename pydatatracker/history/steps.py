@@ -304,7 +304,8 @@ def _settle_all(changes: list[ChangeLogEntry]) -> Iterator[Step]:
     It is rewound once for all of them.
     """
     container = changes[-1].viewer.container
-    rewind = Rewind(container) if container is not None else None
+    first = min(change.seq for change in changes)
+    rewind = Rewind(container, first) if container is not None else None
     found = []
     for change in reversed(changes):
         if rewind is not None and change.action != "init":

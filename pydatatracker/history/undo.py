@@ -104,7 +104,7 @@ def revert_to(container: Any, point: Point) -> list[ChangeLogEntry]:
     _require(container, seq)
     done: list[Change] = []
     with tracking_transaction():
-        stacks = _core.Stacks(container, raw=True)
+        stacks = _core.Stacks(container, raw=True, after=seq)
         while True:
             stacks.catch_up(container)
             top = stacks.top(container)

@@ -160,7 +160,7 @@ class Walk(Rewind):
     """
 
     def __init__(self, container: Any, since: int, until: int) -> None:
-        super().__init__(container)
+        super().__init__(container, since)
         self._since = since
         self.root = self.back_to(until)
         self._line_up()

@@ -10,10 +10,10 @@ cdef class Stacks:
 
     All logs are read that the container, or one that came into it, wrote to: what a container did while it was
     elsewhere is undone once it is back. ``raw``: undo, redo and rollback count as changes like any other, except those
-    recorded after the start.
+    recorded after the start. ``after``: changes up to that seq are not read.
     """
 
-    cdef uint64_t born
+    cdef uint64_t born                  # changes up to this seq are not read
     cdef uint64_t start                 # raw: newest seq when it was made; else 0
     cdef readonly uint64_t seen         # newest seq in the process when records were last read
     cdef list logs                      # [weak reference of a log, newest seq read] of each
@@ -24,11 +24,11 @@ cdef class Stacks:
     cdef dict touched                   # tracker -> newest fresh change made elsewhere while there is a redo
     cdef readonly set past              # seqs that left the stack
 
-    def __init__(self, container, bint raw=False):
+    def __init__(self, container, bint raw=False, uint64_t after=0):
         cdef Hook hook
         tracker_of(container)           # a container whose __init__ did not run gets its birth here
         hook = hook_of(container)
-        self.born = hook.birth.seq
+        self.born = max(<uint64_t>hook.birth.seq, after)
         self.start = last_seq if raw else 0
         self.logs = []
         self.known = set()
