@@ -56,6 +56,7 @@ _HELD = (("logging", "_lock"), ("concurrent.futures.thread", "_global_shutdown_l
 _IMPORTED = frozenset((
     "pydatatracker", "msgspec", "tenacity", "urllib3", "sqlite3", "sqlalchemy", "obstore", "confluent_kafka",
     "opentelemetry", "requests", "zstandard", "compression", "gzip", "asyncio", "duckdb",
+    "array", "copy", "datetime", "fnmatch", "linecache", "logging", "re", "traceback",
 ))  # fmt: skip
 _LAST = -(10**6)  # after the finalizers of the program
 

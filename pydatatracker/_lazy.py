@@ -1,8 +1,8 @@
-"""Package attributes that are imported on first use (PEP 562).
+"""Names of a package (PEP 562), and modules, imported on first use.
 
-A program that only records does not pay for exporters, and ``pydatatracker --help`` pays for nothing. Shared by the
-``__init__`` modules of the package. It imports nothing itself, because every start of Python with the library waits for
-it.
+A program that only records does not pay for exporters, for `logging` or for `traceback`, and ``pydatatracker --help``
+pays for nothing. `lazily` is for the ``__init__`` modules of the package, `later` for every module.
+It imports nothing itself, because every start of Python with the library waits for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["SignatureOf", "lazily"]
+__all__ = ["SignatureOf", "later", "lazily", "load_now"]
+
+_waiting: list[_Later] = []  # modules that nothing has needed yet
 
 
 def lazily(
@@ -48,6 +50,43 @@ def lazily(
         return sorted({*names, *homes, *modules} - {"TYPE_CHECKING"})
 
     return getattr_, dir_
+
+
+class _Later:
+    """Stands for a module in the globals of another one, until it is used."""
+
+    __slots__ = ("_name", "_names")
+
+    def __init__(self, name: str, names: dict[str, Any]) -> None:
+        self._name = name
+        self._names = names
+
+    def __getattr__(self, attribute: str) -> object:
+        return getattr(self._load(), attribute)
+
+    def _load(self) -> object:
+        __import__(self._name)
+        module = sys.modules[self._name]
+        if self._names.get(self._name) is self:
+            self._names[self._name] = module
+        return module
+
+
+def later(names: dict[str, Any], *modules: str) -> None:
+    """Import modules of the standard library when an attribute is first read.
+
+    The first use replaces the stand-in in ``names``, the ``globals()`` of the module that calls it, so it costs nothing
+    afterwards. An annotation that names such a module is resolved as usual. O(modules).
+    """
+    for module in modules:
+        names[module] = stand_in = _Later(module, names)
+        _waiting.append(stand_in)
+
+
+def load_now() -> None:
+    """Import everything that `later` has postponed. O(modules)."""
+    while _waiting:
+        _waiting.pop()._load()
 
 
 class SignatureOf:

@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker import _core, _forks
+from pydatatracker._lazy import load_now
 from pydatatracker.change.library import is_library
 from pydatatracker.change.mapping import to_dict
 from pydatatracker.change.references import BEGUN, Begun
@@ -603,6 +604,7 @@ def _load() -> None:
     from pydatatracker.change.library import installed
     from pydatatracker.io import to_line
 
+    load_now()
     installed()
     to_line({"action": "gap"})  # makes the encoder
 

@@ -5,27 +5,36 @@ Everything else is derived from the record when an attribute is read.
 
 from __future__ import annotations
 
-import datetime
 import functools
 from collections.abc import Mapping
-from traceback import FrameSummary, StackSummary
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydatatracker import _core
 from pydatatracker._core import ACTIONS, MISSING, Change
+from pydatatracker._lazy import later
 from pydatatracker.change.rewind import Rewind, shown_at
 from pydatatracker.change.stack import culprit, summary
 from pydatatracker.change.text import extra_of, layout
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.text import text
 
+if TYPE_CHECKING:
+    import datetime
+    import traceback
+else:
+    later(globals(), "datetime", "traceback")
+
 __all__ = ["DATA_ACTIONS", "ChangeLogEntry", "settle_entries", "start_of"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _UNDOING = frozenset(("tracking_undo", "tracking_redo", "tracking_revert", "tracking_revert_to", "rollback"))
 DATA_ACTIONS = frozenset(ACTIONS.index(action) for action in ("add", "update", "remove"))
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@functools.cache
+def _epoch() -> datetime.datetime:
+    return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @functools.total_ordering
@@ -163,10 +172,10 @@ class ChangeLogEntry(Change):
     @property
     def created_time(self) -> datetime.datetime:
         """Wall clock, UTC, in whole microseconds."""
-        return _EPOCH + datetime.timedelta(microseconds=self.time_ns // 1000)
+        return _epoch() + datetime.timedelta(microseconds=self.time_ns // 1000)
 
     @property
-    def stack(self) -> StackSummary:
+    def stack(self) -> traceback.StackSummary:
         """The calls that led to it, innermost last.
 
         Empty unless ``tracking_capture_stack`` is on. O(frames).
@@ -174,7 +183,7 @@ class ChangeLogEntry(Change):
         return summary(None if self.details is None else self.details.stack)
 
     @property
-    def culprit(self) -> FrameSummary | None:
+    def culprit(self) -> traceback.FrameSummary | None:
         """The innermost call outside of libraries, from ``stack``, or None.
 
         That is who changed the data, even if a library or generated code stored the value. `set_library` sets what

@@ -15,15 +15,20 @@ installed command runs from where packages are installed.
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydatatracker._guarded import guarded
+from pydatatracker._lazy import later
+
+if TYPE_CHECKING:
+    import fnmatch
+    import re
+else:
+    later(globals(), "fnmatch", "re")
 
 __all__ = [
     "ENVIRONMENT",
@@ -39,14 +44,11 @@ __all__ = [
 ENVIRONMENT: Final = "PYDATATRACKER_LIBRARY"
 
 _INSTALLED: Final = ("/site-packages/", "/dist-packages/")
-_WINDOWS: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\|//")
 # as the prompts of Python, IPython, IDLE, Databricks and doctest name what was typed
 _TYPED: Final = ("<stdin>", "<console>", "<input>", "<python-input-", "<ipython-input-", "<pyshell#", "<command-",
                  "<doctest ")  # fmt: skip
 # a script that pip, uv or another installer wrote
-_WRAPPER: Final = re.compile(
-    r"^from (\w+)[\w.]* import (\w+)$.*^\s+(?:raise SystemExit|sys\.exit)\(\2[\w.]*\(\)\)$", re.MULTILINE | re.DOTALL
-)
+_WRAPPER: Final = r"(?ms)^from (\w+)[\w.]* import (\w+)$.*^\s+(?:raise SystemExit|sys\.exit)\(\2[\w.]*\(\)\)$"
 _LAUNCHERS: Final = ("exec(eval(sys.stdin.readline()))", "from multiprocessing.")  # what they give to python -c
 _KNOWN: Final = 10_000  # files whose verdict is kept
 
@@ -93,14 +95,21 @@ def _is_installed(path: str) -> bool:
     return any(each in path for each in _INSTALLED)
 
 
+def _is_of_windows(path: str) -> bool:
+    """Return whether a path begins with a drive or is on a network."""
+    if path[:2] in ("\\\\", "//"):
+        return True
+    return path[1:3] in (":\\", ":/") and path[0].isascii() and path[0].isalpha()
+
+
 def _clean(path: str) -> str:
     """Return a path in the form in which paths are compared.
 
     It is absolute and has slashes; one of Windows is in lower case.
     """
-    if not _WINDOWS.match(path):
+    if not _is_of_windows(path):
         path = os.path.abspath(path)
-    if _WINDOWS.match(path):
+    if _is_of_windows(path):
         path = path.replace("\\", "/").lower()
     return path.rstrip("/")
 
@@ -300,7 +309,7 @@ def _wrapped(script: str) -> str | None:
         return None
     try:
         with open(script, encoding="utf-8") as file:
-            found = _WRAPPER.search(file.read(4096))
+            found = re.search(_WRAPPER, file.read(4096))
     except (OSError, ValueError):
         return None
     return found[1] if found is not None else None

@@ -6,16 +6,21 @@ one of its calls; `library` says which code is not it.
 
 from __future__ import annotations
 
-import array
-import linecache
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pydatatracker._lazy import later
 from pydatatracker.change.library import culprit_in_log, culprit_index, has_patterns
+
+if TYPE_CHECKING:
+    import array
+    import linecache
+    import traceback
+else:
+    later(globals(), "array", "linecache", "traceback")
 
 __all__ = [
     "OWN",

@@ -5,8 +5,6 @@ They are called rarely, so they are written in Python.
 
 from __future__ import annotations
 
-import copy
-import datetime
 import types
 import warnings
 import weakref
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import Observer
+from pydatatracker._lazy import later
 from pydatatracker.change.entry import ChangeLogEntry, start_of
 from pydatatracker.containers.copying import (
     called_by_yaml,
@@ -29,7 +28,12 @@ from pydatatracker.history.methods import HistoryMixin
 from pydatatracker.values.pointer import action_bits, compile_glob, to_pointer
 
 if TYPE_CHECKING:
+    import copy
+    import datetime
+
     from pydatatracker.containers.breaks import Break, Do
+else:
+    later(globals(), "copy", "datetime")
 
 __all__ = ["TrackingMixin", "Untracked"]
 

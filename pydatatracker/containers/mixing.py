@@ -78,7 +78,7 @@ def refuse_deaf(cls: type) -> None:
 
 def _is_ours(cls: type) -> bool:
     module = _NAMES(cls).get("__module__")
-    return type(module) is str and module.startswith("pydatatracker.containers")
+    return type(module) is str and module.startswith(("pydatatracker.containers", "pydatatracker.history"))
 
 
 def _is_python(method: Any) -> bool:

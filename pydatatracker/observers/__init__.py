@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import collections
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from pydatatracker import _core
+from pydatatracker._lazy import later
 from pydatatracker.change.entry import ChangeLogEntry, start_of
 from pydatatracker.change.text import location_of
 from pydatatracker.values.pickles import Handle
 from pydatatracker.values.pointer import compile_glob
 
 if TYPE_CHECKING:
+    import logging
+
     from pydatatracker.io import ChangeWriter
+else:
+    later(globals(), "logging")
 
 __all__ = [
     "ChangeCollector",
@@ -29,13 +33,13 @@ __all__ = [
     "telemetry_observer",
 ]
 
-logger = logging.getLogger("pydatatracker")
+_INFO = 20  # logging.INFO
 
 
 def log_observer_error(change: ChangeLogEntry, observer: object, error: BaseException) -> None:
     """Log what an observer raised, with its traceback; never raises."""
     try:
-        logger.error(
+        logging.getLogger("pydatatracker").error(
             "observer %s failed on %s %s", type(observer).__name__ if not hasattr(observer, "__qualname__") else
             observer.__qualname__, change.action, change.pointer, exc_info=error,
         )  # fmt: skip
@@ -187,7 +191,7 @@ class FilteredObserver:
 
 
 def logging_observer(
-    logger: logging.Logger | str | None = None, level: int | str = logging.INFO
+    logger: logging.Logger | str | None = None, level: int | str = _INFO
 ) -> Callable[[ChangeLogEntry], None]:
     """Return an observer that logs one line per change.
 

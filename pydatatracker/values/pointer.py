@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydatatracker import _core
 from pydatatracker._core import key_text
+from pydatatracker._lazy import later
+
+if TYPE_CHECKING:
+    import fnmatch
+    import re
+else:
+    later(globals(), "fnmatch", "re")
 
 __all__ = ["action_bits", "compile_glob", "key_text", "parse_pointer", "to_pointer", "unescaped"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import pydatatracker
+from pydatatracker import _core
 
 PACKAGE = Path(pydatatracker.__file__).parent
 
@@ -19,11 +20,75 @@ AFTER_IMPORT = """
 import sys, threading
 before = set(sys.modules)
 import pydatatracker
+from pydatatracker import _core
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 own = {"pydatatracker", "cython_runtime"} | {name for name in new if name.startswith("_cython_")}
 print(sorted(new - own - set(sys.stdlib_module_names)))
 print(threading.active_count())
 """
+
+
+# What a program that only records may import. The modules that these import are theirs to choose.
+USUAL = (
+    "collections.abc",
+    "contextlib",
+    "contextvars",
+    "enum",
+    "functools",
+    "gc",
+    "itertools",
+    "operator",
+    "os",
+    "threading",
+)
+USUAL += ("time", "types", "typing", "warnings", "weakref")
+OWN = (
+    "_core",
+    "_forks",
+    "_guarded",
+    "_lazy",
+    "change",
+    "change.bulk_rows",
+    "change.entry",
+    "change.key_order",
+    "change.library",
+)
+OWN += ("change.rewind", "change.stack", "change.text", "containers", "containers.attributes", "containers.copying")
+OWN += ("containers.mixin", "containers.mixing", "containers.twins", "containers.wiring", "history", "history.methods")
+OWN += ("observers", "values", "values.pickles", "values.pointer", "values.standins", "values.text")
+CHANGE = "d = pydatatracker.TrackedDict(a=[1]); d['a'].append(2); d['b'] = 3; d.last_change().after"
+LATER = """
+import pydatatracker.change.stack as module, traceback, typing
+assert type(module.traceback).__name__ == "_Later"
+print(typing.get_type_hints(pydatatracker.ChangeLogEntry.culprit.fget) == {"return": traceback.FrameSummary | None})
+print(module.as_text(traceback.FrameSummary("f.py", 7, "g")), module.summary(None) == [], module.traceback is traceback)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Return a folder that has the package as a wheel installs it.
+
+    The finder of an editable install imports modules of its own.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.copytree(PACKAGE, folder / "pydatatracker", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(_core.__file__, folder / "pydatatracker")
+    return folder
+
+
+def imported(folder, program, usual):
+    """Return what a program imports of the library and of the package.
+
+    ``usual``: modules that do not count, with those that they import.
+    """
+    lines = [f"import sys, {', '.join(usual)}", "before = set(sys.modules)", program]
+    lines += ["print(*sorted(set(sys.modules) - before))"]
+    result = python("-SP", "-c", "\n".join(lines), PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
+    assert "" == result.stderr
+    names = result.stdout.split()
+    own = {name.removeprefix("pydatatracker.") for name in names if name.startswith("pydatatracker.")}
+    return {name for name in names if name.partition(".")[0] in sys.stdlib_module_names} - {"__future__"}, own
 
 
 def python(*arguments, **variables):
@@ -85,6 +150,29 @@ def test_importing_costs_no_third_party_package_and_no_thread():
     result = python("-c", AFTER_IMPORT)
     assert "" == result.stderr
     assert ["[]", "1"] == result.stdout.splitlines()
+
+
+def test_importing_needs_no_module_of_the_standard_library(installed):
+    """`import pydatatracker` imports what Python has imported anyway.
+
+    And `_lazy`, which imports the rest on first use.
+    """
+    assert (set(), {"_forks", "_lazy"}) == imported(installed, "import pydatatracker", ("os", "time", "_weakref"))
+
+
+def test_recording_needs_few_modules(installed):
+    """A program that records and reads a change imports what is listed here.
+
+    So it does not import logging, traceback, datetime, inspect, dataclasses, json or asyncio.
+    """
+    library, own = imported(installed, f"import pydatatracker; {CHANGE}", USUAL)
+    assert (set(), set()) == (library, own - set(OWN))
+
+
+def test_what_is_imported_later_is_the_module_itself(installed):
+    """Annotations name such a module before its first use, which replaces it."""
+    result = python("-SP", "-c", f"import pydatatracker; {CHANGE}\n{LATER}", PYTHONPATH=str(installed))
+    assert ("True\nf.py:7 in g True True\n", "") == (result.stdout, result.stderr)
 
 
 def test_module_names_are_the_packages_own():
