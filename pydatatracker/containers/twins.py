@@ -162,13 +162,15 @@ class TrackedCounter(TrackingMixin, DictHook[T, int], collections.Counter[T]):
         try:
             operation(counts, counts if other is self else other)
         finally:
+            # the copy has the same keys, which need not be hashed to find them
+            made = {id(element): after for element, after in counts.items()}
             rows: list[Any] = []
             for element, before in self.items():
-                after = dict.get(counts, element, MISSING)
+                after = made.pop(id(element), MISSING)
                 if after is not before:
                     rows += element, before, after
             for element, after in counts.items():
-                if element not in self:
+                if id(element) in made:
                     rows += element, MISSING, after
             if rows:
                 _core.restore(self, "rows", -1, MISSING, MISSING, tuple(rows), _core.M_CODES[method])

@@ -50,7 +50,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTu
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_CheckExact, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
+    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_Check, PyAnySet_CheckExact, PyBytes_AS_STRING, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PyWeakref_NewRef, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
@@ -61,6 +61,7 @@ from pydatatracker.native cimport (
     pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
     pdt_births_begin, pdt_complete_at_birth, pdt_end_births, pdt_is_simple, pdt_report_births,
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
+    pdt_dict_delete_hashed, pdt_hashes, pdt_set_add_hashed, pdt_set_discard_hashed, pdt_set_swap,
     pdt_dict_of, pdt_end_watching, pdt_entry, pdt_eq_is_quiet, pdt_has_dict, pdt_has_weakref, pdt_hash_at, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
     pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_at, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
     pdt_position_of_same, pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,

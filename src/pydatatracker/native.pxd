@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint64_t
 cdef extern from "native/compat.h":
     int _PyDict_SetItem_KnownHash(object, object, object, Py_hash_t) except -1
     PyObject *_PyDict_GetItem_KnownHash(object, object, Py_hash_t) except? NULL
+    int pdt_dict_delete_hashed(object, object, Py_hash_t) except -1
     PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
     PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
     object pdt_repr(object)
@@ -103,6 +104,12 @@ cdef extern from "native/stored.h":
     bint pdt_only_str_keys(object)
     PyObject *pdt_stored_key(object, object, Py_hash_t, Py_ssize_t)         # borrowed, or NULL
     PyObject *pdt_stored_element(object, object, Py_hash_t, Py_ssize_t)     # borrowed, or NULL
+
+cdef extern from "native/hashed.h":
+    object pdt_hashes(object, object)
+    int pdt_set_add_hashed(object, object, Py_hash_t) except -1
+    int pdt_set_discard_hashed(object, object, Py_hash_t) except -1
+    bint pdt_set_swap(object, object)
 
 cdef extern from "native/attribute_cache.h":
     bint pdt_known_plain(object, object)

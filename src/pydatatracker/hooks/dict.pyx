@@ -12,14 +12,8 @@
 
 cdef object put_item(object self, Tracker t, object key, object value, bint *added, uint32_t *newer):
     """Do self[key] = value; return what it held, or missing. newer: number of changes by others meanwhile."""
-    cdef object stored = key
     cdef PyObject *held
     cdef object old
-    cdef Py_ssize_t size
-    cdef Py_hash_t hash
-    cdef uint32_t version
-    cdef int32_t net
-    newer[0] = 0
     if PyUnicode_CheckExact(key):
         held = PyDict_GetItemWithError(self, key)
         if (held == NULL and not t.marks & X_ORDERED) or \
@@ -27,10 +21,23 @@ cdef object put_item(object self, Tracker t, object key, object value, bint *add
             old = missing if held == NULL else <object>held
             PyDict_SetItem(self, key, value)
             added[0] = held == NULL
+            newer[0] = 0
             return old
-    hash = PyObject_Hash(key)
+    return put_hashed(self, t, key, PyObject_Hash(key), value, added, newer)
+
+
+cdef object put_hashed(object self, Tracker t, object key, Py_hash_t hash, object value, bint *added, uint32_t *newer):
+    """The same for a key with this hash."""
+    cdef object stored
+    cdef PyObject *held
+    cdef object old
+    cdef Py_ssize_t size
+    cdef uint32_t version
+    cdef int32_t net
+    newer[0] = 0
     while True:
         version = t.version
+        stored = key
         held = _PyDict_GetItem_KnownHash(self, key, hash)
         old = missing if held == NULL else <object>held
         if held != NULL and not (is_exact_key(key) and (t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN or
@@ -40,10 +47,11 @@ cdef object put_item(object self, Tracker t, object key, object value, bint *add
             break
     net = t.net
     size = PyDict_Size(self)
-    if t.marks & X_ORDERED:
+    # to the key that the dict holds, as it is found without comparing
+    if old is missing and t.marks & X_ORDERED:
         PyODict_SetItem(self, key, value)
     else:
-        _PyDict_SetItem_KnownHash(self, key, value, hash)
+        _PyDict_SetItem_KnownHash(self, stored, value, hash)
     added[0] = old is missing
     if t.version != version:
         # the dict changed while the key's __eq__ ran, so its size tells whether the key was new
@@ -204,8 +212,8 @@ cdef inline int store(object self, Tracker t, object key, object value, int meth
     return store_linked(t, key, old, value, method, added)
 
 
-cdef int store_row(object self, Tracker t, Pending p, object key, object value) except -1:
-    """Do self[key] = value as a step of a bulk call."""
+cdef int store_row(object self, Tracker t, Pending p, object key, Py_hash_t hash, object value) except -1:
+    """Do self[key] = value as a step of a bulk call; hash: -1 if it is not known."""
     cdef bint added
     cdef uint32_t newer
     cdef object old
@@ -213,7 +221,10 @@ cdef int store_row(object self, Tracker t, Pending p, object key, object value) 
     cdef int gc
     value = convert_for(t, value)
     pdt_list_reserve(p.rows, 3)
-    old = put_item(self, t, key, value, &added, &newer)
+    if hash == -1 or pdt_quiet_key(key):
+        old = put_item(self, t, key, value, &added, &newer)
+    else:
+        old = put_hashed(self, t, key, hash, value, &added, &newer)
     if newer:
         key = taken_key(key)
     if newer and newer != OTHER_KEY:    # others changed the dict meanwhile, so the step gets its own record
@@ -316,16 +327,37 @@ cdef object take(object self, Tracker t, object key, int method):
     """Remove key, record it and between which keys it was; return its value, or missing."""
     cdef pdt_spot spot
     cdef PyObject *neighbour = NULL
+    cdef PyObject *found
     cdef object beside = None
-    cdef object held
+    cdef object held = missing
+    cdef object value = missing
+    cdef Py_hash_t hash
+    cdef uint32_t version
     cdef int where
     if PyDict_Size(self) == 0:
         return missing              # as dict.pop, which does not hash the key then
-    held = held_key(self, t, key)
-    pdt_spot_find(self, PyObject_Hash(key), &spot)
-    value = pop_item(self, t, key)
-    if value is missing:
-        return value
+    if not pdt_quiet_key(key):
+        hash = PyObject_Hash(key)
+        version = t.version
+        found = _PyDict_GetItem_KnownHash(self, key, hash)
+        if found == NULL:
+            return missing
+        value = <object>found
+        held = stored_key(self, key, hash)
+        if t.version != version:
+            held = missing          # the dict changed while the key's __eq__ ran
+        else:
+            pdt_spot_find(self, hash, &spot)
+            if t.marks & X_ORDERED:
+                PyODict_DelItem(self, held)
+            else:
+                pdt_dict_delete_hashed(self, held, hash)
+    if held is missing:
+        held = held_key(self, t, key)
+        pdt_spot_find(self, PyObject_Hash(key), &spot)
+        value = pop_item(self, t, key)
+        if value is missing:
+            return value
     key = held
     where = pdt_spot_gap(self, &spot, &neighbour)
     if neighbour != NULL:
@@ -497,7 +529,7 @@ cdef int update_from(object self, Tracker t, tuple args, object kwargs, int meth
             store_all(self, t, pending, args[0])
         if kwargs:
             for key, value in (<dict>kwargs).items():
-                store_row(self, t, pending, key, value)
+                store_row(self, t, pending, key, -1, value)
     finally:
         end_bulk(t, pending)
     return 0
@@ -511,17 +543,22 @@ cdef int store_all(object self, Tracker t, Pending p, object other) except -1:
     cdef Py_ssize_t i = 0
     cdef Py_ssize_t size
     cdef object pair
+    cdef object hashes
+    cdef list pairs
     if iterates_as_dict(other) or hasattr(other, "keys"):
         if iterates_as_dict(other):
             size = PyDict_Size(other)
             # Cython makes no iterator of this: one that finds no memory crashes in CPython
-            for key, value in [(key, value) for key, value in (<dict>other).items()]:
-                store_row(self, t, p, key, value)
+            pairs = [(key, value) for key, value in (<dict>other).items()]
+            hashes = pdt_hashes(other, tuple([(<tuple>pair)[0] for pair in pairs]))
+            for i in range(len(pairs)):
+                key, value = <tuple>pairs[i]
+                store_row(self, t, p, key, (<Py_hash_t *>PyBytes_AS_STRING(hashes))[i], value)
                 if PyDict_Size(other) != size:
                     raise RuntimeError("dict mutated during update")
         else:
             for key in list(other.keys()):
-                store_row(self, t, p, key, other[key])
+                store_row(self, t, p, key, -1, other[key])
         return 0
     for item in other:
         try:
@@ -530,7 +567,7 @@ cdef int store_all(object self, Tracker t, Pending p, object other) except -1:
             raise TypeError(f"cannot convert dictionary update sequence element #{i} to a sequence") from None
         if len(pair) != 2:
             raise ValueError(f"dictionary update sequence element #{i} has length {len(pair)}; 2 is required")
-        store_row(self, t, p, pair[0], pair[1])
+        store_row(self, t, p, pair[0], -1, pair[1])
         i += 1
     return 0
 

@@ -90,8 +90,8 @@ cdef int ordered_init(object self, object args, PyObject *given) except -1:
         return update_ordered(self, t, <tuple>args, kwargs, M_INIT)
     if pdt_twin_stores(self, PDT_ORDERED):
         made = ordered_type(*<tuple>args, **kwargs)
-        for key in made:
-            PyODict_SetItem(self, key, dict.__getitem__(made, key))
+        for key, value in [(key, value) for key, value in (<dict>made).items()]:
+            PyODict_SetItem(self, key, value)
         return begin_dict(self, PDT_ORDERED, options)
     birth_of(self, PDT_ORDERED).time_ns = pdt_now_ns()
     t = tracker_of(self)                # its __setitem__ comes to our hook: not recorded, this is what it begins with
@@ -339,6 +339,8 @@ def tally(container, iterable, dict kwargs, bint down):
     cdef dict rows_of = {}
     cdef list rows = p.rows
     cdef object other
+    cdef PyObject *held
+    cdef Py_hash_t hash
     try:
         for other in (iterable, kwargs):
             if other is None or other is kwargs and not kwargs:
@@ -349,16 +351,18 @@ def tally(container, iterable, dict kwargs, bint down):
                     continue
                 for element, count in other.items():
                     old = dict.get(container, element, 0)
-                    rows = tally_one(container, t, p, element, old - count if down else count + old, rows_of, rows)
+                    rows = tally_one(container, t, p, element, -1, old - count if down else count + old, rows_of, rows)
             else:
                 for element in other:
-                    old = dict.get(container, element, 0)
-                    rows = tally_one(container, t, p, element, old - 1 if down else old + 1, rows_of, rows)
+                    hash = PyObject_Hash(element)
+                    held = _PyDict_GetItem_KnownHash(container, element, hash)
+                    old = 0 if held == NULL else <object>held
+                    rows = tally_one(container, t, p, element, hash, old - 1 if down else old + 1, rows_of, rows)
     finally:
         end_bulk(t, p)
 
 
-cdef list tally_one(object self, Tracker t, Pending p, object key, object value, dict rows_of, list rows):
+cdef list tally_one(object self, Tracker t, Pending p, object key, Py_hash_t hash, object value, dict rows_of, list rows):
     """Store a count as a step of a bulk call, in the row that the key has; return the list of rows in use."""
     cdef PyObject *at
     cdef bint quiet = runs_no_code(key) and pdt_plain(value)
@@ -376,7 +380,7 @@ cdef list tally_one(object self, Tracker t, Pending p, object key, object value,
             p.rows[<object>at] = value
             t.version += 1
             return p.rows
-    store_row(self, t, p, key, value)
+    store_row(self, t, p, key, hash, value)
     if quiet and p.rows and len(p.rows) >= 3:
         rows_of[key] = len(p.rows) - 1
     return p.rows

@@ -13,10 +13,21 @@
 /* They hash a key once for several operations and look up attributes without raising. */
 #if PY_VERSION_HEX >= 0x030D0000
 PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *, PyObject *, PyObject *, Py_hash_t);
+PyAPI_FUNC(int) _PyDict_DelItem_KnownHash(PyObject *, PyObject *, Py_hash_t);
 #endif
 PyAPI_FUNC(PyObject *) _PyDict_GetItem_KnownHash(PyObject *, PyObject *, Py_hash_t);
 PyAPI_FUNC(PyObject *) _PyObject_GenericGetAttrWithDict(PyObject *, PyObject *, PyObject *, int);
 PyAPI_FUNC(PyObject *) _PyType_Lookup(PyTypeObject *, PyObject *);
+
+/* PyDict_DelItem without calling __hash__, where CPython is known to export that. */
+static inline int pdt_dict_delete_hashed(PyObject *d, PyObject *key, Py_hash_t hash) {
+#if PY_VERSION_HEX < 0x030E0000
+    return _PyDict_DelItem_KnownHash(d, key, hash);
+#else
+    (void)hash;
+    return PyDict_DelItem(d, key);
+#endif
+}
 
 /* ---- the current thread ------------------------------------------------------------------------------ */
 static inline PyThreadState *pdt_thread(void) {
