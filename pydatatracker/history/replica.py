@@ -16,12 +16,11 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING
 from pydatatracker.history.apply_step import apply_step
 from pydatatracker.history.steps import (
-    ONE_PLACE,
-    PUT_BACK,
     GapError,
     Line,
     ReplicaError,
     Step,
+    is_quick,
     quick_step,
     step_of,
 )
@@ -89,12 +88,10 @@ class Replica:
         :param head: for a replay, see `io.parsing.HEADS`.
         :param known: what is to be changed, if that is known.
         """
-        if head.action not in ONE_PLACE or head.v != 1 or head.method in PUT_BACK:
-            return False
-        if head.order or head.changes or head.paths or head.also or head.ids:
+        if not is_quick(head):
             return False
         seq, before, after, splice = head.seq, head.before, head.after, head.splice
-        if type(seq) is not int or seq <= self.seq or type(head.time_ns) is not int or head.root != self.root:
+        if seq <= self.seq or head.root != self.root:
             return False
         if splice is not None and (before is not MISSING or after is not MISSING):
             return False

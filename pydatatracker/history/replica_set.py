@@ -94,9 +94,6 @@ class ReplicaSet:
         self._since: dict[str, int] = {}  # by id: the newest change that a known container has
         self._named: set[str] = set()  # roots whose containers are all known
 
-    def __contains__(self, root: str) -> bool:
-        return root in self._replicas
-
     @property
     def values(self) -> dict[str, Any]:
         """The values by the id of their root."""

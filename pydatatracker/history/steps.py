@@ -34,6 +34,7 @@ __all__ = [
     "ReplicaError",
     "Step",
     "copied",
+    "is_quick",
     "quick_step",
     "step_of",
     "steps_of",
@@ -136,6 +137,18 @@ def step_of(line: Line) -> Step:
     return _settled(_entry_of(line))
 
 
+def is_quick(head: Any) -> bool:
+    """Return whether a line with this head changes one place by itself.
+
+    Only then `quick_step` may take it. O(1).
+    """
+    if head.action not in ONE_PLACE or head.v != 1 or head.method in PUT_BACK:
+        return False
+    if type(head.seq) is not int or type(head.time_ns) is not int:
+        return False
+    return not (head.order or head.changes or head.paths or head.also or head.ids)
+
+
 def quick_step(line: LogLine) -> Step | None:
     """Return the step of a line that changes one slot or a part of a list.
 
@@ -143,11 +156,7 @@ def quick_step(line: LogLine) -> Step | None:
     ``top`` is the type of the container that changed; only the first line of a root has to know better.
     """
     head = line.head
-    if head.action not in ONE_PLACE or head.v != 1 or type(head.seq) is not int or type(head.time_ns) is not int:
-        return None
-    if head.order or head.changes or head.paths or head.also or head.ids:
-        return None
-    if not head.path or head.method in PUT_BACK:
+    if not is_quick(head) or not head.path:
         return None
     path = line.path
     splice = None

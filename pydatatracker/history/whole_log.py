@@ -14,7 +14,7 @@ from typing import Any
 from pydatatracker.history.points import micros
 from pydatatracker.history.replica import ReplicaError
 from pydatatracker.history.replica_set import Groups, ReplicaSet
-from pydatatracker.history.steps import ONE_PLACE, Line, Step, quick_step, step_of, steps_of
+from pydatatracker.history.steps import ONE_PLACE, Line, Step, is_quick, quick_step, step_of, steps_of
 from pydatatracker.io.parsing import Block, SlowBlock
 
 __all__ = ["replay_file", "replay_lines"]
@@ -48,11 +48,16 @@ def replay_file(name: str | os.PathLike[str], at: int | datetime.datetime | None
             for n, head in enumerate(block.heads):
                 if head.ids:
                     log.groups.add(block.line(n))
+    begun: set[str] = set()  # roots of which there was a line
     for block, n in _in_order(blocks):
         head = block.heads[n]
-        if isinstance(block, SlowBlock) or not log.follow(head):
+        if isinstance(block, SlowBlock) or head.root not in begun or not log.follow(head):
             line = block.line(n)
-            log.apply((quick_step(line) if log.has_begun(line.root) else None) or step_of(line))
+            step = quick_step(line) if line.root in begun else None
+            if step is None:
+                step = step_of(line)
+                begun.update(step.roots)
+            log.apply(step)
     return log.value()
 
 
@@ -94,18 +99,16 @@ class _Log:
         self._is_there = False  # whether there was a line of the wanted root
         self._passed: set[str] = set()  # roots that have nothing to do with it
 
-    def has_begun(self, root: str) -> bool:
-        """Return whether a line of a root was applied."""
-        return root in self._replicas
-
     def follow(self, head: Any) -> bool:
         """Apply a line, if `ReplicaSet.follow` can, or pass one by.
 
         Returns False if it takes `apply`.
         """
+        if not is_quick(head):
+            return False
         if self._is_later(head.seq, head.time_ns):
             return self._is_there or self._root is None
-        if self._passed and head.root in self._passed and not head.also:
+        if head.root in self._passed:
             return True
         return self._replicas.follow(head)
 

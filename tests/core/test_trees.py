@@ -156,3 +156,12 @@ def test_what_is_no_tree_is_refused() -> None:
     held = io.StringIO()
     pickletools.dis(pickle.dumps(track({"a": []})), held)
     assert "pydatatracker.rebuild" in held.getvalue()
+
+
+def test_what_is_too_deep_is_refused_at_once() -> None:
+    """A level is not looked at again for each one above it."""
+    deep = TrackedList()
+    for _ in range(100_000):
+        deep = TrackedList([deep])
+    with pytest.raises(RecursionError):
+        pickle.dumps(deep)

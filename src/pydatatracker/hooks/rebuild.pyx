@@ -64,7 +64,8 @@ def as_tree(container, bint whole=False):
     """Return the contents of a container, with all below it, as plain data; None if a pickle has to look at each part.
 
     What is below is of the package's own classes and scalars, without a cycle, a name or options of its own. A part that
-    something else may refer to stays as it is; with ``whole`` there may be none. O(items).
+    something else may refer to stays as it is; with ``whole`` there may be none. O(items). Raises RecursionError for what
+    nests so deep that pickle could not go down either.
     """
     if sort_of(<PyObject *>container) != N_PART or tracker_of(container).marks & X_LOOPED:
         return None
@@ -73,7 +74,7 @@ def as_tree(container, bint whole=False):
             return None
     try:
         return tree_below(container, own_options(container), None if whole else {})
-    except (_NotATree, RecursionError):
+    except _NotATree:
         return None
 
 

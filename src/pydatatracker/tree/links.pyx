@@ -384,7 +384,6 @@ def check_tracker(container):
             assert t.link.prev == <PyObject *>link, link.parent
         link = link.next
     assert t.rare is None or t.rare.unsure == NULL
-    assert t.link is None or not t.marks & X_LOOPED or closing_from_elsewhere(t, None) is None, t
     for place in places_of(t):
         assert (<Place>place).tracker is t
         step = <Place>place
