@@ -154,7 +154,7 @@ def test_it_can_be_turned_off_and_extended(tmp_path: Path) -> None:
         tmp_path,
         "from pydatatracker import track\n"
         "d = track({'users': [{'email': 'a@b', 'password': 'x'}]})\n"
-        "d['users'][0]['email'] = 's3cr3t'\nd['users'][0]['password'] = 'hunter2'\nd['card'] = [['4111']]",
+        "d['users'][0]['email'] = 's3cr3t'\nd['users'][0]['password'] = 'hunter2'\nd['card'] = [['4111-1111']]",
     )
     found = {}
     for n, options in enumerate([(), ("--no-redact",), ("--redact", "/users/*/email", "--redact", "/card/**/0"),
@@ -162,7 +162,7 @@ def test_it_can_be_turned_off_and_extended(tmp_path: Path) -> None:
         done = run("run", "--no-stack", "--log", f"{n}.jsonl", *options, "program.py", cwd=tmp_path)
         assert 0 == done.returncode, done.stderr
         text = (tmp_path / f"{n}.jsonl").read_text()
-        found[n] = tuple(word in text for word in ("s3cr3t", "hunter2", "4111"))
+        found[n] = tuple(word in text for word in ("s3cr3t", "hunter2", "4111-1111"))
     assert {0: (True, False, True), 1: (True, True, True), 2: (False, False, False), 3: (False, True, True)} == found
     done = run("run", "--redact", "users", "program.py", cwd=tmp_path)
     assert (2, True) == (done.returncode, "--redact" in done.stderr and "must begin with '/'" in done.stderr)
