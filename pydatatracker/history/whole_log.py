@@ -93,6 +93,7 @@ class _Log:
         self.groups = Groups()  # with all lines in it, if one root is wanted
         self._at = at
         self._moment = micros(at) if isinstance(at, datetime.datetime) else None
+        self._last = None if isinstance(at, datetime.datetime) else at
         self._root = root
         self._replicas = ReplicaSet()
         self._others: dict[str, None] = {}  # other roots
@@ -115,7 +116,7 @@ class _Log:
     def _is_later(self, seq: int | None, time_ns: int | None) -> bool:
         if self._moment is not None:
             return time_ns is not None and time_ns // 1000 > self._moment
-        return self._at is not None and seq is not None and seq > self._at  # type: ignore[operator]
+        return self._last is not None and seq is not None and seq > self._last
 
     def apply(self, step: Step) -> None:
         """Apply a step. Raises ReplicaError if it does not fit."""

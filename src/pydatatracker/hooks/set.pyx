@@ -108,23 +108,26 @@ cdef int put_element(SetHook self, Tracker t, Pending p, object element, Py_hash
     return 0
 
 
+cdef object discard_quiet(SetHook self, Tracker t, object element):
+    """Discard an element without code of its own; return the one that was there, or missing. O(1)."""
+    cdef int32_t net = t.net
+    cdef Py_ssize_t size = PySet_GET_SIZE(self)
+    gone = held_element(self, element)
+    set.discard(self, element)
+    # another thread may have changed the set, and recorded it
+    return gone if size - PySet_GET_SIZE(self) + (t.net - net) == 1 else missing
+
+
 cdef bint take_element(SetHook self, Tracker t, Pending p, object element, Py_hash_t hash) except -1:
     """Discard an element as a step of a bulk call, return whether it was there; hash: -1 if it is not known."""
     cdef int gc
-    cdef int32_t net = t.net
-    cdef Py_ssize_t size = PySet_GET_SIZE(self)
-    cdef object gone
     pdt_list_reserve(p.out, 1)
     if pdt_quiet_key(element):
-        gone = held_element(self, element)
-        set.discard(self, element)
-        if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
-            return False
+        element = discard_quiet(self, t, element)
     else:
-        gone = discard_hashed(self, t, element, PyObject_Hash(element) if hash == -1 else hash)
-        if gone is missing:
-            return False
-    element = gone
+        element = discard_hashed(self, t, element, PyObject_Hash(element) if hash == -1 else hash)
+    if element is missing:
+        return False
     gc = pdt_pause_gc()
     try:
         waiting = take_over(t, p)
@@ -491,15 +494,10 @@ cdef int toggle_each(SetHook self, Tracker t, object other, tuple elements, int 
 
 cdef bint drop_element(SetHook self, object element, int method) except -1:
     cdef Tracker t = enter(self, <PyObject *>self.tracker)
-    cdef int32_t net = t.net
-    cdef Py_ssize_t size = PySet_GET_SIZE(self)
     cdef object gone
     cdef Py_hash_t hash
     if pdt_quiet_key(element):
-        gone = held_element(self, element)
-        set.discard(self, element)
-        if size - PySet_GET_SIZE(self) + (t.net - net) != 1:
-            return False
+        gone = discard_quiet(self, t, element)
     else:
         try:
             hash = PyObject_Hash(element)
@@ -509,8 +507,8 @@ cdef bint drop_element(SetHook self, object element, int method) except -1:
             element = frozenset(element)    # set looks for an equal frozenset
             hash = PyObject_Hash(element)
         gone = discard_hashed(self, t, element, hash)
-        if gone is missing:
-            return False
+    if gone is missing:
+        return False
     if t.children:
         unlink_child(t, gone, missing)
     commit(t, A_REMOVE, method, S_SLOT, -1, gone, gone, missing, -1)
