@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -46,6 +48,34 @@ def test_auto_convert_links_what_it_converts_at_any_depth() -> None:
     doc["loop"] = loop
     assert doc["loop"][0] is doc["loop"]
     doc._check()
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_conversion_needs_no_more_stack_for_deep_data(opening: str) -> None:
+    """9,000 levels are converted in a thread with 128 KB."""
+    program = """
+import os, sys, threading
+from pydatatracker import track
+opening = sys.argv[1]
+deep = []
+for _ in range(9_000):
+    deep = [deep] if opening == "[" else {"a": deep}
+found = []
+def run():
+    found.append(track(deep))
+threading.stack_size(128 * 1024)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+levels, each = 0, found[0]
+while each:
+    levels, each = levels + 1, each[0 if opening == "[" else "a"]
+print(levels)
+sys.stdout.flush()
+os._exit(0)  # CPython needs more stack to free plain data
+"""
+    done = subprocess.run([sys.executable, "-c", program, opening], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "9000\n", "")
 
 
 def test_a_linked_child_is_a_child_without_auto_convert() -> None:

@@ -43,6 +43,9 @@ def relink(container):
 # ---- a tree in one ---------------------------------------------------------------------------------------------
 
 cdef enum:
+    TREE_LEVELS = 200                   # what nests deeper is no tree: plain data needs the C stack to be freed
+
+cdef enum:
     N_OTHER, N_PLAIN, N_PART            # anything else; a scalar that is no subclass; a container of the package's own class
 
 
@@ -64,8 +67,7 @@ def as_tree(container, bint whole=False):
     """Return the contents of a container, with all below it, as plain data; None if a pickle has to look at each part.
 
     What is below is of the package's own classes and scalars, without a cycle, a name or options of its own. A part that
-    something else may refer to stays as it is; with ``whole`` there may be none. O(items). Raises RecursionError for what
-    nests so deep that pickle could not go down either.
+    something else may refer to stays as it is; with ``whole`` there may be none. O(items).
     """
     if sort_of(<PyObject *>container) != N_PART or tracker_of(container).marks & X_LOOPED:
         return None
@@ -73,25 +75,20 @@ def as_tree(container, bint whole=False):
         if cls in _copyreg.dispatch_table:      # the program has another way to pickle what may be below
             return None
     try:
-        return tree_below(container, own_options(container), None if whole else {})
+        return tree_below(container, own_options(container), None if whole else {}, TREE_LEVELS)
     except _NotATree:
         return None
 
 
 def from_tree(data, Options options):
     """Return tracked data for what `as_tree` returned. O(items)."""
-    cdef int gc
     target = target_of(data)
     if target is None:
         raise TypeError(f"a tree is a dict, list or set, not {class_name(type(data))}")
-    gc = pdt_pause_gc()
-    try:
-        return converted_part(data, target, options, None, True)
-    finally:
-        pdt_resume_gc(gc)
+    return converted_tree(data, target, options, None)
 
 
-cdef object tree_below(object container, Options options, dict seen):
+cdef object tree_below(object container, Options options, dict seen, int levels):
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
@@ -103,12 +100,12 @@ cdef object tree_below(object container, Options options, dict seen):
         while PyDict_Next(container, &position, &key, &value):
             if not pdt_quiet_key(<object>key):
                 raise _NotATree
-            PyDict_SetItem(made, <object>key, part_of_tree(value, options, seen))
+            PyDict_SetItem(made, <object>key, part_of_tree(value, options, seen, levels))
         return made
     if PyList_Check(container):
         items = []
         for i in range(PyList_GET_SIZE(container)):
-            items.append(part_of_tree(PyList_GET_ITEM(<PyObject *>container, i), options, seen))
+            items.append(part_of_tree(PyList_GET_ITEM(<PyObject *>container, i), options, seen, levels))
         return items
     for item in set.__iter__(container):
         if not pdt_quiet_key(item):
@@ -116,7 +113,7 @@ cdef object tree_below(object container, Options options, dict seen):
     return set(container)
 
 
-cdef object part_of_tree(PyObject *value, Options options, dict seen):
+cdef object part_of_tree(PyObject *value, Options options, dict seen, int levels):
     cdef int sort = sort_of(value)
     cdef bint alone = Py_REFCNT(value) == 1
     cdef Tracker t
@@ -131,13 +128,9 @@ cdef object part_of_tree(PyObject *value, Options options, dict seen):
         if id(part) in seen:
             return part
     t = tracker_of(part)
-    if t.marks & X_LOOPED:
+    if t.marks & X_LOOPED or not levels:
         raise _NotATree
-    pdt_enter_recursion(" while a tree was taken for a pickle")
-    try:
-        data = tree_below(part, t.options, seen)
-    finally:
-        Py_LeaveRecursiveCall()
+    data = tree_below(part, t.options, seen, levels - 1)
     if alone and t.options is options and (t.rare is None or t.rare.name is None):
         return data
     if seen is None:

@@ -10,6 +10,9 @@ CONVERTED = frozenset((dict, list, set, _collections.OrderedDict, _collections.d
                        _collections.deque))
 
 
+cdef enum:
+    MAX_LEVELS = 10_000                 # of plain data that is converted: what reads it again, as repr(), needs the C stack
+
 cdef tuple converted_types = tuple(CONVERTED)
 
 
@@ -47,15 +50,8 @@ cdef inline object convert_for(Tracker t, object value):
 
 cdef object converted(object value, Options options, dict memo):
     """Return a tracked copy of a plain container; anything else as it is. O(items)."""
-    cdef object target = target_of(value)
-    cdef int gc
-    if target is None:
-        return value
-    gc = pdt_pause_gc()                 # nothing that is made here is garbage before all of it is there
-    try:
-        return converted_part(value, target, options, {} if memo is None else memo, False)
-    finally:
-        pdt_resume_gc(gc)
+    target = target_of(value)
+    return value if target is None else converted_tree(value, target, options, {} if memo is None else memo)
 
 
 cdef object target_of(object value):
@@ -65,26 +61,48 @@ cdef object target_of(object value):
         twin_types.get(cls) if is_converted(cls) else None
 
 
-cdef object converted_part(object value, type target, Options options, dict memo, bint alone):
-    """Return a tracked copy of a container. ``alone``: it is in one place, so nobody will ask for its copy again.
+cdef object converted_tree(object value, type target, Options options, dict memo):
+    """Return a tracked copy of a container and all below it. O(items); the C stack is the same for any depth.
 
-    So it is if ``memo`` is None.
+    Raises RecursionError for more than MAX_LEVELS.
+
+    ``memo``: the copy of each part by its id; None if value has no part in two places.
     """
+    cdef list todo = []                 # lists and dicts whose items are still plain; None: those behind it are a level up
+    cdef Py_ssize_t levels = 0
+    cdef int gc = pdt_pause_gc()        # nothing that is made here is garbage before all of it is there
+    try:
+        made = converted_part(value, target, options, memo, memo is None, todo)
+        while todo:
+            each = todo.pop()
+            if each is None:
+                levels -= 1
+                continue
+            levels += 1
+            if levels > MAX_LEVELS:
+                raise RecursionError(f"maximum depth exceeded while nested data was made tracked: {MAX_LEVELS:,} levels")
+            todo.append(None)
+            if PyList_Check(each):
+                convert_items_of(each, options, memo, todo)
+            else:
+                convert_values_of(each, options, memo, todo)
+        return made
+    finally:
+        pdt_resume_gc(gc)
+
+
+cdef object converted_part(object value, type target, Options options, dict memo, bint alone, list todo):
+    """Return a tracked copy of a container, whose items are still plain; note what is to be done.
+
+    ``alone``: it is in one place, so nobody will ask for its copy again.
+    """
+    cdef Hook hook
+    cdef Tracker t
+    cdef type cls = type(value)
     if not alone and id(value) in memo:
         if "again" in memo:
             memo["again"][id(value)] = memo["again"].get(id(value), 1) + 1
         return memo[id(value)]
-    pdt_enter_recursion(" while nested data was made tracked")
-    try:
-        return converted_one(value, target, options, memo, alone)
-    finally:
-        Py_LeaveRecursiveCall()
-
-
-cdef object converted_one(object value, type target, Options options, dict memo, bint alone):
-    cdef Hook hook
-    cdef Tracker t
-    cdef type cls = type(value)
     made = pdt_new(target)
     if not alone:
         memo[id(value)] = made
@@ -97,9 +115,10 @@ cdef object converted_one(object value, type target, Options options, dict memo,
     note_redact(t)
     if cls is dict:
         PyDict_Merge(made, value, 1)
-        link_values(made, t, options, memo)
+        todo.append(made)
     elif cls is list:
-        fill_with_converted(made, value, t, options, memo)
+        PyList_SetSlice(made, 0, 0, value)
+        todo.append(made)
     elif hook.kind == K_DICT:
         if hook.twin == PDT_DEFAULT:
             pdt_twin_init(PDT_DEFAULT, made, (factory_of(value),), NULL)
@@ -108,14 +127,15 @@ cdef object converted_one(object value, type target, Options options, dict memo,
                 PyODict_SetItem(made, key, dict.__getitem__(value, key))
         else:
             PyDict_Merge(made, value, 1)
-        link_values(made, t, options, memo)
+        todo.append(made)
         if cls is not default_type and vars(value):     # attributes of an OrderedDict or Counter
             vars(made).update(vars(value))
     elif hook.kind == K_DEQUE:
         pdt_twin_init(PDT_DEQUE, made, ((), maxlen_of(value)), NULL)
         for item in deque_items(value):
             target = target_of(item)
-            deque_append(made, item if target is None else converted_part(item, target, options, memo, memo is None))
+            deque_append(made, item if target is None else
+                         converted_part(item, target, options, memo, memo is None, todo))
         link_all(t)
     else:
         set.update(made, value)
@@ -140,8 +160,10 @@ cdef int convert_values(object made, Options options) except -1:
     return 0
 
 
-cdef int link_values(object made, Tracker t, Options options, dict memo) except -1:
+cdef int convert_values_of(object made, Options options, dict memo, list todo) except -1:
     """Convert the values of a dict that has those of a plain one, and link them. O(items)."""
+    # replacing the value of an existing key is allowed during the iteration
+    cdef Tracker t = tracker_of(made)
     cdef PyObject *key
     cdef PyObject *value
     cdef Py_ssize_t position = 0
@@ -154,7 +176,7 @@ cdef int link_values(object made, Tracker t, Options options, dict memo) except 
         v = <object>value
         target = target_of(v)
         if target is not None:
-            w = converted_part(v, target, options, memo, alone)
+            w = converted_part(v, target, options, memo, alone, todo)
             PyDict_SetItem(made, k, w)
             link_converted(t, w, k, 0)
         elif pdt_heap_type(v):
@@ -162,22 +184,21 @@ cdef int link_values(object made, Tracker t, Options options, dict memo) except 
     return 0
 
 
-cdef int fill_with_converted(object made, object value, Tracker t, Options options, dict memo) except -1:
-    """Fill a list with the items of a plain one, converted and linked. O(items)."""
-    cdef list items = PyList_GetSlice(value, 0, PyList_GET_SIZE(value))
+cdef int convert_items_of(object made, Options options, dict memo, list todo) except -1:
+    """Convert the items of a list that has those of a plain one, and link them. O(items)."""
+    cdef Tracker t = tracker_of(made)
     cdef Py_ssize_t i
     cdef PyObject *item
     cdef bint alone
-    PyList_SetSlice(made, 0, 0, items)
-    for i in range(PyList_GET_SIZE(items)):
-        item = PyList_GET_ITEM(<PyObject *>items, i)
+    for i in range(PyList_GET_SIZE(made)):
+        item = PyList_GET_ITEM(<PyObject *>made, i)
         if pdt_plain(<object>item):
             continue
-        alone = memo is None or Py_REFCNT(item) == 3        # the plain list has it, its copy, and the new one
+        alone = memo is None or Py_REFCNT(item) == 2        # the plain list has it, and the new one
         v = <object>item
         target = target_of(v)
         if target is not None:
-            w = converted_part(v, target, options, memo, alone)
+            w = converted_part(v, target, options, memo, alone, todo)
             PyList_SetSlice(made, i, i + 1, [w])
             link_converted(t, w, None, i)
         elif pdt_heap_type(v):
