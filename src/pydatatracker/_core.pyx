@@ -50,7 +50,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTu
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from pydatatracker.cpython cimport (
-    PY_SSIZE_T_MAX, PyODict_DelItem, PyODict_SetItem, PyAnySet_Check, PyAnySet_CheckExact, PyBytes_AS_STRING, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
+    PY_SSIZE_T_MAX, PyObject_GC_Track, PyObject_GC_UnTrack, call_or_null, PyODict_DelItem, PyODict_SetItem, PyAnySet_Check, PyAnySet_CheckExact, PyBytes_AS_STRING, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
     PyIndex_Check, PyList_Check, PyList_CheckExact, PyList_GET_ITEM, PyList_GetSlice, PyList_Type, PyListObject,
     PyLong_AsSsize_t, PyLong_CheckExact, PyNumber_AsSsize_t, PyNumber_Index, PyObject_GenericSetAttr, PySet_Check,
     PySet_Type, PyWeakref_NewRef, PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack, PyThread_get_thread_ident, PyTuple_CheckExact, PyTupleObject,
@@ -73,7 +73,7 @@ from pydatatracker.native cimport (
     pdt_append, pdt_is_due, pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
     pdt_attribute_in, pdt_new, pdt_no_memory, pdt_now_ns, pdt_only_str_keys, pdt_out, pdt_out_begin, pdt_out_bytes, pdt_out_end, pdt_out_hex,
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
-    pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_repr_kind, pdt_enter_recursion, pdt_same_items, pdt_resume_gc, pdt_same_new, pdt_scope, pdt_scope_changed, pdt_scope_init,
+    pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_repr_kind, pdt_enter_recursion, pdt_same_items, pdt_resume_gc, pdt_same_new, pdt_arguments, pdt_makes_as, pdt_is_unshared, pdt_take_error, pdt_call_type, pdt_make_with, PyVectorcall_NARGS, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_scope_is, pdt_scope_or_null, pdt_scope_set, pdt_scope_unknown, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
     pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key, pdt_twin, pdt_twin_in, pdt_twin_of_dict, pdt_is_deque,
     pdt_twin_stores, pdt_twin_base, pdt_twin_hook, pdt_make_twin, pdt_twin_init, pdt_deque_item, pdt_deque_ass_item,
@@ -165,6 +165,7 @@ include "hooks/bulk.pyx"
 include "hooks/dict.pyx"
 include "hooks/list.pyx"
 include "hooks/set.pyx"
+include "hooks/making.pyx"
 include "hooks/attr.pyx"
 include "hooks/twins.pyx"
 include "hooks/deque.pyx"

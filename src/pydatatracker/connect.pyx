@@ -63,3 +63,4 @@ def connect(**given):
     encode_for_line = given["encode_for_line"]
     frame_for_line = given["frame_for_line"]
     culprit_for_line = given["culprit_for_line"]
+    make_directly()

@@ -43,6 +43,10 @@ cdef extern from "Python.h":
     bint PySlice_Check(object)
     bint PyIndex_Check(object)
 
+    void PyObject_GC_Track(object)
+    void PyObject_GC_UnTrack(object)
+    PyObject *call_or_null "PyObject_CallOneArg"(object, object)    # new reference; NULL: the exception is set
+
     # the current exception
     void PyErr_Clear()
     PyObject *PyErr_Occurred()                              # borrowed

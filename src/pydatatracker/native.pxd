@@ -116,6 +116,15 @@ cdef extern from "native/attribute_cache.h":
     void pdt_remember_plain(object, object)
     PyObject *pdt_attribute_in(PyObject *, object) noexcept     # borrowed, or NULL
 
+cdef extern from "native/making.h":
+    ctypedef PyObject **pdt_arguments
+    ctypedef object (*pdt_maker)(PyObject *, pdt_arguments, size_t, PyObject *)
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+    bint pdt_makes_as(PyObject *, PyTypeObject *)
+    object pdt_call_type(PyObject *, pdt_arguments, size_t, PyObject *)
+    void pdt_make_with(PyObject *, pdt_maker)
+    bint pdt_is_unshared(PyObject *, PyObject *) noexcept
+
 cdef extern from "native/slots.h":
     object pdt_new(object)
     int pdt_init(PyTypeObject *, object, object, PyObject *) except -1
@@ -128,6 +137,7 @@ cdef extern from "native/slots.h":
     int pdt_set_contains(object, object) except -1
     int pdt_set_add(object, object) except -1
     bint pdt_no_memory()
+    object pdt_take_error()
     object pdt_dict_setdefault(object, object, object)
 
 cdef extern from "native/json.h":

@@ -292,7 +292,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
 cdef class AttrHook:
     """An object that records changes of its attributes."""
 
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self):                # whatever the arguments are
         begin_life(self, K_ATTR, &self.birth)
         if prepare_class is not None and class_entry(type(self)) is None:
             prepare_class(type(self))

@@ -646,34 +646,35 @@ cdef int clear_all(object self, Tracker t) except -1:
     return commit(t, A_REMOVE, M_CLEAR, S_ROWS, -1, missing, missing, rows, -size)
 
 
+cdef int init_dict(DictHook self, tuple args, dict kwargs) except -1:
+    """Do __init__. O(items)."""
+    cdef Tracker t
+    cdef bint again = self.birth.time_ns != 0
+    cdef object options = None
+    if kwargs:
+        options, kwargs = split_options(kwargs)
+    if again:
+        t = enter(self, <PyObject *>self.tracker)
+        options_only_once(options)
+        return update_from(self, t, args, kwargs, M_INIT)
+    pdt_init(&PyDict_Type, self, args, <PyObject *>kwargs if kwargs else NULL)
+    begin_life(self, K_DICT, &self.birth)
+    if has_options(self, options):
+        t = converting(self, options)
+        if t is not None:
+            convert_values(self, t.effective)
+        link_new_dict(self)
+        report_untracked_now(self)
+        return 0
+    return link_new_dict(self)
+
+
 @cython.no_gc_clear
 cdef class DictHook(dict):
     """A dict that records its mutations."""
 
     def __init__(self, *args, **kwargs):
-        cdef Tracker t
-        cdef bint again = self.birth.time_ns != 0
-        cdef object options = None
-        if kwargs:
-            options, kwargs = split_options(kwargs)
-        if again:
-            t = enter(self, <PyObject *>self.tracker)
-            options_only_once(options)
-            update_from(self, t, args, kwargs, M_INIT)
-            return
-        if kwargs:
-            pdt_init(&PyDict_Type, self, args, <PyObject *>kwargs)
-        else:
-            pdt_init(&PyDict_Type, self, args, NULL)
-        begin_life(self, K_DICT, &self.birth)
-        if has_options(self, options):
-            t = converting(self, options)
-            if t is not None:
-                convert_values(self, t.effective)
-            link_new_dict(self)
-            report_untracked_now(self)
-            return
-        link_new_dict(self)
+        init_dict(self, args, kwargs)
 
     def __dealloc__(self):
         if self.tracker is not None:

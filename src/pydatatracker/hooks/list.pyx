@@ -191,43 +191,49 @@ cdef int reorder(ListHook self, Tracker t, tuple before, tuple after) except -1:
     return commit(t, A_UPDATE, M_SORT, S_SORT, -1, missing, before, after, 0)
 
 
+cdef int init_list(ListHook self, tuple args, dict kwargs) except -1:
+    """Do __init__. O(items)."""
+    cdef object options = None
+    cdef Py_ssize_t i
+    cdef Tracker t
+    if kwargs:
+        options, kwargs = split_options(kwargs)
+        if kwargs and pdt_same_new(self, <PyTypeObject *>ListHook):
+            raise TypeError("list() takes no keyword arguments")
+    if self.birth.time_ns != 0:
+        options_only_once(options)
+        if len(args) > 1:
+            list.__init__(self, *args)
+        # as list does, before it iterates
+        splice(self, enter(self, <PyObject *>self.tracker), 0, PyList_GET_SIZE(self), (), M_INIT)
+        if args:
+            extend_from(self, args[0], M_INIT)
+        return 0
+    pdt_init(&PyList_Type, self, args, NULL)
+    begin_life(self, K_LIST, &self.birth)
+    if has_options(self, options):
+        t = converting(self, options)
+        if t is not None:
+            for i in range(PyList_GET_SIZE(self)):
+                value = <object>PyList_GET_ITEM(<PyObject *>self, i)
+                list.__setitem__(self, i, convert_for(t, value))
+    for i in range(PyList_GET_SIZE(self)):
+        if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
+            if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None or (
+                    pdt_following and follows(<PyObject *>self.tracker)):
+                t = tracker_of(self)
+                link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
+    if has_options(self, options):
+        report_untracked_now(self)
+    return 0
+
+
 @cython.no_gc_clear
 cdef class ListHook(list):
     """A list that records its mutations."""
 
     def __init__(self, *args, **kwargs):
-        cdef object options = None
-        cdef Py_ssize_t i
-        cdef Tracker t
-        if kwargs:
-            options, kwargs = split_options(kwargs)
-            if kwargs and pdt_same_new(self, <PyTypeObject *>ListHook):
-                raise TypeError("list() takes no keyword arguments")
-        if self.birth.time_ns != 0:
-            options_only_once(options)
-            if len(args) > 1:
-                list.__init__(self, *args)
-            # as list does, before it iterates
-            splice(self, enter(self, <PyObject *>self.tracker), 0, PyList_GET_SIZE(self), (), M_INIT)
-            if args:
-                extend_from(self, args[0], M_INIT)
-            return
-        pdt_init(&PyList_Type, self, args, NULL)
-        begin_life(self, K_LIST, &self.birth)
-        if has_options(self, options):
-            t = converting(self, options)
-            if t is not None:
-                for i in range(PyList_GET_SIZE(self)):
-                    value = <object>PyList_GET_ITEM(<PyObject *>self, i)
-                    list.__setitem__(self, i, convert_for(t, value))
-        for i in range(PyList_GET_SIZE(self)):
-            if pdt_heap_type(<object>PyList_GET_ITEM(<PyObject *>self, i)):
-                if tracker_of(<object>PyList_GET_ITEM(<PyObject *>self, i)) is not None or (
-                        pdt_following and follows(<PyObject *>self.tracker)):
-                    t = tracker_of(self)
-                    link_child(t, <object>PyList_GET_ITEM(<PyObject *>self, i), None, i)
-        if has_options(self, options):
-            report_untracked_now(self)
+        init_list(self, args, kwargs)
 
     def __dealloc__(self):
         if self.tracker is not None:

@@ -296,36 +296,42 @@ cdef object held_element(object s, object element):
     return one_of(pdt_stored_element(s, element, hash, 0), pdt_stored_element(s, element, hash, 1), s, element, hash)
 
 
+cdef int init_set(SetHook self, tuple args, dict kwargs) except -1:
+    """Do __init__. O(elements)."""
+    cdef object options = None
+    if kwargs:
+        options, kwargs = split_options(kwargs)
+        if kwargs:
+            pdt_init(&PySet_Type, self, args, <PyObject *>kwargs)   # raises
+            return 0
+    if self.birth.time_ns != 0:
+        options_only_once(options)
+        if len(args) > 1:
+            pdt_init(&PySet_Type, self, args, NULL)                 # raises
+        enter(self, <PyObject *>self.tracker)
+        clear_set(self, M_INIT)             # as set does, before it iterates
+        if args:
+            update_set(self, args, M_INIT)
+        return 0
+    pdt_init(&PySet_Type, self, args, NULL)
+    begin_life(self, K_SET, &self.birth)
+    if options is not None:
+        configure(self, (<tuple>options)[0], (<tuple>options)[1])
+    for item in set.__iter__(self):
+        if pdt_heap_type(item) and (tracker_of(item) is not None or (
+                pdt_following and follows(<PyObject *>self.tracker))):
+            link_child(tracker_of(self), item, missing, 0)
+    if has_options(self, options):
+        report_untracked_now(self)
+    return 0
+
+
 @cython.no_gc_clear
 cdef class SetHook(set):
     """A set that records its mutations."""
 
     def __init__(self, *args, **kwargs):
-        cdef object options = None
-        if kwargs:
-            options, kwargs = split_options(kwargs)
-            if kwargs:
-                pdt_init(&PySet_Type, self, args, <PyObject *>kwargs)   # raises
-                return
-        if self.birth.time_ns != 0:
-            options_only_once(options)
-            if len(args) > 1:
-                pdt_init(&PySet_Type, self, args, NULL)                 # raises
-            enter(self, <PyObject *>self.tracker)
-            clear_set(self, M_INIT)             # as set does, before it iterates
-            if args:
-                update_set(self, args, M_INIT)
-            return
-        pdt_init(&PySet_Type, self, args, NULL)
-        begin_life(self, K_SET, &self.birth)
-        if options is not None:
-            configure(self, (<tuple>options)[0], (<tuple>options)[1])
-        for item in set.__iter__(self):
-            if pdt_heap_type(item) and (tracker_of(item) is not None or (
-                    pdt_following and follows(<PyObject *>self.tracker))):
-                link_child(tracker_of(self), item, missing, 0)
-        if has_options(self, options):
-            report_untracked_now(self)
+        init_set(self, args, kwargs)
 
     def __dealloc__(self):
         if self.tracker is not None:

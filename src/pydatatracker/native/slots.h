@@ -63,4 +63,19 @@ static inline int pdt_no_memory(void) {
     return 1;
 }
 
+/* Return the exception that is set, with its traceback, and clear it. One that was not made for want of memory is made. */
+static PyObject *pdt_take_error(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
 #endif

@@ -189,9 +189,46 @@ cdef inline object as_it_was(object value, uint64_t seq):
     return value_at(value, seq) if type(value) is WatchedTracker else value
 
 
+cdef PyObject *spare_change = NULL      # owned: a change that nobody kept, emptied; the next one is made of it
+
+
+cdef inline Change new_change():
+    global spare_change
+    if spare_change == NULL:
+        return <Change>pdt_new(entry_class)
+    change = <Change>spare_change
+    spare_change = NULL
+    Py_DECREF(change)
+    PyObject_GC_Track(change)
+    return change
+
+
+cdef void give_back(PyObject *change) noexcept:
+    """Drop a reference to a change. One that nobody else has becomes the spare, which is quicker than to free it. O(1)."""
+    global spare_change
+    cdef Change c
+    if spare_change != NULL or not pdt_is_unshared(change, <PyObject *>entry_class):
+        Py_DECREF(<object>change)
+        return
+    c = <Change>change
+    PyObject_GC_UnTrack(c)              # nobody finds it, whatever runs while it lets go of what it refers to
+    c.place = None
+    c.key = c.old = c.new = None
+    c.scope = None
+    c.details = None
+    c.viewer = None
+    c.others = None
+    c.settled = None
+    c.audience = W_ALL
+    if spare_change != NULL:
+        Py_DECREF(c)
+        return
+    spare_change = change
+
+
 cdef Change make_change(uint64_t seq, int64_t time_ns, Py_ssize_t index, int action, int method, int shape,
                         Place place, object key, object old, object new, object scope, object extra, Tracker viewer):
-    cdef Change c = <Change>pdt_new(entry_class)
+    cdef Change c = new_change()
     c.seq = seq
     c.time_ns = time_ns
     c.index = index

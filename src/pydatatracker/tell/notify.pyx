@@ -168,36 +168,34 @@ cdef int never_ending(Change change) except -1:
 
 
 cdef list notify_all(Tracker t, Change change, list failed):
-    cdef Place place = change.place
-    cdef Place step
+    cdef PyObject *step = <PyObject *>change.place      # borrowed, as all places above: the change has the lowest
     cdef Rare rare
     cdef set told
     cdef bint looked = False
     cdef dict together = None
     if change.details is None or change.details.places is None:
-        step = place
-        while step is not None:
-            rare = step.tracker.rare
-            if rare is not None and rare.observers is not None:
+        while step != <PyObject *>None:
+            if (<Place>step).tracker.rare is not None and (<Place>step).tracker.rare.observers is not None:
                 if not looked:
                     looked = True
-                    together = several_above(step, change)
-                failed = notify_registered(rare.observers, step.tracker, change, failed, together)
-            step = step.parent
+                    together = several_above(<Place>step, change)
+                failed = notify_registered((<Place>step).tracker.rare.observers, (<Place>step).tracker, change, failed,
+                                           together)
+            step = <PyObject *>(<Place>step).parent
         if process_observer is not None and change.audience != W_DEFERRED:
-            failed = notify_process(root_of(place), change, failed)
+            failed = notify_process(root_of(change.place), change, failed)
         return failed
     # several places: notify each container above once, the nearest first
     told = set()
     heights = []
     for each in recorded_places(change):
-        step = each
+        step = <PyObject *>each
         height = 0
-        while step is not None:
-            if step.tracker.number not in told:
-                told.add(step.tracker.number)
-                heights.append((height, len(heights), step.tracker))
-            step = step.parent
+        while step != <PyObject *>None:
+            if (<Place>step).tracker.number not in told:
+                told.add((<Place>step).tracker.number)
+                heights.append((height, len(heights), (<Place>step).tracker))
+            step = <PyObject *>(<Place>step).parent
             height += 1
     heights.sort()
     together = several_of([tracker for _, _, tracker in heights], change)
@@ -212,21 +210,24 @@ cdef list notify_all(Tracker t, Change change, list failed):
 
 cdef bint is_wanted(Tracker t, int action, int shape, Py_ssize_t index, object key) noexcept:
     """Return whether an observer may want a change, before the change is made an object. O(depth), runs no code."""
-    cdef Place step = t.place
-    cdef Observer observer
+    cdef PyObject *step = <PyObject *>t.place
+    cdef tuple observers
+    cdef PyObject *observer
+    cdef Py_ssize_t i
     if process_observer is not None:
         return True
-    while step is not None:
-        if step.tracker.rare is not None and step.tracker.rare.observers is not None:
-            for each in step.tracker.rare.observers:
-                observer = <Observer>each
-                if observer.actions and not observer.actions & (1 << action):
+    while step != <PyObject *>None:
+        if (<Place>step).tracker.rare is not None and (<Place>step).tracker.rare.observers is not None:
+            observers = (<Place>step).tracker.rare.observers
+            for i in range(PyTuple_GET_SIZE(observers)):
+                observer = PyTuple_GET_ITEM(observers, i)
+                if (<Observer>observer).actions and not (<Observer>observer).actions & (1 << action):
                     continue
-                if observer.path is not None and shape == S_SLOT and is_elsewhere(
-                        observer.path, t.place, key if index < 0 else None, step.tracker):
+                if (<Observer>observer).path is not None and shape == S_SLOT and is_elsewhere(
+                        (<Observer>observer).path, t.place, key if index < 0 else None, (<Place>step).tracker):
                     continue
                 return True
-        step = step.parent
+        step = <PyObject *>(<Place>step).parent
     return False
 
 
@@ -241,13 +242,15 @@ cdef inline bint wants(Observer observer, Change change, Tracker viewer):
 cdef dict several_above(Place place, Change change):
     """As `several_of`, for an observed container and those above it. O(depth)."""
     cdef list viewers
-    cdef Place step = place.parent
+    cdef Place step
+    cdef PyObject *above = <PyObject *>place.parent
     if PyTuple_GET_SIZE(place.tracker.rare.observers) == 1:     # which is the rule
-        while step is not None and (step.tracker.rare is None or step.tracker.rare.observers is None):
-            step = step.parent
-        if step is None:
+        while above != <PyObject *>None and (
+                (<Place>above).tracker.rare is None or (<Place>above).tracker.rare.observers is None):
+            above = <PyObject *>(<Place>above).parent
+        if above == <PyObject *>None:
             return None
-        step = place.parent
+    step = place.parent
     viewers = [place.tracker]
     while step is not None:
         if step.tracker.rare is not None and step.tracker.rare.observers is not None:
@@ -291,6 +294,7 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
     """Call the observers of one container; together: logs that are called once for several registrations, with `also`."""
     cdef Observer observer
     cdef Change seen = None
+    cdef PyObject *answer
     cdef bint dead = False
     for each in observers:
         observer = <Observer>each
@@ -305,24 +309,39 @@ cdef list notify_registered(tuple observers, Tracker viewer, Change change, list
         if together is not None and observer.log is not None and observer.log in together:
             failed = notify_once(observer, call, <list>together[observer.log], change, failed)
             continue
-        try:
-            if any_looped and not observer.in_graph and is_graph(viewer):
-                write_graph(observer, call, viewer)
-            if observer.feed is not None and observer.feed.accept(change, viewer):
+        if observer.feed is not None or (any_looped and not observer.in_graph):
+            try:
+                if any_looped and not observer.in_graph and is_graph(viewer):
+                    write_graph(observer, call, viewer)
+                if observer.feed is not None and observer.feed.accept(change, viewer):
+                    continue
+            except BaseException as error:
+                seen = seen_from(change, viewer)
+                tell_missed(call, seen, error)
+                failed = observer_failed(viewer, seen, call, error, failed)
                 continue
-        except BaseException as error:
-            seen = seen_from(change, viewer)
-            tell_missed(call, seen, error)
-            failed = observer_failed(viewer, seen, call, error, failed)
-            continue
         if seen is None:
             seen = watched(change if change.viewer is viewer and not several(change) else seen_from(change, viewer))
-        try:
-            if observer.feed is None or not observer.feed.accept_encoded(seen):
-                call(seen)
-        except BaseException as error:
+        if observer.feed is not None:
+            try:
+                if observer.feed.accept_encoded(seen):
+                    continue
+            except BaseException as error:
+                tell_missed(call, seen, error)
+                failed = observer_failed(viewer, seen, call, error, failed)
+                continue
+        answer = call_or_null(call, seen)       # `try` costs a fifth of the call
+        if answer == NULL:
+            error = pdt_take_error()
             tell_missed(call, seen, error)
             failed = observer_failed(viewer, seen, call, error, failed)
+        else:
+            Py_DECREF(<object>answer)
+    if seen is not None and seen is not change:
+        answer = <PyObject *>seen
+        Py_INCREF(seen)
+        seen = None
+        give_back(answer)
     if dead and viewer.rare is not None:
         drop_dead_observers(viewer.rare)
     return failed

@@ -160,10 +160,23 @@ cdef bint any_option(dict kwargs):
     cdef Py_ssize_t position = 0
     cdef PyObject *key
     while PyDict_Next(kwargs, &position, &key, NULL):
-        if PyUnicode_GET_LENGTH(<object>key) > 9 and PyUnicode_READ_CHAR(<object>key, 0) == c't' and (
-                (<str><object>key).startswith("tracking_")):
+        if begins_as_option(<object>key):
             return True
     return False
+
+
+cdef bint names_option(tuple names):
+    """The same for names in a tuple. O(names)."""
+    cdef Py_ssize_t i
+    for i in range(PyTuple_GET_SIZE(names)):
+        if begins_as_option(names[i]):
+            return True
+    return False
+
+
+cdef inline bint begins_as_option(object name):
+    return PyUnicode_GET_LENGTH(name) > 9 and PyUnicode_READ_CHAR(name, 0) == c't' and (
+        (<str>name).startswith("tracking_"))
 
 
 cdef tuple split_options(dict kwargs):

@@ -59,7 +59,6 @@ cdef int commit_told(Tracker t, int action, int method, int shape, Py_ssize_t in
     cdef int64_t now
     cdef PyObject *scope
     cdef PyObject *made = NULL
-    cdef Change change
     cdef int gc
     if t.marks & X_WATCHED or scope_instead is not missing or not (
             (pdt_plain(new) or new is missing) and (pdt_plain(old) or old is missing)):
@@ -79,14 +78,14 @@ cdef int commit_told(Tracker t, int action, int method, int shape, Py_ssize_t in
     if i < 0:
         Py_XDECREF(made)
         return later(t, action, method, shape, index, key, old, new, None, seq)
-    change = <Change>made
-    Py_DECREF(change)
-    if t.epoch != epoch:                # overwriting the oldest record freed a container, or ran user code
-        refresh(t)
-    if (<Log>t.active).held is not None:
-        settle_oldest(<Log>t.active)
-    notify(t, change)
-    return 0
+    try:
+        if t.epoch != epoch:            # overwriting the oldest record freed a container, or ran user code
+            refresh(t)
+        if (<Log>t.active).held is not None:
+            settle_oldest(<Log>t.active)
+        return notify(t, <Change>made)
+    finally:
+        give_back(made)
 
 
 cdef Extra new_extra():
