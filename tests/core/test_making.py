@@ -63,7 +63,7 @@ ARGUMENTS: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
 
 
 def outcome(make: Callable[[], Any]) -> Any:
-    """Return what is made, with its options and whether its children know it; or the error."""
+    """Return what is made, its options and what its children do; or the error."""
     try:
         made = make()
     except Exception as error:
@@ -94,7 +94,7 @@ def test_a_call_makes_what_type_call_makes(cls: type, arguments: str) -> None:
 
 @pytest.mark.parametrize("cls", [TrackedDict, TrackedList, TrackedSet])
 def test_what_is_derived_or_replaced_is_called(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class below has its own `__new__` and `__init__`; so has ours while somebody has replaced them."""
+    """A class with its own `__new__` or `__init__` is called as ever."""
     calls = []
 
     class Below(cls):  # type: ignore[misc]
@@ -128,7 +128,7 @@ def test_what_is_derived_or_replaced_is_called(cls: Any, monkeypatch: pytest.Mon
 
 
 def test_a_container_begins_when_it_is_made() -> None:
-    """What it holds then is its beginning and no change; what comes later is one."""
+    """What it holds then is its beginning; what comes later is a change."""
     made = TrackedDict(a=1)
     made["a"] = 2
     assert [(change.action, change.after) for change in made.tracking_changes()] == [("init", {"a": 1}), ("update", 2)]
@@ -148,7 +148,7 @@ class Value:
 
 
 def test_a_change_that_somebody_kept_stays_as_it_was() -> None:
-    """Each observer sees its own change, whatever the others keep, in a tree or not."""
+    """Each observer has its own change, whatever the others keep."""
     kept: list[ChangeLogEntry] = []
     told: list[tuple[Any, ...]] = []
     root = TrackedDict(child=TrackedDict())
@@ -166,7 +166,7 @@ def test_a_change_that_somebody_kept_stays_as_it_was() -> None:
 
 
 def test_a_change_that_ends_is_told_to_who_asked() -> None:
-    """A weak reference to a change ends with the notification, and its callback runs."""
+    """A weak reference to a change ends with the notification."""
     ended: list[int] = []
     references = []
 
@@ -183,7 +183,7 @@ def test_a_change_that_ends_is_told_to_who_asked() -> None:
 
 
 def test_nothing_of_a_change_lives_longer() -> None:
-    """A value ends when its container lets go of it, though a change had it; and what it does then is recorded."""
+    """A value ends with its last place, though a change had it."""
     d = TrackedDict(tracking_max_changes=0)
     seen: list[Any] = []
     d.tracking_add_observer(lambda change: seen.append((change.key, change.action)))
@@ -195,7 +195,7 @@ def test_nothing_of_a_change_lives_longer() -> None:
 
 
 def test_an_observer_that_raises_or_changes_is_as_before() -> None:
-    """Its change is not used again while the log of errors, or a queue, has it."""
+    """A change is not used again while an error or a queue has it."""
     d = TrackedDict(tracking_observer_errors="raise")
     paths = []
 
