@@ -40,7 +40,7 @@ cimport cython
 from cpython.dict cimport (
     PyDict_Contains, PyDict_Copy, PyDict_DelItem, PyDict_GetItemWithError, PyDict_Merge, PyDict_Next, PyDict_SetItem,
 )
-from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_Insert, PyList_SetSlice
+from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_Insert, PyList_SetItem, PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.method cimport PyMethod_Check
 from cpython.object cimport PyObject, PyObject_Hash, PyObject_RichCompareBool, Py_EQ, PyTypeObject

@@ -115,7 +115,8 @@ cdef object converted_part(object value, type target, Options options, dict memo
     note_redact(t)
     if cls is dict:
         PyDict_Merge(made, value, 1)
-        todo.append(made)
+        if pdt_following or not pdt_dict_of_scalars(value):
+            todo.append(made)
     elif cls is list:
         PyList_SetSlice(made, 0, 0, value)
         todo.append(made)
@@ -199,7 +200,8 @@ cdef int convert_items_of(object made, Options options, dict memo, list todo) ex
         target = target_of(v)
         if target is not None:
             w = converted_part(v, target, options, memo, alone, todo)
-            PyList_SetSlice(made, i, i + 1, [w])
+            Py_INCREF(w)
+            PyList_SetItem(made, i, w)          # which takes over a reference
             link_converted(t, w, None, i)
         elif pdt_heap_type(v):
             link_child(t, v, None, i)
@@ -208,7 +210,8 @@ cdef int convert_items_of(object made, Options options, dict memo, list todo) ex
 
 cdef int link_converted(Tracker parent, object child, object key, Py_ssize_t hint) except -1:
     """Link a child that was converted. O(1) if it has no parent yet: it was made after the parent, so it closes no cycle."""
-    cdef Tracker ct = <Tracker>hook_of(child).tracker
+    cdef Tracker ct = (<DictHook>child).tracker if type(child) is dict_type else \
+        (<ListHook>child).tracker if type(child) is list_type else <Tracker>hook_of(child).tracker
     cdef Link link
     if ct.link is not None or ct.number <= parent.number or ct.marks & X_REDACTS or parent.lowered or ct.lowered:
         return link_child(parent, child, key, hint)
