@@ -27,6 +27,7 @@ from pydatatracker._lazy import later
 if TYPE_CHECKING:
     import fnmatch
     import re
+    from types import ModuleType
 else:
     later(globals(), "fnmatch", "re")
 
@@ -51,6 +52,7 @@ _TYPED: Final = ("<stdin>", "<console>", "<input>", "<python-input-", "<ipython-
 _WRAPPER: Final = r"(?ms)^from (\w+)[\w.]* import (\w+)$.*^\s+(?:raise SystemExit|sys\.exit)\(\2[\w.]*\(\)\)$"
 _LAUNCHERS: Final = ("exec(eval(sys.stdin.readline()))", "from multiprocessing.")  # what they give to python -c
 _KNOWN: Final = 10_000  # files whose verdict is kept
+_STACKS: Final = 1_000  # stacks whose innermost call is a library's, likewise
 
 
 class _Pattern(NamedTuple):
@@ -131,6 +133,8 @@ def _compiled(patterns: Iterable[str]) -> tuple[_Pattern, ...]:
 
 _patterns: tuple[_Pattern, ...] = _compiled(os.environ.get(ENVIRONMENT, "").split(os.pathsep))
 _known: dict[str, bool] = {}
+_stacks: dict[tuple[str, ...], int | None] = {}  # files of calls -> position of the culprit
+_judged_by: tuple[object, ...] = (None, None, None, None)  # what these depend on, see `_verdicts`
 _installed: Folders | None = None
 
 
@@ -180,12 +184,33 @@ def culprit_index(files: Sequence[str]) -> int | None:
 
     :param files: the file of each call in this process, innermost last.
     """
+    if files and not is_library(files[-1]):  # the rule
+        return len(files) - 1
+    known, calls = _verdicts(), tuple(files)
+    if calls not in known:
+        if len(known) >= _STACKS:
+            known.clear()
+        known[calls] = _judged(calls)
+    return known[calls]
+
+
+def _judged(files: tuple[str, ...]) -> int | None:
     inwards = range(len(files) - 1, -1, -1)
     for n in inwards:
         if not is_library(files[n]):
             return n
     program = _program()
     return next((n for n in inwards if program and _is_in(program, files[n])), None)
+
+
+def _verdicts() -> dict[tuple[str, ...], int | None]:
+    """Return what is known of stacks while what that depends on is as it was."""
+    global _judged_by
+    by = _patterns, _main("__file__"), _main("__spec__"), _main_package()
+    if any(a is not b for a, b in zip(by, _judged_by, strict=True)):
+        _judged_by = by
+        _stacks.clear()
+    return _stacks
 
 
 def culprit_in_log(files: Sequence[str], recorded: int | None, known: bool) -> int | None:
@@ -286,11 +311,17 @@ def _program() -> tuple[str, ...]:
     if spec is not None and path.startswith(_clean(os.path.dirname(os.__file__))) and not _is_installed(path):
         return ()  # python -m json.tool
     found = [file]
-    name = _wrapped(file) if spec is None else getattr(spec, "name", None)
-    package = sys.modules.get(name.partition(".")[0]) if isinstance(name, str) else None
+    package = _main_package()
     if package is not None and package.__name__ != "__main__":
         found += list(getattr(package, "__path__", None) or [getattr(package, "__file__", None) or file])
     return tuple(f"{_clean_or_not(each)}/" for each in found)
+
+
+def _main_package() -> ModuleType | None:
+    """Return the package that the program is, if it is there already."""
+    file, spec = _main("__file__"), _main("__spec__")
+    name = (_wrapped(file) if isinstance(file, str) else None) if spec is None else getattr(spec, "name", None)
+    return sys.modules.get(name.partition(".")[0]) if isinstance(name, str) else None
 
 
 def _is_in(program: tuple[str, ...], file: str) -> bool:

@@ -426,6 +426,51 @@ def test_it_decides_of_earlier_changes_too() -> None:
     assert "store" == d.last_change().culprit.name
 
 
+def test_each_line_has_the_stack_and_the_culprit_of_its_change() -> None:
+    """Whatever the line before had, and whatever was said of libraries since.
+
+    The core keeps the text of the newest stack, and the verdict on stacks whose innermost call is a library's.
+    """
+    d = data()
+    lines: list[Any] = []
+    d.tracking_add_observer(lambda change: lines.append((change, change.to_dict())))
+
+    def again(n: int) -> None:
+        d["a"] = n
+
+    def others(n: int) -> None:
+        d["b"] = n
+        d["c"] = n
+        collections.UserDict.update(Proxy(d), e=n)  # type: ignore[arg-type]
+
+    for n in range(6):
+        for call in (again, again, others, lambda n: others(n), again):
+            call(n)
+        if n == 2:
+            set_library(HERE)
+        if n == 3:
+            set_library(f"!{sysconfig.get_path('stdlib')}/collections")
+    assert len(lines) == 6 * 9
+    for n, (change, line) in enumerate(lines):
+        assert [(call["filename"], call["lineno"], call["name"]) for call in line["stack"]] == [
+            (frame.filename, frame.lineno, frame.name) for frame in change.stack
+        ]
+        at = line["culprit"]
+        if 3 * 9 <= n < 4 * 9:
+            assert at is None or line["stack"][at]["filename"] != HERE
+        elif n < 3 * 9:
+            assert line["stack"][at]["name"] in ("again", "others")
+        elif line["path"] == ["e"]:
+            assert line["stack"][at]["filename"].endswith("collections/__init__.py")
+
+
+class Proxy(collections.UserDict[Any, Any]):
+    """A mapping whose `update` is of the standard library, and so its store."""
+
+    def __init__(self, inside: Any) -> None:
+        self.data = inside
+
+
 @pytest.mark.parametrize("pattern", [None, 1, b"x", Path("x")], ids=["None", "int", "bytes", "Path"])
 def test_a_pattern_is_a_str(pattern: Any) -> None:
     """Anything else is a TypeError, and nothing is set."""

@@ -1,6 +1,8 @@
 # Owns: the frames of a captured stack as JSON text, kept for the next line that has them.
 # May touch: code objects of the program, to read.
-# Invariant: a text is made by `change.stack`, once for each call that is met, and forgotten when there are FRAMES_KEPT.
+# Invariants:
+#  - a text is made by `change.stack`, once for each call that is met, and forgotten when there are FRAMES_KEPT;
+#  - the text of a whole stack is kept until a line has another one: a loop writes the same one again and again.
 
 cdef enum:
     FRAMES_KEPT = 4096
@@ -44,34 +46,59 @@ cdef bytes json_of(object data):
         pdt_out_end(&d.out)
 
 
+cdef tuple newest_stack = None          # (codes, offsets, text of the calls, their files) of the line before
+
+
+cdef bint is_newest(tuple codes, bytes offsets):
+    cdef tuple known = <tuple>newest_stack[0]
+    cdef Py_ssize_t n = PyTuple_GET_SIZE(codes)
+    return n == PyTuple_GET_SIZE(known) and pdt_same_items(
+        (<PyTupleObject *>codes).ob_item, (<PyTupleObject *>known).ob_item, n) and offsets == <bytes>newest_stack[1]
+
+
+cdef tuple stack_text(tuple codes, bytes offsets, Draft *d):
+    """Return what `newest_stack` is for this stack, and keep it. O(calls)."""
+    global newest_stack
+    cdef list files = []
+    cdef list texts = []
+    cdef tuple made
+    cdef Py_ssize_t i
+    cdef bint unfit = False
+    for i in range(PyTuple_GET_SIZE(codes) - 1, -1, -1):
+        made = frame_text(<object>PyTuple_GET_ITEM(codes, i), (<int *><char *>offsets)[i], d)
+        if made[0] is None:
+            continue
+        if not made[0]:
+            unfit = True
+        files.append(made[1])
+        texts.append(made[0])
+    stack = codes, offsets, b",".join(texts), files
+    if unfit:
+        d.unfit = True
+    else:
+        newest_stack = stack
+    return stack
+
+
 cdef int put_stack(Draft *d, object captured) except -1:
     """Put the calls that led to a change, innermost last, and the position of the culprit among them."""
     cdef tuple codes
     cdef bytes offsets
-    cdef Py_ssize_t i
-    cdef list files = []
-    cdef tuple made
+    cdef tuple stack
+    cdef list files
     cdef bytes text
     if captured is None:
         if not d.compact:
             pdt_out_literal(&d.out, b',"stack":[]')
         return 0
     codes, offsets = <tuple>captured
-    pdt_out_literal(&d.out, b',"stack":[')
-    for i in range(PyTuple_GET_SIZE(codes) - 1, -1, -1):
-        made = frame_text(<object>PyTuple_GET_ITEM(codes, i), (<int *><char *>offsets)[i], d)
-        text = made[0]
-        if text is None:
-            continue
-        if not text:
-            d.unfit = True
-        if files:
-            pdt_out_literal(&d.out, b',')
-        files.append(made[1])
-        pdt_out_bytes(&d.out, text, len(text))
+    stack = newest_stack if newest_stack is not None and is_newest(codes, offsets) else stack_text(codes, offsets, d)
+    text = <bytes>stack[2]
+    files = <list>stack[3]
     if not files and d.compact:
-        d.out.size -= len(b',"stack":[')
         return 0
+    pdt_out_literal(&d.out, b',"stack":[')
+    pdt_out_bytes(&d.out, text, len(text))
     pdt_out_literal(&d.out, b']')
     if files:
         pdt_out_literal(&d.out, b',"culprit":')
