@@ -97,7 +97,7 @@ cdef extern from "native/twins.h":
     Py_ssize_t pdt_deque_size(object)
 
 cdef extern from "native/freeing.h":
-    int pdt_bound_freeing(PyTypeObject *) except -1
+    int pdt_bound_freeing(PyTypeObject *, Py_ssize_t) except -1
     void pdt_clear_as_base(PyTypeObject *)
 
 cdef extern from "native/stored.h":

@@ -134,6 +134,44 @@ def test_a_container_begins_when_it_is_made() -> None:
     assert [(change.action, change.after) for change in made.tracking_changes()] == [("init", {"a": 1}), ("update", 2)]
 
 
+@pytest.mark.parametrize("cls", [TrackedDict, TrackedList, TrackedSet])
+def test_a_container_that_nothing_was_remembered_of_ends_as_any_object(
+    cls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end has a short way, too: weak references, `__del__`, what it holds."""
+    told: list[str] = []
+
+    class Below(cls):  # type: ignore[misc]
+        def __del__(self) -> None:
+            told.append("del")
+            if len(told) == 1:
+                kept.append(self)
+
+    def filled(of: Any) -> Any:
+        value = Value(lambda: told.append("value"))
+        return of(a=value) if issubclass(of, dict) else of([value])
+
+    kept: list[Any] = []
+    made = filled(Below)
+    del made
+    assert told == ["del"]
+    assert len(kept[0]) == 1
+    kept.clear()
+    assert told == ["del", "value"]
+
+    made = filled(cls)
+    reference = weakref.ref(made, lambda ref: told.append("reference"))
+    del made
+    assert reference() is None
+    assert sorted(told[2:]) == ["reference", "value"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, "__del__", lambda self: told.append("patched"), raising=False)
+        filled(cls)
+    filled(cls)
+    assert told[4:] == ["patched", "value", "value"]
+
+
 # ---- changes that are used again
 
 

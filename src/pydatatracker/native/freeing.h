@@ -24,7 +24,11 @@
 
 static PDT_THREAD_LOCAL int pdt_freeing_depth = 0;
 static PDT_THREAD_LOCAL PyObject *pdt_freeing_later = NULL;
-static struct { PyTypeObject *type; destructor free; } pdt_freeing_types[PDT_FREEING_TYPES];
+static struct {
+    PyTypeObject *type;
+    destructor free;
+    Py_ssize_t tracker; /* offset of the tracker in a container; 0: it is none */
+} pdt_freeing_types[PDT_FREEING_TYPES];
 static int pdt_freeing_count = 0;
 
 /* Where a dead object keeps the next one that waits. */
@@ -38,17 +42,31 @@ static inline uintptr_t *pdt_freeing_next(PyObject *o) {
 
 static void pdt_freeing_dealloc(PyObject *);
 
-/* The original deallocator for an object of one of the types or of a class derived from it. */
-static inline destructor pdt_freeing_of(PyObject *o) {
+/* Which of the types an object is of, or its class is derived from. */
+static inline int pdt_freeing_of(PyObject *o) {
     PyTypeObject *type = Py_TYPE(o);
     int i = 0;
     while (type->tp_dealloc != pdt_freeing_dealloc) type = type->tp_base;
     while (pdt_freeing_types[i].type != type) i++;
-    return pdt_freeing_types[i].free;
+    return i;
+}
+
+/* Free an object as its type did before. A container that nothing was ever remembered of has nothing but what its builtin
+ * frees: the type of the core would save and restore the current exception, and look for what is not there. */
+static inline void pdt_free(PyObject *o, int i) {
+    PyTypeObject *type = pdt_freeing_types[i].type;
+    PyObject **tracker = (PyObject **)((char *)o + pdt_freeing_types[i].tracker);
+    if (pdt_freeing_types[i].tracker && *tracker == Py_None && *(PyObject **)((char *)o + type->tp_weaklistoffset) == NULL) {
+        *tracker = NULL;
+        Py_DECREF(Py_None);
+        type->tp_base->tp_dealloc(o);
+    } else {
+        pdt_freeing_types[i].free(o);
+    }
 }
 
 static void pdt_freeing_dealloc(PyObject *o) {
-    destructor free = pdt_freeing_of(o);
+    int i = pdt_freeing_of(o);
     if (pdt_freeing_depth >= PDT_FREEING_DEPTH) {
         PyObject_GC_UnTrack(o);
         Py_INCREF(Py_TYPE(o)); /* the deallocator of a derived class drops its reference when this returns */
@@ -57,7 +75,7 @@ static void pdt_freeing_dealloc(PyObject *o) {
         return;
     }
     pdt_freeing_depth++;
-    free(o);
+    pdt_free(o, i);
     if (pdt_freeing_depth == 1) {
         while (pdt_freeing_later != NULL) {
             PyTypeObject *type;
@@ -65,7 +83,7 @@ static void pdt_freeing_dealloc(PyObject *o) {
             pdt_freeing_later = (PyObject *)*pdt_freeing_next(o);
             *pdt_freeing_next(o) = 0;
             type = Py_TYPE(o);
-            pdt_freeing_of(o)(o);
+            pdt_free(o, pdt_freeing_of(o));
             Py_DECREF(type);
         }
     }
@@ -73,13 +91,14 @@ static void pdt_freeing_dealloc(PyObject *o) {
 }
 
 /* Bound the depth of freeing for a type of the core, and for classes derived from it. */
-static int pdt_bound_freeing(PyTypeObject *type) {
+static int pdt_bound_freeing(PyTypeObject *type, Py_ssize_t tracker) {
     if (pdt_freeing_count == PDT_FREEING_TYPES || !PyType_IS_GC(type)) {
         PyErr_SetString(PyExc_SystemError, "pdt_bound_freeing: too many types, or one that the collector ignores");
         return -1;
     }
     pdt_freeing_types[pdt_freeing_count].type = type;
     pdt_freeing_types[pdt_freeing_count].free = type->tp_dealloc;
+    pdt_freeing_types[pdt_freeing_count].tracker = tracker;
     pdt_freeing_count++;
     type->tp_dealloc = pdt_freeing_dealloc;
     return 0;
