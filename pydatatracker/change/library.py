@@ -187,11 +187,13 @@ def culprit_index(files: Sequence[str]) -> int | None:
     if files and not is_library(files[-1]):  # the rule
         return len(files) - 1
     known, calls = _verdicts(), tuple(files)
-    if calls not in known:
+    found = known.get(calls, -1)
+    if found == -1:
+        found = _judged(calls)
         if len(known) >= _STACKS:
             known.clear()
-        known[calls] = _judged(calls)
-    return known[calls]
+        known[calls] = found
+    return found
 
 
 def _judged(files: tuple[str, ...]) -> int | None:
