@@ -8,11 +8,13 @@ version of CPython; this program counts again and writes the rows of the CPython
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,7 @@ FILE = pathlib.Path(__file__).with_suffix(".json")
 LOOPS = 200
 # Each operation and number of loops in a child of its own: the interpreter starts once, which takes longer than all of
 # them. The difference between two children is that of the loops, and now and then something that one of them had to do
-# once; so there are three, and the smaller difference counts.
+# once; so there are four, and the middle one of the differences counts.
 PROGRAM = """
 import gc, os, sys
 import pydatatracker
@@ -190,7 +192,7 @@ gc.collect()
 gc.disable()
 print(*names, sep='\\n', flush=True)
 for name in names:
-    for n in loops, 2 * loops, 3 * loops:
+    for n in loops, 2 * loops, 3 * loops, 4 * loops:
         child = os.fork()
         if not child:
             prepare, loop = ROWS[name]
@@ -228,9 +230,9 @@ def count(python: str = sys.executable) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         output, totals = of_children(PROGRAM, folder, str(LOOPS), python=python)
     names = output.splitlines()
-    assert len(totals) == 3 * len(names)
-    rows = (totals[n : n + 3] for n in range(0, len(totals), 3))
-    nothing, *found = (min(second - first, third - second) for first, second, third in rows)
+    assert len(totals) == 4 * len(names)
+    rows = (totals[n : n + 4] for n in range(0, len(totals), 4))
+    nothing, *found = (statistics.median(b - a for a, b in itertools.pairwise(row)) for row in rows)
     return {name: round((each - nothing) / LOOPS) for name, each in zip(names[1:], found, strict=True)}
 
 
