@@ -170,6 +170,11 @@ annotate: setup
 sanitize *args: setup
     sh scripts/sanitize.sh "$@"
 
+# Run the tests of the core, built without private names of CPython, on every interpreter that is found
+[group('test')]
+test-public-api *args: setup
+    sh scripts/public_api.sh "$@"
+
 # Make every allocation of every mutator fail and check what is left: `just oom nested`, `just oom --sample 20`; hours in full
 [group('test')]
 oom *args: build

@@ -21,6 +21,7 @@ class MissingType:
     def __deepcopy__(self, memo: dict[int, Any]) -> MissingType: ...
 
 MISSING: Final[MissingType]
+PUBLIC_API_ONLY: Final[bool]  # built without private names of CPython
 ACTIONS: Final[tuple[str, ...]]
 KINDS: Final[tuple[str, ...]]
 METHODS: Final[tuple[str, ...]]

@@ -63,9 +63,9 @@ from pydatatracker.native cimport (
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
     pdt_dict_delete_hashed, pdt_hashes, pdt_set_add_hashed, pdt_set_discard_hashed, pdt_set_swap,
     pdt_dict_of, pdt_end_watching, pdt_entry, pdt_eq_is_quiet, pdt_has_dict, pdt_has_weakref, pdt_hash_at, pdt_hash_is_quiet, pdt_heap_type_of, pdt_is_gc, pdt_own_dict,
-    pdt_following, pdt_set_following, PDT_CAN_WATCH, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_at, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
+    pdt_following, pdt_set_following, PDT_CAN_WATCH, PDT_IS_PUBLIC, pdt_set_is, pdt_set_watching, pdt_slot, pdt_spot_at, pdt_spot_of, pdt_unwatch_dict, pdt_watch_dict, pdt_watched_all,
     pdt_position_of_same, pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
-    _PyDict_GetItem_KnownHash, _PyDict_SetItem_KnownHash, _PyObject_GenericGetAttrWithDict, _PyType_Lookup, PDT_AFTER,
+    pdt_dict_get_hashed, pdt_dict_set_hashed, pdt_generic_get, pdt_type_lookup, PDT_AFTER,
     PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_clear_as_base,
     pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
@@ -124,6 +124,8 @@ MISSING = missing = _Missing()
 class TrackingLockedError(RuntimeError):
     """Raised when a locked container is changed. The container stays as it was."""
 
+
+PUBLIC_API_ONLY = PDT_IS_PUBLIC != 0     # built without private names of CPython: see native/compat.h
 
 include "record/codes.pyx"
 

@@ -6,11 +6,13 @@ from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "native/compat.h":
-    int _PyDict_SetItem_KnownHash(object, object, object, Py_hash_t) except -1
-    PyObject *_PyDict_GetItem_KnownHash(object, object, Py_hash_t) except? NULL
+    enum:
+        PDT_IS_PUBLIC
+    int pdt_dict_set_hashed(object, object, object, Py_hash_t) except -1
+    PyObject *pdt_dict_get_hashed(object, object, Py_hash_t) except? NULL
     int pdt_dict_delete_hashed(object, object, Py_hash_t) except -1
-    PyObject *_PyObject_GenericGetAttrWithDict(object, object, PyObject *, int) except? NULL
-    PyObject *_PyType_Lookup(PyTypeObject *, object)        # borrowed
+    PyObject *pdt_generic_get(object, object) except? NULL
+    PyObject *pdt_type_lookup(PyTypeObject *, object)        # borrowed
     object pdt_repr(object)
     int pdt_repr_kind(object)
     int pdt_enter_recursion(const char *) except -1

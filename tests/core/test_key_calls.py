@@ -9,9 +9,11 @@ import copy
 import fnmatch
 
 import pytest
+from builds import needs_tables
 
 from pydatatracker import MISSING, TrackedCounter, TrackedDefaultDict, TrackedDict, TrackedOrderedDict, TrackedSet
 
+pytestmark = needs_tables
 calls = {"hash": 0, "eq": 0}
 
 

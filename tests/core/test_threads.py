@@ -9,6 +9,7 @@ import operator
 from typing import Any
 
 import pytest
+from builds import needs_tables
 from calls import Slow
 from in_threads import ROUNDS, THREADS, judge, run, switch_often
 
@@ -69,6 +70,7 @@ def test_stores_into_one_dict(key: Any) -> None:
     assert {c.after for c in changes} == {(n, i) for n in range(THREADS) for i in range(ROUNDS)}
 
 
+@needs_tables
 @KEYS
 def test_stores_and_removals_in_one_dict(key: Any) -> None:
     """Stores and removals from many threads replay step by step."""

@@ -19,6 +19,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
 import pytest
+from builds import TABLES
 
 from pydatatracker import (
     MISSING,
@@ -212,6 +213,8 @@ def test_a_random_program_does_what_it_does_on_the_original(kind: str, keys: str
         assert keys == "loud" or len(new) <= 1, step
         states |= {change.seq: held(twin) for change in new[-1:]}
     assert twin.tracking_verify() is None
+    if not TABLES:  # an earlier order is not known
+        return
     for seq, state in reversed(states.items()):
         assert held(twin.tracking_state_at(seq)) == state
     end = held(twin)

@@ -4,12 +4,14 @@ import copy
 import json
 
 import pytest
+from builds import needs_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedAttr, TrackedDict, tracking_transaction
 from pydatatracker.history import Replica, replay
 
+pytestmark = needs_tables
 KEYS = st.sampled_from(["a", "b", "c", "d", 1, 2.5, (1, "x"), None, b"k", True])
 VALUES = st.integers(0, 3)
 STEPS = st.one_of(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from builds import needs_tables
 
 from pydatatracker import RedactedError, TrackedAttr, TrackedDict, TrackedList, TrackedSet, track, tracking_transaction
 from tests.support.everywhere import of_changes, of_container
@@ -58,6 +59,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
+@needs_tables
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("acts", [*([act] for act in ACTS.values()), list(ACTS.values())[:-1]], ids=[*ACTS, "all"])
 def test_a_failed_transaction_rolls_back_redacted_values(acts: list[Any], options: dict[str, Any]) -> None:

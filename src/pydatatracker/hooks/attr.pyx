@@ -191,7 +191,7 @@ cdef inline object held_attribute(object self, object name, bint below_class):
     cdef PyObject *held
     if below_class:
         return in_instance(self, name)
-    held = _PyObject_GenericGetAttrWithDict(self, name, NULL, 1)
+    held = pdt_generic_get(self, name)
     if held == NULL:
         return missing
     old = <object>held
@@ -257,7 +257,7 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
         plain = True
     elif PyUnicode_GET_LENGTH(name) == 0 or PyUnicode_READ_CHAR(name, 0) == c'_':
         return PyObject_GenericSetAttr(self, name, value)
-    class_value = NULL if plain else _PyType_Lookup(Py_TYPE(self), name)
+    class_value = NULL if plain else pdt_type_lookup(Py_TYPE(self), name)
     if class_value != NULL:
         below_class = not pdt_data_descriptor(<object>class_value)
         if not below_class and type(<object>class_value) is not member_type:
@@ -272,9 +272,9 @@ cdef int change_attribute(AttrHook self, object name, PyObject *value, int metho
         hash = PyObject_Hash(name)
         held = pdt_attribute_in(found, name)
         if held == NULL:
-            held = _PyDict_GetItem_KnownHash(attributes, name, hash)
+            held = pdt_dict_get_hashed(attributes, name, hash)
         old = missing if held == NULL else <object>held
-        _PyDict_SetItem_KnownHash(attributes, name, new, hash)
+        pdt_dict_set_hashed(attributes, name, new, hash)
     else:
         old = held_attribute(self, name, below_class)
         if class_value == NULL and not plain and not t.state & T_NAMES:

@@ -38,7 +38,7 @@ cdef object put_hashed(object self, Tracker t, object key, Py_hash_t hash, objec
     while True:
         version = t.version
         stored = key
-        held = _PyDict_GetItem_KnownHash(self, key, hash)
+        held = pdt_dict_get_hashed(self, key, hash)
         old = missing if held == NULL else <object>held
         if held != NULL and not (is_exact_key(key) and (t.marks & (X_KEYS_KNOWN | X_OTHER_KEYS) == X_KEYS_KNOWN or
                                                         not has_other_keys(self, t))):
@@ -51,7 +51,7 @@ cdef object put_hashed(object self, Tracker t, object key, Py_hash_t hash, objec
     if old is missing and t.marks & X_ORDERED:
         PyODict_SetItem(self, key, value)
     else:
-        _PyDict_SetItem_KnownHash(self, stored, value, hash)
+        pdt_dict_set_hashed(self, stored, value, hash)
     added[0] = old is missing
     if t.version != version:
         # the dict changed while the key's __eq__ ran, so its size tells whether the key was new
@@ -339,7 +339,7 @@ cdef object take(object self, Tracker t, object key, int method):
     if not pdt_quiet_key(key):
         hash = PyObject_Hash(key)
         version = t.version
-        found = _PyDict_GetItem_KnownHash(self, key, hash)
+        found = pdt_dict_get_hashed(self, key, hash)
         if found == NULL:
             return missing
         value = <object>found

@@ -299,7 +299,7 @@ cdef bint restore_set(SetHook self, int shape, object key, object old, object ne
 cdef bint restore_attr(AttrHook self, str name, object old, object new, int method, object beside) except -1:
     cdef Tracker t
     cdef Py_ssize_t at
-    cdef PyObject *held = _PyType_Lookup(Py_TYPE(self), name)
+    cdef PyObject *held = pdt_type_lookup(Py_TYPE(self), name)
     cdef bint described = held != NULL and pdt_data_descriptor(<object>held)
     cdef bint computed = described and type(<object>held) is not member_type
     if not computed and held_attribute(self, name, held != NULL and not described) is not old:

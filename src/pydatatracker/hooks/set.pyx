@@ -445,7 +445,7 @@ cdef int leave(SetHook self, set kept_elements, int method) except -1:
     cdef set going
     cdef set coming
     cdef tuple mine = pdt_set_as_tuple(self)
-    if not (all_quiet(mine) and all_quiet(pdt_set_as_tuple(kept_elements))):
+    if PDT_IS_PUBLIC or not (all_quiet(mine) and all_quiet(pdt_set_as_tuple(kept_elements))):
         return exchange(self, t, kept_elements, method)
     while True:
         version = t.version

@@ -355,7 +355,7 @@ def tally(container, iterable, dict kwargs, bint down):
             else:
                 for element in other:
                     hash = PyObject_Hash(element)
-                    held = _PyDict_GetItem_KnownHash(container, element, hash)
+                    held = pdt_dict_get_hashed(container, element, hash)
                     old = 0 if held == NULL else <object>held
                     rows = tally_one(container, t, p, element, hash, old - 1 if down else old + 1, rows_of, rows)
     finally:

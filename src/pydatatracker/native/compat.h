@@ -9,8 +9,21 @@
 #include <stdint.h>
 #include <string.h>
 
-/* ---- private functions that CPython exports ---------------------------------------------------------- */
-/* They hash a key once for several operations and look up attributes without raising. */
+/* ---- which functions are used ------------------------------------------------------------------------ */
+/* Private names are used on the versions that the tests run on. Built with PDT_PUBLIC_API_ONLY, which newer versions are
+ * by default (PDT_PRIVATE_API says otherwise), the core does without them: all work but `watch`, some is slower, and a
+ * dict does not say where a removed key was. docs/design.md has the table. */
+#if PY_VERSION_HEX >= 0x030E0000 && !defined(PDT_PRIVATE_API) && !defined(PDT_PUBLIC_API_ONLY)
+#define PDT_PUBLIC_API_ONLY
+#endif
+#ifdef PDT_PUBLIC_API_ONLY
+enum { PDT_IS_PUBLIC = 1 };
+#else
+enum { PDT_IS_PUBLIC = 0 };
+#endif
+
+/* ---- dicts, attributes and types, by a key whose hash is known ---------------------------------------- */
+#ifndef PDT_PUBLIC_API_ONLY
 #if PY_VERSION_HEX >= 0x030D0000
 PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *, PyObject *, PyObject *, Py_hash_t);
 PyAPI_FUNC(int) _PyDict_DelItem_KnownHash(PyObject *, PyObject *, Py_hash_t);
@@ -19,37 +32,87 @@ PyAPI_FUNC(PyObject *) _PyDict_GetItem_KnownHash(PyObject *, PyObject *, Py_hash
 PyAPI_FUNC(PyObject *) _PyObject_GenericGetAttrWithDict(PyObject *, PyObject *, PyObject *, int);
 PyAPI_FUNC(PyObject *) _PyType_Lookup(PyTypeObject *, PyObject *);
 
-/* PyDict_DelItem without calling __hash__, where CPython is known to export that. */
+/* The value of a key (borrowed); NULL, without an error, if there is none. */
+static inline PyObject *pdt_dict_get_hashed(PyObject *d, PyObject *key, Py_hash_t hash) {
+    return _PyDict_GetItem_KnownHash(d, key, hash);
+}
+static inline int pdt_dict_set_hashed(PyObject *d, PyObject *key, PyObject *value, Py_hash_t hash) {
+    return _PyDict_SetItem_KnownHash(d, key, value, hash);
+}
 static inline int pdt_dict_delete_hashed(PyObject *d, PyObject *key, Py_hash_t hash) {
-#if PY_VERSION_HEX < 0x030E0000
     return _PyDict_DelItem_KnownHash(d, key, hash);
+}
+/* What object.__getattribute__ finds; NULL, without an error, if that is nothing. */
+static inline PyObject *pdt_generic_get(PyObject *o, PyObject *name) {
+    return _PyObject_GenericGetAttrWithDict(o, name, NULL, 1);
+}
+/* What a class or one of its bases has under a name (borrowed); NULL, without an error, if that is nothing. */
+static inline PyObject *pdt_type_lookup(PyTypeObject *type, PyObject *name) { return _PyType_Lookup(type, name); }
 #else
+static inline PyObject *pdt_dict_get_hashed(PyObject *d, PyObject *key, Py_hash_t hash) {
+    (void)hash;
+    return PyDict_GetItemWithError(d, key);
+}
+static inline int pdt_dict_set_hashed(PyObject *d, PyObject *key, PyObject *value, Py_hash_t hash) {
+    (void)hash;
+    return PyDict_SetItem(d, key, value);
+}
+static inline int pdt_dict_delete_hashed(PyObject *d, PyObject *key, Py_hash_t hash) {
     (void)hash;
     return PyDict_DelItem(d, key);
-#endif
 }
+static inline PyObject *pdt_generic_get(PyObject *o, PyObject *name) {
+    PyObject *found = PyObject_GenericGetAttr(o, name);
+    if (found == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();
+    return found;
+}
+static PyObject *pdt_type_lookup(PyTypeObject *type, PyObject *name) {
+    PyObject *bases = type->tp_mro, *found = NULL;
+    Py_ssize_t i;
+    for (i = 0; found == NULL && bases != NULL && i < PyTuple_GET_SIZE(bases); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
+#if PY_VERSION_HEX >= 0x030C0000
+        PyObject *names = PyType_GetDict(base);
+        if (names == NULL) continue;
+        found = PyDict_GetItemWithError(names, name); /* the class has it, too */
+        Py_DECREF(names);
+#else
+        if (base->tp_dict != NULL) found = PyDict_GetItemWithError(base->tp_dict, name);
+#endif
+        if (found == NULL) PyErr_Clear();
+    }
+    return found;
+}
+#endif
 
 /* ---- the current thread ------------------------------------------------------------------------------ */
 static inline PyThreadState *pdt_thread(void) {
 #if PY_VERSION_HEX >= 0x030D0000
     return PyThreadState_GetUnchecked();
+#elif defined(PDT_PUBLIC_API_ONLY)
+    return PyThreadState_Get();
 #else
     return _PyThreadState_UncheckedGet();
 #endif
 }
 
 /* A thread state counts the switches of its context, which is what scope.h needs. */
-#if !defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030F0000
+#if !defined(Py_GIL_DISABLED) && !defined(PDT_PUBLIC_API_ONLY)
 #define PDT_CONTEXT_VERSION
 #endif
 
 /* ---- the version of a class --------------------------------------------------------------------------
  * No two classes share a version tag, and changing a class gives it another one. 0: it has none now. */
 static inline unsigned int pdt_class_version(PyTypeObject *type) {
+#ifdef PDT_PUBLIC_API_ONLY
+    (void)type;
+    return 0;
+#else
 #if PY_VERSION_HEX < 0x030D0000
     if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
 #endif
     return type->tp_version_tag;
+#endif
 }
 
 /* ---- pausing the cycle collector ---------------------------------------------------------------------
@@ -79,12 +142,27 @@ static inline int pdt_same_items(PyObject *const *a, PyObject *const *b, Py_ssiz
     return n == 0 || memcmp(a, b, (size_t)n * sizeof(PyObject *)) == 0;
 }
 
-/* ---- dicts that the collector ignores ----------------------------------------------------------------
- * True if a dict surely holds scalars only: up to 3.13 the collector does not track such a dict. */
+/* ---- dicts of scalars --------------------------------------------------------------------------------
+ * True if a dict surely holds scalars only. Up to 3.13 the collector does not track such a dict: O(1). Else O(items). */
+#ifndef PDT_PUBLIC_API_ONLY
 static inline int pdt_dict_of_scalars(PyObject *d) { return PyDict_CheckExact(d) && !PyObject_GC_IsTracked(d); }
+#else
+static inline int pdt_is_scalar(PyObject *o) {
+    return o == Py_None || PyUnicode_CheckExact(o) || PyLong_CheckExact(o) || PyFloat_CheckExact(o) || PyBool_Check(o) ||
+        PyBytes_CheckExact(o);
+}
+static int pdt_dict_of_scalars(PyObject *d) {
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    if (!PyDict_CheckExact(d)) return 0;
+    while (PyDict_Next(d, &at, &key, &value))
+        if (!pdt_is_scalar(key) || !pdt_is_scalar(value)) return 0;
+    return 1;
+}
+#endif
 
 /* ---- the elements of a set as a tuple ---------------------------------------------------------------- */
-#if PY_VERSION_HEX < 0x030E0000
+#ifndef PDT_PUBLIC_API_ONLY
 PyAPI_FUNC(int) _PySet_NextEntry(PyObject *, Py_ssize_t *, PyObject **, Py_hash_t *);
 static PyObject *pdt_set_as_tuple(PyObject *set) {
     Py_ssize_t n, i = 0, at = 0;
@@ -115,7 +193,11 @@ static int pdt_set_is(PyObject *set, PyObject **seen) {
     return 1;
 }
 #else
-static PyObject *pdt_set_as_tuple(PyObject *set) { return PySequence_Tuple(set); }
+static PyObject *pdt_set_as_tuple(PyObject *set) { /* whatever a class below set does in __iter__ */
+    PyObject *elements = PySet_Type.tp_iter(set), *result = elements == NULL ? NULL : PySequence_Tuple(elements);
+    Py_XDECREF(elements);
+    return result;
+}
 static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; return 0; }
 #endif
 
@@ -123,7 +205,9 @@ static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; r
 static inline PyObject *pdt_frame(void) { PyObject *f = (PyObject *)PyEval_GetFrame(); Py_XINCREF(f); return f; }
 /* What identifies the running frame while it runs, without making an object of it; 0: there is none. */
 static inline size_t pdt_frame_address(void) {
-#if PY_VERSION_HEX >= 0x030D0000
+#if defined(PDT_PUBLIC_API_ONLY)
+    return (size_t)PyEval_GetFrame(); /* makes the object */
+#elif PY_VERSION_HEX >= 0x030D0000
     return (size_t)pdt_thread()->current_frame;
 #else
     return (size_t)pdt_thread()->cframe->current_frame;

@@ -8,7 +8,9 @@
 #include <Python.h>
 #include <stdint.h>
 
-#if PY_VERSION_HEX < 0x030F0000 && !defined(Py_GIL_DISABLED)
+#include "compat.h"
+
+#if PY_VERSION_HEX < 0x030F0000 && !defined(Py_GIL_DISABLED) && !defined(PDT_PUBLIC_API_ONLY)
 #define PDT_KNOWN_TABLES
 
 typedef struct {

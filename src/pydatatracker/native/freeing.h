@@ -13,6 +13,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#include "compat.h"
+
 #if defined(_MSC_VER)
 #define PDT_THREAD_LOCAL __declspec(thread)
 #else
@@ -23,7 +25,9 @@
 #define PDT_FREEING_TYPES 15
 
 static PDT_THREAD_LOCAL int pdt_freeing_depth = 0;
+#ifndef PDT_PUBLIC_API_ONLY
 static PDT_THREAD_LOCAL PyObject *pdt_freeing_later = NULL;
+#endif
 static struct {
     PyTypeObject *type;
     destructor free;
@@ -31,6 +35,7 @@ static struct {
 } pdt_freeing_types[PDT_FREEING_TYPES];
 static int pdt_freeing_count = 0;
 
+#ifndef PDT_PUBLIC_API_ONLY
 /* Where a dead object keeps the next one that waits. */
 static inline uintptr_t *pdt_freeing_next(PyObject *o) {
 #ifdef Py_GIL_DISABLED
@@ -39,6 +44,41 @@ static inline uintptr_t *pdt_freeing_next(PyObject *o) {
     return (uintptr_t *)o - 2; /* PyGC_Head._gc_next; 0 if the collector does not track the object */
 #endif
 }
+static inline int pdt_freeing_wait(PyObject *o) {
+    *pdt_freeing_next(o) = (uintptr_t)pdt_freeing_later;
+    pdt_freeing_later = o;
+    return 1;
+}
+static inline PyObject *pdt_freeing_take(void) {
+    PyObject *o = pdt_freeing_later;
+    if (o == NULL) return NULL;
+    pdt_freeing_later = (PyObject *)*pdt_freeing_next(o);
+    *pdt_freeing_next(o) = 0;
+    return o;
+}
+#else
+/* What waits is in an array of the thread: without memory for it, an object is freed at once. */
+static PDT_THREAD_LOCAL PyObject **pdt_freeing_waiting = NULL;
+static PDT_THREAD_LOCAL Py_ssize_t pdt_freeing_length = 0, pdt_freeing_room = 0;
+static int pdt_freeing_wait(PyObject *o) {
+    if (pdt_freeing_length == pdt_freeing_room) {
+        Py_ssize_t room = 2 * pdt_freeing_room + 32;
+        PyObject **more = (PyObject **)PyMem_RawRealloc(pdt_freeing_waiting, (size_t)room * sizeof(PyObject *));
+        if (more == NULL) return 0;
+        pdt_freeing_waiting = more;
+        pdt_freeing_room = room;
+    }
+    pdt_freeing_waiting[pdt_freeing_length++] = o;
+    return 1;
+}
+static PyObject *pdt_freeing_take(void) {
+    if (pdt_freeing_length > 0) return pdt_freeing_waiting[--pdt_freeing_length];
+    PyMem_RawFree(pdt_freeing_waiting);
+    pdt_freeing_waiting = NULL;
+    pdt_freeing_room = 0;
+    return NULL;
+}
+#endif
 
 static void pdt_freeing_dealloc(PyObject *);
 
@@ -69,20 +109,16 @@ static void pdt_freeing_dealloc(PyObject *o) {
     int i = pdt_freeing_of(o);
     if (pdt_freeing_depth >= PDT_FREEING_DEPTH) {
         PyObject_GC_UnTrack(o);
-        Py_INCREF(Py_TYPE(o)); /* the deallocator of a derived class drops its reference when this returns */
-        *pdt_freeing_next(o) = (uintptr_t)pdt_freeing_later;
-        pdt_freeing_later = o;
-        return;
+        if (pdt_freeing_wait(o)) {
+            Py_INCREF(Py_TYPE(o)); /* the deallocator of a derived class drops its reference when this returns */
+            return;
+        }
     }
     pdt_freeing_depth++;
     pdt_free(o, i);
     if (pdt_freeing_depth == 1) {
-        while (pdt_freeing_later != NULL) {
-            PyTypeObject *type;
-            o = pdt_freeing_later;
-            pdt_freeing_later = (PyObject *)*pdt_freeing_next(o);
-            *pdt_freeing_next(o) = 0;
-            type = Py_TYPE(o);
+        while ((o = pdt_freeing_take()) != NULL) {
+            PyTypeObject *type = Py_TYPE(o);
             pdt_free(o, pdt_freeing_of(o));
             Py_DECREF(type);
         }

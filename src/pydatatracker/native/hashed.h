@@ -72,7 +72,7 @@ static void pdt_one_end(PyObject *one, Py_hash_t hash) {
 #else
 static PyObject *pdt_one_begin(PyObject *element, Py_hash_t hash) {
     PyObject *one = NULL, *carrier = PyDict_New();
-    if (carrier != NULL && _PyDict_SetItem_KnownHash(carrier, element, Py_None, hash) == 0) one = PySet_New(carrier);
+    if (carrier != NULL && pdt_dict_set_hashed(carrier, element, Py_None, hash) == 0) one = PySet_New(carrier);
     Py_XDECREF(carrier);
     return one;
 }

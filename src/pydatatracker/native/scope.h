@@ -40,30 +40,7 @@ static int pdt_scope_set(PyObject *before, PyObject *scope) {
     return 0;
 }
 
-/* Whether a scope is what the variable holds in this context, whose weak reference is given; -1 with an error set. */
-static int pdt_scope_is(PyObject *scope, PyObject *home) {
-    PyObject *value, *context = pdt_thread()->context;
-    int is;
-    if (home == Py_None ? context != NULL : context == NULL || ((PyWeakReference *)home)->wr_object != context) return 0;
-    if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return -1;
-    is = value == scope;
-    Py_DECREF(value);
-    return is;
-}
-
-/* The scope of the running context, as a new reference. A scope that is skipped is also replaced, or a context that is
- * copied from this one would begin with it. */
-static PyObject *pdt_scope_held(void) {
-    PyObject *value = NULL, *left;
-    if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return NULL;
-    if (pdt_some_over && (left = pdt_lasting(value)) != value) {
-        Py_INCREF(left);
-        if (pdt_scope_set(value, left) < 0) PyErr_Clear(); /* no memory: the next time */
-        Py_SETREF(value, left);
-    }
-    return value;
-}
-
+#ifndef PDT_PUBLIC_API_ONLY
 /* What identifies the running context while anybody keeps the result: its weak reference; None if it has none yet. */
 static PyObject *pdt_context(void) {
     PyObject *context = pdt_thread()->context;
@@ -81,6 +58,75 @@ static PyObject *pdt_context(void) {
     Py_INCREF(last);
     return last;
 #endif
+}
+/* Whether the running context is the one that pdt_context gave. */
+static inline int pdt_context_is(PyObject *home) {
+    PyObject *context = pdt_thread()->context;
+    return home == Py_None ? context == NULL : context != NULL && ((PyWeakReference *)home)->wr_object == context;
+}
+#else
+/* There is no function for that, but a token can only be used in the context that it was made in. So what identifies a
+ * context is a list with a token, in a variable of the context; one that is copied from it has the list, and cannot use
+ * the token. A token is used once, so each look takes another one. */
+static PyObject *pdt_mark_var = NULL, *pdt_token_var = NULL;
+static int pdt_context_is(PyObject *mark) {
+    PyObject *token;
+    int used;
+    if (mark == Py_None || PyList_GET_SIZE(mark) == 0) return 0;
+    Py_INCREF(mark);
+    used = PyContextVar_Reset(pdt_token_var, PyList_GET_ITEM(mark, 0)) == 0;
+    if (!used) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) used = -1;
+        else PyErr_Clear(); /* it was made in another context */
+    } else if ((token = PyContextVar_Set(pdt_token_var, Py_None)) == NULL || PyList_SetItem(mark, 0, token) < 0) {
+        used = -1;
+    }
+    Py_DECREF(mark);
+    return used;
+}
+static PyObject *pdt_context(void) {
+    PyObject *mark, *token, *set;
+    int is;
+    if (PyContextVar_Get(pdt_mark_var, Py_None, &mark) < 0) return NULL;
+    is = pdt_context_is(mark);
+    if (is > 0) return mark;
+    Py_DECREF(mark);
+    if (is < 0) return NULL;
+    if ((token = PyContextVar_Set(pdt_token_var, Py_None)) == NULL) return NULL;
+    mark = PyList_New(1);
+    if (mark == NULL) {
+        Py_DECREF(token);
+        return NULL;
+    }
+    PyList_SET_ITEM(mark, 0, token);
+    if ((set = PyContextVar_Set(pdt_mark_var, mark)) == NULL) Py_CLEAR(mark);
+    Py_XDECREF(set);
+    return mark;
+}
+#endif
+
+/* Whether a scope is what the variable holds in this context, which `home` identifies; -1 with an error set. */
+static int pdt_scope_is(PyObject *scope, PyObject *home) {
+    PyObject *value;
+    int is = pdt_context_is(home);
+    if (is <= 0) return is;
+    if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return -1;
+    is = value == scope;
+    Py_DECREF(value);
+    return is;
+}
+
+/* The scope of the running context, as a new reference. A scope that is skipped is also replaced, or a context that is
+ * copied from this one would begin with it. */
+static PyObject *pdt_scope_held(void) {
+    PyObject *value = NULL, *left;
+    if (PyContextVar_Get(pdt_scope_var, Py_None, &value) < 0) return NULL;
+    if (pdt_some_over && (left = pdt_lasting(value)) != value) {
+        Py_INCREF(left);
+        if (pdt_scope_set(value, left) < 0) PyErr_Clear(); /* no memory: the next time */
+        Py_SETREF(value, left);
+    }
+    return value;
 }
 
 #ifdef PDT_CONTEXT_VERSION
@@ -133,6 +179,10 @@ static int pdt_scope_init(PyObject *var, PyObject *(*skip)(PyObject *)) {
     Py_INCREF(var);
     pdt_scope_var = var;
     pdt_lasting = skip;
+#ifdef PDT_PUBLIC_API_ONLY
+    if ((pdt_mark_var = PyContextVar_New("pydatatracker_context", NULL)) == NULL) return -1;
+    if ((pdt_token_var = PyContextVar_New("pydatatracker_token", NULL)) == NULL) return -1;
+#endif
     return 0;
 }
 

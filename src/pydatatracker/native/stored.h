@@ -32,14 +32,14 @@ static PyObject *pdt_stored_key(PyObject *d, PyObject *key, Py_hash_t hash, Py_s
     }
     return found;
 #else
-    PyObject *held, *value;
+    PyObject *held, *value, *found = NULL;
     Py_ssize_t at = 0;
     while (PyDict_Next(d, &at, &held, &value)) {
         if (held == key) return key;
-        if (PyUnicode_CheckExact(held) && PyObject_Hash(held) != hash) continue;
-        if (skip-- == 0) return held;
+        if (found != NULL || (PyUnicode_CheckExact(held) && PyObject_Hash(held) != hash)) continue;
+        if (skip-- == 0) found = held;
     }
-    return NULL;
+    return found;
 #endif
 }
 

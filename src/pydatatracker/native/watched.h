@@ -148,6 +148,17 @@ static void pdt_unwatch_dict(PyObject *dict) {
 }
 
 /* ---- the dict of an object ----------------------------------------------------------------------------- */
+#ifdef PDT_PUBLIC_API_ONLY
+/* The dict of an object (borrowed); NULL if it has none. One that is not there yet is made. */
+static PyObject *pdt_dict_of(PyObject *o) {
+    PyObject *d;
+    if (PyType_Check(o) || !((Py_TYPE(o)->tp_flags & Py_TPFLAGS_MANAGED_DICT) || Py_TYPE(o)->tp_dictoffset != 0)) return NULL;
+    d = PyObject_GenericGetDict(o, NULL);
+    if (d == NULL) PyErr_Clear();
+    Py_XDECREF(d); /* the object has it */
+    return d;
+}
+#else
 PyAPI_FUNC(PyObject **) _PyObject_GetDictPtr(PyObject *);
 
 /* The dict of an object (borrowed) if it has one already; NULL otherwise. Makes none. */
@@ -163,13 +174,15 @@ static inline PyObject *pdt_dict_of(PyObject *o) {
     if (type->tp_dictoffset == 0 || PyType_Check(o)) return NULL;
     return *_PyObject_GetDictPtr(o);
 }
+#endif
 
 static inline int pdt_has_dict(PyObject *o) {
     PyTypeObject *type = Py_TYPE(o);
     return !PyType_Check(o) && ((type->tp_flags & Py_TPFLAGS_MANAGED_DICT) || type->tp_dictoffset != 0);
 }
 
-#if PY_VERSION_HEX >= 0x030D0000
+#if PY_VERSION_HEX >= 0x030D0000 && !defined(PDT_PUBLIC_API_ONLY)
+#define PDT_CAN_SET_DICT
 PyAPI_FUNC(int) _PyObject_SetManagedDict(PyObject *, PyObject *); /* PyObject_GenericSetDict leaves 3.13.0's values in use */
 #endif
 
@@ -183,6 +196,7 @@ static PyObject *pdt_own_dict(PyObject *o) {
 #if PY_VERSION_HEX >= 0x030D0000
     if (d != NULL && PyDict_CheckExact(d) && (Py_TYPE(o)->tp_flags & Py_TPFLAGS_INLINE_VALUES) &&
         ((PyDictObject *)d)->ma_values != NULL) {
+#ifdef PDT_CAN_SET_DICT
         if (Py_REFCNT(d) == 2) { /* the object's and ours */
             PyObject *copy = PyDict_New(); /* PyDict_Copy would share the layout of the class */
             if (copy == NULL || PyDict_Update(copy, d) < 0 || _PyObject_SetManagedDict(o, copy) < 0) {
@@ -193,6 +207,7 @@ static PyObject *pdt_own_dict(PyObject *o) {
             Py_DECREF(d);
             return copy;
         }
+#endif
         {
             PyObject *key = PyLong_FromLong(0);
             int failed = key == NULL || PyDict_SetItem(d, key, Py_None) < 0 || PyDict_DelItem(d, key) < 0;
@@ -205,12 +220,17 @@ static PyObject *pdt_own_dict(PyObject *o) {
 }
 
 /* ---- the next safe moment ------------------------------------------------------------------------------ */
+#ifdef PDT_PUBLIC_API_ONLY
+/* Call f at the next moment at which the main thread may run Python code. */
+static int pdt_call_soon(int (*f)(void *)) { return Py_AddPendingCall(f, NULL); }
+#else
 PyAPI_FUNC(int) _PyEval_AddPendingCall(PyInterpreterState *, int (*)(void *), void *, int);
 
 /* Call f at the next moment at which the interpreter may run Python code, in whichever thread runs. */
 static int pdt_call_soon(int (*f)(void *)) {
     return _PyEval_AddPendingCall(PyInterpreterState_Get(), f, NULL, 0);
 }
+#endif
 
 /* ---- slots --------------------------------------------------------------------------------------------- */
 /* What a slot of an object holds (borrowed), or NULL; member: an entry of __slots__ in its class. */

@@ -109,7 +109,7 @@ cdef Options merged(Options own, Options above):
 
 cdef Options options_of_class(object cls):
     """Return the options that a class or one of its bases was defined with, or None. O(1)."""
-    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "_tracking_class_options")
+    cdef PyObject *held = pdt_type_lookup(<PyTypeObject *>cls, "_tracking_class_options")
     return None if held == NULL or type(<object>held) is not Options else <Options>held
 
 

@@ -29,7 +29,7 @@ cdef object class_dict(object cls):
 
 cdef object of_class(object cls, str name):
     """Return what a class or one of its bases defines under a name, or missing. No code of the class runs."""
-    cdef PyObject *found = _PyType_Lookup(<PyTypeObject *>cls, name)
+    cdef PyObject *found = pdt_type_lookup(<PyTypeObject *>cls, name)
     return missing if found == NULL else <object>found
 
 

@@ -36,13 +36,13 @@ cdef object default_str = object.__dict__["__str__"]
 
 
 cdef inline bint shows_items_only(type cls):
-    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
+    cdef PyObject *held = pdt_type_lookup(<PyTypeObject *>cls, "__repr__")
     return held != NULL and id(<object>held) in known_reprs
 
 
 cdef object names_of(type cls):
     """Return _fields of a class, None if it has none."""
-    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "_fields")
+    cdef PyObject *held = pdt_type_lookup(<PyTypeObject *>cls, "_fields")
     return None if held == NULL else <object>held
 
 
@@ -73,7 +73,7 @@ cdef int kind_inside(object value) except -1:
 
 cdef bint has_no_parts(object value, type cls) except -1:
     """True if the text of a value cannot show anything else that it holds."""
-    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__repr__")
+    cdef PyObject *held = pdt_type_lookup(<PyTypeObject *>cls, "__repr__")
     if held == <PyObject *>default_repr:
         return True                     # <module.Class object at 0x...>
     if isinstance(value, type):
@@ -128,11 +128,11 @@ cdef bint is_plain_member(object value, type cls) except -1:
             if each is not None:
                 enum_texts.update([id(getattr(each, name)) for name in ("__repr__", "__str__", "__format__")])
     for name in ("__repr__", "__str__"):
-        held = _PyType_Lookup(<PyTypeObject *>cls, name)
+        held = pdt_type_lookup(<PyTypeObject *>cls, name)
         if held == NULL or id(<object>held) not in enum_texts and id(<object>held) not in known_reprs and \
                 id(<object>held) not in known_strs:
             return False
-    held = _PyType_Lookup(<PyTypeObject *>cls, "_value_repr_")
+    held = pdt_type_lookup(<PyTypeObject *>cls, "_value_repr_")
     return held == NULL or <object>held is None or id(<object>held) in known_reprs or <object>held is repr
 
 

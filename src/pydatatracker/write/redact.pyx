@@ -150,7 +150,7 @@ cdef bint key_withheld(Looking look, list rules, tuple keys, tuple texts, object
 cdef bint text_is_plain(object key) except -1:
     """True if the str of a key that has no parts cannot show more than its repr."""
     cdef type cls = type(key)
-    cdef PyObject *held = _PyType_Lookup(<PyTypeObject *>cls, "__str__")
+    cdef PyObject *held = pdt_type_lookup(<PyTypeObject *>cls, "__str__")
     if held == <PyObject *>default_str or isinstance(key, Words) or issubclass(cls, scalar_bases) or \
             isinstance(key, type) and has_no_parts(key, cls):
         return True
