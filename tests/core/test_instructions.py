@@ -8,12 +8,15 @@ import shutil
 import instructions
 import pytest
 
+from pydatatracker import _core
+
 SLACK = 1.05
 PLAIN = 1.02  # what CPython alone may differ before it is another build of it
 OF_A_BUILD = ("plain: d[k] = v", "plain: o.a = v", "plain: a call")  # a list that grows may be copied or not
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="counts instructions with valgrind")
+@pytest.mark.skipif(_core.PUBLIC_API_ONLY, reason="the counts are those of the ordinary build")
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="valgrind cannot run under AddressSanitizer")
 def test_nothing_takes_more_instructions_than_the_file_says() -> None:
     """No count is 5 percent above that in `instructions.json`.
