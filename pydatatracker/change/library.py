@@ -207,11 +207,11 @@ def _judged(files: tuple[str, ...]) -> int | None:
 
 def _verdicts() -> dict[tuple[str, ...], int | None]:
     """Return what is known of stacks while what that depends on is as it was."""
-    global _judged_by
+    global _judged_by, _stacks
     by = _patterns, _main("__file__"), _main("__spec__"), _main_package()
     if any(a is not b for a, b in zip(by, _judged_by, strict=True)):
+        _stacks = {}  # another one: a thread that is judging still has the old
         _judged_by = by
-        _stacks.clear()
     return _stacks
 
 

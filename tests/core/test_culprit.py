@@ -441,7 +441,7 @@ def test_each_line_has_the_stack_and_the_culprit_of_its_change() -> None:
     def others(n: int) -> None:
         d["b"] = n
         d["c"] = n
-        collections.UserDict.update(Proxy(d), e=n)  # type: ignore[arg-type]
+        Proxy(d).update(e=n)
 
     for n in range(6):
         for call in (again, again, others, lambda n: others(n), again):
