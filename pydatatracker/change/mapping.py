@@ -20,6 +20,7 @@ from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.library import culprit_index
 from pydatatracker.change.references import BEGUN, References, references_of
 from pydatatracker.change.stack import culprit_in, in_line
+from pydatatracker.values.codec import decoder
 from pydatatracker.values.encode import decode, encode, encode_graph, encode_in_place, encode_key, is_object_key
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.secrets import FIELDS
@@ -33,9 +34,7 @@ _SCALARS = (str, int, float, bytes, type(None))
 
 @functools.cache
 def _decoder() -> Any:
-    import msgspec
-
-    return msgspec.json.Decoder().decode
+    return decoder()
 
 
 def dict_of(change: ChangeLogEntry, compact: bool) -> dict[str, Any]:

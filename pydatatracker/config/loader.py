@@ -27,6 +27,7 @@ from pydatatracker.config.options import (
     required,
 )
 from pydatatracker.exporters.secrets import clean, secrets_in
+from pydatatracker.values.codec import msgspec
 from pydatatracker.values.pickles import PicklableError
 
 __all__ = ["ConfigurationError", "Loader", "Observers", "read"]
@@ -195,8 +196,7 @@ class Loader:
         return _Plan(where, Type(module, factory, Nothing), filled)
 
     def _checked(self, kind: Type, options: Mapping[str, Any], where: str) -> _Plan | None:
-        import msgspec
-
+        library = msgspec("a configuration file")
         before = len(self.problems)
         fields = fields_of(kind.options)
         values: dict[str, Any] = {}
@@ -212,8 +212,8 @@ class Loader:
                 continue
             value, from_environment = self._filled(options[name], f"{where}: options.{name}")
             try:
-                values[name] = msgspec.convert(value, fields[name], strict=not from_environment)
-            except msgspec.ValidationError as error:
+                values[name] = library.convert(value, fields[name], strict=not from_environment)
+            except library.ValidationError as error:
                 said = "the value of the environment variable does not fit" if from_environment else str(error)
                 takes = f"{expected(fields[name])}{near_choice(value, fields[name])}"
                 self._wrong(where, f"options.{name}: {said}; it must be {takes}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_type_hints
 
+from pydatatracker.values.codec import msgspec
+
 if TYPE_CHECKING:
     Positive = int  # see fields_of
 
@@ -16,9 +18,7 @@ __all__ = ["NOT_IN_A_FILE", "TYPES", "Filtered", "Http", "Logging", "Nothing", "
 
 
 def _positive() -> Any:
-    import msgspec
-
-    return Annotated[int, msgspec.Meta(ge=1)]
+    return Annotated[int, msgspec("a configuration file").Meta(ge=1)]
 
 
 Mode = str | int | None  # permissions in octal, "0640"; see pydatatracker.io.files.check_mode

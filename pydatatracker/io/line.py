@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker._core import MISSING
+from pydatatracker.values.codec import decoder, encoder
 from pydatatracker.values.decode import decode
 from pydatatracker.values.pointer import key_text
 from pydatatracker.values.standins import Repr
@@ -370,16 +371,12 @@ class LogLine:
 
 @functools.cache
 def _encoder() -> Any:
-    import msgspec
-
-    return msgspec.json.Encoder().encode
+    return encoder()
 
 
 @functools.cache
 def _decoder() -> Any:
-    import msgspec
-
-    return msgspec.json.Decoder().decode
+    return decoder()
 
 
 def load_json(raw: bytes) -> Any:

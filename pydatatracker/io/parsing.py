@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+from types import SimpleNamespace
 from typing import Any, Final
 
 from pydatatracker._core import MISSING, count_objects, nests_deeper
 from pydatatracker.io.line import LogLine, load_json
+from pydatatracker.values.codec import decoder, msgspec
 from pydatatracker.values.encode import NESTING
 
 __all__ = [
@@ -176,9 +178,8 @@ def parse_all(block: bytes, number: int, offset: int, purpose: str = "filter") -
 @functools.cache
 def _head_class() -> Any:
     """Return the class of a head: text and numbers parsed, the rest as bytes."""
-    import msgspec
-
-    raw = msgspec.Raw
+    library = msgspec()
+    raw = bytes if library is None else library.Raw
     fields: list[Any] = [("action", str), *_NUMBERS]
     for name in (
         *("uuid", "created_time", "method", "type", "pointer", "actor", "root", "tracked_item_uuid", "name"),
@@ -191,14 +192,42 @@ def _head_class() -> Any:
     ):
         fields.append((name, raw, raw()))
     fields += [("also_cut", int, 0), ("pid", int | None, None), ("first", int | None, None), ("to", int | None, None)]
-    return msgspec.defstruct("Head", fields, rename={"first": "from"}, gc=False)
+    if library is None:
+        defaults = {name: default for name, _, default in fields[1:]}
+        return type("Head", (SimpleNamespace,), defaults | {"__struct_fields__": ("action", *defaults)})
+    return library.defstruct("Head", fields, rename={"first": "from"}, gc=False)
 
 
 @functools.cache
 def _head_decoder() -> Any:
-    import msgspec
+    library = msgspec()
+    return _plain_head if library is None else library.json.Decoder(_head_class()).decode
 
-    return msgspec.json.Decoder(_head_class()).decode
+
+def _plain_head(raw: bytes) -> Any:
+    """Return the head of a line as msgspec does, or raise ValueError."""
+    data = _decoder()(raw)
+    if type(data) is not dict or type(data.get("action")) is not str:
+        raise ValueError("not a change")
+    head_class = _head_class()
+    head = head_class(action=data["action"])
+    for name in head_class.__struct_fields__:
+        key = "from" if name == "first" else name
+        if key not in data:
+            continue
+        value = data[key]
+        default = getattr(head_class, name, "")
+        if type(default) is bytes:
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        elif type(value) is not (str if type(default) is str else int) and (value is not None or default is not None):
+            raise ValueError(f"{key} is {type(value).__name__}")
+        setattr(head, name, value)
+    return head
+
+
+@functools.cache
+def _decoder() -> Any:
+    return decoder()
 
 
 def heads_of(lines: bytes, count: int) -> list[Any]:
@@ -216,17 +245,16 @@ def _block_decoder(purpose: str) -> Any:
 
     What only few lines have is bytes in them, and so are values, but for a replay.
     """
-    import msgspec
-
+    library = msgspec("this")
     texts, rare = HEADS[purpose]
     fields: list[Any] = [("action", str), *_NUMBERS]
     fields += [(name, str, "") for name in texts.split()]
-    fields += [(name, msgspec.Raw, msgspec.Raw()) for name in rare.split()]
+    fields += [(name, library.Raw, library.Raw()) for name in rare.split()]
     if purpose == "replay":
         fields += [("path", list, []), ("before", Any, MISSING), ("after", Any, MISSING), ("splice", list | None, None)]
     elif purpose == "order":
         fields += [("also_cut", int, 0), ("pid", int | None, None)]
-    return msgspec.json.Decoder(msgspec.defstruct(f"{purpose.title()}Head", fields, gc=False)).decode_lines
+    return library.json.Decoder(library.defstruct(f"{purpose.title()}Head", fields, gc=False)).decode_lines
 
 
 def _unusual_head(raw: bytes) -> Any:

@@ -6,10 +6,13 @@ OpenTelemetry's "Trace Context in non-OTLP Log Formats"; ``traceparent`` is W3C 
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from pydatatracker.values.codec import decoder
 
 __all__ = ["current_fields", "traceparent", "traceparent_of"]
 
@@ -56,6 +59,11 @@ def traceparent(line: Mapping[str, Any]) -> str | None:
     return "00-" + ids.replace(" ", "-")
 
 
+@functools.cache
+def _decoder() -> Any:
+    return decoder()
+
+
 def traceparent_of(line: bytes) -> str | None:
     """Return the W3C traceparent of an encoded line, None without a span.
 
@@ -65,10 +73,8 @@ def traceparent_of(line: bytes) -> str | None:
     """
     if b'"trace_id":"' not in line:
         return None
-    import msgspec
-
     try:
-        data = msgspec.json.decode(line)
+        data = _decoder()(line)
     except ValueError:  # not one of our lines
         return None
     return traceparent(data) if isinstance(data, dict) else None

@@ -31,6 +31,7 @@ from pydatatracker.change.entry import ChangeLogEntry
 from pydatatracker.change.references import BEGUN
 from pydatatracker.io.files import MODE, LogFile, check_mode, path_of
 from pydatatracker.io.parsing import TOO_DEEP
+from pydatatracker.values.codec import encoder
 from pydatatracker.values.encode import NESTING, encode
 from pydatatracker.values.pickles import Handle
 from pydatatracker.values.secrets import FIELDS, Withheld
@@ -45,9 +46,7 @@ _NESTED: Final = (dict, list, tuple, set, frozenset)
 
 @functools.cache
 def _encoder() -> Any:
-    import msgspec
-
-    return msgspec.json.Encoder(enc_hook=encode).encode
+    return encoder(encode)
 
 
 def to_line(change: Any, *, compact: bool = False, withheld: Withheld | None = None) -> bytes:

@@ -10,14 +10,13 @@ import datetime
 import decimal
 import json
 import os
-import sys
 import threading
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
+from builds import needs_watch
 from gardening import STEPS, Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,11 +37,11 @@ from pydatatracker import (
     watch,
 )
 from pydatatracker.change.mapping import to_dict
+from pydatatracker.values.codec import encoder
 from pydatatracker.values.encode import encode
 from pydatatracker.values.secrets import SECRETS, is_secret
 
-encoded = msgspec.json.Encoder(enc_hook=encode).encode
-needs_watch = pytest.mark.skipif(sys.version_info < (3, 12), reason="watch() needs the dict watchers of CPython 3.12")
+encoded = encoder(encode)
 
 
 class Reader:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("msgspec", reason="configuration files need it")
 from pydatatracker import TrackedDict, load_observers_from_json
 from pydatatracker.config import ConfigurationError
 from pydatatracker.config.options import TYPES, fields_of

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 
-import msgspec
-
+from pydatatracker.values.codec import decoder, encoder
 from pydatatracker.values.encode import decode, encode
 
 
 def through_json(value: object, **options: int) -> object:
-    """Encode, write with json and msgspec, and read; both must agree."""
+    """Encode, write with json and the codec, and read; both must agree."""
     data = encode(value, **options)
     text = json.dumps(data, allow_nan=False)
-    line = msgspec.json.encode(data)
+    line = encoder()(data)
     assert json.loads(text) == json.loads(line)
-    assert same(msgspec.json.decode(line), json.loads(text))
+    assert same(decoder()(line), json.loads(text))
     return decode(json.loads(text))
 
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from json.encoder import encode_basestring
 from typing import Any, Final, TextIO, TypeVar
 
-import msgspec
-
 from pydatatracker.cli.terminal import clean, escaped
 from pydatatracker.io.line import LogLine
+from pydatatracker.values.codec import encoder
 
 __all__ = [
     "LONE_SURROGATE", "UNFIT", "OnUnfit", "Refused", "Write", "compact_json", "converted", "flush", "id_of",
@@ -76,7 +75,7 @@ def compact_json(value: Any) -> bytes:
 
 @functools.cache
 def _encoder() -> Callable[[Any], bytes]:
-    return msgspec.json.Encoder().encode
+    return encoder()
 
 
 def writer_to(out: TextIO) -> Write:

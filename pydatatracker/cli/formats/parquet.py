@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from pydatatracker.cli.formats.lines import LONE_SURROGATE, OnUnfit, converted
 from pydatatracker.io.line import LogLine, nanoseconds_of
 from pydatatracker.report.values import exact
+from pydatatracker.values.codec import decoder
 
 __all__ = ["typed", "write_parquet_file"]
 
@@ -37,9 +36,9 @@ def typed(line: LogLine) -> bytes:
     """
     raw = line.raw.strip()
     try:
-        data = msgspec.json.decode(raw)
+        data = decoder()(raw)
         changed = False
-    except (msgspec.DecodeError, UnicodeDecodeError):  # NaN, lone surrogates, 1e999
+    except ValueError:  # NaN, lone surrogates, 1e999
         data, changed = line.data, True
     for name in _NUMBERS:
         number = getattr(line, name)
