@@ -175,6 +175,16 @@ sanitize *args: setup
 test-public-api *args: setup
     sh scripts/public_api.sh "$@"
 
+# Test on a free-threaded CPython without the GIL; finds one or builds it: `just test-free-threaded tests/core -k thread`
+[group('test')]
+test-free-threaded *args: setup
+    sh scripts/free_threaded.sh "$@"
+
+# Change data in eight threads, 30 s for each kind of data, and judge the logs: `just stress --runs 20 lists`
+[group('test')]
+stress *args: build
+    python -P tests/support/stress.py "$@"
+
 # Make every allocation of every mutator fail and check what is left: `just oom nested`, `just oom --sample 20`; hours in full
 [group('test')]
 oom *args: build

@@ -58,6 +58,7 @@ from pydatatracker.cpython cimport (
     Py_REFCNT, Py_ReprEnter, Py_ReprLeave, Py_TYPE, PyErr_ExceptionMatches, PyErr_WriteUnraisable, PyType_GetName, PyType_IsSubtype,
 )
 from pydatatracker.native cimport (
+    PDT_FREE_THREADED, pdt_can_pin, pdt_enter, pdt_gate_all, pdt_gate_forked, pdt_gate_hold, pdt_gate_release, pdt_leave, pdt_pin,
     pdt_can_hear, pdt_hear_member, pdt_hear_reuse, pdt_stays_heard, pdt_unhear_member, pdt_unhear_reuse,
     pdt_births_begin, pdt_complete_at_birth, pdt_end_births, pdt_is_simple, pdt_report_births,
     PDT_ADDED, PDT_CLEARED, PDT_CLONED, PDT_DEALLOCATED, PDT_DELETED, PDT_MODIFIED, pdt_begin_watching, pdt_call_soon,
@@ -67,7 +68,7 @@ from pydatatracker.native cimport (
     pdt_position_of_same, pdt_value_of_same, pdt_watched_count, pdt_watched_find, pdt_watched_put, pdt_watched_take, pdt_watching,
     pdt_dict_get_hashed, pdt_dict_set_hashed, pdt_generic_get, pdt_type_lookup, PDT_AFTER,
     PDT_BEFORE, PDT_DEFAULT, PDT_DEQUE, PDT_NO_TWIN, PDT_ORDERED, PDT_FIRST, PDT_LAST, pdt_all_quiet, pdt_any_heap_in, pdt_append_none, pdt_bound_freeing, pdt_clear_as_base,
-    pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_data_descriptor, pdt_dict_iter,
+    pdt_builtin_container, pdt_clock_setup, pdt_context, pdt_copy_items, pdt_steady, pdt_data_descriptor, pdt_dict_iter,
     pdt_dict_of_scalars, pdt_dict_setdefault, pdt_dict_subscript, pdt_forked_gc, pdt_frame, pdt_frame_back,
     pdt_frame_code, pdt_frame_address, pdt_frame_lasti, pdt_heap_type, pdt_init, pdt_json_is_deeper, pdt_json_lines,
     pdt_append, pdt_is_due, pdt_may_name_secret, pdt_known_plain, pdt_list_as_tuple, pdt_list_ass_subscript, pdt_list_contains, pdt_list_reserve, pdt_list_subscript,
@@ -203,3 +204,5 @@ include "tell/notify.pyx"
 include "tell/collect.pyx"
 include "tell/append.pyx"
 include "tell/intake.pyx"
+
+pdt_gate_all(globals())                  # the last statement: nothing is there that others could call without

@@ -29,6 +29,18 @@ cdef extern from "native/compat.h":
     size_t pdt_frame_address()
     int pdt_frame_lasti(PyObject *)
 
+cdef extern from "native/gate.h":
+    enum:
+        PDT_FREE_THREADED
+    int pdt_enter()
+    void pdt_leave(int)
+    bint pdt_pin(PyObject *)
+    void pdt_can_pin(PyObject *)
+    void pdt_gate_hold()
+    void pdt_gate_release()
+    void pdt_gate_forked()
+    int pdt_gate_all(object) except -1
+
 cdef extern from "native/dict_order.h":
     ctypedef struct pdt_spot:
         pass
@@ -70,6 +82,7 @@ cdef extern from "native/kinds.h":
 
 cdef extern from "native/copies.h":
     object pdt_list_as_tuple(object)
+    object pdt_steady(object)
     object pdt_copy_items(object, Py_ssize_t, int *)
 
 cdef extern from "native/ring.h":

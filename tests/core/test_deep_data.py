@@ -6,6 +6,7 @@ import collections
 from typing import Any
 
 import pytest
+from builds import FREE_THREADED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,9 @@ def test_a_container_that_its_repr_changes() -> None:
     many: Any = [Emptying(), 1, 2]
     assert "[gone]" == _core.start_of_repr(many, 100)
     many = {Emptying(): 1, 2: 3}
+    if FREE_THREADED:  # a copy is shown, because others could change the dict meanwhile
+        assert "{gone: 1, 2: 3}" == _core.start_of_repr(many, 100)
+        return
     assert "{gone: 1}" == _core.start_of_repr(many, 100)
 
 

@@ -505,7 +505,8 @@ def test_a_twin_is_freed_and_its_class_with_it(base: Any, derived: bool) -> None
         cls.instance = made(cls)
         gone = weakref.ref(cls)
         del cls
-        gc.collect()
+        for _ in range(3):  # a free-threaded CPython needs more than one for a class
+            gc.collect()
         assert gone() is None
 
 

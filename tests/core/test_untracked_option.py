@@ -14,6 +14,7 @@ from collections import OrderedDict, defaultdict, deque
 from typing import Any
 
 import pytest
+from builds import needs_watch
 
 from pydatatracker import (
     TrackedAttr,
@@ -30,7 +31,7 @@ from pydatatracker import (
     watch,
 )
 
-watches = pytest.mark.skipif(sys.version_info < (3, 12), reason="dict watchers came with CPython 3.12")
+watches = needs_watch
 
 
 class Plain:

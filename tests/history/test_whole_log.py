@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import MSGSPEC, needs_msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loglines import line_of
@@ -68,6 +69,7 @@ def test_a_file_gives_what_its_lines_give(
         assert one_by_one(path, at, root) == outcome(path, at, root)
 
 
+@needs_msgspec
 def test_most_lines_need_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The core applies stores, removals and splices of plain data."""
     path = tmp_path / "log.jsonl"
@@ -125,4 +127,5 @@ def test_what_does_not_fit_is_said_and_changes_nothing(fields: dict[str, Any], t
     name, said = outcome(path, None, None)
     assert name == "ReplicaError"
     assert (name, said) == one_by_one(path, None, None)
-    assert outcome(path, 2, None) == ("", state)
+    if MSGSPEC:  # without it every line is looked at, also those after the moment
+        assert outcome(path, 2, None) == ("", state)

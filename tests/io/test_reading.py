@@ -14,6 +14,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from builds import needs_msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loglines import LINE, OLD_ADD, OLD_INIT, OLD_POP, Errors, line_of, read
@@ -228,6 +229,7 @@ def test_blocks_have_the_lines_that_the_reader_has(rest: bytes) -> None:
         assert [str(error) for error in errors] == [str(error) for error in told]
 
 
+@needs_msgspec
 def test_only_whole_lines_of_one_value_are_parsed_together() -> None:
     """parse_all takes lines of one change each, and leaves all others."""
     one = line_of()

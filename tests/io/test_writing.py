@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 import pytest
+from builds import needs_gil
 from loglines import LINE, line_of, read
 
 import pydatatracker
@@ -479,7 +480,7 @@ print("goes on")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
-@pytest.mark.parametrize("how", ["freed", "cycle", "exit"])
+@pytest.mark.parametrize("how", ["freed", "cycle", pytest.param("exit", marks=needs_gil)])
 def test_lines_that_cannot_be_written_at_the_end_are_a_warning(how: str, tmp_path: pathlib.Path) -> None:
     """An error of a writer that is freed is logged.
 

@@ -28,9 +28,11 @@ cdef tuple class_entry(object cls):
 cdef int forget_class(size_t address) except -1:
     """Forget a class that is gone, before another one has its address."""
     global newest_class, newest_entry
+    cdef int offers = pdt_enter()
     newest_class = NULL
     newest_entry = None
     class_names.pop(address, None)
+    pdt_leave(offers)
     return 0
 
 

@@ -433,6 +433,7 @@ cdef bint merge(object self, Tracker t, object rows_from, int method) except -1:
     try:
         before = PyDict_Size(self)
         has_other_keys(self, t)
+        rows_from = pdt_steady(rows_from)
         rows = PyTuple_New(3 * size)
         while n < size and PyDict_Next(rows_from, &position, &key, &value):
             k = <object>key

@@ -95,6 +95,7 @@ cdef object tree_below(object container, Options options, dict seen, int levels)
     cdef Py_ssize_t i
     cdef list items
     cdef dict made
+    container = pdt_steady(container)
     if PyDict_Check(container):
         made = {}
         while PyDict_Next(container, &position, &key, &value):

@@ -234,6 +234,7 @@ cdef int put_dict(Draft *d, object value, int depth) except -1:
                 return 0
             PyDict_SetItem(order, k, v)
         value = order
+    value = pdt_steady(value)
     while PyDict_Next(value, &position, &key, &item):
         if not PyUnicode_CheckExact(<object>key):
             pairs = True
@@ -279,6 +280,7 @@ cdef int put_list(Draft *d, object value, int depth) except -1:
     if not d.newest:
         d.unfit = True
     pdt_out_literal(&d.out, b'[')
+    value = pdt_steady(value)
     while n < PyList_GET_SIZE(value) and not d.unfit:
         item = <object>PyList_GET_ITEM(<PyObject *>value, n)
         if n:

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "gate.h"
+
 #ifdef _WIN32
 static Py_ssize_t pdt_append(int fd, uint64_t device, uint64_t inode, const char *data, Py_ssize_t size) {
     (void)fd, (void)device, (void)inode, (void)data, (void)size;
@@ -24,6 +26,7 @@ static int pdt_is_due(double at) { (void)at; return 1; }
 static Py_ssize_t pdt_append(int fd, uint64_t device, uint64_t inode, const char *data, Py_ssize_t size) {
     Py_ssize_t done = 0, n;
     struct stat found;
+    pdt_opening opened = pdt_open();
     PyThreadState *state = PyEval_SaveThread();
     if (fstat(fd, &found) == 0 && (uint64_t)found.st_dev == device && (uint64_t)found.st_ino == inode) {
         while (done < size) {
@@ -36,6 +39,7 @@ static Py_ssize_t pdt_append(int fd, uint64_t device, uint64_t inode, const char
         done = -1;
     }
     PyEval_RestoreThread(state);
+    pdt_close(opened);
     return done;
 }
 

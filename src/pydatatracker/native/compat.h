@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "gate.h"
+
 /* ---- which functions are used ------------------------------------------------------------------------ */
-/* Private names are used on the versions that the tests run on. Built with PDT_PUBLIC_API_ONLY, which newer versions are
- * by default (PDT_PRIVATE_API says otherwise), the core does without them: all work but `watch`, some is slower, and a
+/* Private names are used on the versions that the tests run on. Built with PDT_PUBLIC_API_ONLY, which newer and
+ * free-threaded versions are by default (PDT_PRIVATE_API says otherwise), the core does without them: all work but `watch`, some is slower, and a
  * dict does not say where a removed key was. docs/design.md has the table. */
-#if PY_VERSION_HEX >= 0x030E0000 && !defined(PDT_PRIVATE_API) && !defined(PDT_PUBLIC_API_ONLY)
+#if (PY_VERSION_HEX >= 0x030E0000 || defined(Py_GIL_DISABLED)) && !defined(PDT_PRIVATE_API) && !defined(PDT_PUBLIC_API_ONLY)
 #define PDT_PUBLIC_API_ONLY
 #endif
 #ifdef PDT_PUBLIC_API_ONLY
@@ -120,9 +122,25 @@ static inline unsigned int pdt_class_version(PyTypeObject *type) {
  * functions that check for signals can, too (PyErr_CheckSignals, which PyObject_Repr calls). Where memory is needed
  * between a change and its record, the collector is paused. */
 static int pdt_gc_paused = 0; /* by us; after a fork, the thread that paused it may not be there to resume */
+#ifdef Py_GIL_DISABLED
+/* A thread that paused it can let others in, so they are counted. Whoever has the lock of the core counts. */
+static int pdt_gc_pauses = 0;
+static inline int pdt_pause_gc(void) {
+    if (pdt_gc_pauses++ == 0) pdt_gc_paused = PyGC_Disable();
+    return 1;
+}
+static inline void pdt_resume_gc(int was) {
+    if (was && pdt_gc_pauses > 0 && --pdt_gc_pauses == 0 && pdt_gc_paused) PyGC_Enable();
+}
+static inline void pdt_forked_gc(void) {
+    if (pdt_gc_pauses > 0 && pdt_gc_paused) PyGC_Enable();
+    pdt_gc_pauses = pdt_gc_paused = 0;
+}
+#else
 static inline int pdt_pause_gc(void) { int was = PyGC_Disable(); pdt_gc_paused |= was; return was; }
 static inline void pdt_resume_gc(int was) { if (was) { pdt_gc_paused = 0; PyGC_Enable(); } }
 static inline void pdt_forked_gc(void) { pdt_resume_gc(pdt_gc_paused); }
+#endif
 
 /* repr() of an exact builtin scalar, without the check for signals: a handler could raise, or change the container,
  * between a change and its record. */
@@ -154,10 +172,16 @@ static inline int pdt_is_scalar(PyObject *o) {
 static int pdt_dict_of_scalars(PyObject *d) {
     PyObject *key, *value;
     Py_ssize_t at = 0;
-    if (!PyDict_CheckExact(d)) return 0;
-    while (PyDict_Next(d, &at, &key, &value))
-        if (!pdt_is_scalar(key) || !pdt_is_scalar(value)) return 0;
-    return 1;
+    int only = PyDict_CheckExact(d);
+    if (!only) return 0;
+#ifdef Py_GIL_DISABLED
+    Py_BEGIN_CRITICAL_SECTION(d);
+#endif
+    while (only && PyDict_Next(d, &at, &key, &value)) only = pdt_is_scalar(key) && pdt_is_scalar(value);
+#ifdef Py_GIL_DISABLED
+    Py_END_CRITICAL_SECTION();
+#endif
+    return only;
 }
 #endif
 
@@ -194,8 +218,15 @@ static int pdt_set_is(PyObject *set, PyObject **seen) {
 }
 #else
 static PyObject *pdt_set_as_tuple(PyObject *set) { /* whatever a class below set does in __iter__ */
-    PyObject *elements = PySet_Type.tp_iter(set), *result = elements == NULL ? NULL : PySequence_Tuple(elements);
+    PyObject *elements, *result = NULL;
+#ifdef Py_GIL_DISABLED
+    if ((set = PySet_New(set)) == NULL) return NULL; /* others may change it: a copy is one step */
+#endif
+    if ((elements = PySet_Type.tp_iter(set)) != NULL) result = PySequence_Tuple(elements);
     Py_XDECREF(elements);
+#ifdef Py_GIL_DISABLED
+    Py_DECREF(set);
+#endif
     return result;
 }
 static int pdt_set_is(PyObject *set, PyObject **seen) { (void)set, (void)seen; return 0; }

@@ -16,10 +16,28 @@ static PyObject *pdt_list_as_tuple(PyObject *list) {
     return result;
 }
 
+/* A plain dict or list as it is now, to go through it: itself, but for a free-threaded CPython, where others can change it
+ * meanwhile, a copy. */
+static inline PyObject *pdt_steady(PyObject *o) {
+#ifdef Py_GIL_DISABLED
+    PyObject *copy = NULL;
+    if (PyDict_CheckExact(o)) copy = PyDict_Copy(o);
+    else if (PyList_CheckExact(o)) copy = PyList_GetSlice(o, 0, PY_SSIZE_T_MAX);
+    if (copy != NULL) return copy;
+    PyErr_Clear(); /* no memory: as it is */
+#endif
+    Py_INCREF(o);
+    return o;
+}
+
 /* Return the first n items of a list as a new list; *heap as pdt_any_heap. Both happen in one pass, because reading
  * the items from memory is what costs. */
 static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
     PyObject *copy;
+#ifdef Py_GIL_DISABLED
+    copy = PyList_GetSlice(list, 0, n);
+    *heap = copy != NULL && pdt_any_heap(((PyListObject *)copy)->ob_item, PyList_GET_SIZE(copy));
+#else
     PyTypeObject *seen = NULL;
     *heap = 0;
     for (;;) { /* allocating can let another thread in */
@@ -41,6 +59,7 @@ static PyObject *pdt_copy_items(PyObject *list, Py_ssize_t n, int *heap) {
         Py_INCREF(item);
         to[i] = item;
     }
+#endif
     return copy;
 }
 

@@ -99,19 +99,20 @@ static inline void pdt_free(PyObject *o, int i) {
     if (pdt_freeing_types[i].tracker && *tracker == Py_None && *(PyObject **)((char *)o + type->tp_weaklistoffset) == NULL) {
         *tracker = NULL;
         Py_DECREF(Py_None);
-        type->tp_base->tp_dealloc(o);
+        pdt_dealloc_as(type->tp_base, o);
     } else {
         pdt_freeing_types[i].free(o);
     }
 }
 
 static void pdt_freeing_dealloc(PyObject *o) {
-    int i = pdt_freeing_of(o);
+    int i = pdt_freeing_of(o), inside = 0;
+    if (!pdt_enter_freeing(o, pdt_freeing_types[i].type, &inside)) return;
     if (pdt_freeing_depth >= PDT_FREEING_DEPTH) {
         PyObject_GC_UnTrack(o);
         if (pdt_freeing_wait(o)) {
             Py_INCREF(Py_TYPE(o)); /* the deallocator of a derived class drops its reference when this returns */
-            return;
+            goto leave;
         }
     }
     pdt_freeing_depth++;
@@ -124,6 +125,8 @@ static void pdt_freeing_dealloc(PyObject *o) {
         }
     }
     pdt_freeing_depth--;
+leave:
+    pdt_leave(inside);
 }
 
 /* Bound the depth of freeing for a type of the core, and for classes derived from it. */

@@ -22,10 +22,16 @@ static PyObject *pdt_hashes(PyObject *other, PyObject *elements) {
     if (PyDict_Check(other)) {
         PyObject *key, *value;
         Py_ssize_t at = 0;
+#ifdef Py_GIL_DISABLED
+        Py_BEGIN_CRITICAL_SECTION(other);
+#endif
         while (i < n && PyDict_Next(other, &at, &key, &value)) {
             if (key == PyTuple_GET_ITEM(elements, i)) hashes[i] = pdt_hash_at(other, key, at);
             i++;
         }
+#ifdef Py_GIL_DISABLED
+        Py_END_CRITICAL_SECTION();
+#endif
     }
 #ifdef PDT_KNOWN_TABLES
     else if (PyAnySet_Check(other)) {

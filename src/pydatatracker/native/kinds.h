@@ -54,6 +54,15 @@ static inline int pdt_any_heap(PyObject **items, Py_ssize_t n) {
 
 /* The same for the items of a list or tuple. */
 static inline int pdt_any_heap_in(PyObject *sequence) {
+#ifdef Py_GIL_DISABLED
+    if (PyList_CheckExact(sequence)) { /* another thread may change it */
+        PyObject *items = PyList_AsTuple(sequence);
+        int any = items == NULL || pdt_any_heap(((PyTupleObject *)items)->ob_item, PyTuple_GET_SIZE(items));
+        if (items == NULL) PyErr_Clear();
+        Py_XDECREF(items);
+        return any;
+    }
+#endif
     return PyList_Check(sequence) ? pdt_any_heap(((PyListObject *)sequence)->ob_item, PyList_GET_SIZE(sequence))
                                   : pdt_any_heap(((PyTupleObject *)sequence)->ob_item, PyTuple_GET_SIZE(sequence));
 }

@@ -8,10 +8,12 @@
 
 #include <Python.h>
 
+#include "gate.h"
+
 typedef PyObject *const *pdt_arguments;
 typedef PyObject *(*pdt_maker)(PyObject *, pdt_arguments, size_t, PyObject *);
 
-static inline void pdt_make_with(PyObject *type, pdt_maker maker) { ((PyTypeObject *)type)->tp_vectorcall = maker; }
+static inline void pdt_make_with(PyObject *type, pdt_maker maker) { ((PyTypeObject *)type)->tp_vectorcall = PDT_GATED(maker); }
 
 /* True if nobody replaced __new__ or __init__ of a class below a hook. */
 static inline int pdt_makes_as(PyObject *type, PyTypeObject *hook) {

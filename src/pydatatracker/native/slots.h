@@ -20,7 +20,9 @@ static inline PyObject *pdt_list_subscript(PyObject *l, PyObject *k) {
         Py_ssize_t i = PyLong_AsSsize_t(k);
         if (i == -1 && PyErr_Occurred()) { PyErr_Clear(); return PyList_Type.tp_as_mapping->mp_subscript(l, k); }
         if (i < 0) i += PyList_GET_SIZE(l);
+#ifndef Py_GIL_DISABLED
         if (i >= 0 && i < PyList_GET_SIZE(l)) { PyObject *v = PyList_GET_ITEM(l, i); Py_INCREF(v); return v; }
+#endif
     }
     return PyList_Type.tp_as_mapping->mp_subscript(l, k);
 }

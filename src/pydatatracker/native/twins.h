@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <structmember.h>
 
+#include "gate.h"
+
 enum { PDT_NO_TWIN, PDT_ORDERED, PDT_DEFAULT, PDT_DEQUE, PDT_TWINS };
 
 typedef struct {
@@ -69,7 +71,7 @@ static void pdt_twin_dealloc(PyObject *o, int kind) {
         Py_DECREF(tracker);
         PyErr_Restore(error, value, traceback);
     }
-    base->tp_dealloc(o);
+    pdt_dealloc_as(base, o);
     if (!(base->tp_flags & Py_TPFLAGS_HEAPTYPE)) Py_DECREF(type);
 }
 

@@ -53,6 +53,7 @@ cdef int write_pairs(object value, list parts, Py_ssize_t *room) except -1:
     cdef PyObject *key
     cdef PyObject *item
     cdef bint again = False
+    value = pdt_steady(value)
     while room[0] > 0 and PyDict_Next(value, &position, &key, &item):
         k, v = <object>key, <object>item        # a __repr__ may remove them
         if again:

@@ -33,6 +33,23 @@ def _forked():
     forget_threads(PyThread_get_thread_ident())
 
 
+def _gate_hold():
+    """Keep all other threads out of the core while the process forks."""
+    pdt_gate_hold()
+
+
+def _gate_release():
+    pdt_gate_release()
+
+
+def _gate_release_in_child():
+    pdt_gate_forked()
+    pdt_gate_release()
+
+
+if PDT_FREE_THREADED and hasattr(_os, "register_at_fork"):     # under the GIL a fork is a step of its own
+    _os.register_at_fork(before=_gate_hold, after_in_parent=_gate_release, after_in_child=_gate_release_in_child)
+
 from pydatatracker import _forks as _package_forks
 
 _package_forks.in_child(_forked, _package_forks.CORE)

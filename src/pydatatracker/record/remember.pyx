@@ -145,7 +145,7 @@ cdef int forget_dead(Log log, dict fresh, Py_ssize_t batch) except -1:
         for node in [each for each in log.last if (<Tracker>each).owner == NULL]:
             del log.last[node]                  # nobody can query a dead container
     for node in fresh:
-        if (<Tracker>node).owner == NULL:
+        if not alive(<Tracker>node):
             log.last.pop(node, None)
         else:
             forget_gone(log, node)
@@ -182,7 +182,7 @@ cdef int note_in_list(Log log, Py_ssize_t i) except -1:
                 log.stamps[next].index == stamp.index and log.stamps[next].seq <= log.noted and \
                 log.objects[next * SLOTS] is log.objects[at * SLOTS]:
             return 0                            # an item that is often written
-    if t.owner == NULL:
+    if not alive(t):
         log.last.pop(t, None)
         return 0
     marks = log.last.get(t)

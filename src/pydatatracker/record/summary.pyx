@@ -94,6 +94,8 @@ cdef int summarize_items(object items, str opening, str closing, list parts, Py_
     if depth >= SUMMARY_DEPTH:
         parts.append("...")
     else:
+        if PDT_FREE_THREADED and type(items) is set:
+            items = set.copy(items)         # others may change it meanwhile
         if isinstance(items, list):
             iterator = list.__iter__(items)
         elif isinstance(items, set):
@@ -124,6 +126,7 @@ cdef int summarize_dict(object value, list parts, Py_ssize_t *room, int depth, t
     if depth >= SUMMARY_DEPTH:
         parts.append("...")
     else:
+        value = pdt_steady(value)
         while PyDict_Next(value, &position, &key, &item):
             k = <object>key
             v = <object>item

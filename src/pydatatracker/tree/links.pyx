@@ -396,6 +396,8 @@ def check_tracker(container):
 
 
 cdef bint holds(Tracker parent, object key, Tracker child):
+    if not alive(parent):
+        return False
     container = <object>parent.owner
     held = missing
     if parent.marks & X_WATCHED:

@@ -60,7 +60,7 @@ cdef class Tracker:
         """The container, or None once it died. Of a watched object, its tracker: see WatchedTracker."""
         if self.marks & X_WATCHED:
             return self if self.owner != NULL else None
-        if self.owner == NULL or Py_REFCNT(self.owner) == 0:
+        if not alive(self):
             return None
         return <object>self.owner
 
@@ -79,6 +79,7 @@ cdef Tracker new_tracker(object owner, int kind):
     global last_number
     cdef Tracker t = Tracker.__new__(Tracker)
     t.owner = <PyObject *>owner
+    pdt_can_pin(t.owner)
     t.cls = type(owner)
     t.kind = kind
     last_number += 1
@@ -95,7 +96,7 @@ cdef Tracker new_tracker(object owner, int kind):
 
 cdef inline bint alive(Tracker t):
     # a container in its __dealloc__ must not be used any more
-    return t.owner != NULL and Py_REFCNT(t.owner) > 0
+    return t.owner != NULL and pdt_pin(t.owner)
 
 
 cdef inline void bump():
