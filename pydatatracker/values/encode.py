@@ -20,6 +20,7 @@ a tag.
 from __future__ import annotations
 
 import base64
+import builtins
 import datetime
 import decimal
 import itertools
@@ -506,7 +507,9 @@ class _Encoder:
 
 _PLAIN_KEYS: Final = frozenset((str, int, bool, float, type(None), bytes, tuple))
 _WORDS: Final = (Words, Repr, WatchedTracker)
-_CONTAINERS: Final = (dict, list, tuple, set, frozenset, AttrHook, DequeHook)
+# frozendict came with CPython 3.15 (PEP 814) and is no dict; it is written as one
+_FROZEN: Final[tuple[Any, ...]] = (builtins.frozendict,) if hasattr(builtins, "frozendict") else ()
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, *_FROZEN, AttrHook, DequeHook)
 
 
 def _items(source: Any) -> tuple[str, int, list[Any]]:
@@ -525,6 +528,10 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
                 if issubclass(cls, kind):
                     items = list(kind.__iter__(source))
                     return kind.__name__, len(items), items
+            for kind in _FROZEN:
+                if issubclass(cls, kind):
+                    items = [(key, kind.__getitem__(source, key)) for key in kind.__iter__(source)]
+                    return "dict", len(items), items
             held = plain(source)
             if isinstance(held, (list, tuple)):  # a deque
                 return "list", len(held), list(held)

@@ -81,6 +81,7 @@ from pydatatracker.native cimport (
     pdt_deque_size, PyType_Slot,
 )
 
+import builtins as _builtins
 import collections as _collections
 import contextvars as _contextvars
 import copyreg as _copyreg

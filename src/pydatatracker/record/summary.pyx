@@ -81,11 +81,21 @@ cdef int summarize(object value, list parts, Py_ssize_t *room, int depth, tuple 
             return summarize_items(value, "frozenset({", "})", parts, room, depth, known)
     elif isinstance(value, type):
         text = "<class " + class_name(value) + ">"
+    elif cls is frozen_mapping:
+        parts.append("frozendict(")
+        summarize_dict({key: frozen_item(value, key) for key in frozen_keys(value)}, parts, room, depth, known)
+        parts.append(")")
+        return 0
     else:
         text = "<" + class_name(cls) + ">"
     parts.append(text)
     room[0] -= len(text)
     return 0
+
+
+cdef object frozen_mapping = getattr(_builtins, "frozendict", ())       # of CPython 3.15 (PEP 814); no dict
+cdef object frozen_keys = None if frozen_mapping == () else frozen_mapping.__iter__
+cdef object frozen_item = None if frozen_mapping == () else frozen_mapping.__getitem__
 
 
 cdef int summarize_items(object items, str opening, str closing, list parts, Py_ssize_t *room, int depth, tuple known) except -1:
