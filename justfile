@@ -175,6 +175,7 @@ sanitize *args: setup
 test-public-api *args: setup
     sh scripts/public_api.sh "$@"
 
+# `just test-free-threaded --stress --runs 20` changes data in eight threads instead, as `just stress` does with the GIL.
 # Test on a free-threaded CPython without the GIL; finds one or builds it: `just test-free-threaded tests/core -k thread`
 [group('test')]
 test-free-threaded *args: setup

@@ -14,7 +14,7 @@ if [ ! -x "$interpreter" ]; then
     apt=$home/apt
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/state" "$apt/source"
     # the system's own mirror, with sources of the next release; nothing of the system is touched
-    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -o 'https\{0,1\}://[^ ]*/debian/\{0,1\}' | head -n 1)
+    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' | grep -o 'https\{0,1\}://[^ ]*/debian/\{0,1\}' | head -n 1)
     [ -n "$mirror" ] || { echo "it can be built on Debian only; PYTHONS= names an interpreter" >&2; exit 2; }
     echo "deb-src [trusted=yes] $mirror trixie main" >"$apt/sources.list"
     options="-o Dir::Etc::sourcelist=$apt/sources.list -o Dir::Etc::sourceparts=/dev/null -o Dir::State=$apt/state"
