@@ -56,7 +56,7 @@ static PDT_TLS int pdt_depth = 0;       /* how often this thread is inside; 0: i
 static PDT_TLS int pdt_offering = 0;    /* it had it when it made its offer, and anybody may take it over */
 static PDT_TLS uint64_t pdt_own_offer = 0;
 static int pdt_held = 0;
-static int pdt_waiting = 0;
+static int pdt_sleeping = 0;            /* a thread waits that nobody has woken since it began */
 static uint64_t pdt_offered = 0;        /* number of the offer that stands; 0: none */
 static uint64_t pdt_offers = 0;         /* made so far; whoever has the lock counts */
 static PyThreadState *pdt_offerer = NULL;
@@ -77,19 +77,19 @@ static int pdt_is_detached(uint64_t offer) {
 static void pdt_wait(void) {
     uint64_t seen = 0, stands;
     int polls = 0;
-    _Py_atomic_add_int(&pdt_waiting, 1);
     for (;;) {
         stands = _Py_atomic_load_uint64(&pdt_offered);
         /* an owner that is only slow is no reason; one that waits for something is detached */
         polls = stands != 0 && stands == seen && pdt_is_detached(stands) ? polls + 1 : 0;
         seen = stands;
         if (polls >= PDT_PATIENCE && _Py_atomic_compare_exchange_uint64(&pdt_offered, &stands, 0)) break;
+        _Py_atomic_store_int(&pdt_sleeping, 1);
+        if (pdt_try()) break;
         Py_BEGIN_ALLOW_THREADS
         PyThread_acquire_lock_timed(pdt_wake, 1000, 0);
         Py_END_ALLOW_THREADS
         if (pdt_try()) break;
     }
-    _Py_atomic_add_int(&pdt_waiting, -1);
 }
 
 static inline void pdt_take(void) {
@@ -97,7 +97,8 @@ static inline void pdt_take(void) {
 }
 static inline void pdt_let_go(void) {
     _Py_atomic_store_int(&pdt_held, 0);
-    if (_Py_atomic_load_int(&pdt_waiting)) PyThread_release_lock(pdt_wake); /* a semaphore: once too often does no harm */
+    /* once for each sleep: a thread that stores goes on meanwhile, which is much quicker than taking turns */
+    if (_Py_atomic_load_int_relaxed(&pdt_sleeping) && _Py_atomic_exchange_int(&pdt_sleeping, 0)) PyThread_release_lock(pdt_wake);
 }
 
 /* Begin a piece of code of the program in a function of CPython that must be one step with what follows. */
@@ -250,7 +251,7 @@ static int pdt_enter_freeing(PyObject *o, PyTypeObject *base, int *offers) {
 
 /* After a fork only this thread is there; it came in before (`pdt_gate_hold`). */
 static void pdt_gate_forked(void) {
-    pdt_waiting = 0;
+    pdt_sleeping = 0;
     pdt_offered = 0;
     pdt_offering = 0;
     pdt_held = pdt_depth > 0;
