@@ -3,7 +3,7 @@
  * below stand for functions of the C API that may run a program's code.
  * Invariants:
  *  - whoever comes into the core from outside takes the lock, and has it until he leaves: the core is run by one thread
- *    at a time, as under the GIL. Reading one item of a dict or list (PDT_UNGATED) does without;
+ *    at a time, as under the GIL. Reading one item of a dict, list or set does without (pdt_gate_type);
  *  - under the GIL another thread can come in between only where a program's code runs. It is the same here: a call of a
  *    Python function or of an object's __call__ or __del__ gives the lock up (pdt_open), and takes it again afterwards;
  *  - where a program's code may run inside a function of CPython (a key's __eq__ in the store of a dict), the lock is
@@ -486,7 +486,7 @@ static void pdt_freeing_dealloc(PyObject *);
     PDT_16(m, s, n##B) PDT_16(m, s, n##C) PDT_16(m, s, n##D) PDT_16(m, s, n##E) PDT_16(m, s, n##F)
 
 typedef void (*pdt_function)(void);
-typedef struct { pdt_function inside[PDT_GATES]; const pdt_function *gates; int used; } pdt_gates;
+typedef struct { pdt_function inside[PDT_GATES]; int used; } pdt_gates;
 
 #define PDT_SHAPE(shape, result, parameters, arguments)                                                                \
     typedef result (*pdt_f_##shape) parameters;                                                                        \
