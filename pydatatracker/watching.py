@@ -308,8 +308,11 @@ def _require_watchers() -> None:
         raise RuntimeError(
             "watch() needs a dict watcher, and other tools have taken all eight of this interpreter (PyDict_AddWatcher)"
         )
+    import sysconfig
+
+    kind = "the free-threaded " if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     raise RuntimeError(
-        f"watch() needs CPython 3.12 or newer with the GIL, this is {sys.version.split()[0]}; track() works here"
+        f"watch() needs CPython 3.12 or newer with the GIL, this is {kind}{sys.version.split()[0]}; track() works here"
     )
 
 

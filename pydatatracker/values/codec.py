@@ -31,7 +31,7 @@ def _library() -> Any:
         import msgspec
     except ImportError:
         return None
-    return msgspec
+    return msgspec if hasattr(msgspec, "json") else None  # a program without it may have a module of that name
 
 
 def encoder(otherwise: Callable[[Any], Any] | None = None) -> Callable[[Any], bytes]:

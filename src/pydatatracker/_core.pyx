@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: binding=False, embedsignature=False, always_allow_keywords=False, auto_pickle=False
+# cython: freethreading_compatible=True
 """The compiled core: mutation hooks, trackers and the ring of records.
 
 Record cheaply, derive later. Changing a tracked container runs its hook (hooks/dict.pyx, list.pyx,

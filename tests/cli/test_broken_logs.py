@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from builds import MSGSPEC
 from command import change, run
 from hostile import BY_DUCKDB, BY_US, COMMANDS, check, expected, say
 from hypothesis import HealthCheck, given, settings
@@ -145,6 +146,8 @@ def test_every_command_on_a_seed(seed: str, commands: tuple[str, ...]) -> None:
 
     The unreadable lines of the seed are those of the table.
     """
+    if seed == "not-utf-8-in-a-value.jsonl" and not MSGSPEC:
+        pytest.skip("without msgspec a value is decoded with its line, so the line cannot be read")
     path = FOLDER / seed
     raw = path.read_bytes()
     assert SEEDS[seed] == tuple(line for line, _ in expected(raw).bad)

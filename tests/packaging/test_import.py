@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from builds import FREE_THREADED
 
 import pydatatracker
 from pydatatracker import _core
@@ -190,3 +191,15 @@ def test_all_is_true():
     names = list(pydatatracker.__all__)
     assert len(set(names)) == len(names)
     assert [] == [name for name in names if not hasattr(pydatatracker, name)]
+
+
+def test_an_import_leaves_the_gil_as_it_is():
+    """A free-threaded CPython stays without the GIL, and warns of nothing."""
+    code = "import sys, pydatatracker; pydatatracker.TrackedDict(a=1)['a'] = 2; print(sys._is_gil_enabled())"
+    if sys.version_info < (3, 13):
+        code = code.replace("sys._is_gil_enabled()", "True")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert (f"{not FREE_THREADED}\n", "") == (done.stdout, done.stderr)
