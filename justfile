@@ -67,10 +67,13 @@ format: setup
     ruff check --fix
     ruff format
 
-# Check types: mypy --strict, and the stub of the core against the compiled core
+# Check types: mypy --strict, pyright, ty, and the stub of the core against the compiled core
 [group('develop')]
 types: build
+    python -m pip install -q --group types
     mypy
+    pyright --pythonpath .venv/bin/python tests/typing
+    ty check --python .venv tests/typing
     MYPYPATH=. stubtest --concise --ignore-disjoint-bases --allowlist tests/typing/stubtest.allow pydatatracker._core
 
 # Run the example on its input, or on a JSON file, and show what it changed

@@ -65,8 +65,23 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
 
     if TYPE_CHECKING:  # dict.__init__ as typeshed has it, and the options beside **kwargs: an option is not an item
 
-        @overload
-        def __init__(self, /, **options: Unpack[TrackingOptions]) -> None: ...
+        @overload  # with its options by name: ty lets an unpacked TypedDict take any other keyword
+        def __init__(
+            self,
+            /,
+            *,
+            tracking_name: str | None = None,
+            tracking_auto_convert: bool = False,
+            tracking_capture_snapshots: bool = False,
+            tracking_capture_stack: bool | int = False,
+            tracking_max_changes: int | None = 4096,
+            tracking_keep_values: bool = True,
+            tracking_observer_errors: Literal["log", "raise"] = "log",
+            tracking_remember_last: bool = False,
+            tracking_follow: bool = False,
+            tracking_untracked: Literal["ignore", "warn", "raise"] = "ignore",
+            tracking_redact: _Redact | None = None,
+        ) -> None: ...
         @overload
         def __init__(
             self: TrackedDict[str, V],

@@ -26,8 +26,6 @@ from pydatatracker.io import parse
 __all__ = ["brokers", "bucket", "postgres", "server"]  # the fixtures
 
 Lines = Callable[[], list[dict[str, Any]]]
-needs_watch = pytest.mark.skipif(sys.version_info < (3, 12), reason="watch needs CPython 3.12 or newer")
-
 
 class Sink:
     """A sink of a user's own."""

@@ -27,7 +27,8 @@ def containers_keep_their_types() -> None:
     """Check that a container has the builtin's type parameters."""
     assert_type(TrackedDict(a=1), TrackedDict[str, int])
     assert_type(TrackedDict({1: "a"}), TrackedDict[int, str])
-    assert_type(TrackedDict([(1, "a")]), TrackedDict[int, str])
+    pairs: list[tuple[int, str]] = [(1, "a")]  # for pyright the literals in it would be types, also in dict(...)
+    assert_type(TrackedDict(pairs), TrackedDict[int, str])
     assert_type(TrackedList("ab"), TrackedList[str])
     assert_type(TrackedSet([1, 2]), TrackedSet[int])
     assert_type(TrackedDict(a=1)["a"], int)
@@ -44,7 +45,7 @@ def options_are_not_items() -> None:
     assert_type(TrackedList([1], tracking_auto_convert=True), TrackedList[int])
     assert_type(TrackedSet([1], tracking_keep_values=False, tracking_observer_errors="raise"), TrackedSet[int])
     TrackedList([1], tracking_nmae="typo")  # type: ignore[call-overload]
-    TrackedDict({1: "a"}, tracking_name=3)  # type: ignore[call-overload]
+    TrackedDict({1: "a"}, tracking_name=3)  # type: ignore[call-overload]  # ty: ignore[no-matching-overload]
 
 
 def containers_are_the_builtin(users: TrackedDict[str, int], ports: TrackedList[int], tags: TrackedSet[int]) -> None:
@@ -76,7 +77,7 @@ def observers_are_typed(d: TrackedDict[str, int]) -> None:
     collector = ChangeCollector(capacity=10)
     d.tracking_add_observer(collector, 10, path="/users/*", actions=["add"], weak=True)
     d.tracking_add_observer(lambda change: print(change.action))
-    d.tracking_add_observer("no callable")  # type: ignore[arg-type]
+    d.tracking_add_observer("no callable")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     assert_type(collector.as_list(), list[ChangeLogEntry])
 
 
