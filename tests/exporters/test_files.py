@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from builds import needs_msgspec
 
 from pydatatracker import TrackedDict, load_observers_from_json, process
 from pydatatracker.exporters import (
@@ -188,6 +189,7 @@ def test_a_mode_that_is_none_is_refused(mode: Any) -> None:
     assert not os.path.exists("x")
 
 
+@needs_msgspec
 def test_a_mode_in_a_configuration(folder: pathlib.Path) -> None:
     """Text in octal; a wrong one is a problem of the configuration."""
     with load_observers_from_json([{"type": "json_lines", "options": {"path": "logs/a", "mode": "0640"}}]) as found:

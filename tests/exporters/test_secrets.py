@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from builds import needs_msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from server import ScriptedServer, reply
@@ -224,6 +225,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@needs_msgspec
 @pytest.mark.parametrize("entry", WRONG, ids=lambda entry: entry["type"])
 def test_errors_of_a_configuration_have_none(entry: dict[str, Any], tmp_path: pathlib.Path) -> None:
     """Neither its problems, nor its text, nor its traceback."""

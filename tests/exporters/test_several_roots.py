@@ -6,13 +6,13 @@ import gc
 import json
 import os
 import sqlite3
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import needs_watch
 from forking import in_child
 from in_threads import THREADS, run
 from peers import CREDENTIALS, Server, brokers, bucket, consumed, server
@@ -26,6 +26,7 @@ from pydatatracker.io import parse
 __all__ = ["brokers", "bucket", "postgres", "server"]  # the fixtures
 
 Lines = Callable[[], list[dict[str, Any]]]
+
 
 class Sink:
     """A sink of a user's own."""
