@@ -155,6 +155,11 @@ wheel *args: setup
 wheel-newest *args: setup
     python scripts/wheels.py --newest "$@"
 
+# Try a release without publishing: version, changelog, sdist, wheel, their checks, types of a user's project, an SBOM
+[group('release')]
+release-check: setup
+    python scripts/release_check.py
+
 # Remove everything that was made here, .venv too
 [group('develop')]
 clean:
