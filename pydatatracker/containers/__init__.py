@@ -2,6 +2,7 @@
 
 - ``mixin`` has the methods that all of them share, ``breaks`` stops at a change.
 - ``attributes`` makes classes track their attributes, ``copying`` has copies and pickles.
+- ``fields`` makes the containers types of pydantic's fields.
 - ``wiring`` gives the core the Python functions that it calls.
 
 The names in ``__all__`` are public, the modules are internal.
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from pydatatracker import _core, _forks
 from pydatatracker._core import AttrFast, AttrHook, DictHook, ListHook, SetHook
 from pydatatracker.containers.attributes import rebuilt_as_tracked
+from pydatatracker.containers.fields import schema_of_field
 from pydatatracker.containers.mixin import TrackingMixin
 from pydatatracker.containers.twins import (
     TWINS,
@@ -62,6 +64,8 @@ class TrackedDict(TrackingMixin, DictHook[K, V]):
     """
 
     __slots__ = ()
+
+    __get_pydantic_core_schema__ = schema_of_field
 
     if TYPE_CHECKING:  # dict.__init__ as typeshed has it, and the options beside **kwargs: an option is not an item
 
@@ -139,6 +143,8 @@ class TrackedList(TrackingMixin, ListHook[T]):
 
     __slots__ = ()
 
+    __get_pydantic_core_schema__ = schema_of_field
+
 
 class TrackedSet(TrackingMixin, SetHook[T]):
     """A set that records its changes.
@@ -152,6 +158,8 @@ class TrackedSet(TrackingMixin, SetHook[T]):
     """
 
     __slots__ = ()
+
+    __get_pydantic_core_schema__ = schema_of_field
 
 
 class TrackedAttr(TrackingMixin, AttrHook, AttrFast):

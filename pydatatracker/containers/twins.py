@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, DefaultDictHook, DequeHook, DictHook, OrderedDictHook
+from pydatatracker.containers.fields import schema_of_field
 from pydatatracker.containers.mixin import TrackingMixin
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class TrackedOrderedDict(TrackingMixin, OrderedDictHook[K, V]):
 
     __slots__ = ()
 
+    __get_pydantic_core_schema__ = schema_of_field
+
     def __repr__(self) -> str:
         return _as_original(self, TrackedOrderedDict, collections.OrderedDict, super().__repr__())
 
@@ -62,6 +65,8 @@ class TrackedDefaultDict(TrackingMixin, DefaultDictHook[K, V]):
 
     __slots__ = ()
 
+    __get_pydantic_core_schema__ = schema_of_field
+
     def __repr__(self) -> str:
         return _as_original(self, TrackedDefaultDict, collections.defaultdict, super().__repr__())
 
@@ -79,6 +84,8 @@ class TrackedDeque(TrackingMixin, DequeHook[T]):
     """
 
     __slots__ = ()
+
+    __get_pydantic_core_schema__ = schema_of_field
 
     def __repr__(self) -> str:
         return _as_original(self, TrackedDeque, collections.deque, super().__repr__())
@@ -102,6 +109,8 @@ class TrackedCounter(TrackingMixin, DictHook[T, int], collections.Counter[T]):
     """
 
     __slots__ = ()
+
+    __get_pydantic_core_schema__ = schema_of_field
 
     def __init__(self, iterable: Any = None, /, **kwargs: Any) -> None:
         rest = {name: kwargs.pop(name) for name in list(kwargs) if not name.startswith("tracking_")}

@@ -55,7 +55,15 @@ OWN = (
     "change.library",
 )
 OWN += ("change.rewind", "change.stack", "change.text", "containers", "containers.attributes", "containers.copying")
-OWN += ("containers.mixin", "containers.mixing", "containers.twins", "containers.wiring", "history", "history.methods")
+OWN += (
+    "containers.fields",
+    "containers.mixin",
+    "containers.mixing",
+    "containers.twins",
+    "containers.wiring",
+    "history",
+    "history.methods",
+)
 OWN += ("observers", "values", "values.pickles", "values.pointer", "values.standins", "values.text")
 CHANGE = "d = pydatatracker.TrackedDict(a=[1]); d['a'].append(2); d['b'] = 3; d.last_change().after"
 LATER = """
