@@ -177,10 +177,16 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
         _mend_super(made, cls)
         return made
     except (AttributeError, TypeError) as error:  # a metaclass has its own ideas, as that of an Enum
-        raise TypeError(
-            f"@tracked cannot give {cls.__name__} the base TrackedAttr ({error}); use watch({cls.__name__}), which"
-            " remembers its instances as they are"
-        ) from error
+        reason, instead = str(error), f"use watch({cls.__name__}), which remembers its instances as they are"
+        if _is_model(cls):
+            reason = "a pydantic model stores its fields itself"
+            instead = f"derive it from pydatatracker.integrations.pydantic.TrackedModel, or {instead}"
+        raise TypeError(f"@tracked cannot give {cls.__name__} the base TrackedAttr ({reason}); {instead}") from error
+
+
+def _is_model(cls: type) -> bool:
+    """Return whether a class is a model of pydantic, which may be missing."""
+    return any(each.__module__ == "pydantic.main" and each.__name__ == "BaseModel" for each in cls.__mro__)
 
 
 def _has_slots(cls: type) -> bool:
