@@ -39,6 +39,7 @@ from pydatatracker._core import (
 
 __all__ = [
     "FORMAT",
+    "called_by_joblib_hash",
     "called_by_yaml",
     "deep_copy",
     "options",
@@ -51,7 +52,7 @@ __all__ = [
 
 FORMAT: Final = 1
 _DICTS: Final = (DictHook, OrderedDictHook, DefaultDictHook)
-_YAML_DEPTH: Final = 4  # frames: a user's __reduce_ex__ may stand between
+_DEPTH: Final = 4  # frames: a user's __reduce_ex__ may stand between
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -69,26 +70,41 @@ def called_by_yaml() -> bool:
 
     Its representer uses protocol 2, and ignores the state setter.
     """
-    frame: Any = sys._getframe(2)
-    for _ in range(_YAML_DEPTH):
+    return _is_called_by("yaml.representer")
+
+
+def called_by_joblib_hash() -> bool:
+    """Return whether `joblib.hash` is behind the call. It uses protocol 3.
+
+    It hashes a pickle, so that of equal data has to be the same.
+    """
+    return _is_called_by("joblib.hashing")
+
+
+def _is_called_by(module: str) -> bool:
+    frame: Any = sys._getframe(3)
+    for _ in range(_DEPTH):
         if frame is None:
             return False
-        if str(frame.f_globals.get("__name__")).endswith("yaml.representer"):
+        if str(frame.f_globals.get("__name__")).endswith(module):
             return True
         frame = frame.f_back
     return False
 
 
-def reduce(tracked: Any, in_one: bool = False) -> Any:
+def reduce(tracked: Any, in_one: bool = False, content_only: bool = False) -> Any:
     """Return the reduce tuple of a tracked container (PEP 307).
 
     Its sixth part is the state setter that Python 3.8 added. ``in_one``: everything is in the arguments instead; a
-    container that contains itself cannot be stored so.
+    container that contains itself cannot be stored so. ``content_only``: equal data gives equal tuples, whatever its
+    options, and whoever refers to its parts.
     """
     cls, own, name = type(tracked), _core.own_options(tracked), _core.describe(tracked)[1]
+    if content_only:
+        own = name = None
     args: tuple[Any, ...]
     items = pairs = None
-    data = None if in_one else _core.as_tree(tracked)
+    data = None if in_one or content_only else _core.as_tree(tracked)
     if data is not None:
         return tree, (FORMAT, own, data) if name is None else (FORMAT, own, data, name)
     new = _new_arguments(tracked)
@@ -106,6 +122,8 @@ def reduce(tracked: Any, in_one: bool = False) -> Any:
     elif isinstance(tracked, DequeHook):
         items = collections.deque.__iter__(tracked)
     elements = _elements(tracked)
+    if content_only and isinstance(tracked, SetHook):
+        elements = set(elements)  # joblib sorts those of a set
     if new is not None:
         args = (FORMAT, cls, own, elements, name, new)
     elif elements != ():
@@ -134,7 +152,12 @@ def _elements(tracked: Any) -> Any:
 
 
 def _contents(tracked: Any) -> Any:
-    """Return the items as plain data: a dict, a list, or None for attributes."""
+    """Return the items as plain data: a dict, a list, or None for attributes.
+
+    Those of an OrderedDict are a list of pairs, since YAML sorts the keys of a mapping.
+    """
+    if isinstance(tracked, OrderedDictHook):
+        return [[key, value] for key, value in collections.OrderedDict.items(tracked)]
     if isinstance(tracked, _DICTS):
         return dict(dict.items(tracked))
     if isinstance(tracked, ListHook):
@@ -231,7 +254,7 @@ def whole(
 def _fill(made: Any, contents: Any) -> None:
     """Put items into a quiet container, past its hooks."""
     if isinstance(made, OrderedDictHook):
-        for key, value in contents.items():
+        for key, value in contents.items() if isinstance(contents, dict) else contents:
             collections.OrderedDict.__setitem__(made, key, value)
     elif isinstance(made, _DICTS):
         dict.update(made, contents)

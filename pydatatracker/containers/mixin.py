@@ -16,6 +16,7 @@ from pydatatracker._core import Observer
 from pydatatracker._lazy import later
 from pydatatracker.change.entry import ChangeLogEntry, start_of
 from pydatatracker.containers.copying import (
+    called_by_joblib_hash,
     called_by_yaml,
     deep_copy,
     reconstruct,
@@ -300,7 +301,7 @@ class TrackingMixin(HistoryMixin):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if type(self).__reduce__ is not TrackingMixin.__reduce__:  # the subclass has one, which `object` prefers too
             return self.__reduce__()
-        return reduce(self, protocol == 2 and called_by_yaml())
+        return reduce(self, protocol == 2 and called_by_yaml(), protocol == 3 and called_by_joblib_hash())
 
     def __reduce__(self) -> Any:
         return reduce(self, called_by_yaml())

@@ -461,10 +461,12 @@ def test_yaml_honours_a_reduce_method(cls: Any) -> None:
     assert "/a" == loaded.last_change().pointer
 
 
-def test_safe_yaml_refuses_tracked_data_and_takes_plain_data() -> None:
+def test_safe_yaml_refuses_tracked_data_and_takes_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """yaml.safe_dump refuses tracked data, and writes a plain state of it."""
     yaml = pytest.importorskip("yaml")
     data = TrackedDict(a=TrackedList([1]))
+    # as where pydatatracker.integrations.yaml was not imported
+    monkeypatch.setattr(yaml.representer.SafeRepresenter, "yaml_multi_representers", {})
     with pytest.raises(yaml.representer.RepresenterError, match="cannot represent an object"):
         yaml.safe_dump(data)
     assert {"a": [1]} == yaml.safe_load(yaml.safe_dump(data.tracking_state_at(data.last_change())))
