@@ -161,6 +161,7 @@ def modules() -> list[str]:
 
 # Compiled packages, which do not exist for every interpreter.
 NEEDS = {"pydatatracker.query": "duckdb", "pydatatracker.query.s3": "obstore"}
+NEEDS |= {"pydatatracker.integrations.pydantic": "pydantic", "pydatatracker.integrations.yaml": "yaml"}
 
 
 @pytest.mark.parametrize("name", modules())

@@ -1,4 +1,4 @@
-"""Tracked containers as types of pydantic's fields, compared with the builtins."""
+"""Tracked containers as types of pydantic fields, beside the builtins."""
 
 import collections
 import copy
