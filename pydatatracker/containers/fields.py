@@ -41,7 +41,10 @@ def _schema_of_field(cls: Any, source: Any, handler: Any) -> Any:
     if issubclass(cls, DefaultDictHook):
         args = args[0], _with_factory(args[1])
     inner = handler.generate_schema(original[args if arity == 2 else args[0]])
-    return core_schema.no_info_after_validator_function(_maker(cls), inner)
+    dump = None
+    if issubclass(cls, DequeHook) and inner["type"] != "deque":  # before pydantic 2.14 only the class itself is written
+        dump = core_schema.wrap_serializer_function_ser_schema(_dump_deque, schema=inner)
+    return core_schema.no_info_after_validator_function(_maker(cls), inner, serialization=dump)
 
 
 schema_of_field: Final = classmethod(_schema_of_field)
@@ -70,6 +73,10 @@ def _maker(cls: Any) -> Callable[[Any], Any]:
     made = with_factory if issubclass(cls, DefaultDictHook) else with_length
     made.__name__ = made.__qualname__ = cls.__name__
     return made
+
+
+def _dump_deque(value: Any, handler: Any) -> Any:
+    return handler(collections.deque(value, value.maxlen) if isinstance(value, DequeHook) else value)
 
 
 def _arguments(source: Any) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "pydatatracker.integrations.pydantic needs pydantic 2, which is not installed here (or is version 1): pip"
-        " install 'pydantic>=2.6'"
+        " install 'pydantic>=2.12'"
     ) from error
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = ["TrackedModel"]
 _DEFAULTS: Final = {"tracking_auto_convert": True, "tracking_follow": True}  # as `track` has them
 _store: Final = object.__setattr__
 _LATER: Final = object()  # in the slot of a copy whose history has not begun
+_assigning: Final[set[int]] = set()  # ids of models while pydantic validates an assignment to them
 _classes: weakref.WeakKeyDictionary[type, type[_Fields]] = weakref.WeakKeyDictionary()
 
 
@@ -91,9 +92,21 @@ class TrackedModel(BaseModel):
         cls.__tracking_options__ = {**cls.__tracking_options__, **given}
         super().__init_subclass__(**kwargs)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if "tracking" in cls.model_fields:
+            raise TypeError(
+                f"{cls.__name__}: a field cannot be called 'tracking', which is the history of a TrackedModel; name it"
+                " otherwise and give it the alias, as in tracking_: str = Field(alias='tracking')"
+            )
+        super().__pydantic_init_subclass__(**kwargs)
+
     @model_validator(mode="after")
     def _tracking_begin(self) -> Self:
-        _begin(self)
+        fields, stored = _begin(self), self.__dict__
+        if stored is not fields and id(self) not in _assigning:  # __init__ was called again
+            _store(self, "__dict__", fields)
+            _take_over(fields, stored, None)
         return self
 
     @property
@@ -151,9 +164,11 @@ class TrackedModel(BaseModel):
                 super().__setattr__(name, value)  # into the tracked dict; a plain one while the model is validated
                 return
             given, extra = set(self.__pydantic_fields_set__), self.__pydantic_extra__
+            _assigning.add(id(self))
             try:
                 super().__setattr__(name, value)
             finally:  # a validator of the model may fail after pydantic has stored the values
+                _assigning.discard(id(self))
                 stored = self.__dict__
                 if stored is not fields:
                     _store(self, "__dict__", fields)
@@ -224,7 +239,7 @@ def _without_history(model: Any) -> Any:
     return model
 
 
-def _take_over(fields: _Fields, stored: dict[str, Any], name: str) -> None:
+def _take_over(fields: _Fields, stored: dict[str, Any], name: str | None) -> None:
     """Store what pydantic put into a new ``__dict__``.
 
     ``name``: what was assigned, which is a change also if it is the same object.

@@ -445,6 +445,35 @@ def test_a_model_can_be_weakly_referenced_and_is_freed() -> None:
     assert seen() is None
 
 
+@MODELS
+def test_calling_init_again_is_a_change(cls: Any) -> None:
+    """The model stays tracked, and the history has what was replaced."""
+    model = cls(x=4)
+    model.__init__(x=5)
+    model.x = 6
+    changes = model.tracking.tracking_changes()
+    assert (6, True) == (model.x, model.tracking is model.__dict__)
+    assert ("x", 4, 5) in changes[1].changes
+    assert (5, 6) == (changes[-1].before, changes[-1].after)
+
+
+@pytest.mark.filterwarnings('ignore:Field name "tracking":UserWarning')  # pydantic warns first
+def test_a_field_cannot_have_the_name_of_the_accessor() -> None:
+    """The error says what to write."""
+    with pytest.raises(TypeError, match=r"Parcel: .*Field\(alias='tracking'\)"):
+        type("Parcel", (TrackedModel,), {"__annotations__": {"tracking": str}})
+
+    class Parcel(TrackedModel):
+        tracking_: str = Field(alias="tracking")
+
+    parcel = Parcel(tracking="1Z")
+    parcel.tracking_ = "2Z"
+    assert ({"tracking": "2Z"}, "/tracking_") == (
+        parcel.model_dump(by_alias=True),
+        parcel.tracking.last_change().pointer,
+    )
+
+
 def test_tracked_on_a_model_says_what_to_use() -> None:
     """`@tracked` cannot be a base of a model; the error names what can."""
     with pytest.raises(TypeError, match=r"integrations\.pydantic\.TrackedModel, or use watch\(Address\)"):
