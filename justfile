@@ -155,6 +155,11 @@ wheel *args: setup
 wheel-newest *args: setup
     python scripts/wheels.py --newest "$@"
 
+# Compile the core for aarch64, musl, Windows and macOS with zig, and test it on aarch64 under qemu-user
+[group('release')]
+cross *args: setup
+    sh scripts/cross.sh "$@"
+
 # Try a release without publishing: version, changelog, sdist, wheel, their checks, types of a user's project, an SBOM
 [group('release')]
 release-check: setup

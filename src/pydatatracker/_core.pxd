@@ -283,7 +283,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef uint64_t looked                # the look in which it was compared
     cdef Py_ssize_t patience            # changes near it to wait for before it is compared again
     cdef Py_ssize_t depth               # levels below the object of its watch
-    cdef list near                      # compared children
+    cdef list nearby                    # compared children ("near" is a macro of windows.h)
     cdef Py_ssize_t turn                # the one of these to look at next
     cdef object held                    # the object, where nothing else is known to hold it; else None
     cdef PyObject *instance             # the object whose dict `owner` is; borrowed, see `living_instance`

@@ -413,15 +413,15 @@ cdef int look_near(WatchedTracker t) except -1:
             due(<WatchedTracker>link.parent)
         link = link.next
         i += 1
-    if t.near is None:
+    if t.nearby is None:
         return 0
-    n = PyList_GET_SIZE(t.near)
+    n = PyList_GET_SIZE(t.nearby)
     for i in range(min(n, NEAR_A_LOOK)):
-        if t.turn >= PyList_GET_SIZE(t.near):
+        if t.turn >= PyList_GET_SIZE(t.nearby):
             t.turn = 0
-        if t.turn >= PyList_GET_SIZE(t.near):
+        if t.turn >= PyList_GET_SIZE(t.nearby):
             break
-        c = <WatchedTracker>t.near[t.turn]
+        c = <WatchedTracker>t.nearby[t.turn]
         t.turn += 1
         due(c)
     return 0

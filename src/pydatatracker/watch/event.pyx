@@ -49,7 +49,7 @@ cdef inline bint stored_plainly(WatchedTracker t, PyObject *d, PyObject *key, Py
     global last_seq
     cdef PyObject *old
     cdef PyObject *scope
-    if (t.state & T_SPECIAL or t.epoch != epoch or t.near is not None or t.is_module or method_instead >= 0
+    if (t.state & T_SPECIAL or t.epoch != epoch or t.nearby is not None or t.is_module or method_instead >= 0
             or not pdt_plain(<object>value) or not PyUnicode_CheckExact(<object>key)):
         return False
     if t.link is not None and (t.link.next is not None or t.link.parent.marks & X_COMPARED):
@@ -125,7 +125,7 @@ cdef int take_event(WatchedTracker t, int event, PyObject *key, PyObject *value)
         return dying(t)
     if t.state & T_QUIET:
         return 0
-    if t.near is not None or t.link is not None:
+    if t.nearby is not None or t.link is not None:
         look_near(t)
     if event <= PDT_DELETED:
         slot_event(t, event, <object>key, missing if value == NULL else <object>value)

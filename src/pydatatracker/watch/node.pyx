@@ -192,11 +192,11 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
                 link.parent.children -= <int32_t>link.count
             if link.parent.marks & X_WATCHED:
                 (<WatchedTracker>link.parent).stale = True
-                if (<WatchedTracker>link.parent).near is not None:
+                if (<WatchedTracker>link.parent).nearby is not None:
                     forget_near(<WatchedTracker>link.parent, t)
         link = link.next
     t.kept = None
-    t.near = None
+    t.nearby = None
     t.held = None
     PyMem_Free(t.seen)
     t.seen = NULL
@@ -218,9 +218,9 @@ cdef int let_go(WatchedTracker t, bint dying) except -1:
 
 cdef int forget_near(WatchedTracker p, WatchedTracker t) except -1:
     cdef Py_ssize_t i
-    for i in range(PyList_GET_SIZE(p.near)):
-        if PyList_GET_ITEM(<PyObject *>p.near, i) == <PyObject *>t:
-            del p.near[i]
+    for i in range(PyList_GET_SIZE(p.nearby)):
+        if PyList_GET_ITEM(<PyObject *>p.nearby, i) == <PyObject *>t:
+            del p.nearby[i]
             return 0
     return 0
 
@@ -232,10 +232,10 @@ cdef int tie(WatchedTracker p, object child, object key, Py_ssize_t hint) except
         return 0
     make_link(p, child, key, hint)          # without memory it raises, and `follow` gives up the child
     if ct.marks & X_COMPARED:
-        if p.near is None:
-            p.near = []
-        if ct not in p.near[:8]:
-            p.near.append(ct)
+        if p.nearby is None:
+            p.nearby = []
+        if ct not in p.nearby[:8]:
+            p.nearby.append(ct)
     return 0
 
 
@@ -252,7 +252,7 @@ cdef int untie(WatchedTracker p, Tracker ct, object key) except -1:
         if link.parent is p:
             return 0                    # another slot of p holds it
         link = link.next
-    if p.near is not None:
+    if p.nearby is not None:
         forget_near(p, t)
     if not is_held(t):
         loose.append(t)

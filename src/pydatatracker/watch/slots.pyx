@@ -75,7 +75,7 @@ cdef inline bint slot_stored_plainly(WatchedTracker t, object o, object member, 
     cdef PyObject *scope
     cdef PyObject *row
     cdef Py_ssize_t i
-    if (t.state & T_SPECIAL or t.epoch != epoch or t.near is not None or method_instead >= 0 or t.stale or t.seen == NULL
+    if (t.state & T_SPECIAL or t.epoch != epoch or t.nearby is not None or method_instead >= 0 or t.stale or t.seen == NULL
             or not pdt_plain(<object>value) or <PyObject *>Py_TYPE(o) != <PyObject *>t.cls):
         return False
     if t.link is not None and (t.link.next is not None or t.link.parent.marks & X_COMPARED):
