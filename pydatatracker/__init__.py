@@ -23,7 +23,7 @@ __path__ += [f"{_folder}/moved" for _folder in __path__]  # old names of modules
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes a fifth of a Python start
 if TYPE_CHECKING:
     from pydatatracker._core import MISSING, TrackingLockedError
-    from pydatatracker.actors import propagate, tracking_actor
+    from pydatatracker.actors import propagate, tracking_actor, tracking_scope
     from pydatatracker.change.entry import ChangeLogEntry
     from pydatatracker.change.library import set_library
     from pydatatracker.config import ConfigurationError, load_observers_from_json
@@ -88,6 +88,7 @@ __all__ = [
     "track",
     "tracked",
     "tracking_actor",
+    "tracking_scope",
     "tracking_transaction",
     "watch",
 ]
@@ -126,6 +127,7 @@ _HOMES = {
     "track": "containers",
     "tracked": "containers",
     "tracking_actor": "actors",
+    "tracking_scope": "actors",
     "tracking_transaction": "history.transaction",
     "watch": "watching",
 }
