@@ -162,6 +162,7 @@ def modules() -> list[str]:
 # Compiled packages, which do not exist for every interpreter.
 NEEDS = {"pydatatracker.query": "duckdb", "pydatatracker.query.s3": "obstore"}
 NEEDS |= {"pydatatracker.integrations.pydantic": "pydantic", "pydatatracker.integrations.yaml": "yaml"}
+NEEDS |= {f"pydatatracker.integrations.{name}": name for name in ("celery", "flask", "structlog")}
 
 
 @pytest.mark.parametrize("name", modules())
