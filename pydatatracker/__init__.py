@@ -17,6 +17,7 @@ if not any(_find and _find("pydatatracker._core", __path__) for _find in
 
 from pydatatracker import _forks as _forks  # before anything that a fork has to find right
 from pydatatracker._lazy import lazily as _lazily
+from pydatatracker._lazy import provide as _provide
 
 __path__ += [f"{_folder}/moved" for _folder in __path__]  # old names of modules, which old pickles hold
 
@@ -136,6 +137,26 @@ _MODULES = ("actors", "change", "config", "containers", "exporters", "history", 
 
 
 __getattr__, __dir__ = _lazily(__name__, globals(), _HOMES, _MODULES)
+
+_provide("report_of", "pydatatracker.report.container")  # for the containers, which know of no report
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Begin what ``%load_ext pydatatracker`` begins in IPython.
+
+    It needs IPython, which nothing else imports.
+    """
+    from pydatatracker.integrations.ipython import load_ipython_extension as load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """End what `load_ipython_extension` began."""
+    from pydatatracker.integrations.ipython import unload_ipython_extension as unload
+
+    unload(shell)
+
 
 if __import__("os").environ.get("PYDATATRACKER_LOG"):
     from pydatatracker._guarded import guarded as _guarded

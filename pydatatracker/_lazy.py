@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["SignatureOf", "later", "lazily", "load_now"]
+__all__ = ["SignatureOf", "later", "lazily", "load_now", "provide", "provided"]
 
 _waiting: list[_Later] = []  # modules that nothing has needed yet
 
@@ -87,6 +87,24 @@ def load_now() -> None:
     """Import everything that `later` has postponed. O(modules)."""
     while _waiting:
         _waiting.pop()._load()
+
+
+_providers: dict[str, str] = {}  # what a package offers to those below it: name -> module
+
+
+def provide(name: str, module: str) -> None:
+    """Let packages that stand below a module use a function of it.
+
+    The root of the package says which one, as it knows all of them; `provided` imports it. O(1).
+    """
+    _providers[name] = module
+
+
+def provided(name: str) -> Any:
+    """Return the function of that name that `provide` has announced."""
+    module = _providers[name]
+    __import__(module)
+    return getattr(sys.modules[module], name)
 
 
 class SignatureOf:

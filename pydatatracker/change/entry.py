@@ -6,7 +6,7 @@ Everything else is derived from the record when an attribute is read.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -282,6 +282,19 @@ class ChangeLogEntry(Change):
         from pydatatracker.change import text
 
         return text.one_line(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython's protocol; nothing of it is imported
+        printer.text(repr(self))
+
+    def _repr_html_(self) -> str:  # that of Jupyter
+        from pydatatracker.change import html
+
+        return html.html_of(self)
+
+    def __rich_repr__(self) -> Iterator[Any]:  # that of rich
+        from pydatatracker.change import brief
+
+        return brief.rich_fields(self)
 
     # ---- identity and order
 

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import IO, Any, Final
 
+from pydatatracker.values.text import clean
+
 __all__ = [
     "COLOURS",
     "cells",
@@ -39,17 +41,6 @@ COLOURS: Final = {
 }
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DEPTH: Final = 4  # of nested containers in a value that is shown on one line
-
-
-def clean(text: str) -> str:
-    r"""Return text with everything that is not printable escaped. O(length).
-
-    >>> clean("a\x1b[31mred")
-    'a\\x1b[31mred'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def escaped(text: str) -> str:

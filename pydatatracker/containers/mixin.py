@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydatatracker import _core
 from pydatatracker._core import Observer
-from pydatatracker._lazy import later
+from pydatatracker._lazy import later, provided
 from pydatatracker.change.entry import ChangeLogEntry, start_of
 from pydatatracker.containers.copying import (
     called_by_joblib_hash,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import datetime
 
     from pydatatracker.containers.breaks import Break, Do
+    from pydatatracker.containers.reported import Report
 else:
     later(globals(), "copy", "datetime")
 
@@ -157,6 +158,22 @@ class TrackingMixin(HistoryMixin):
             Untracked(to_pointer(path), _core.bare_class_name(cls), reason)
             for path, cls, reason in _core.untracked_in(self)
         ]
+
+    def tracking_report(self, height: int = 600) -> Report:
+        """Return a page of the changes: timeline, data, last writers.
+
+        A notebook shows it; ``report.save(path)`` writes a file that a browser opens offline, and ``report.html`` is
+        its text. It is the page of the command ``report``. ``height``: pixels of the frame in a notebook. O(items +
+        changes). Raises TypeError for another height.
+
+        >>> from pydatatracker import TrackedDict
+        >>> d = TrackedDict()
+        >>> d["port"] = 80
+        >>> d.tracking_report()
+        <report: 1 change>
+        """
+        made: Report = provided("report_of")(self, height)
+        return made
 
     def tracking_clear_changes(self) -> None:
         """Forget all changes of this container's tree.

@@ -14,6 +14,8 @@ from pydatatracker.values.pointer import key_text
 from pydatatracker.values.standins import Repr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydatatracker.change.entry import ChangeLogEntry
 
 __all__ = ["LogLine", "load_json", "nanoseconds_of", "other_roots", "position_of_culprit", "rank_of", "read_json"]
@@ -63,6 +65,16 @@ class LogLine:
 
     def __repr__(self) -> str:
         return f"<LogLine {self.line}: {self.action} {self.pointer or key_text(self.location or '')}>"
+
+    def _repr_html_(self) -> str:  # for a notebook
+        from pydatatracker.change import html
+
+        return html.html_of(self)
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        from pydatatracker.change import brief
+
+        return brief.rich_fields(self)
 
     # ---- the line as a whole
 

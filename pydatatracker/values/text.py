@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pydatatracker import _core
 
-__all__ = ["is_silent", "shortened", "shown", "silently", "text"]
+__all__ = ["clean", "is_silent", "shortened", "shown", "silently", "text"]
 
 _LONGEST = 100_000  # characters of one value
 
@@ -38,24 +38,24 @@ def is_silent() -> bool:
     return getattr(_state, "silent", False)
 
 
-def text(value: object) -> str:
+def text(value: object, most: int = _LONGEST) -> str:
     """Return a str as it is, anything else as its `repr`.
 
-    A ``__repr__`` that raises gives the name of the error. At most 100,000 characters. O(text), whatever the value is,
-    besides what a ``__repr__`` of the program takes.
+    A ``__repr__`` that raises gives the name of the error. At most 100,000 characters, or ``most``. O(text), whatever
+    the value is, besides what a ``__repr__`` of the program takes.
 
     >>> text("tea"), text(["tea"])
     ('tea', "['tea']")
     """
     if type(value) is str:
-        return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
+        return value if len(value) <= most else value[:most] + "..."
     if is_silent():
         return _core.words_for(value)
     try:
-        made = _core.start_of_repr(value, _LONGEST + 1)
+        made = _core.start_of_repr(value, most + 1)
     except Exception as error:
         return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
-    return made if len(made) <= _LONGEST else made[:_LONGEST] + "..."
+    return made if len(made) <= most else made[:most] + "..."
 
 
 def shown(value: object, room: int | None = None) -> str:
@@ -66,8 +66,9 @@ def shown(value: object, room: int | None = None) -> str:
     >>> shown("tea"), shown([1, 2, 3], 6)
     ("'tea'", '[1,...')
     """
-    made = text([value])[1:-1]
-    return made if room is None else shortened(made, room)
+    if room is None:
+        return text([value])[1:-1]
+    return shortened(text([value], room + 4)[1:-1], room)  # what is cut here is longer than room
 
 
 def shortened(given: str, room: int) -> str:
@@ -77,3 +78,16 @@ def shortened(given: str, room: int) -> str:
     'ass...'
     """
     return given if len(given) <= room else given[: room - 3] + "..."
+
+
+def clean(given: str) -> str:
+    r"""Return text with everything that is not printable escaped. O(length).
+
+    That is control characters, escape sequences, marks that reverse the direction of text, lone surrogates.
+
+    >>> clean("a\x1b[31mred")
+    'a\\x1b[31mred'
+    """
+    if given.isprintable():
+        return given
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in given)
