@@ -18,6 +18,7 @@ __all__: list[str] = []
 
 _TITLE = "tracked changes"
 _watching: Any = pytest.StashKey()  # the blocks that the fixture opened for a test
+_recording: Any = pytest.StashKey()  # what the fixture `watched` recorded for a test
 _failed: Any = pytest.StashKey()  # the error that it made of them
 
 
@@ -84,6 +85,33 @@ def unmodified(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
         raise failure
 
 
+@pytest.fixture
+def watched(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], Any]]:
+    """Record the changes of an object until the end of the test.
+
+    ``seen = watched(config)`` begins it; ``seen.changes``, ``seen.last``, ``seen.paths`` and ``seen.pointers`` say what
+    has changed since. A test that fails shows the changes.
+    """
+    __tracebackhide__ = True
+    from pydatatracker.testing.recording import Recording
+
+    recordings: list[Any] = []
+    request.node.stash[_recording] = recordings
+
+    def watch(x: Any) -> Any:
+        __tracebackhide__ = True
+        recordings.append(Recording(x))
+        return recordings[-1]
+
+    yield watch
+    _end_recordings(request.node)  # they are ended already, unless the test never ran
+
+
+def _end_recordings(item: pytest.Item) -> None:
+    for each in item.stash.get(_recording, ()):
+        each.end()
+
+
 def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None:
     """End all blocks; return error, or the first failure.
 
@@ -100,12 +128,13 @@ def _end(blocks: list[Any], error: BaseException | None) -> BaseException | None
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """End what `unmodified` watches together with the test itself.
+    """End what `unmodified` and `watched` watch together with the test.
 
     What fixtures clean up afterwards is not the test's doing.
     """
     __tracebackhide__ = True
     outcome = yield
+    _end_recordings(item)
     blocks = item.stash.get(_watching, None)
     if not blocks:
         return
@@ -120,7 +149,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Add the section "tracked changes" to the report of a failure.
 
-    Only if the failure carries changes.
+    Only if the failure carries changes, or the test recorded some.
     """
     outcome = yield
     if call.excinfo is None or outcome.excinfo is not None:
@@ -133,7 +162,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     try:
         from pydatatracker.testing.pytest_section import section
 
-        shown = section(error, item.config.getoption("tracked_changes"))
+        shown = section(error, item.config.getoption("tracked_changes"), item.stash.get(_recording, ()))
     except Exception as failure:  # of a user's object; the report is worth more than the section
         shown = f"they cannot be shown: {type(failure).__name__}"
     if shown:

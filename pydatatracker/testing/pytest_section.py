@@ -5,10 +5,14 @@ The hooks that add it are in `pytest_plugin`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydatatracker.change.stack import as_text, culprit_of
 from pydatatracker.values.text import shortened
+
+if TYPE_CHECKING:
+    from pydatatracker.testing.recording import Recording
 
 __all__ = ["section"]
 
@@ -16,13 +20,19 @@ _LINES = 80  # of one change
 _WIDTH = 400  # characters of a line
 
 
-def section(error: BaseException, limit: int) -> str:
-    """Return the first changes behind an error as text, "" if there are none."""
+def section(error: BaseException, limit: int, recordings: Sequence[Recording] = ()) -> str:
+    """Return the first changes behind an error as text, "" if there are none.
+
+    What the fixture `watched` recorded comes after them.
+    """
     found: dict[str, tuple[Any, Any]] = {}
     for each in _errors(error):
         stacks = list(getattr(each, "stacks", ()) or ())
         for n, change in enumerate(each.changes):
             found.setdefault(change.uuid, (change, stacks[n] if n < len(stacks) else None))
+    seen = sorted((each for one in recordings for each in one.seen()), key=lambda each: each.change.seq)
+    for each in seen:
+        found.setdefault(each.change.uuid, (each.change, each.stack))
     if not found or not limit:
         return ""
     parts = [_lines_of(change, stack) for change, stack in list(found.values())[:limit]]

@@ -63,7 +63,7 @@ class Seen(NamedTuple):
 class Watch:
     """Collects the changes at or below some containers, with stacks."""
 
-    def __init__(self, containers: tuple[Any, ...], name: str) -> None:
+    def __init__(self, containers: tuple[Any, ...], name: str, kept: int = _KEPT) -> None:
         __tracebackhide__ = True  # pytest shows the line that called
         if not containers:
             raise TypeError(f"{name} needs a tracked container to watch")
@@ -74,6 +74,7 @@ class Watch:
                     " wrap the data with pydatatracker.track() before it is handed out"
                 )
         self.name = name
+        self._most = kept
         self.containers = list({id(container): container for container in containers}.values())
         self.is_on = False
         self._clear()
@@ -122,7 +123,7 @@ class Watch:
         if getattr(self._last, "seq", 0) == change.seq:
             return
         self._last.seq = change.seq
-        if len(self._kept) >= _KEPT:
+        if len(self._kept) >= self._most:
             next(self._more)
             return
         thread = "" if threading.get_ident() == self._thread else threading.current_thread().name
