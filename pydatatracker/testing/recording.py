@@ -33,7 +33,7 @@ class Recording:
             except (TypeError, RuntimeError) as error:
                 raise TypeError(f"watched() cannot record a {self._name}: {error}") from None
         self._collected = Watch((container,), "watched", _KEPT)
-        self._container = container
+        self._container: Any = container
         self._collected.start()
 
     def end(self) -> None:
@@ -45,7 +45,7 @@ class Recording:
                 self._watch.close()
 
     def _flush(self) -> None:
-        if self._collected.is_on and isinstance(self._container, _core.Watching):
+        if self._collected.is_on:
             with contextlib.suppress(Exception):
                 self._container.last_change()  # items of lists are found by comparing
 

@@ -219,7 +219,7 @@ def test_showing_a_change_imports_neither_ipython_nor_rich() -> None:
     assert "set()\n" == done.stdout
 
 
-@pytest.mark.parametrize("name", ["ipython", "rich"])
+@pytest.mark.parametrize("name", ["ipython", "rich", "hypothesis"])
 def test_a_missing_library_is_named(name: str) -> None:
     """Without its library, an integration says what to install."""
     missing = {"ipython": "IPython"}.get(name, name)

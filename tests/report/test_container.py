@@ -1,4 +1,4 @@
-"""The page of a container: `tracking_report`, in a frame as a notebook has it."""
+"""The page of a container, in a frame as a notebook has it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from browser import Browser
+from chromium import browser  # noqa: F401 - a fixture
 
 from pydatatracker import TrackedAttr, TrackedDeque, TrackedDict, TrackedList, track, tracking_actor, watch
 from pydatatracker.containers.mixin import TrackingMixin
@@ -98,7 +99,7 @@ def test_only_a_report_imports_the_report() -> None:
     assert "height: 7px" in Own(a=1).tracking_report(7)._repr_html_()
 
 
-def test_the_frame_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+def test_the_frame_in_a_browser(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
     """In a sandboxed frame the page works, and nothing of the data runs.
 
     It reports no error, and no request leaves it.
