@@ -157,6 +157,11 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
     """Return cls with TrackedAttr as a base; for `tracked`."""
     if issubclass(cls, base):
         return cls
+    if hasattr(cls, "__mapper__"):  # SQLAlchemy would map the new class, too, as a subclass that shares the table
+        raise TypeError(
+            f"@tracked cannot make a new class of {cls.__name__}, which SQLAlchemy has mapped; use"
+            f" track_columns({cls.__name__}) of pydatatracker.integrations.sqlalchemy"
+        )
     namespace: dict[str, Any] = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,

@@ -170,6 +170,8 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
     """Every example in a docstring prints what it shows."""
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason="an extra is not installed")
+    if name.startswith("pydatatracker.integrations.") and "._" not in name:
+        pytest.importorskip(name.split(".")[2], reason="a library is not installed")
     if name == "pydatatracker.watching" and sys.version_info < (3, 12):
         pytest.skip("watch() needs CPython 3.12")
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
