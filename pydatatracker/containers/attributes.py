@@ -157,7 +157,7 @@ def rebuilt_as_tracked(cls: Any, base: type, options: dict[str, Any]) -> Any:
     """Return cls with TrackedAttr as a base; for `tracked`."""
     if issubclass(cls, base):
         return cls
-    if hasattr(cls, "__mapper__"):  # SQLAlchemy would map the new class, too, as a subclass that shares the table
+    if any("__mapper__" in each.__dict__ for each in cls.__mro__):  # SQLAlchemy would map the new class, too
         raise TypeError(
             f"@tracked cannot make a new class of {cls.__name__}, which SQLAlchemy has mapped; use"
             f" track_columns({cls.__name__}) of pydatatracker.integrations.sqlalchemy"

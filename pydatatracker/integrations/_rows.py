@@ -23,9 +23,10 @@ from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.containers import TrackedDict
 from pydatatracker.containers.untracked import UntrackedWarning
 from pydatatracker.history.walk import plain_copy
-from pydatatracker.values.compare import alike
+from pydatatracker.values.compare import PLAIN, alike
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
+from pydatatracker.values.standins import is_redacted
 
 __all__ = ["DATA", "Row", "RowChange", "as_tracked", "json_options", "net_rows", "row_options", "whole_rows"]
 
@@ -67,19 +68,22 @@ class Row(TrackedDict[str, Any]):
     :ivar pending: what a log has to be given, as lines, once it was written to the database.
     :ivar begun: a log has the state of the row.
     :ivar extra: attributes that a flush filled, such as defaults.
+    :ivar marks: marks of single attributes, where they are newer than the mark of the row.
     """
 
-    __slots__ = ("begun", "extra", "mark", "owner", "pending")
+    __slots__ = ("begun", "extra", "mark", "marks", "owner", "pending")
 
     owner: Any
     mark: int
     pending: list[tuple[frozenset[str], dict[str, Any]]] | tuple[()]
     begun: bool
     extra: frozenset[str]
+    marks: dict[str, int] | None
 
     def __init__(self, owner: Any, values: Iterable[tuple[str, Any]], options: Options | None) -> None:
         super().__init__()
         self.owner, self.mark, self.pending, self.begun, self.extra = owner, 0, (), False, frozenset()
+        self.marks = None
         if options is not None:
             _core.configure(self, options, None)
         self.load(values)
@@ -97,6 +101,23 @@ class Row(TrackedDict[str, Any]):
         finally:
             _core.set_quiet(self, False)
 
+    def put(self, key: str, value: Any) -> None:
+        """Store a value, with a record unless it is the same as before.
+
+        O(its items).
+        """
+        old = self.get(key, MISSING)
+        if type(value) in PLAIN:
+            is_same = type(old) is type(value) and old == value
+        elif isinstance(old, (dict, list)):  # it may be tracked data by now
+            is_same = alike(plain_copy(old), plain_copy(value))
+        else:
+            is_same = alike(old, value)
+        if is_same:
+            self.load([(key, value)])
+        else:
+            self[key] = value
+
     def note(self, change: ChangeLogEntry, keys: Iterable[str]) -> None:
         """Keep a change for a log, as it is now. O(its values)."""
         if not isinstance(self.pending, list):
@@ -104,23 +125,32 @@ class Row(TrackedDict[str, Any]):
         if not self.begun:
             self.begun = True
             try:
-                first = _core.init_change(self, self.tracking_state_at(change.seq - 1))
+                state, make = self.tracking_state_at(change.seq - 1), _core.init_change
             except (HistoryLostError, RedactedError):  # what follows the change, and stands for it
-                first = _core.state_change(self, _core.redacted_state(self, plain_copy(self)))
+                state, make = dict(self), _core.state_change
+            first = make(self, {key: _shown(self, key, value) for key, value in state.items()})
             self.pending.append((frozenset(), first.to_dict()))
         self.pending.append((frozenset(keys), change.to_dict()))
 
-    def take(self, keys: Iterable[str] | None, name: str) -> list[ChangeLogEntry]:
+    def take(
+        self, keys: Iterable[str] | None, name: str, *, keep: bool = False, actor: str = ""
+    ) -> list[ChangeLogEntry]:
         """Return the lines of some attributes, or of all; forget the rest.
 
-        O(pending).
+        ``keep`` does not forget it. ``actor`` is that of lines without one. O(pending).
         """
         noted, self.pending = self.pending, ()
+        if keep and keys is not None:
+            self.pending = [(about, line) for about, line in noted if about and about.isdisjoint(keys)]
         lines = [(about, line) for about, line in noted if keys is None or not about or not about.isdisjoint(keys)]
         if not any(about for about, _ in lines):
             self.begun = self.begun and not lines  # the state goes with the first change that is written
             return []
-        return [ChangeLogEntry.from_dict({**line, "name": name}) for _, line in lines]
+        who = {"actor": actor} if actor else {}
+        return [
+            ChangeLogEntry.from_dict({**line, "name": name, **({} if line.get("actor") or not about else who)})
+            for about, line in lines
+        ]
 
 
 def row_options(given: dict[str, Any], what: str) -> Options | None:
@@ -174,15 +204,21 @@ def whole_rows(row: Row, keys: Iterable[str], make: Callable[..., RowChange], *,
 
 
 def net_rows(
-    row: Row, keys: Iterable[str], make: Callable[..., RowChange], now: Mapping[str, Any], old: Mapping[str, Any]
+    row: Row,
+    keys: Iterable[str],
+    make: Callable[..., RowChange],
+    now: Mapping[str, Any],
+    old: Mapping[str, Any],
+    since: int | None = None,
 ) -> Iterator[RowChange]:
     """Yield what differs in some attributes since the mark of a row.
 
     O(items + records). ``now`` has the values of the object and ``old`` those before, as far as the ORM knows them;
     they are what is reported of an attribute that was set past the row, or whose records are no longer kept.
     """
+    mark = row.mark if since is None else since
     try:
-        nets = row.tracking_net_changes(row.mark)
+        nets = row.tracking_net_changes(mark)
         lost = False
     except HistoryLostError:
         nets, lost = [], True
@@ -194,10 +230,12 @@ def net_rows(
         found = [net for net in nets if net.path and net.path[0] == key]
         for net in found:
             yield _made(make, key, net.pointer, net.before, net.after, net.change)
-        if not found and key in old and key in now and not alike(old[key], now[key]):  # its records are redacted
-            newest = [change for change in row.changes_since(row.mark, inclusive=False) if change.path[:1] == (key,)]
-            before, after = _shown(row, key, old[key]), _shown(row, key, now[key])
-            yield _made(make, key, to_pointer((key,)), before, after, newest[-1] if newest else None)
+        if not found and key in now:
+            newest = [change for change in row.changes_since(mark, inclusive=False) if change.path == (key,)]
+            hidden = bool(newest) and is_redacted(newest[-1].after)
+            if hidden if key not in old else not alike(old[key], now[key]):  # its records are redacted
+                before, after = _shown(row, key, old.get(key, MISSING)), _shown(row, key, now[key])
+                yield _made(make, key, to_pointer((key,)), before, after, newest[-1] if newest else None)
 
 
 def _is_same(value: Any, other: Any) -> bool:

@@ -6,6 +6,8 @@ Every test runs against a real database of SQLite.
 import copy
 import gc
 import pickle
+import subprocess
+import sys
 import warnings
 import weakref
 from collections import OrderedDict, defaultdict
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("sqlalchemy", minversion="2")
 
@@ -599,3 +603,62 @@ def test_options_and_errors() -> None:
         track_columns(int)
     with pytest.raises(ValueError, match="User has no column 'nmae'; it has id, late, name, settings, tags"):
         track_columns(User, "nmae")
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["store", "append", "pop", "replace", "undo", "flush", "commit", "rollback", "expire", "savepoint"]
+        ),
+        st.integers(0, 3),
+        st.integers(0, 99),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(STEPS)
+def test_the_database_holds_what_the_object_shows(steps: list[tuple[str, int, int]]) -> None:
+    """After random changes, flushes and rollbacks both hold the same."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    Base.metadata.create_all(engine, [User.__table__])
+    with orm.Session(engine) as session:
+        user = added(session, {"l": [], "d": {}})
+        for what, where, value in steps:
+            settings = user.settings
+            if what == "store":
+                settings["d"].setdefault(str(where), {})["v"] = value
+            elif what == "append":
+                settings["l"].append([value])
+            elif what == "pop":
+                settings["l"][where : where + 1] = []
+            elif what == "replace":
+                user.settings = {"l": [[value]], "d": {}}
+            elif what == "undo":
+                settings.tracking_undo()
+            elif what == "savepoint":
+                with session.begin_nested() as savepoint:
+                    settings["l"].append(value)
+                    if where % 2:
+                        savepoint.rollback()
+            elif what == "expire":
+                session.flush()
+                session.expire(user)
+            else:
+                getattr(session, what)()
+            if what in ("flush", "commit", "expire"):
+                assert user.settings == stored(session)
+        session.commit()
+        assert user.settings == stored(session)
+    engine.dispose()
+
+
+def test_a_missing_library_is_named() -> None:
+    """Without SQLAlchemy the import says what to install."""
+    code = "import sys; sys.modules['sqlalchemy'] = None; import pydatatracker.integrations.sqlalchemy"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (
+        'ImportError: pydatatracker.integrations.sqlalchemy needs SQLAlchemy 2: pip install "sqlalchemy>=2"'
+        in done.stderr
+    )

@@ -47,7 +47,7 @@ _SPECS: weakref.WeakKeyDictionary[type, Spec] = weakref.WeakKeyDictionary()
 _ASKED: weakref.WeakKeyDictionary[type, tuple[tuple[str, ...], Options | None]] = weakref.WeakKeyDictionary()
 
 
-class Reporting:
+class _Reporting:
     """Whether somebody wants to know what is flushed.
 
     :ivar rows: a function is called with row changes, so JSON columns that are set are recorded.
@@ -62,7 +62,7 @@ class Reporting:
         self.flushing: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
-REPORTING = Reporting()
+REPORTING = _Reporting()
 
 
 class Spec:
@@ -117,6 +117,7 @@ def Tracked(sqltype: Any, /, **options: Any) -> Any:
     ...     session.commit()
     ...     user.settings
     {'theme': {'colour': 'red'}}
+    >>> engine.dispose()
     """
     made = sqltype() if isinstance(sqltype, type) and issubclass(sqltype, TypeEngine) else sqltype
     if not isinstance(made, TypeEngine):
@@ -267,7 +268,7 @@ class _Attribute:
             is_known = not isinstance(old, LoaderCallableStatus)
             if is_known is not (key in row):
                 row.load([(key, stored(old) if is_known else MISSING)])
-            row[key] = stored(value)
+            row.put(key, stored(value))
         elif _is_value(value):
             row_of(state, spec).load([(key, value)])
         elif (known := _ROWS.get(state)) is not None and key in known:
