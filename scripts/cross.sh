@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compile the core for machines that are not here, with zig: aarch64 (and run tests of the core under qemu-user, where
-# apt-get can fetch it and an aarch64 Python), musl (and look at what the module needs), Windows and macOS (the compiler
-# looks at it only: no headers of theirs, so CPython's own with this machine's configuration). Nothing is installed.
+# apt-get can fetch it and an aarch64 Python), musl (and look at what the module needs), Windows and macOS (compiled and
+# not linked: CPython's headers of this machine, or of its source package). Nothing is installed.
 # Arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,7 +33,7 @@ sys.exit(f"bound to versions of glibc: {versioned}" if versioned else 0)
 PYTHON
 
 echo "== macOS on arm64: compile"
-compile aarch64-macos -fsyntax-only -I "$include"
+compile aarch64-macos -c -o "$home/_core.macos.o" -I "$include"
 echo "it compiles"
 
 echo "== Windows: compile"
@@ -53,7 +53,7 @@ fi
 if [ -n "$found" ]; then
     mkdir -p "$home/windows"
     sed 's/^#undef Py_GIL_DISABLED//' "$found" >"$home/windows/pyconfig.h"
-    compile x86_64-windows-gnu -fsyntax-only -I "$home/windows" -I "$(dirname "$found")/../Include"
+    compile x86_64-windows-gnu -c -o "$home/_core.windows.o" -I "$home/windows" -I "$(dirname "$found")/../Include"
     echo "it compiles"
 else
     echo "not tried: CPython's source package cannot be fetched here"

@@ -96,7 +96,7 @@ class _Body:
 
     def __next__(self) -> bytes:
         with Step(self._request):
-            return next(self._body)  # type: ignore[no-any-return]
+            return next(self._body)
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)

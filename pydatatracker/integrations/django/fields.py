@@ -18,7 +18,7 @@ from pydatatracker.integrations._rows import as_tracked, json_options
 __all__ = ["TrackedJSONField"]
 
 
-class TrackedAttribute(DeferredAttribute):  # type: ignore[misc]
+class TrackedAttribute(DeferredAttribute):
     """The value of a `TrackedJSONField` in an object."""
 
     field: Any
@@ -46,7 +46,7 @@ class TrackedAttribute(DeferredAttribute):  # type: ignore[misc]
         instance.__dict__[self.field.attname] = value
 
 
-class TrackedJSONField(models.JSONField):  # type: ignore[misc]
+class TrackedJSONField(models.JSONField):
     """A `JSONField` whose values are tracked data.
 
     Dicts and lists are tracked from when they are read from the object: ``article.data["a"]["b"] = 1`` is recorded, and

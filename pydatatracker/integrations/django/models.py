@@ -100,7 +100,7 @@ def _fields(cls: Any) -> dict[str, Any]:
     if known is None or known[0] is not fields:  # fields may be added while the models are loaded
         known = fields, {field.attname: field for field in fields}
         type.__setattr__(cls, "_tracking_fields", known)
-    return known[1]  # type: ignore[no-any-return]
+    return known[1]
 
 
 def _options(cls: Any) -> Options | None:
