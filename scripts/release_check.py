@@ -49,7 +49,10 @@ def version_of_source() -> str:
 
 
 def heading_of(version: str) -> str:
-    """Return the date of the newest entry of the changelog, or "unreleased"; exit if it is of another version."""
+    """Return the date of the newest entry of the changelog.
+
+    It may be "unreleased". An entry of another version ends the program.
+    """
     headings = re.findall(r"^## (\S+) \(([^)]*)\)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     if not headings or headings[0][0] != version:
         sys.exit(f"CHANGELOG.md: the first entry must be of {version}, as pydatatracker/__init__.py has it")
