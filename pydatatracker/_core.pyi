@@ -473,8 +473,20 @@ class OpenLog:
     _first: int | None
     _last: int | None
 
+class SealChain:
+    @property
+    def previous(self) -> bytes: ...
+    @property
+    def count(self) -> int: ...
+    left: int
+    open: bool
+    digests: bytearray
+    def __new__(cls, sha256: Callable[[bytes], Any], name: bytes, start: bytes, left: int) -> Self: ...
+    def seal(self, line: bytes) -> bytes: ...
+
 @final
 class Appender(Feed):
+    chain: SealChain | None
     ready: bool
     begun: set[int] | None
     graphs: set[int]

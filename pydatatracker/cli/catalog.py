@@ -34,6 +34,7 @@ _SECTIONS = (
         ("query", "export", "Query logs in SQL"),
         ("convert", "export", "CSV, Parquet, SQLite, traces and more"),
         ("schema", "meta", "The JSON Schema of a line"),
+        ("seal-key", "meta", "A pair of keys to sign logs with"),
         ("completion", "meta", "Completion for bash, zsh or fish"),
     )),
 )  # fmt: skip

@@ -89,6 +89,9 @@ class JsonLines(Delivery):
     keep: Positive | None
     compress: Literal["gzip", "zstd"] | None
     fsync: Literal["never", "batch", "always"]
+    seal: bool
+    seal_key: str | None  # the path of a PEM file
+    seal_every: Positive
 
 
 Format = Literal["native", "cloudevents", "debezium", "json-patch"]
@@ -117,6 +120,8 @@ class S3(Delivery):
     format: Format
     body: Literal["ndjson", "parquet"]
     compact: bool
+    seal: bool
+    seal_key: str | None  # the path of a PEM file
 
 
 class Kafka(Delivery):

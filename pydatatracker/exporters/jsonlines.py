@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
@@ -19,6 +20,7 @@ from pydatatracker.exporters.base import Exporter
 from pydatatracker.exporters.delivery import Delivery
 from pydatatracker.exporters.direct import DirectDelivery
 from pydatatracker.exporters.retry import Deadline
+from pydatatracker.exporters.sealing import ROOM, FileSeals, check_sealable, key_of
 from pydatatracker.exporters.sink import Item, wider_gap
 from pydatatracker.io.files import (
     MODE,
@@ -31,6 +33,7 @@ from pydatatracker.io.files import (
     open_log,
     path_of,
 )
+from pydatatracker.io.seals import EVERY, SEAL_SIZE
 from pydatatracker.io.writer import gap_line
 
 try:
@@ -77,6 +80,7 @@ class FileSink:
         fsync: str,
         mode: int | None = MODE,
         sends_again: bool = False,
+        seals: FileSeals | None = None,
     ) -> None:
         self._rotate_size = rotate_size
         self._rotate_time = rotate_time
@@ -84,6 +88,8 @@ class FileSink:
         self._compress = compress
         self._fsync = fsync
         self._sends_again = sends_again
+        self._seals = seals
+        self._waiting: list[list[Item]] = []  # what a signal handler changed while lines were sealed
         self._lock = threading.RLock()
         self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
@@ -95,12 +101,16 @@ class FileSink:
         self.report: Callable[[str, BaseException | None], object] = _report  # is called without the lock
         self._reports: collections.deque[tuple[str, BaseException | None]] = collections.deque()
         name = path_of(path)
+        if seals is not None:
+            check_sealable(name)
         if self._rotates:
             check_regular(name, "a log that is rotated")
             check_name(name, f".{_stamp()}{_ENDINGS[compress]}", "a log that is rotated")
         self._file = LogFile(name, mode)
         self.path = self._file.path
         _forks.keep(self, _forks.FILES)
+        if seals is not None:
+            _sealing[id(self)] = weakref.ref(self)
 
     def after_fork(self) -> None:
         """Make the lock anew, and have the next line open the file again.
@@ -113,6 +123,9 @@ class FileSink:
             self._appender.use_lock(self._lock)
         self._compressing = None
         self._untidy = []
+        self._waiting.clear()
+        if self._seals is not None:
+            self._seals.failed()  # the chain is the parent's
         self._set_lost(None)
         if self._rotates:
             self._file.leave()
@@ -124,6 +137,8 @@ class FileSink:
         """
         if not self._rotates and self._fsync == "never":
             self._appender = _core.Appender(self._file, self._lock, compact)
+            if self._seals is not None:
+                self._appender.chain = self._seals.chain
         return self._appender
 
     @property
@@ -137,44 +152,111 @@ class FileSink:
         """Append one line per item, all with one write()."""
         try:
             with self._lock:
-                if self._fsync == "always" and len(items) > 1:
-                    for item in items:
-                        self._write([item])
+                if self._seals is not None and self._seals.busy:
+                    self._waiting.append(items)  # the call that is sealing writes them
                     return
-                self._write(items)
+                self._write_all(items)
+                while self._waiting:
+                    with contextlib.suppress(Exception):  # theirs; a gap comes first
+                        self._write_all(self._waiting.pop(0))
         finally:
             self._say()
+
+    def _write_all(self, items: list[Item]) -> None:
+        if self._fsync == "always" and len(items) > 1:
+            for item in items:
+                self._write([item])
+        else:
+            self._write(items)
 
     def _write(self, items: list[Item]) -> None:
         file = self._file
         if file.closed:
             raise ValueError(f"the log {self.path} is closed")
         file.is_written = False
-        data = b"".join(item.line + b"\n" for item in items)
+        lines = [item.line for item in items]
+        size = sum(map(len, lines)) + len(lines)
+        if self._seals is not None:
+            self._seals.start()
+            size += len(lines) * SEAL_SIZE + ROOM
         first, last = items[0].seq, items[-1].seq
         written = False
         try:
             with self._alone():
                 if self._rotates:
-                    if self._is_due(len(data)):
+                    if self._is_due(size):
                         self._rotate()
                 elif time.monotonic() >= file.look_at and (missing := file.look()) is not None:
                     self._set_lost(wider_gap(self._lost, missing[0] or 0, missing[1] or 0, missing[2]))
                 if self._lost is not None:
-                    data, first = gap_line(*self._lost) + data, min(self._lost[0], first)
-                file.write(data, first, last)
+                    lines, first = [gap_line(*self._lost)[:-1], *lines], min(self._lost[0], first)
+                file.write(self._bytes_of(lines), first, last)
                 self._set_lost(None)
                 written = True
+                if self._seals is not None:
+                    self._seals.done()
                 if self._fsync != "never":
                     file.sync()
                 self._written.append(last)
         except BaseException as error:
+            if self._seals is not None and self._seals.busy:
+                self._seals.failed()
             if written or file.is_written:
                 self._set_lost(None)
                 self._written.append(last)
             elif not self._sends_again:
                 self._set_lost(wider_gap(self._lost, first, last, f"{type(error).__name__}: {error}"[:500]))
             raise
+
+    def _bytes_of(self, lines: list[bytes]) -> bytes:
+        """Return what is written for lines without newlines."""
+        if self._seals is None:
+            return b"\n".join([*lines, b""])
+        self._file.own()  # it may become another file, in which another chain begins
+        data = self._seals.sealed(self._file, lines, self._rotates and self._is_locked)
+        if self._appender is not None:
+            self._appender.chain = self._seals.chain
+        return data
+
+    def write_root(self) -> str:
+        """End the lines since the last root with a root; return the last root.
+
+        O(lines since then). "" if this object has written no line to the present file. Raises OSError.
+        """
+        seals = self._seals
+        if seals is None:
+            raise ValueError("only a log with seal=True has roots")
+        with self._lock:
+            if self._file.closed or seals.busy:
+                return seals.chain.root
+            seals.start()
+            try:
+                with self._alone():
+                    self._put_root(seals)
+            except BaseException:
+                seals.failed()
+                raise
+            seals.done()
+            return seals.chain.root
+
+    def _put_root(self, seals: FileSeals) -> None:
+        data = seals.root(self._file)
+        if data:
+            self._file.write(data)
+            if self._fsync != "never":
+                self._file.sync()
+
+    def _put_gap(self, lost: tuple[int, int, str]) -> None:
+        if self._seals is not None:
+            self._seals.start()
+        try:
+            self._file.write(self._bytes_of([gap_line(*lost)[:-1]]))
+        except BaseException:
+            if self._seals is not None:
+                self._seals.failed()
+            raise
+        if self._seals is not None:
+            self._seals.done()
 
     def _set_lost(self, lost: tuple[int, int, str] | None) -> None:
         if self._appender is not None:
@@ -268,6 +350,13 @@ class FileSink:
         stamp = _stamp()
         root, extension = os.path.splitext(self.path)
         to = f"{root}.{stamp}{extension}"
+        if self._seals is not None:
+            try:
+                self._put_root(self._seals)
+            except OSError as error:
+                self._seals.failed()
+                self._seals.start()
+                self._reports.append((f"the last lines of {self.path} have no root: {error}", error))
         old, ident = self._file.fd, self._file.ident
         try:
             os.rename(self.path, to)
@@ -337,7 +426,12 @@ class FileSink:
                 if self._lost is not None and not self._file.closed:
                     lost, self._lost = self._lost, None
                     with contextlib.suppress(OSError):  # it was reported when it was lost
-                        self._file.write(gap_line(*lost))
+                        self._put_gap(lost)
+                if self._seals is not None:
+                    try:
+                        self.write_root()
+                    except OSError as error:
+                        self._reports.append((f"the last lines of {self.path} have no root: {error}", error))
                 self._file.close()
             if self._compressing is not None:
                 self._compressing.join()
@@ -345,6 +439,26 @@ class FileSink:
                 self._tidy(None)
         finally:
             self._say()
+
+
+# A plain dict can be copied at any moment, also in a child that was forked while another thread changed it.
+_sealing: dict[int, weakref.ref[FileSink]] = {}
+
+
+def _write_roots() -> None:
+    """Write the roots of logs that were not closed: at the end of the process."""
+    for number, reference in list(_sealing.items()):
+        sink = reference()
+        if sink is None or sink._file.closed:
+            _sealing.pop(number, None)
+        else:
+            try:
+                sink.write_root()
+            except Exception as error:  # a full disk: the lines are there, without a root
+                _report(f"the last lines of {sink.path} have no root: {error}", error)
+
+
+_forks.at_end(_write_roots)
 
 
 def _stamp() -> str:
@@ -449,7 +563,14 @@ class JsonLinesExporter(Exporter):
     :param fsync: ``"never"``, after each ``"batch"``, or ``"always"``: after each line.
     :param mode: permissions of new files, rotated ones included: ``0o640``, or ``"0640"``; None: as the umask says. By
         default only the owner may read them, since a log holds the program's data. A file that exists keeps its own.
-    :raises ValueError: an option is out of range, or the name is too long to be rotated.
+    :param seal: each line has a hash over itself and the line before, and the last of ``seal_every`` lines, of a file
+        and of a process a root over all of them, so that changed, removed and inserted lines are found
+        (docs/sealed-logs.md).
+    :param seal_key: what signs the roots: the path of a PEM file with an Ed25519 key, its content as bytes, or a
+        private key of cryptography (extra ``seal``).
+    :param seal_every: lines between two roots.
+    :raises ValueError: an option is out of range, the name is too long to be rotated, a key cannot be used, or a log to
+        be sealed has lines without seals.
     :raises TypeError: an option needs ``buffered=True``.
     :raises OSError: the file cannot be opened. TimeoutError: it is a pipe, and no process has opened it for reading
         within 5 seconds.
@@ -477,6 +598,9 @@ class JsonLinesExporter(Exporter):
         compress: Literal["gzip", "zstd"] | None = None,
         fsync: Fsync = "never",
         mode: int | str | None = MODE,
+        seal: bool = False,
+        seal_key: Any = None,
+        seal_every: int = EVERY,
         **options: Any,
     ) -> None:
         if fsync not in ("never", "batch", "always"):
@@ -489,7 +613,10 @@ class JsonLinesExporter(Exporter):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{what} must be a whole number of at least 1, not {value!r}")
         permissions = check_mode(mode)
-        sink = FileSink(path, rotate_size, _seconds(rotate_time), keep, compress, fsync, permissions, bool(buffered))
+        key = key_of(seal, seal_key, seal_every)
+        seals = FileSeals(key, seal_every) if seal else None
+        times = _seconds(rotate_time)
+        sink = FileSink(path, rotate_size, times, keep, compress, fsync, permissions, bool(buffered), seals)
         name = f"JsonLinesExporter({sink.path!r})"
         if buffered:
             delivery: Any = Delivery(sink, name=name, **{"batch_items": 5000, "mode": mode, **options})
@@ -507,6 +634,20 @@ class JsonLinesExporter(Exporter):
     def path(self) -> str:
         """The path of the current file."""
         return self._sink.path
+
+    def write_root(self, timeout: float | None = None) -> str:
+        """Write a root for the lines since the last one; return it in hex.
+
+        O(lines since then). Keep it elsewhere: with it, ``pydatatracker verify --seal --root`` finds that the end of
+        the log was cut off. "" if no line was written to the present file.
+
+        :param timeout: seconds to wait until what waits with ``buffered=True`` is written.
+        :raises ValueError: the log has no seals. TimeoutError: not everything was written in time. OSError: the file
+            cannot be written.
+        """
+        if not self.flush(timeout):
+            raise TimeoutError(f"not everything was written to {self.path}: {self.stats().last_error}")
+        return self._sink.write_root()
 
     def rotated(self) -> list[str]:
         """Return the paths of the rotated files, oldest first.

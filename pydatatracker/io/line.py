@@ -106,6 +106,14 @@ class LogLine:
         return bool(self.head.action == "gap")
 
     @property
+    def is_seal(self) -> bool:
+        """Whether the line is about the seals of a log, and no change.
+
+        Readers leave out such lines.
+        """
+        return bool(self.head.action == "seal")
+
+    @property
     def gap(self) -> tuple[int | None, int | None]:
         """Sequence numbers (first, last) of the missing changes."""
         return self.head.first, self.head.to

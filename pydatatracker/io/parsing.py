@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -113,6 +114,25 @@ class Block:
     def line(self, n: int) -> LogLine:
         """Return the line of heads[n]. O(1), the first time O(lines)."""
         return parse(self.raws[n], self.number(n), self.offset(n))
+
+    def without_seals(self) -> Iterator[Block]:
+        """Yield the lines between those that are only about seals.
+
+        O(length) if there may be any.
+        """
+        if b'"seal"' not in self._block:
+            yield self
+            return
+        ends = [n for n, head in enumerate(self.heads) if head.action == "seal"]
+        if not ends:
+            yield self
+            return
+        start = 0
+        for end in [*ends, len(self.heads)]:
+            if end > start:
+                lines = b"".join(self.raws[start:end])
+                yield Block(self.heads[start:end], lines, self.number(start), self.offset(start))
+            start = end + 1
 
 
 class SlowBlock(Block):

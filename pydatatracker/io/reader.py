@@ -51,7 +51,8 @@ def read_changes(
 ) -> ChangeReader:
     r"""Return an iterator over the lines of a log, in the order of the file.
 
-    Memory: one line. Lines that cannot be read are skipped; empty ones are ignored.
+    Memory: one line. Lines that cannot be read are skipped; empty ones are ignored, and so are lines that are only
+    about the seals of a log.
 
     :param source: a path, ``"-"`` for standard input, or a file object, binary or text; gzip and zstd are recognised.
     :param strict: raise LogFormatError at the first line that cannot be read.
@@ -185,7 +186,8 @@ class ChangeReader(Handle):
                     except NotAChange as error:
                         self._bad(number, offset, str(error))
                     else:
-                        yield line
+                        if not line.is_seal:
+                            yield line
                 offset += len(raw)
         except Exception as error:  # a torn gzip, a disk that fails
             if not is_file_error(error):
@@ -221,7 +223,7 @@ class ChangeReader(Handle):
                     continue
                 whole = parse_all(block, number, offset, purpose)
                 if whole is not None:
-                    yield whole
+                    yield from whole.without_seals()
                     number += len(whole.heads)
                 else:
                     raws = split(block)
@@ -248,9 +250,12 @@ class ChangeReader(Handle):
             if raw.isspace() or not raw:
                 continue
             try:
-                found.append(parse(raw, number, start))
+                line = parse(raw, number, start)
             except NotAChange as error:
                 self._bad(number, start, str(error))
+            else:
+                if not line.is_seal:
+                    found.append(line)
         return SlowBlock(found)
 
     def _bad(self, number: int, offset: int, reason: str) -> None:

@@ -445,9 +445,22 @@ cdef class OpenLog:         # a file that lines are appended to; base of the pac
     cdef uint64_t inode
 
 
+cdef class SealChain:       # the seals of the lines of one writer; base of the package's Chain
+    cdef readonly bytes previous        # hash of the last line, or what the chain begins with
+    cdef readonly Py_ssize_t count      # number of lines
+    cdef public Py_ssize_t left         # lines until a root is due
+    cdef public bint open               # False: the writer has to begin a chain, or is writing
+    cdef public bytearray digests       # hashes of the lines since the last root
+    cdef bytes head                     # what stands between a line and the number in its seal
+    cdef object sha256                  # of hashlib
+    cdef bytes draw(self, pdt_out *out)
+    cdef int advance(self, bytes digest) except -1
+
+
 @cython.final
 cdef class Appender(Feed):  # writes lines through
     cdef OpenLog log
+    cdef public SealChain chain         # seals each line; None: no line is sealed
     cdef object lock                    # of the writer, which does what is not the ordinary case
     cdef object acquire                 # its bound methods
     cdef object release

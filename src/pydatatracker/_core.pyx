@@ -204,6 +204,7 @@ include "line/line.pyx"
 include "tell/registry.pyx"
 include "tell/notify.pyx"
 include "tell/collect.pyx"
+include "tell/seal.pyx"
 include "tell/append.pyx"
 include "tell/intake.pyx"
 

@@ -1,12 +1,12 @@
-"""Commands about the program itself: ``schema`` and ``completion``."""
+"""Commands besides logs: ``schema``, ``seal-key`` and ``completion``."""
 
 from __future__ import annotations
 
 import click
 
-from pydatatracker.cli.base import PROGRAM, cli
+from pydatatracker.cli.base import PROGRAM, cli, fail
 
-__all__ = ["completion_command", "schema_command"]
+__all__ = ["completion_command", "schema_command", "seal_key_command"]
 
 
 @cli.command("schema", example=f"{PROGRAM} schema > change.schema.json")
@@ -17,6 +17,29 @@ def schema_command() -> None:
     from pydatatracker.io import schema
 
     click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+
+
+@cli.command("seal-key", example=f"{PROGRAM} seal-key audit.pem")
+@click.argument("private", metavar="FILE")
+@click.argument("public", metavar="[PUBLIC]", required=False)
+def seal_key_command(private: str, public: str | None) -> None:
+    """Make a pair of keys that signs the roots of a sealed log.
+
+    The private key is for seal_key=, and readable by its owner only. The public key is for verify --seal --key; by
+    default its file is named after FILE: audit.pub.pem. Prints the public key in hex. No file is overwritten.
+    """
+    import os
+
+    from pydatatracker.io.keys import new_key
+
+    root, extension = os.path.splitext(private)
+    public = public or f"{root}.pub{extension or '.pem'}"
+    try:
+        click.echo(new_key(private, public))
+    except OSError as error:
+        fail(f"cannot write {error.filename or private}: {error.strerror or error}")
+    except ImportError as error:
+        fail(str(error))
 
 
 @cli.command(

@@ -118,14 +118,30 @@ def stats_command(files: tuple[str, ...], wanted: Filter, top: int) -> None:
         stats.show(stats.Stats(logs.heads(wanted)), sys.stdout, top)
 
 
-@cli.command("verify", example=f"{PROGRAM} verify changes.jsonl")
+@cli.command(
+    "verify",
+    example=f"{PROGRAM} verify changes.jsonl\n{PROGRAM} verify --seal --key audit.pub.pem 'changes*.jsonl*'",
+)
 @FILES
-def verify_command(files: tuple[str, ...]) -> None:
+@click.option("--seal", is_flag=True, help="Check the seals of a log with seal=True instead.")
+@click.option("--key", metavar="PUBLIC", help="The public key that has to vouch for every line: PEM file or hex.")
+@click.option("--root", "roots", metavar="HEX", multiple=True, help="A root that was there once; may be repeated.")
+def verify_command(files: tuple[str, ...], seal: bool, key: str | None, roots: tuple[str, ...]) -> None:
     """Check that a log is complete and in order; exit status 1 if not.
 
     Finds unreadable, truncated, foreign and duplicate lines, gaps, and changes that contradict what the log says
-    before them, because lines are missing or were edited.
+    before them, because lines are missing or were edited. With --seal: lines that were changed, removed, added or moved
+    since they were written, whatever they say; prints the last root of each chain. That the end was cut off is found
+    with --root only.
     """
+    if seal:
+        from pydatatracker.cli.replay import seals
+
+        if seals.verify(files, key, roots, print_error, sys.stdout):
+            raise click.exceptions.Exit(1)
+        return
+    if key is not None or roots:
+        raise click.UsageError("--key and --root need --seal", click.get_current_context())
     from pydatatracker.cli.replay import verify
 
     with open_logs(files) as logs:

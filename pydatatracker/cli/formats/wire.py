@@ -19,7 +19,9 @@ def write_wire(lines: Iterable[LogLine], write: Write, on_unfit: OnUnfit, form: 
 
     def text(line: LogLine) -> bytes:
         item = Item(b"", line.seq or 0, LONE_SURROGATE.sub("\ufffd", line.root), line.time_ns or 0, id_of(line))
-        return compact_json(make(item, line.data)) + b"\n"
+        data = line.data
+        data.pop("seal", None)  # it is that of a line of the log
+        return compact_json(make(item, data)) + b"\n"
 
     for each in converted(lines, text, form, on_unfit):
         write(each)

@@ -73,10 +73,13 @@ class _GrowingFile:
             for raw in raws:
                 self._number += 1
                 try:
-                    yield parse(raw + b"\n", self._number, self._offset)
+                    line = parse(raw + b"\n", self._number, self._offset)
                 except NotAChange as error:
                     if raw.strip():
                         self._report(LogFormatError(self._name, self._number, self._offset, str(error)))
+                else:
+                    if not line.is_seal:
+                        yield line
                 self._offset += len(raw) + 1
 
     def check(self) -> None:

@@ -225,7 +225,7 @@ class Logs:
                     self.readers[0].skipped += 1
                     self._report(LogFormatError(self.names[0], 0, offset, str(error)))
                     continue
-                if wanted.keeps(line):
+                if not line.is_seal and wanted.keeps(line):
                     found.appendleft(line)
         return list(found)
 

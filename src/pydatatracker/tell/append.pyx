@@ -108,6 +108,8 @@ cdef class Appender(Feed):
         """Write the line of a change as the viewer sees it."""
         cdef Draft d
         cdef OpenLog log = self.log
+        cdef SealChain chain
+        cdef bytes digest = None
         cdef Py_ssize_t done
         begin_draft(&d)
         if self.roots is not None:
@@ -115,19 +117,29 @@ cdef class Appender(Feed):
         try:
             if not draft_line(&d, change, viewer, self.compact, self.withholds):
                 return False
-            pdt_out_literal(&d.out, b'\n')
             if not self.acquire(False):
                 return False
             try:
                 if not self.ready or log.torn or log.fd < 0:
                     return False
+                chain = self.chain
+                if chain is None:
+                    pdt_out_literal(&d.out, b'\n')
+                elif not chain.open or chain.left <= 0:
+                    return False
+                else:
+                    digest = chain.draw(&d.out)
                 if log._first is None:
                     log._first = change.seq
                 log._last = change.seq
                 done = pdt_append(log.fd, log.device, log.inode, d.out.data, d.out.size)
                 if done != d.out.size:
                     log.torn = log.torn or done > 0
+                    if chain is not None and done > 0:
+                        chain.open = False          # the next line begins a chain, which says what is torn
                     return False
+                if chain is not None:
+                    chain.advance(digest)
             finally:
                 self.release()
         finally:

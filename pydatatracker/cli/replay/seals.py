@@ -1,0 +1,44 @@
+"""``pydatatracker verify --seal``: check the seals of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO
+
+from pydatatracker.cli.base import fail
+from pydatatracker.cli.replay.logs import Report, expanded
+from pydatatracker.cli.terminal import clean
+from pydatatracker.io.keys import public_key
+from pydatatracker.io.seal_check import check_seals
+from pydatatracker.io.seals import SealError
+
+__all__ = ["verify"]
+
+
+def verify(files: Iterable[str], key: str | None, roots: Iterable[str], report: Report, out: IO[str]) -> int:
+    """Report the faults of seals, print roots, and return how many faults.
+
+    O(bytes), 48 bytes per line.
+    """
+    names = expanded(files)
+    if not names or "-" in names:
+        fail("--seal reads files: name the log")
+    try:
+        found = check_seals(names, key=None if key is None else public_key(key), roots=roots)
+    except OSError as error:
+        fail(f"cannot read {error.filename or names[0]}: {error.strerror or error}")
+    except (ImportError, SealError) as error:
+        fail(str(error))
+    for fault in found.faults:
+        report(fault)
+    for note in found.notes:
+        out.write(clean(note) + "\n")
+    for root in found.roots:
+        signed = f", signed with {root.key}" if root.key else ""
+        out.write(clean(f"root {root.root} of {root.name}: line {root.last} of {root.chain}{signed}") + "\n")
+    bad = len(found.faults)
+    lines = "1 line" if found.lines == 1 else f"{found.lines:,} lines"
+    chains = "1 chain" if found.chains == 1 else f"{found.chains:,} chains"
+    verdict = "all seals are right" if not bad else f"{bad:,} {'fault' if bad == 1 else 'faults'}"
+    out.write(f"{lines} in {chains}: {verdict}\n")
+    return bad
