@@ -72,7 +72,8 @@ def faults_of(python: Path, extra: str, folder: Path) -> tuple[int, list[str]]:
         uses += 1
         done = run(python, folder, "-m", "pydatatracker", command, *arguments_of(command, folder))
         said = done.stdout + done.stderr
-        missing = "cli" if extra not in ("cli", "all") else "query" if command == "query" and extra != "all" else ""
+        others = {"query": "query", "seal-key": "seal"}
+        missing = "cli" if extra not in ("cli", "all") else others.get(command, "") if extra != "all" else ""
         if missing:
             is_right = done.returncode and f"pydatatracker[{missing}]" in done.stderr and "Traceback" not in said
         else:

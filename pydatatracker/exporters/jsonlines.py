@@ -89,7 +89,6 @@ class FileSink:
         self._fsync = fsync
         self._sends_again = sends_again
         self._seals = seals
-        self._waiting: list[list[Item]] = []  # what a signal handler changed while lines were sealed
         self._lock = threading.RLock()
         self._written: collections.deque[int] = collections.deque(maxlen=_RECENT)  # the last changes
         self._lost: tuple[int, int, str] | None = None  # first and last change that are missing, and why
@@ -123,9 +122,8 @@ class FileSink:
             self._appender.use_lock(self._lock)
         self._compressing = None
         self._untidy = []
-        self._waiting.clear()
         if self._seals is not None:
-            self._seals.failed()  # the chain is the parent's
+            self._seals.forget()
         self._set_lost(None)
         if self._rotates:
             self._file.leave()
@@ -152,22 +150,13 @@ class FileSink:
         """Append one line per item, all with one write()."""
         try:
             with self._lock:
-                if self._seals is not None and self._seals.busy:
-                    self._waiting.append(items)  # the call that is sealing writes them
+                if self._fsync == "always" and len(items) > 1:
+                    for item in items:
+                        self._write([item])
                     return
-                self._write_all(items)
-                while self._waiting:
-                    with contextlib.suppress(Exception):  # theirs; a gap comes first
-                        self._write_all(self._waiting.pop(0))
+                self._write(items)
         finally:
             self._say()
-
-    def _write_all(self, items: list[Item]) -> None:
-        if self._fsync == "always" and len(items) > 1:
-            for item in items:
-                self._write([item])
-        else:
-            self._write(items)
 
     def _write(self, items: list[Item]) -> None:
         file = self._file
@@ -175,13 +164,13 @@ class FileSink:
             raise ValueError(f"the log {self.path} is closed")
         file.is_written = False
         lines = [item.line for item in items]
-        size = sum(map(len, lines)) + len(lines)
-        if self._seals is not None:
-            self._seals.start()
-            size += len(lines) * SEAL_SIZE + ROOM
+        size = sum(map(len, lines)) + len(lines) * (1 if self._seals is None else SEAL_SIZE)
         first, last = items[0].seq, items[-1].seq
         written = False
         try:
+            if self._seals is not None:
+                self._seals.start()
+                size += ROOM
             with self._alone():
                 if self._rotates:
                     if self._is_due(size):
@@ -190,16 +179,14 @@ class FileSink:
                     self._set_lost(wider_gap(self._lost, missing[0] or 0, missing[1] or 0, missing[2]))
                 if self._lost is not None:
                     lines, first = [gap_line(*self._lost)[:-1], *lines], min(self._lost[0], first)
-                file.write(self._bytes_of(lines), first, last)
+                self._put(lines, first, last)
                 self._set_lost(None)
                 written = True
-                if self._seals is not None:
-                    self._seals.done()
                 if self._fsync != "never":
                     file.sync()
                 self._written.append(last)
         except BaseException as error:
-            if self._seals is not None and self._seals.busy:
+            if self._seals is not None:
                 self._seals.failed()
             if written or file.is_written:
                 self._set_lost(None)
@@ -208,15 +195,18 @@ class FileSink:
                 self._set_lost(wider_gap(self._lost, first, last, f"{type(error).__name__}: {error}"[:500]))
             raise
 
-    def _bytes_of(self, lines: list[bytes]) -> bytes:
-        """Return what is written for lines without newlines."""
-        if self._seals is None:
-            return b"\n".join([*lines, b""])
-        self._file.own()  # it may become another file, in which another chain begins
-        data = self._seals.sealed(self._file, lines, self._rotates and self._is_locked)
+    def _put(self, lines: list[bytes], first: int | None = None, last: int | None = None) -> None:
+        """Write lines without newlines, with their seals if the log has any."""
+        file, seals = self._file, self._seals
+        if seals is None:
+            file.write(b"\n".join([*lines, b""]), first, last)
+            return
+        file.own()  # it may become another file, in which another chain begins
+        chain, data = seals.sealed(file, lines, self._rotates and self._is_locked)
         if self._appender is not None:
-            self._appender.chain = self._seals.chain
-        return data
+            self._appender.chain = seals.chain
+        file.write(data, first, last)
+        seals.done(chain)
 
     def write_root(self) -> str:
         """End the lines since the last root with a root; return the last root.
@@ -227,36 +217,27 @@ class FileSink:
         if seals is None:
             raise ValueError("only a log with seal=True has roots")
         with self._lock:
-            if self._file.closed or seals.busy:
-                return seals.chain.root
-            seals.start()
-            try:
-                with self._alone():
-                    self._put_root(seals)
-            except BaseException:
-                seals.failed()
-                raise
-            seals.done()
+            if not self._file.closed and seals.needs_root:
+                try:
+                    seals.start()
+                    with self._alone():
+                        self._put_root(seals)
+                except BaseException:
+                    seals.failed()
+                    raise
             return seals.chain.root
 
     def _put_root(self, seals: FileSeals) -> None:
-        data = seals.root(self._file)
+        file = self._file
+        file.own()
+        chain, data = seals.root(file, self._rotates and self._is_locked)
+        if self._appender is not None:
+            self._appender.chain = seals.chain
         if data:
-            self._file.write(data)
+            file.write(data)
             if self._fsync != "never":
-                self._file.sync()
-
-    def _put_gap(self, lost: tuple[int, int, str]) -> None:
-        if self._seals is not None:
-            self._seals.start()
-        try:
-            self._file.write(self._bytes_of([gap_line(*lost)[:-1]]))
-        except BaseException:
-            if self._seals is not None:
-                self._seals.failed()
-            raise
-        if self._seals is not None:
-            self._seals.done()
+                file.sync()
+        seals.done(chain)
 
     def _set_lost(self, lost: tuple[int, int, str] | None) -> None:
         if self._appender is not None:
@@ -355,8 +336,8 @@ class FileSink:
                 self._put_root(self._seals)
             except OSError as error:
                 self._seals.failed()
-                self._seals.start()
                 self._reports.append((f"the last lines of {self.path} have no root: {error}", error))
+            self._seals.start()
         old, ident = self._file.fd, self._file.ident
         try:
             os.rename(self.path, to)
@@ -426,7 +407,14 @@ class FileSink:
                 if self._lost is not None and not self._file.closed:
                     lost, self._lost = self._lost, None
                     with contextlib.suppress(OSError):  # it was reported when it was lost
-                        self._put_gap(lost)
+                        try:
+                            if self._seals is not None:
+                                self._seals.start()
+                            self._put([gap_line(*lost)[:-1]])
+                        except BaseException:
+                            if self._seals is not None:
+                                self._seals.failed()
+                            raise
                 if self._seals is not None:
                     try:
                         self.write_root()

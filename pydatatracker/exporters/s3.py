@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
+from pydatatracker.exporters.sealing import ObjectSeals, key_of
 from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
 from pydatatracker.exporters.sink import Item, SinkUnavailable
 
@@ -64,6 +65,7 @@ class S3Sink:
         endpoint: str | None = None,
         format: str = "native",
         body: Body = "ndjson",
+        seals: ObjectSeals | None = None,
         **config: Any,
     ) -> None:
         try:
@@ -76,6 +78,7 @@ class S3Sink:
         self._prefix = prefix
         self._format = check_format(format)
         self._body = body
+        self._seals = seals
         if endpoint is not None:
             config["endpoint"] = endpoint
             if endpoint.startswith("http://"):
@@ -98,19 +101,26 @@ class S3Sink:
         if self._body == "parquet":
             key, body = _key(self._prefix, items, ".parquet"), _as_parquet(items)
         else:
-            data = b"".join(format_item(item, self._format) + b"\n" for item in items)
             key = _key(self._prefix, items, ".jsonl.gz")
+            if self._seals is not None:
+                data = self._seals.sealed(key, [item.line for item in items])
+            else:
+                data = b"".join(format_item(item, self._format) + b"\n" for item in items)
             body = gzip.compress(data, 6, mtime=0)  # mtime: the same bytes whenever it is sent
         try:
             self._obstore.put(self._store, key, body, mode="create")
-        except self._obstore.exceptions.AlreadyExistsError:
-            return  # an answer was lost: the object exists
+        except self._obstore.exceptions.AlreadyExistsError:  # an answer was lost: the object exists
+            if self._seals is not None:
+                self._seals.sent(was_there=True)
+            return
         except self._obstore.exceptions.NotSupportedError:
             self._obstore.put(self._store, key, body)
         except Exception:
             raise
         except BaseException as error:  # a panic of its runtime
             raise SinkUnavailable(f"obstore: {type(error).__name__}: {error}") from None
+        if self._seals is not None:
+            self._seals.sent()
 
     def close(self) -> None:
         """Do nothing: no connection is held open."""
@@ -127,6 +137,9 @@ class S3Exporter(Exporter):
 
     ``S3Exporter(client, bucket=, prefix=)`` calls your own ``client.put_object(Bucket=, Key=, Body=)`` synchronously,
     once per change; errors are counted and logged. ``background=True`` calls it from a thread, with retries.
+
+    ``seal=True`` seals the lines of each object and names the object before, and ``seal_key`` signs its root, as those
+    of `JsonLinesExporter`: with a bucket and NDJSON in the native format only.
     """
 
     def __init__(
@@ -142,6 +155,8 @@ class S3Exporter(Exporter):
         body: Body = "ndjson",
         compact: bool = False,
         background: bool | None = None,
+        seal: bool = False,
+        seal_key: Any = None,
         **options: Any,
     ) -> None:
         if isinstance(target, str) and bucket is None:
@@ -153,9 +168,13 @@ class S3Exporter(Exporter):
                 "S3Exporter needs a bucket: S3Exporter('audit-log'), or S3Exporter(client, bucket='audit-log')"
             )
         _check_body(body, format)
+        key = key_of(seal, seal_key)
+        if seal and (client is not None or body != "ndjson" or format != "native"):
+            raise ValueError("seal=True needs S3Exporter(bucket) with body='ndjson' and format='native'")
         name = f"S3Exporter({bucket!r})"
         if client is None:
             own: Any = {"prefix": prefix, "endpoint": endpoint, "format": format, "body": body}
+            own["seals"] = ObjectSeals(key) if seal else None
             with cleaned_errors(endpoint, config):
                 sink: Any = S3Sink(bucket, **own, **(config or {}))
             in_background = background is not False

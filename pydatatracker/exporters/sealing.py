@@ -36,7 +36,7 @@ def every_of(given: Any) -> int:
     return given
 
 
-def key_of(seal: bool, seal_key: Any, seal_every: int) -> Any:
+def key_of(seal: bool, seal_key: Any, seal_every: int = EVERY) -> Any:
     """Return the key that signs, or None.
 
     :raises ValueError: options of seals are given without ``seal=True``, or a key cannot be used.
@@ -102,7 +102,9 @@ def check_sealable(path: str) -> None:
 class FileSeals:
     """Seal the lines of a log file.
 
-    The owner holds its lock around every call, and calls `done` once the data was written, or `failed`.
+    The owner holds its lock around every call: `start`, `sealed` or `root`, and then `done` once what that returned was
+    written, or `failed`. A signal handler may change data, and so come between: as the chain is busy then, it begins
+    another one. The same happens after an interrupt at whatever moment.
     """
 
     def __init__(self, key: Any, every: int) -> None:
@@ -110,8 +112,10 @@ class FileSeals:
         self._every = every
         self._ident = (0, 0)  # of the file that the chain is in
         self._is_valid = False
+        self._is_loose = False  # a chain of ours ended without a root
+        self._ends: list[str] = []  # last lines of such chains, for the next root to name
+        self._is_busy = False  # a line is being sealed and written
         self._turn: IO[bytes] | None = None  # the file, locked while a chain is begun
-        self.busy = False  # a line is being sealed and written; what a signal handler changes meanwhile has to wait
         self.chain = self._new()
 
     def _new(self) -> Chain:
@@ -119,66 +123,96 @@ class FileSeals:
         chain.open = False
         return chain
 
-    def sealed(self, file: LogFile, lines: list[bytes], is_alone: bool) -> bytes:
-        """Return the bytes to write for lines without newlines.
+    @property
+    def needs_root(self) -> bool:
+        """Whether there are lines of ours after the last root."""
+        return self._is_loose or bool(self._ends) or (self._is_valid and not self.chain.is_covered)
+
+    def start(self) -> None:
+        """Keep the short way out while lines are sealed and written."""
+        if self._is_busy or not self.chain.open:  # the short way closes it where a line was torn
+            self._end_chain()
+        self._is_busy = True
+        self.chain.open = False
+
+    def sealed(self, file: LogFile, lines: list[bytes], is_alone: bool) -> tuple[Chain, bytes]:
+        """Return the chain, and the bytes to write for lines without newlines.
 
         O(length). Behind the first line of a chain if this file has none that goes on.
 
         :param is_alone: whether the owner has locked the file.
         """
-        parts = [] if self.goes_on(file) else [self._begin(file, is_alone)]
+        parts = [] if self._goes_on(file) else [self._begin(file, is_alone)]
+        chain = self.chain
         for line in lines:
-            if self.chain.left <= 0:
-                parts.append(self.chain.root_line())
-            parts.append(self.chain.seal(line))
-        return b"".join(parts)
+            if chain.left <= 0:
+                parts.append(chain.root_line())
+            parts.append(chain.seal(line))
+        return chain, b"".join(parts)
 
-    def goes_on(self, file: LogFile) -> bool:
-        """Return whether the next line of a file belongs to the present chain."""
+    def root(self, file: LogFile, is_alone: bool) -> tuple[Chain, bytes]:
+        """Return the chain, and the line with the root of the last lines.
+
+        b"" if there are none. O(lines since the last root). It names the last lines of the other chains, too.
+        """
+        begun = b""
+        if not self._goes_on(file):
+            if not self._is_loose:
+                return self.chain, b""
+            begun = self._begin(file, is_alone)
+        chain = self.chain
+        if chain.is_covered and not self._ends:
+            return chain, b""
+        tail = _tail_of(file)
+        others = {} if tail is None else tail.after
+        ends, self._ends = self._ends, []
+        named = dict.fromkeys([*ends, *(seal for name, seal in others.items() if name != chain.name)])
+        return chain, begun + chain.root_line(list(named))
+
+    def done(self, chain: Chain) -> None:
+        """Note that what was sealed is in the file."""
+        self._end_turn()
+        if chain is self.chain:
+            chain.open = self._is_valid
+        elif chain.count:
+            self._ends.append(chain.end)  # a signal handler has begun another one meanwhile
+        self._is_busy = False
+
+    def failed(self) -> None:
+        """Note that it is not, or that nobody knows: the chain has ended."""
+        self._end_chain()
+        self._end_turn()
+        self._is_busy = False
+
+    def forget(self) -> None:
+        """Leave the chain to the parent, after a fork."""
+        self.failed()
+        self._is_loose = False
+        self._ends = []
+
+    def _goes_on(self, file: LogFile) -> bool:
         return self._is_valid and self._ident == file.ident
 
     def _begin(self, file: LogFile, is_alone: bool) -> bytes:
         follows = self.chain.end if self._is_valid else ""
         self._is_valid = False
-        self.chain = self._new()
-        if not is_alone:
+        if not is_alone and self._turn is None:
             self._turn = _locked(file)
         tail = _tail_of(file)
+        chain = self._new()
         after = [] if tail is None else list(tail.after.values())
-        line = self.chain.begin(after, follows, [] if tail is None else tail.torn)
+        line = chain.begin(after, follows, [] if tail is None else tail.torn)
+        self.chain = chain
         self._ident = file.ident
+        self._is_loose = False
+        self._ends = []  # these are among the last lines, or in another file
         self._is_valid = True
         return line
 
-    def root(self, file: LogFile) -> bytes:
-        """Return the line with the root of the last lines, b"" if there are none.
-
-        O(lines since the last root). It names the last lines of the other chains, too.
-        """
-        if not self.goes_on(file) or self.chain.is_covered:
-            return b""
-        tail = _tail_of(file)
-        others = {} if tail is None else tail.after
-        return self.chain.root_line([seal for name, seal in others.items() if name != self.chain.name])
-
-    def start(self) -> None:
-        """Keep the short way out while lines are sealed and written."""
-        self.busy = True
-        self._is_valid = self._is_valid and self.chain.open  # the short way closes it where a line was torn
-        self.chain.open = False
-
-    def done(self) -> None:
-        """Note that what was sealed is in the file."""
-        self._end_turn()
-        self.chain.open = self._is_valid
-        self.busy = False
-
-    def failed(self) -> None:
-        """Note that it is not, or that nobody knows: the chain has ended."""
+    def _end_chain(self) -> None:
+        self._is_loose = self._is_loose or (self._is_valid and self.chain.count > 0)
         self._is_valid = False
         self.chain.open = False
-        self._end_turn()
-        self.busy = False
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -233,6 +267,7 @@ class ObjectSeals:
         self._key = key
         self._last = ""  # the seal of the last line of the object before
         self._made: tuple[str, bytes, str] = ("", b"", "")
+        self._attempts = 0
 
     def sealed(self, name: str, lines: list[bytes]) -> bytes:
         """Return the content of an object: sealed lines between two more.
@@ -243,9 +278,15 @@ class ObjectSeals:
             chain = Chain(len(lines) + 2, self._key)
             parts = [chain.begin(follows=self._last), *map(chain.seal, lines), chain.root_line()]
             self._made = name, b"".join(parts), chain.end
+            self._attempts = 0
+        self._attempts += 1
         return self._made[1]
 
-    def sent(self) -> None:
-        """Note that the object is stored: the next one names its end."""
-        self._last = self._made[2]
+    def sent(self, was_there: bool = False) -> None:
+        """Note that the object is stored: the next one names its end.
+
+        :param was_there: it existed. It is ours only if this was not the first attempt.
+        """
+        if not was_there or self._attempts > 1:
+            self._last = self._made[2]
         self._made = "", b"", ""

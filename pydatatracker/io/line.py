@@ -111,7 +111,7 @@ class LogLine:
 
         Readers leave out such lines.
         """
-        return bool(self.head.action == "seal")
+        return bool(self.head.action == "seal" and self.head.seq is None)
 
     @property
     def gap(self) -> tuple[int | None, int | None]:

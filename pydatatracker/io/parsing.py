@@ -123,7 +123,7 @@ class Block:
         if b'"seal"' not in self._block:
             yield self
             return
-        ends = [n for n, head in enumerate(self.heads) if head.action == "seal"]
+        ends = [n for n, head in enumerate(self.heads) if head.action == "seal" and head.seq is None]
         if not ends:
             yield self
             return

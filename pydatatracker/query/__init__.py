@@ -136,7 +136,7 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
     filled = ", ".join(f'coalesce("{name}", \'\') AS "{name}"' for name in _EMPTY)
     connection.execute(
         f"CREATE VIEW changes AS SELECT * REPLACE ({filled}), make_timestamp(time_ns // 1000) AS time"
-        f" FROM ({' UNION ALL BY NAME '.join(parts)}) WHERE action <> 'seal'"
+        f" FROM ({' UNION ALL BY NAME '.join(parts)}) WHERE action <> 'seal' OR (action = 'seal' AND seq IS NOT NULL)"
     )
 
 

@@ -21,7 +21,7 @@ EXTRAS = {
     "http": {"urllib3", "tenacity"},
     "s3": {"obstore", "tenacity"},
     "kafka": {"confluent_kafka", "tenacity"},
-    "sql": {"sqlalchemy", "tenacity", "psycopg", "typing_extensions", "greenlet"},
+    "seal": {"cryptography"}, "sql": {"sqlalchemy", "tenacity", "psycopg", "typing_extensions", "greenlet"},
     "otel": {"opentelemetry", "requests", "urllib3", "tenacity", "google", "googleapis_common_protos", "charset_normalizer",
              "idna", "certifi", "typing_extensions"},
     "prometheus": {"prometheus_client"},
@@ -110,7 +110,7 @@ def test_a_command_needs_only_the_extra_of_commands(command: str, tmp_path: path
     )
     found = run(code, "cli", str(tmp_path))
     assert "Traceback" not in found.stderr, found.stderr
-    if command == "query":
-        assert "pydatatracker[query]" in found.stderr
+    if command in ("query", "seal-key"):
+        assert f"pydatatracker[{command.partition('-')[0]}]" in found.stderr
     else:
         assert found.returncode in (0, 1), found.stderr

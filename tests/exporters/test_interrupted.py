@@ -22,6 +22,7 @@ import pydatatracker
 from pydatatracker import TrackedDict, process
 from pydatatracker.exporters import HttpExporter, JsonLinesExporter, SqliteExporter
 from pydatatracker.io import ChangeWriter
+from pydatatracker.io.seal_check import check_seals
 from pydatatracker.observers import json_file_observer
 
 PACKAGE = str(pathlib.Path(pydatatracker.__file__).parent)
@@ -82,6 +83,9 @@ class Log:
             "JsonLinesExporter, rotating": lambda: JsonLinesExporter(self.path, rotate_size=1 << 20),
             "JsonLinesExporter, buffered": lambda: JsonLinesExporter(self.path, buffered=True),
             "JsonLinesExporter, compact": lambda: JsonLinesExporter(self.path, buffered=True, compact=True),
+            "JsonLinesExporter, sealed": lambda: JsonLinesExporter(self.path, seal=True, seal_every=2),
+            "JsonLinesExporter, sealed, rotating": lambda: JsonLinesExporter(self.path, seal=True, rotate_size=1 << 20),
+            "JsonLinesExporter, sealed, buffered": lambda: JsonLinesExporter(self.path, seal=True, buffered=True),
             "SqliteExporter": lambda: SqliteExporter(self.path),
             "SqliteExporter, synchronous": lambda: SqliteExporter(self.path, background=False),
             "HttpExporter": lambda: HttpExporter(url),
@@ -105,6 +109,10 @@ class Log:
             self.observer.close()
         if self.kind.startswith("Http"):
             return [json.loads(line) for body in self.got for line in body.splitlines()]
+        if "sealed" in self.kind:
+            report = check_seals([self.path])
+            assert ([], []) == (report.faults, [note for note in report.notes if "no root" in note])
+            return [line for line in of_file(self.path) if line["action"] != "seal"]
         return of_database(self.path) if self.kind.startswith("Sqlite") else of_file(self.path)
 
     def newest(self) -> int:
@@ -116,6 +124,9 @@ KINDS = [
     "JsonLinesExporter, rotating",
     "JsonLinesExporter, buffered",
     "JsonLinesExporter, compact",
+    "JsonLinesExporter, sealed",
+    "JsonLinesExporter, sealed, rotating",
+    "JsonLinesExporter, sealed, buffered",
     "SqliteExporter",
     "SqliteExporter, synchronous",
     "HttpExporter",

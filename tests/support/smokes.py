@@ -50,6 +50,12 @@ SMOKES = {
     "http": ("http", "use(exporters.HttpExporter(url, compress=True))"),
     "otel": ("otel", "use(exporters.OpenTelemetryExporter(url))"),
     "s3": ("s3", "use(exporters.S3Exporter('bucket', endpoint=url, config=dict(skip_signature=True, region='x')))"),
+    "jsonlines sealed": ("", "use(exporters.JsonLinesExporter(folder + '/s', seal=True))"),
+    "jsonlines signed": (
+        "seal",
+        ("from pydatatracker.io.keys import new_key\nnew_key(folder + '/k', folder + '/k.pub')\n"
+        "use(exporters.JsonLinesExporter(folder + '/k.jsonl', seal=True, seal_key=folder + '/k'))"),
+    ),
     "sql sqlite": ("sql", "use(exporters.SqlExporter(f'sqlite:///{folder}/sql.db'))"),
     "kafka": (
         "kafka",  # librdkafka has a broker for tests in itself
@@ -78,7 +84,7 @@ ARGUMENTS = {
     "demo": [], "schema": [], "completion": ["bash"], "blame": ["LOG", "/a"], "history": ["LOG", "/a"],
     "at": ["LOG", "1"], "diff": ["LOG", "0..1"], "patch": ["LOG", "0..1"],
     "undo-script": ["LOG", "--actor", "x"], "convert": ["--to", "csv", "LOG"], "query": ["SELECT 1", "LOG"],
-    "report": ["LOG", "-o", "OUT"], "run": ["--log", "OUT", "PROGRAM"],
+    "seal-key": ["OUT"], "report": ["LOG", "-o", "OUT"], "run": ["--log", "OUT", "PROGRAM"],
 }  # fmt: skip
 
 
