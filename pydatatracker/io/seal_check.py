@@ -21,6 +21,7 @@ __all__ = ["Root", "SealReport", "check_seals"]
 
 _HASH: Final = 66  # bytes of a line from its hash to before the newline
 _LONGEST: Final = 1 << 28  # bytes of a line
+_MOST_MISSING: Final = 1 << 20  # lines in all that are missing; a number is easily written, and each costs memory
 
 
 class Root(NamedTuple):
@@ -45,18 +46,21 @@ class SealReport:
     chains: int = 0
 
 
+Source = str | os.PathLike[str] | IO[bytes]
+
+
 def check_seals(
-    sources: Iterable[str | os.PathLike[str] | IO[bytes]], *, key: str | None = None, roots: Iterable[str] = ()
+    sources: Source | Iterable[Source], *, key: str | None = None, roots: str | Iterable[str] = ()
 ) -> SealReport:
     """Check the seals of logs, and return a report.
 
     O(bytes). Plain, gzip and zstd.
 
-    :param sources: paths or binary files, the parts of a rotated log in their order.
+    :param sources: a path or binary file, or several: the parts of a rotated log in their order.
     :param key: the public key in hex (`keys.public_key`) with which every line must be signed for, by a root that
         covers it or a later line that names it. Without it, signatures are not checked.
-    :param roots: roots in hex that were there once, such as `JsonLinesExporter.write_root` returned: one that is not
-        found is a fault.
+    :param roots: one root or several, in hex, that were there once, as `JsonLinesExporter.write_root` returned them.
+        One that is not found is a fault.
     :raises OSError: a file cannot be opened. ImportError: a key is given, and cryptography is not installed.
 
     >>> import os, tempfile
@@ -66,11 +70,16 @@ def check_seals(
     >>> lines = [chain.begin(), chain.seal(b'{"v":1,"action":"add"}'), chain.root_line()]
     >>> with open(path, "wb") as file:
     ...     written = file.write(b"".join(lines))
-    >>> check_seals([path], roots=[chain.root]).faults
+    >>> check_seals(path, roots=chain.root).faults
     []
     """
     check = _Check(key)
-    for source in sources:
+    if isinstance(roots, str):
+        roots = [roots]
+    several: Any = sources
+    if isinstance(sources, (str, bytes, os.PathLike)) or hasattr(sources, "read"):
+        several = [sources]
+    for source in several:
         if isinstance(source, (str, bytes, os.PathLike)):
             with open(source, "rb") as file:
                 check.read(file, os.fsdecode(source))
@@ -99,6 +108,7 @@ class _Chain:
         self.offsets = array("Q")
         self.first = 1  # of the lines that the next root is over
         self.is_clean = True  # none of these is at fault
+        self.is_lost = False  # after a gap that is not followed
         self.root = ""
         self.key = ""  # that its roots are to be signed with
         self.covered = 0  # up to this line a root vouches for it; with a key, one that it signed
@@ -126,6 +136,7 @@ class _Check:
     def __init__(self, key: str | None) -> None:
         self._key = key
         self._found = SealReport()
+        self._missing = 0  # lines that the chains lack
         self._order: dict[str, int] = {}  # of the files
         self._all: dict[str, list[_Chain]] = {}  # chains of all files, by id
         self._here: dict[str, _Chain] = {}  # those of the present file
@@ -183,8 +194,9 @@ class _Check:
                 self._fault(line, "begins a chain without saying so")
             elif not fields.get("after") and line.number > 1 and len(self._here) > 1:
                 self._fault(line, "begins a chain that does not know of the lines before it: it is from another log")
-            chain.take(mark, line, (mark.digest, leaf(chain.before[0], covered)))
-            self._look_at(chain, mark, line, fields, raw)
+            if self._can_follow(chain, mark.number - 1):
+                chain.take(mark, line, (mark.digest, leaf(chain.before[0], covered)))
+                self._look_at(chain, mark, line, fields, raw)
             return
         self._blame_pending()
         self._end_run()
@@ -194,9 +206,11 @@ class _Check:
             return
         if mark.number > chain.count + 1:
             missing = mark.number - chain.count - 1
-            self._fault(line, f"{_count(missing)} missing before it, as {_said(mark)} follows line {chain.count}")
+            if not chain.is_lost:
+                self._fault(line, f"{_count(missing)} missing before it, as {_said(mark)} follows line {chain.count}")
             chain.is_clean = False
-            chain.take(mark, line, (mark.digest,))
+            if self._can_follow(chain, missing):
+                chain.take(mark, line, (mark.digest,))
             return
         hashes = [leaf(before, covered) for before in chain.before]
         if mark.digest not in hashes:
@@ -205,6 +219,16 @@ class _Check:
         chain.take(mark, line, (mark.digest,) if hashes == [mark.digest] else (mark.digest, *hashes[:1]))
         if mark.digest in hashes:
             self._look_at(chain, mark, line, fields, raw)
+
+    def _can_follow(self, chain: _Chain, missing: int) -> bool:
+        """Return whether a chain goes on after missing lines.
+
+        If it does not, its next lines are not faults again.
+        """
+        chain.is_lost = self._missing + missing > _MOST_MISSING
+        if not chain.is_lost:
+            self._missing += missing
+        return not chain.is_lost
 
     def _look_at(self, chain: _Chain, mark: Mark, line: _Line, fields: dict[str, Any], raw: bytes) -> None:
         """Check what a line about seals says."""

@@ -268,6 +268,8 @@ def test_rotated_files_end_with_a_root_and_name_each_other(
     tmp_path: pathlib.Path, compress: Any, buffered: bool
 ) -> None:
     """Each rotated file has its root, and stays within its size."""
+    if compress == "zstd" and sys.version_info < (3, 14):
+        pytest.importorskip("zstandard")
     path = tmp_path / "a.jsonl"
     options = {"batch_items": 7} if buffered else {}
     fill(path, 100, rotate_size=9000, compress=compress, buffered=buffered, **options)

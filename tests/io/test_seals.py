@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydatatracker import TrackedDict, track
 from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io.seal_check import check_seals
-from pydatatracker.io.seals import root_of
+from pydatatracker.io.seals import Chain, root_of
 
 SEAL = re.compile(rb'(.*,"seal":"([0-9a-f]{16})\.([1-9][0-9]*)\.)([0-9a-f]{64})"}\n', re.S)
 
@@ -252,3 +252,25 @@ def test_no_seal_is_in_a_log_without_seals(tmp_path: pathlib.Path) -> None:
     assert b"seal" not in (tmp_path / "a.jsonl").read_bytes()
     (fault,) = check_seals([tmp_path / "a.jsonl"]).faults
     assert (1, True) == (fault.line, "up to line 2" in fault.reason)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_number_that_was_made_up_costs_no_memory(first: bool) -> None:
+    """A seal with a huge number is one fault, and the lines after it are checked."""
+    chain = Chain()
+    lines = [chain.begin(), *(chain.seal(b'{"v":1,"action":"add"}') for _ in range(3)), chain.root_line()]
+    forged = lines[1].replace(b".2.", b".999999999999999999.")
+    if first:
+        forged = forged.replace(chain.name.encode(), b"0" * 16)
+    log = [*lines[:2], forged, *lines[2:4], lines[4].replace(b'"lines"', b'"Lines"')]
+    assert [3, 6] == [fault.line for fault in check_seals(io.BytesIO(b"".join(log))).faults]
+
+
+def test_the_file_and_the_root_may_be_given_alone(tmp_path: pathlib.Path) -> None:
+    """One path, one binary file and one root need no list."""
+    path = tmp_path / "a.jsonl"
+    sealed(path, 3)
+    root = check_seals(str(path)).roots[-1].root
+    assert [] == check_seals(str(path), roots=root).faults
+    assert 1 == len(check_seals(path, roots="0" * 64).faults)
+    assert [] == check_seals(io.BytesIO(path.read_bytes()), roots=[root]).faults
