@@ -256,7 +256,7 @@ def test_no_seal_is_in_a_log_without_seals(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("first", [False, True])
 def test_a_number_that_was_made_up_costs_no_memory(first: bool) -> None:
-    """A seal with a huge number is one fault, and the lines after it are checked."""
+    """A seal with a huge number is one fault; the next lines are checked."""
     chain = Chain()
     lines = [chain.begin(), *(chain.seal(b'{"v":1,"action":"add"}') for _ in range(3)), chain.root_line()]
     forged = lines[1].replace(b".2.", b".999999999999999999.")
