@@ -1,4 +1,4 @@
-// One change in full: who, when, the values before and after, and the calls that led to it.
+// One change in full: the line that did it, the calls that led to it, who, when, and the values before and after.
 
 import { clean, preview } from "./values.js";
 import { isMissing } from "./replay.js";
@@ -18,17 +18,17 @@ function* parts(log, world, at) {
   const body = log.body[at];
   const trouble = world.trouble(at);
   if (trouble) yield element("p", "trouble", clean(trouble));
-  yield factsOf(log, at);
-  if (body.g) yield element("p", "trouble", `Changes ${body.g[0] ?? "?"} to ${body.g[1] ?? "?"} are missing from the log${body.g[2] ? `: ${clean(body.g[2])}` : ""}. The data shown from here on may be wrong.`);
-  yield* values(body);
   const frames = log.stack[at] < 0 ? [] : log.stacks[log.stack[at]];
   const culprit = frames[log.culprit[at]];
   if (culprit) {
     yield element("h3", "", "Culprit");
     yield stackOf([culprit]);
-    if (frames.length > 1) yield folded(`Stack, ${plural(frames.length, "call")}, innermost last`, stackOf(frames));
-    return;
+    if (frames.length > 1) yield folded(`Stack, ${plural(frames.length, "call")}, innermost last`, stackOf(frames, culprit));
   }
+  yield factsOf(log, at);
+  if (body.g) yield element("p", "trouble", `Changes ${body.g[0] ?? "?"} to ${body.g[1] ?? "?"} are missing from the log${body.g[2] ? `: ${clean(body.g[2])}` : ""}. The data shown from here on may be wrong.`);
+  yield* values(body);
+  if (culprit) return;
   yield element("h3", "", frames.length > 1 ? "Stack, innermost last" : "Stack");
   if (frames.length) yield stackOf(frames);
   else yield element("p", "dim", "Not recorded: pydatatracker run --stack, or tracking_capture_stack=True, records the calls.");
@@ -100,9 +100,9 @@ function folded(title, content) {
   return box;
 }
 
-function stackOf(frames) {
+// The calls, innermost last as in a traceback; the culprit is marked, or else the innermost.
+function stackOf(frames, culprit = frames[frames.length - 1]) {
   const list = element("ol", "stack");
-  // innermost last, as in a traceback
   for (const frame of frames.slice(-MANY)) {
     const item = element("li");
     if (frame === null || typeof frame !== "object") item.textContent = clean(frame);
@@ -110,9 +110,11 @@ function stackOf(frames) {
       item.append(element("span", "file", `${clean(frame.filename ?? "?")}:${clean(frame.lineno ?? "?")}`), " in ", element("b", "", clean(frame.name ?? "?")));
       if (frame.line) item.append(element("code", "", clean(frame.line)));
     }
+    if (frame === culprit) {
+      item.className = "made";
+      item.title = "the line that made the change";
+    }
     list.append(item);
   }
-  list.lastChild.className = "made";
-  list.lastChild.title = "the call that made the change";
   return list;
 }
