@@ -1,5 +1,7 @@
 // The changes as columns, as data.py writes them, and the filters.
 
+import { pointerOf } from "./values.js";
+
 const COLUMNS = ["seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction", "context",
   "stack", "culprit", "body"];
 const TABLES = ["actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
@@ -36,6 +38,9 @@ export class Log {
     const body = this.body[at];
     return [[this.root[at], body.p ?? [this.path(at)]], ...(body.m ?? [])];
   }
+
+  pid(at) { return this.roots[this.root[at]]?.[0] ?? null; }
+  get isMixed() { return this.roots.some((root) => root[0] !== this.roots[0][0]); } // several processes wrote it
 
   isGap(at) { return this.action(at) === "gap"; }
   label(root) { return this.roots.length > 1 && root >= 0 ? `#${root + 1}` : ""; }
@@ -88,6 +93,25 @@ export class Log {
     return found;
   }
 
+  // The paths whose values a change wrote, each after the number of its root: "0/users/1".
+  *spots(at) {
+    const body = this.body[at];
+    for (const [root, paths] of this.views(at)) for (const path of paths) {
+      const base = root + pointerOf(path);
+      if (!body.r) yield base;
+      else for (const [key] of body.r) yield base + pointerOf([key]);
+    }
+  }
+
+  // Whether two changes wrote the same place: one path is the other, or lies below it.
+  related(spots, at) {
+    for (const one of this.spots(at)) for (const other of spots) {
+      const [short, long] = one.length < other.length ? [one, other] : [other, one];
+      if (long.startsWith(short) && (long.length === short.length || long[short.length] === "/")) return true;
+    }
+    return false;
+  }
+
   touches(at, fits) {
     const body = this.body[at];
     if (!body.r && !body.s && !body.p) return fits(this.places[this.place[at]][0]);
@@ -107,18 +131,6 @@ function cached(fits) {
     if (answer === undefined) known.set(pointer, answer = fits(pointer));
     return answer;
   };
-}
-
-export function pointerOf(path) {
-  return path.map((key) => `/${keyText(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
-
-function keyText(key) {
-  if (typeof key === "string") return key;
-  if (key === null) return "None";
-  if (typeof key === "boolean") return key ? "True" : "False";
-  if (typeof key === "number") return String(key);
-  return typeof key.$float === "string" ? key.$float : JSON.stringify(key);
 }
 
 // Globs over pointers as for --path: * and ? within a step, [abc], ** for any number of steps.

@@ -3,6 +3,7 @@
 import { clean, preview } from "./values.js";
 import { World } from "./replay.js";
 import { Log, compileGlob } from "./log.js";
+import { fragmentOf, parseFragment } from "./address.js";
 import { actorName, byId, dateAndTime, element, plural } from "./dom.js";
 import { ChangeList } from "./list.js";
 import { Tree } from "./tree.js";
@@ -14,21 +15,27 @@ const log = new Log();
 const world = new World(log);
 const slider = byId("slider");
 const list = new ChangeList(byId("list"), log, go);
-const tree = new Tree(byId("tree"), log, world, go);
+const tree = new Tree(byId("tree"), log, world, go, remember);
 const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, go, pick);
 let current = -1; // -1: before the first change
 let shown = [];
 let drawing = false;
+let wanting = null; // a path to open with the next change that is drawn
 
 // Show change `at`. The page is drawn once per frame, however often the slider has moved.
-function go(at) {
+function go(at, path = null) {
   current = Math.max(-1, Math.min(at, log.size - 1));
+  wanting = path;
+  remember();
   if (drawing) return;
   drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    draw();
-  });
+  requestAnimationFrame(drawn);
+}
+
+// Draw what is not drawn yet.
+function drawn() {
+  if (drawing) draw();
+  drawing = false;
 }
 
 function draw() {
@@ -41,8 +48,80 @@ function draw() {
     : `${words}: ${clean(log.action(current))} ${preview(log.where(current), 120).slice(1, -1)} by ${actorName(log.who(current))}`);
   list.select(current);
   tree.update(current);
+  if (wanting !== null) openPath(wanting);
   timeline.select(current);
   showDetails(byId("details"), log, world, current);
+}
+
+function openPath({ root, steps }) {
+  const found = tree.visit(root, steps).length;
+  wanting = null;
+  if (world.roots[root] && found === steps.length) return;
+  const name = `${log.label(root)}${steps.map((step) => `/${step}`).join("")}`;
+  notify(`There is no ${preview(name, 120).slice(1, -1)} at this change.`);
+}
+
+function notify(text) { byId("notice").textContent = clean(text); }
+
+// ---- the address
+
+let writing = 0;
+
+// Write the change and the path into the address, once the user has stopped: browsers refuse to do it often.
+function remember() {
+  notify("");
+  clearTimeout(writing);
+  writing = setTimeout(address, 300);
+}
+
+function address() {
+  clearTimeout(writing);
+  drawn();
+  const { root, keys } = tree.chosen(), fragment = `#${fragmentOf(log, current, root, keys)}`;
+  try {
+    history.replaceState(null, "", fragment);
+  } catch { /* a page inside another one, which keeps its address */ }
+  return location.href.replace(/#.*$/, "") + fragment;
+}
+
+// Go where a fragment says.
+function visit(fragment) {
+  const { at, root, steps, trouble } = parseFragment(log, fragment);
+  if (at !== null || steps !== null) go(at ?? current, steps && { root, steps });
+  clearTimeout(writing); // the address has it already
+  notify(trouble);
+}
+
+async function copyLink() {
+  const link = address();
+  try {
+    await navigator.clipboard.writeText(link);
+    notify("The link was copied.");
+  } catch {
+    notify(`The browser does not allow to copy: ${link}`);
+  }
+}
+
+// Go to the nearest change forward (1) or back (-1), of those that the filters select, that fits.
+function nearest(by, fits, what) {
+  const here = list.indexOf(current);
+  for (let n = shown[here] === current || by < 0 ? here + by : here; n >= 0 && n < shown.length; n += by) {
+    if (fits(shown[n])) return go(shown[n]);
+  }
+  notify(`No ${by < 0 ? "earlier" : "later"} change ${what}.`);
+}
+
+let place = { at: -1 }; // the one that is followed, as long as the user goes nowhere else
+
+function ofPlace(by) {
+  if (current < 0) return;
+  if (place.at !== current) place = { spots: [...log.spots(current)], name: preview(log.where(current), 80).slice(1, -1) };
+  nearest(by, (at) => log.related(place.spots, at), `of ${place.name}`);
+  place.at = current;
+}
+
+function ofActor(by) {
+  if (current >= 0) nearest(by, (at) => log.actor[at] === log.actor[current], `by ${actorName(log.who(current))}`);
 }
 
 // Go to the nth change from here among those that the filters select.
@@ -142,6 +221,8 @@ byId("follow").addEventListener("change", (event) => {
   tree.follow = event.target.checked;
   draw();
 });
+byId("copy").addEventListener("click", copyLink);
+addEventListener("hashchange", () => visit(location.hash));
 byId("help-button").addEventListener("click", () => byId("help").showModal());
 
 const KEYS = {
@@ -150,6 +231,7 @@ const KEYS = {
   PageUp: () => step(-20), PageDown: () => step(20),
   Home: () => go(shown[0] ?? -1), End: () => go(shown[shown.length - 1] ?? -1),
   "/": () => byId("text").focus(), "?": () => byId("help").showModal(),
+  p: () => ofPlace(1), P: () => ofPlace(-1), a: () => ofActor(1), A: () => ofActor(-1), l: copyLink,
   t: () => scale(!timeline.byTime), f: () => byId("follow").click(),
 };
 
@@ -174,6 +256,7 @@ document.addEventListener("keydown", (event) => {
 const data = byId("data");
 grow(JSON.parse(data.textContent));
 data.remove(); // the text is not needed any more
+visit(location.hash);
 if (data.dataset.live === "yes") {
   byId("facts").after(element("p", "live", "following"));
   const live = document.querySelector(".live");

@@ -2,6 +2,7 @@
 // A container of more than BUCKET items shows them in groups, so an open one with a million has ten thousand rows.
 
 import { Dict, List, PSet, clean, identity, isContainer, preview } from "./values.js";
+import { keysOf } from "./address.js";
 import { isMissing } from "./replay.js";
 import { actionClass, actorName, element, setText } from "./dom.js";
 import { Windowed } from "./windowed.js";
@@ -11,9 +12,9 @@ const BUCKET = 100;
 const GHOSTS = 50; // how many removed items of a change are shown
 
 export class Tree {
-  // jump(at): the user clicked the writer of a value.
-  constructor(box, log, world, jump) {
-    Object.assign(this, { box, log, world, jump, rows: [], current: "", at: -1, follow: true });
+  // jump(at): the user clicked the writer of a value. moved(): the user chose a row.
+  constructor(box, log, world, jump, moved) {
+    Object.assign(this, { box, log, world, jump, moved, rows: [], current: "", at: -1, follow: true });
     this.open = new Set(); // opened by the user
     this.opened = new Set(); // opened to show the current change
     this.changed = new Map();
@@ -63,6 +64,33 @@ export class Tree {
     if (isContainer(value)) this.opened.add(id);
   }
 
+  // Open the data at a path, as far as there is one, and choose its row. Returns the keys that were found.
+  visit(root, steps) {
+    const keys = keysOf(this.world.roots[root]?.value, steps);
+    if (!this.world.roots[root]) return keys;
+    const opened = this.opened;
+    this.opened = this.open; // what is opened here stays open
+    this.openTo({ root, keys });
+    this.opened = opened;
+    this.current = keys.reduce(childId, rootId(root));
+    this.flatten();
+    this.window.resize(this.rows.length);
+    this.window.reveal(Math.max(0, this.rows.findIndex((row) => row.id === this.current)), 0.4);
+    this.draw();
+    return keys;
+  }
+
+  // The root and keys of the chosen row. A removed item has those of its container.
+  chosen() {
+    let row = this.rows.find((each) => each.id === this.current);
+    const keys = [];
+    for (; row; row = row.up) {
+      if (row.key !== undefined) keys.unshift(row.key);
+      if (row.root !== undefined) return { root: row.root, keys };
+    }
+    return { root: -1, keys };
+  }
+
   isOpen(id) { return this.open.has(id) || this.opened.has(id); }
 
   flatten() {
@@ -77,27 +105,31 @@ export class Tree {
         this.open.add(id);
       }
       const name = several ? `#${number + 1}` : "the data";
-      this.place(rows, id, name, root.value, -1, 0, this.changed.get(id));
+      this.place(rows, { id, name, value: root.value, by: -1, level: 0, mark: this.changed.get(id), root: number });
     });
   }
 
-  place(rows, id, name, value, by, level, mark, inherited = false) {
-    const inside = isContainer(value) ? value : null;
-    rows.push({ id, name, value, by, level, mark, inherited, opens: inside !== null && inside.size > 0, open: this.isOpen(id) });
-    if (inside === null || !this.isOpen(id)) return;
+  // Add a row and those below it. up is the row above it in the tree.
+  place(rows, row) {
+    const { id, value, by, level } = row, inside = isContainer(value) ? value : null;
+    row.opens = inside !== null && inside.size > 0;
+    row.open = this.isOpen(id);
+    rows.push(row);
+    if (inside === null || !row.open) return;
     const ghosts = this.changed.get(`${id} gone`) ?? [];
-    if (inside.size <= BUCKET) this.items(rows, id, inside, by, level + 1, 0, inside.size, ghosts);
+    if (inside.size <= BUCKET) this.items(rows, row, inside, level + 1, 0, inside.size, ghosts);
     else {
       for (let start = 0; start < inside.size; start += BUCKET) {
         const stop = Math.min(start + BUCKET, inside.size), group = bucketId(id, start / BUCKET);
-        rows.push({ id: group, name: `${start} … ${stop - 1}`, by: -1, level: level + 1, opens: true, open: this.isOpen(group), group: true });
-        if (this.isOpen(group)) this.items(rows, id, inside, by, level + 2, start, stop, ghosts);
+        rows.push({ id: group, name: `${start} … ${stop - 1}`, by: -1, level: level + 1, opens: true, open: this.isOpen(group), group: true, up: row });
+        if (this.isOpen(group)) this.items(rows, row, inside, level + 2, start, stop, ghosts);
       }
     }
-    for (const ghost of ghosts) if (!ghost.shown) this.ghost(rows, id, ghost, level + 1);
+    for (const ghost of ghosts) if (!ghost.shown) this.ghost(rows, row, ghost, level + 1);
   }
 
-  items(rows, id, inside, by, level, start, stop, ghosts) {
+  items(rows, up, inside, level, start, stop, ghosts) {
+    const { id, by } = up;
     let n = 0;
     const list = inside instanceof List;
     for (const entry of list ? inside.items.slice(start, stop) : inside.map.values()) {
@@ -105,19 +137,21 @@ export class Tree {
       n++;
       if (!list && index < start) continue;
       if (index >= stop) break;
-      if (list) for (const ghost of ghosts) if (ghost.key === index && !ghost.shown) this.ghost(rows, id, ghost, level);
+      if (list) for (const ghost of ghosts) if (ghost.key === index && !ghost.shown) this.ghost(rows, up, ghost, level);
       const key = list ? index : entry.key, child = childId(id, key);
       const own = list ? (inside.by ? inside.by[index] : -1) : entry.by;
       const name = typeof key === "string" ? clean(key) : preview(key, 60);
       const shown = inside instanceof PSet ? "∈" : name === "" ? '""' : name;
-      this.place(rows, child, shown, list ? entry : entry.value, own >= 0 ? own : by, level, this.changed.get(child), own < 0);
+      this.place(rows, {
+        id: child, name: shown, value: list ? entry : entry.value, by: own >= 0 ? own : by, level, mark: this.changed.get(child), inherited: own < 0, key, up,
+      });
     }
   }
 
-  ghost(rows, id, ghost, level) {
+  ghost(rows, up, ghost, level) {
     ghost.shown = true;
     const name = typeof ghost.key === "string" ? clean(ghost.key) : preview(ghost.key, 60);
-    rows.push({ id: `${childId(id, ghost.key)} ghost`, name, value: ghost.value, by: this.at, level, mark: "remove", opens: false });
+    rows.push({ id: `${childId(up.id, ghost.key)} ghost`, name, value: ghost.value, by: this.at, level, mark: "remove", opens: false, up });
   }
 
   show(row, index) {
@@ -150,6 +184,7 @@ export class Tree {
     }
     this.current = this.rows[index].id;
     this.toggle(this.rows[index]);
+    this.moved();
   }
 
   toggle(row, open = !row.open) {
@@ -186,6 +221,7 @@ export class Tree {
     this.current = this.rows[next].id;
     this.window.reveal(next);
     this.draw();
+    this.moved();
   }
 }
 

@@ -98,6 +98,19 @@ export function canonical(json) {
   return `{${Object.keys(json).sort().map((key) => `${JSON.stringify(key)}:${canonical(json[key])}`).join()}}`;
 }
 
+// A key as text, as Python writes it.
+export function keyText(key) {
+  if (typeof key === "string") return key;
+  if (key === null) return "None";
+  if (typeof key === "boolean") return key ? "True" : "False";
+  if (typeof key === "number") return String(key);
+  return typeof key.$float === "string" ? key.$float : JSON.stringify(key);
+}
+
+export function pointerOf(path) {
+  return path.map((key) => `/${keyText(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
 // Whether a value is the one in the log. A value that the log does not have in full is assumed to be.
 export function alike(held, logged) {
   if (held === logged) return true;
