@@ -19,7 +19,21 @@ from pydatatracker.report.data import Changes
 
 __all__ = ["MODULES", "page", "policy", "script"]
 
-MODULES: Final = ("values", "replay", "log", "address", "dom", "windowed", "list", "tree", "timeline", "details", "live", "main")
+MODULES: Final = (
+    "values",
+    "replay",
+    "log",
+    "address",
+    "dom",
+    "windowed",
+    "list",
+    "tree",
+    "search",
+    "timeline",
+    "details",
+    "live",
+    "main",
+)
 _IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 _MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")

@@ -275,7 +275,7 @@ def test_the_link_is_copied(browser: Browser, file: Path) -> None:
 def test_keys_follow_a_place_and_an_actor(
     browser: Browser, file: Path, start: int, key: str, expected: list[int]
 ) -> None:
-    """p and a go to the next change of this place and by this actor, P and A back; at the end they say so."""
+    """The keys go to the next or previous change of a place or an actor, or say there is none."""
     page = at(browser, file, f"#seq={start}")
     found: list[Any] = []
     for _ in range(5):
@@ -297,6 +297,17 @@ def test_the_keys_stay_within_the_filters_and_are_in_the_help(browser: Browser, 
     assert "change 8 of 9" == current(page)
     page.press("?")
     shown = set(page.texts("#help kbd"))
-    keys = set(page.run("[...document.scripts].at(-1).textContent.match(/const KEYS = \\{[^]*?\\n\\};/)[0].match(/[\\w/?\"]+(?=: )/g)"))
-    names = {"ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "PageUp": "Page Up", "PageDown": "Page Down"}
+    keys = set(
+        page.run(
+            '[...document.scripts].at(-1).textContent.match(/const KEYS = \\{[^]*?\\n\\};/)[0].match(/[\\w/?"]+(?=: )/g)'
+        )
+    )
+    names = {
+        "ArrowLeft": "←",
+        "ArrowRight": "→",
+        "ArrowUp": "↑",
+        "ArrowDown": "↓",
+        "PageUp": "Page Up",
+        "PageDown": "Page Down",
+    }
     assert {names.get(key.strip('"'), key.strip('"')) for key in keys} <= shown

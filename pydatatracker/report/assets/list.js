@@ -9,7 +9,7 @@ const ROW = 24;
 export class ChangeList {
   // chosen(at): the user picked change at.
   constructor(box, log, chosen) {
-    Object.assign(this, { box, log, shown: [], current: -1 });
+    Object.assign(this, { box, log, shown: [], current: -1, matches: new Set() });
     this.pencil = document.createElement("canvas").getContext("2d");
     this.cuts = new Map(); // pointer -> how many of its first letters are cut off
     this.room = Infinity;
@@ -61,6 +61,7 @@ export class ChangeList {
     row.setAttribute("aria-posinset", index + 1);
     row.setAttribute("aria-setsize", this.shown.length);
     row.classList.toggle("current", at === this.current);
+    row.classList.toggle("match", this.matches.has(at));
     setText(seq, log.seq[at] === null ? "" : String(log.seq[at]));
     setText(time, timeOf(log.time[at]));
     time.title = dateAndTime(log.time[at]);

@@ -77,14 +77,15 @@ export class Log {
   }
 
   // The selected changes, in order. O(changes).
-  select({ actor = "", action = "", glob = "", text = "" }) {
+  select({ actor = "", action = "", glob = "", text = "", span = "" }) {
     const who = actor === "" ? -1 : this.actors.indexOf(actor.slice(1)), what = this.actions.indexOf(action);
     const fits = glob ? cached(compileGlob(glob)) : null;
-    const words = text.toLowerCase();
+    const words = text.toLowerCase(), [from, to, inSpan] = span ? compileSpan(span) : [];
     const found = [];
     for (let at = 0; at < this.size; at++) {
       if (actor !== "" && this.actor[at] !== who) continue;
       if (action !== "" && this.does[at] !== what) continue;
+      if (inSpan && !((inSpan === "seq" ? this.seq[at] ?? NaN : at + 1) >= from && (inSpan === "seq" ? this.seq[at] : at + 1) <= to)) continue;
       if (this.unlisted.size && this.unlisted.has(at)) continue;
       if (fits && !this.isGap(at) && !this.touches(at, fits)) continue;
       if (words && !this.text(at).includes(words)) continue;
@@ -131,6 +132,14 @@ function cached(fits) {
     if (answer === undefined) known.set(pointer, answer = fits(pointer));
     return answer;
   };
+}
+
+// A span of changes as for --seq: 10..20, 10.., ..20, 10. With # it is of positions: #10..#20.
+export function compileSpan(text) {
+  const found = /^ *(?:(#?)(\d{1,16}))? *(?:(\.\.) *(?:(#?)(\d{1,16}))?)? *$/.exec(text);
+  if (!found || (!found[2] && !found[5])) throw new Error("A span is written as 10..20, 10.. or ..20");
+  const [, first, from, range, second, to] = found, by = first || second ? "position" : "seq";
+  return [Number(from ?? 0), range ? Number(to ?? Infinity) : Number(from), by];
 }
 
 // Globs over pointers as for --path: * and ? within a step, [abc], ** for any number of steps.

@@ -2,11 +2,12 @@
 
 import { clean, preview } from "./values.js";
 import { World } from "./replay.js";
-import { Log, compileGlob } from "./log.js";
+import { Log, compileGlob, compileSpan } from "./log.js";
 import { fragmentOf, parseFragment } from "./address.js";
 import { actorName, byId, dateAndTime, element, plural } from "./dom.js";
 import { ChangeList } from "./list.js";
 import { Tree } from "./tree.js";
+import { Search } from "./search.js";
 import { Timeline } from "./timeline.js";
 import { showDetails } from "./details.js";
 import { follow } from "./live.js";
@@ -16,7 +17,11 @@ const world = new World(log);
 const slider = byId("slider");
 const list = new ChangeList(byId("list"), log, go);
 const tree = new Tree(byId("tree"), log, world, go, remember);
-const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, go, pick);
+const search = new Search(log, go, () => {
+  list.matches = search.known;
+  list.rows.draw();
+});
+const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, go, pick, selectSpan);
 let current = -1; // -1: before the first change
 let shown = [];
 let drawing = false;
@@ -47,6 +52,7 @@ function draw() {
   slider.setAttribute("aria-valuetext", current < 0 ? words
     : `${words}: ${clean(log.action(current))} ${preview(log.where(current), 120).slice(1, -1)} by ${actorName(log.who(current))}`);
   list.select(current);
+  search.select(current);
   tree.update(current);
   if (wanting !== null) openPath(wanting);
   timeline.select(current);
@@ -135,16 +141,38 @@ function step(by) {
 // ---- filters
 
 function wanted() {
-  const glob = byId("glob").value.trim();
-  let complaint = "";
-  try {
-    if (glob) compileGlob(glob);
-  } catch (error) {
-    complaint = error.message;
+  const found = { actor: byId("actor").value, action: byId("action").value, text: byId("text").value }, complaints = [];
+  for (const [name, compile] of [["glob", compileGlob], ["span", compileSpan]]) {
+    const given = byId(name).value.trim();
+    let complaint = "";
+    try {
+      if (given) compile(given);
+    } catch (error) {
+      complaints.push(complaint = error.message);
+    }
+    byId(name).setAttribute("aria-invalid", String(complaint !== ""));
+    found[name] = complaint ? "" : given;
   }
-  byId("glob").setAttribute("aria-invalid", String(complaint !== ""));
-  byId("complaint").textContent = complaint;
-  return { actor: byId("actor").value, action: byId("action").value, glob: complaint ? "" : glob, text: byId("text").value };
+  byId("complaint").textContent = complaints.join(" ");
+  return found;
+}
+
+// Select the changes between two, in either order, as the filter of seq does.
+function selectSpan(one, other) {
+  const [from, to] = [Math.max(0, Math.min(one, other)), Math.max(0, one, other)];
+  const isNumbered = !log.isMixed && [from, to].every((at) => log.seq[at] !== null);
+  byId("span").value = isNumbered ? `${log.seq[from]}..${log.seq[to]}` : `#${from + 1}..#${to + 1}`;
+  filter();
+}
+
+let anchor = { at: -1, current: -1 }; // where a span that is selected by keys begins, and where it ends
+
+function extendSpan(by) {
+  if (!log.size) return;
+  if (anchor.current !== current) anchor.at = Math.max(0, current);
+  go(Math.max(0, Math.min(current + by, log.size - 1)));
+  anchor.current = current;
+  selectSpan(anchor.at, current);
 }
 
 function filter() {
@@ -154,7 +182,14 @@ function filter() {
   byId("count").textContent = all ? "" : `${shown.length.toLocaleString()} of ${plural(log.size, "change")}`;
   list.set(shown);
   list.select(current);
+  search.set(shown);
+  timeline.setSpan(filters.span && shown.length ? [shown[0], shown[shown.length - 1]] : null);
   timeline.set(all ? null : shown);
+}
+
+function clearField(id) {
+  byId(id).value = "";
+  filter(); // it searches, too
 }
 
 function pick(actor) {
@@ -230,32 +265,31 @@ const KEYS = {
   ArrowRight: () => step(1), ArrowDown: () => step(1), j: () => step(1),
   PageUp: () => step(-20), PageDown: () => step(20),
   Home: () => go(shown[0] ?? -1), End: () => go(shown[shown.length - 1] ?? -1),
-  "/": () => byId("text").focus(), "?": () => byId("help").showModal(),
+  Escape: () => clearField("span"), "/": () => byId("text").focus(), s: () => byId("find").focus(), n: () => search.step(1), N: () => search.step(-1), "?": () => byId("help").showModal(),
   p: () => ofPlace(1), P: () => ofPlace(-1), a: () => ofActor(1), A: () => ofActor(-1), l: copyLink,
   t: () => scale(!timeline.byTime), f: () => byId("follow").click(),
 };
+
+const SPANS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -20, PageDown: 20 };
 
 document.addEventListener("keydown", (event) => {
   if (byId("help").open) return;
   const field = event.target.closest("select, input:not([type=range], [type=checkbox]), textarea");
   if (field) {
     if (event.key === "Escape") {
-      if (field.value === "" || field.id !== "text") field.blur();
-      else {
-        field.value = "";
-        filter();
-      }
+      if (field.value === "" || field.tagName === "SELECT") field.blur(); else clearField(field.id);
     }
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(KEYS, event.key)) return;
   event.preventDefault();
-  KEYS[event.key]();
+  if (event.shiftKey && SPANS[event.key]) extendSpan(SPANS[event.key]); else KEYS[event.key]();
 });
 
 const data = byId("data");
 grow(JSON.parse(data.textContent));
 data.remove(); // the text is not needed any more
+if (timeline.isDense && timeline.isSpread) scale(true);
 visit(location.hash);
 if (data.dataset.live === "yes") {
   byId("facts").after(element("p", "live", "following"));

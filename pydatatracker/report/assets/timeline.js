@@ -1,4 +1,5 @@
-// Changes over time: one lane for each of the busiest actors, and one for all others.
+// Changes over time: one lane for each of the busiest actors, and one for all others. A change is a tick; where there are
+// more changes than there is room for ticks, a lane is a histogram, whose bars are as high as their number of changes.
 // The ticks are drawn once. A step of the slider moves the cursor, which has the thumb of the slider at its foot, so
 // that the two always agree.
 
@@ -9,23 +10,42 @@ const LANES = 9;
 const LANE = 22;
 const EDGE = 9; // pixels at both ends, for half a tick and half a thumb
 const START = EDGE + 14; // the first change; the state before it is at the edge
+const BAR = 4; // pixels of a bar of the histogram, with its gap
+const DRAG = 4; // pixels from which on a press is a drag
 const DRAWN = ["add", "update", "remove", "init", "other"];
 
 export class Timeline {
-  // chosen(at): the user clicked change at. picked(actor): the user clicked the name of an actor.
-  constructor(plot, canvas, lanes, log, chosen, picked) {
-    Object.assign(this, { plot, canvas, lanes, log, chosen, picked, byTime: false, current: -1, shown: [] });
+  // chosen(at): the user clicked change at. picked(actor): the user clicked the name of an actor. spanned(from, to): the
+  // user dragged from one change to another.
+  constructor(plot, canvas, lanes, log, chosen, picked, spanned) {
+    Object.assign(this, { plot, canvas, lanes, log, chosen, picked, byTime: false, current: -1, shown: [], span: null });
     [this.slider, this.mark, this.tick] = ["slider", "cursor", "tick"].map(byId);
     new ResizeObserver(() => this.draw()).observe(plot);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    const xOf = (event) => event.clientX - plot.getBoundingClientRect().left;
+    let start = null; // where a press on the lanes began, and whether it is a drag; one on the rail moves the cursor only
     const point = (event) => {
-      if (event.buttons & 1) this.chosen(this.changeAt(event.clientX - plot.getBoundingClientRect().left));
+      if (!(event.buttons & 1)) return;
+      this.chosen(this.changeAt(xOf(event)));
+      if (start === null || (!start.drag && Math.abs(xOf(event) - start.x) < DRAG)) return;
+      start.drag = true;
+      this.setSpan(this.between(...[start.x, xOf(event)].sort((a, b) => a - b)));
     };
     plot.addEventListener("pointerdown", (event) => {
       plot.setPointerCapture(event.pointerId);
+      start = event.target === canvas ? { x: xOf(event), drag: false } : null;
       point(event);
     });
     plot.addEventListener("pointermove", point);
+    plot.addEventListener("pointerup", () => {
+      if (start?.drag && this.span) spanned(...this.span);
+      start = null;
+    });
+    plot.addEventListener("pointercancel", () => start = null);
+    canvas.addEventListener("dblclick", (event) => { // all changes of a bar
+      const found = this.inBar(this.barOf(xOf(event)));
+      if (this.isDense && found.length) spanned(found[0], found[found.length - 1]);
+    });
     plot.addEventListener("mousedown", (event) => {
       event.preventDefault(); // it would remove the focus again
       this.slider.focus();
@@ -52,7 +72,10 @@ export class Timeline {
     }));
     if (this.count > own.length) this.lanes.append(element("span", "lane", `${order.length - own.length} others`));
     this.kinds = log.actions.map((action) => DRAWN.indexOf(DRAWN.includes(action) ? action : "other"));
-    byId("legend").replaceChildren(...this.legend());
+    const density = element("small");
+    density.id = "density";
+    density.setAttribute("role", "listitem");
+    byId("legend").replaceChildren(...this.legend(), density);
     let [first, last] = [Infinity, -Infinity];
     for (const time of log.time) if (time !== null) [first, last] = [Math.min(first, time), Math.max(last, time)];
     Object.assign(this, { first, last });
@@ -80,6 +103,41 @@ export class Timeline {
   select(at) {
     this.current = at;
     this.cursor();
+  }
+
+  // Show which changes are selected, from one to another; null: all.
+  setSpan(span) {
+    this.span = span && [Math.max(0, Math.min(...span)), Math.max(0, ...span)];
+    const band = byId("band");
+    band.hidden = this.span === null || !this.log.size;
+    if (band.hidden) return;
+    const [left, right] = this.span.map((at) => this.xOf(at));
+    band.style.transform = `translateX(${Math.min(left, right) - 2}px)`;
+    band.style.width = `${Math.abs(right - left) + 5}px`;
+  }
+
+  // The first and the last change between two x; null if there is none.
+  between(left, right) {
+    let from = Math.max(0, this.changeAt(left)), to = this.changeAt(right);
+    if (this.xOf(from) + 1 < left) from++;
+    if (to >= 0 && this.xOf(to) > right) to--;
+    return from <= to ? [from, to] : null;
+  }
+
+  // Whether the changes take up much of the timeline by time, too.
+  get isSpread() {
+    const { first, last, log, wide } = this, bars = new Set();
+    if (!(last > first)) return false;
+    for (const time of log.time) bars.add(Math.floor(((time ?? first) - first) / (last - first) * wide / BAR));
+    return bars.size * 5 > wide / BAR;
+  }
+
+  get isDense() { return this.log.size >= this.width / 3; }
+  barOf(x) { return Math.max(0, Math.floor((x - START) / BAR)); }
+  inBar(bar) {
+    const found = [];
+    for (let at = 0; at < this.log.size; at++) if (this.barOf(this.xOf(at)) === bar) found.push(at);
+    return found;
   }
 
   get wide() { return Math.max(1, this.width - 1 - EDGE - START); }
@@ -119,38 +177,51 @@ export class Timeline {
     const colour = Object.fromEntries(DRAWN.map((name) => [name, style.getPropertyValue(`--${name}`)]));
     paint.fillStyle = style.getPropertyValue("--rule");
     for (let lane = 1; lane <= this.count; lane++) paint.fillRect(0, lane * LANE - 1, this.width, 1);
-    const all = this.bins(null), most = Math.max(1, ...all.map((bins) => bins.reduce((a, b) => Math.max(a, b), 0)));
+    const all = this.bins(null), most = this.most(all);
+    byId("density").textContent = this.isDense ? `a full bar: ${most.toLocaleString()}` : "";
     if (this.shown === null) this.paint(paint, all, most, colour, 1);
     else {
       this.paint(paint, all, most, colour, 0.2);
       this.paint(paint, this.bins(this.shown), most, colour, 1);
     }
     this.cursor();
+    this.setSpan(this.span);
   }
 
-  // The number of changes by action, lane and pixel.
+  // The number of changes by action, lane and pixel or bar.
   bins(shown) {
-    const { log, width } = this;
+    const { log, width, isDense } = this;
     const bins = DRAWN.map(() => new Uint32Array(width * this.count));
-    const add = (at) => bins[this.kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + this.xOf(at)]++;
+    const add = (at) => {
+      const x = this.xOf(at);
+      bins[this.kinds[log.does[at]]][this.laneOf[log.actor[at]] * width + (isDense ? this.barOf(x) : x)]++;
+    };
     if (shown === null) for (let at = 0; at < log.size; at++) add(at);
     else shown.forEach(add);
     return bins;
   }
 
+  // The most changes of a pixel or bar.
+  most(bins) {
+    let most = 1;
+    for (let place = 0; place < this.width * this.count; place++) most = Math.max(most, bins.reduce((sum, kind) => sum + kind[place], 0));
+    return most;
+  }
+
   paint(paint, bins, most, colour, alpha) {
-    const { width } = this, room = LANE - 5, unit = room / Math.log1p(most), broad = this.log.size < width / 3 ? 1 : 0;
+    const { width, isDense } = this, room = LANE - 5;
     paint.globalAlpha = alpha;
     for (let place = 0; place < width * this.count; place++) {
       const total = bins.reduce((sum, kind) => sum + kind[place], 0);
       if (!total) continue;
-      const x = place % width, high = Math.min(room, Math.max(4, Math.log1p(total) * unit));
+      const left = isDense ? START + (place % width) * BAR - 1 : (place % width) - 1;
+      const high = isDense ? Math.max(2, (total / most) * room) : Math.max(4, (Math.log1p(total) / Math.log1p(most)) * room);
       let y = (Math.floor(place / width) + 1) * LANE - 2;
       bins.forEach((kind, n) => {
         if (!kind[place]) return;
         const part = high * kind[place] / total;
         paint.fillStyle = colour[DRAWN[n]];
-        paint.fillRect(x - broad, y - part, 1 + 2 * broad, part);
+        paint.fillRect(left, y - part, 3, part);
         y -= part;
       });
     }
