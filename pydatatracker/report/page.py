@@ -11,29 +11,21 @@ import base64
 import functools
 import hashlib
 import importlib.resources
+import json
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
+from pydatatracker.io import LogLine, parse, to_line
 from pydatatracker.report.data import Changes
 
-__all__ = ["MODULES", "page", "policy", "script"]
+if TYPE_CHECKING:
+    from pydatatracker.change.entry import ChangeLogEntry
 
-MODULES: Final = (
-    "values",
-    "replay",
-    "log",
-    "address",
-    "dom",
-    "windowed",
-    "list",
-    "tree",
-    "search",
-    "timeline",
-    "details",
-    "live",
-    "main",
-)
+__all__ = ["MODULES", "html", "page", "policy", "script"]
+
+MODULES: Final = ("values", "replay", "log", "address", "dom", "windowed", "list", "tree", "search", "timeline",
+                  "details", "compare", "operations", "export", "live", "main")  # fmt: skip
 _IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 _MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")
@@ -106,3 +98,31 @@ def page(changes: Changes, *, live: bool = False) -> Iterator[str]:
             yield "</script>"
         else:
             yield parts[piece]
+
+
+def html(
+    changes: Iterable[ChangeLogEntry | LogLine | dict[str, Any] | bytes], name: str = "changes", *, states: bool = True
+) -> str:
+    """Return the page of changes, or of lines of a log, as one text.
+
+    O(changes). The data is shown as it was from the ``init`` of its container on, as a log has one.
+
+    :param changes: changes of a container, lines that were read, or lines as bytes or as dicts.
+    :param name: the title.
+    :param states: False: some changes of a whole, so the page shows no data.
+    :raises NotAChange: bytes that are not a line of a log.
+
+    >>> from pydatatracker import track
+    >>> data = track({"port": 80})
+    >>> data["port"] = 8080
+    >>> html(data.tracking_changes(), "ports").count("8080") > 0
+    True
+    """
+    made = Changes(name, states)
+    for each in changes:
+        if not isinstance(each, LogLine):
+            if not isinstance(each, bytes):
+                each = json.dumps(each).encode() if isinstance(each, dict) else to_line(each)
+            each = parse(each)
+        made.add(each)
+    return "".join(page(made))

@@ -75,7 +75,7 @@ def row(page: Browser) -> str:
 
 
 def test_the_line_that_did_it_comes_first(browser: Browser, file: Path) -> None:
-    """The culprit is first and open; all calls are folded after it, with the culprit marked."""
+    """The culprit is first and open; all calls are folded after it."""
     page = at(browser, file, "#seq=3")
     first = page.run("[...document.querySelector('#details').children].slice(0, 4).map(e => e.tagName)")
     assert ["H3", "OL", "DETAILS", "DL"] == first
@@ -112,7 +112,7 @@ def test_the_line_that_did_it_comes_first(browser: Browser, file: Path) -> None:
 def test_a_link_opens_the_state_at_a_path(
     browser: Browser, file: Path, given: str, change_number: int, chosen: str
 ) -> None:
-    """A fragment selects a change and opens the data at a path, and the page says it back."""
+    """A fragment selects a change and opens the data at a path."""
     page = at(browser, file, given)
     expected = "before the first change" if change_number == 0 else f"change {change_number} of 9"
     assert (expected, chosen, "") == (current(page), row(page), page.text("#notice"))
@@ -126,7 +126,10 @@ def test_a_link_opens_the_state_at_a_path(
 
 
 def test_the_address_follows_and_a_link_to_it_leads_back(browser: Browser, file: Path) -> None:
-    """Navigation is written to the fragment without an entry in the history; opened again it shows the same."""
+    """Navigation is written to the fragment, which leads back.
+
+    The history of the browser gets no entry.
+    """
     page = at(browser, file)
     assert "" == page.run("location.hash")
     before = page.run("history.length")
@@ -150,7 +153,10 @@ def test_the_address_follows_and_a_link_to_it_leads_back(browser: Browser, file:
 
 
 def test_many_steps_write_the_address_once(browser: Browser, file: Path) -> None:
-    """Browsers refuse to write an address often, and say so on the console: it is written at the end."""
+    """The address is written at the end of many steps.
+
+    Browsers refuse to do it often, and say so on the console.
+    """
     page = at(browser, file)
     page.run("globalThis.written = 0; history.replaceState = () => written++; 0")
     page.press(*["ArrowLeft", "ArrowRight"] * 20)
@@ -236,7 +242,7 @@ def test_several_processes_have_seqs_of_their_own(browser: Browser, tmp_path: Pa
 
 
 def test_the_link_is_copied(browser: Browser, file: Path) -> None:
-    """The button and `l` copy the address; where that is not allowed the link is shown."""
+    """The button and its key copy the address, or show it."""
     page = at(browser, file, "#seq=3")
     page.run(
         "globalThis.copied = []; Object.defineProperty(navigator, 'clipboard',"
@@ -275,7 +281,7 @@ def test_the_link_is_copied(browser: Browser, file: Path) -> None:
 def test_keys_follow_a_place_and_an_actor(
     browser: Browser, file: Path, start: int, key: str, expected: list[int]
 ) -> None:
-    """The keys go to the next or previous change of a place or an actor, or say there is none."""
+    """The keys follow a place or an actor, or say that there is none."""
     page = at(browser, file, f"#seq={start}")
     found: list[Any] = []
     for _ in range(5):
@@ -288,7 +294,7 @@ def test_keys_follow_a_place_and_an_actor(
 
 
 def test_the_keys_stay_within_the_filters_and_are_in_the_help(browser: Browser, file: Path) -> None:
-    """The keys skip what the filters leave out. ? lists every key that the page has."""
+    """The keys skip what the filters leave out. The help lists each key."""
     page = at(browser, file, "#seq=2")
     page.run(
         "document.getElementById('action').value = 'add'; document.getElementById('filters').dispatchEvent(new Event('input'))"
@@ -299,7 +305,7 @@ def test_the_keys_stay_within_the_filters_and_are_in_the_help(browser: Browser, 
     shown = set(page.texts("#help kbd"))
     keys = set(
         page.run(
-            '[...document.scripts].at(-1).textContent.match(/const KEYS = \\{[^]*?\\n\\};/)[0].match(/[\\w/?"]+(?=: )/g)'
+            '[...document.scripts].at(-1).textContent.match(/const KEYS = \\{[^]*?\\n\\};/)[0].match(/[\\w/?"]+(?=: (?:\\(\\)|open|copy))/g)'
         )
     )
     names = {
@@ -307,6 +313,7 @@ def test_the_keys_stay_within_the_filters_and_are_in_the_help(browser: Browser, 
         "ArrowRight": "→",
         "ArrowUp": "↑",
         "ArrowDown": "↓",
+        "Escape": "Esc",
         "PageUp": "Page Up",
         "PageDown": "Page Down",
     }

@@ -15,6 +15,7 @@ export class Log {
     this.unlisted = new Set(); // changes that are part of the data, but were not selected for the list
     this.texts = [];
     this.generation = 0;
+    this.name = "";
   }
 
   get size() { return this.seq.length; }
@@ -25,6 +26,7 @@ export class Log {
     for (const name of TABLES) extend(this[name], part.tables[name]);
     for (const at of part.unlisted) this.unlisted.add(at);
     this.generation = part.generation;
+    this.name = part.name;
   }
 
   // The number of rows and entries that are known, for the request of what is new.

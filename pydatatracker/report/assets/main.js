@@ -3,10 +3,12 @@
 import { clean, preview } from "./values.js";
 import { World } from "./replay.js";
 import { Log, compileGlob, compileSpan } from "./log.js";
-import { fragmentOf, parseFragment } from "./address.js";
+import { fragmentOf, keysOf, parseFragment } from "./address.js";
 import { actorName, byId, dateAndTime, element, plural } from "./dom.js";
 import { ChangeList } from "./list.js";
 import { Tree } from "./tree.js";
+import { Compare } from "./compare.js";
+import { Export } from "./export.js";
 import { Search } from "./search.js";
 import { Timeline } from "./timeline.js";
 import { showDetails } from "./details.js";
@@ -21,6 +23,8 @@ const search = new Search(log, go, () => {
   list.matches = search.known;
   list.rows.draw();
 });
+const compare = new Compare(log, world, (at, root, keys) => go(at, { root, keys }), selectSpan);
+const exporting = new Export(log, world, () => [shown, wanted()]);
 const timeline = new Timeline(byId("plot"), byId("canvas"), byId("lanes"), log, go, pick, selectSpan);
 let current = -1; // -1: before the first change
 let shown = [];
@@ -59,10 +63,10 @@ function draw() {
   showDetails(byId("details"), log, world, current);
 }
 
-function openPath({ root, steps }) {
-  const found = tree.visit(root, steps).length;
+function openPath({ root, steps, keys }) {
+  const found = tree.visit(root, keys ?? keysOf(world.roots[root]?.value, steps)).length;
   wanting = null;
-  if (world.roots[root] && found === steps.length) return;
+  if (keys || (world.roots[root] && found === steps.length)) return;
   const name = `${log.label(root)}${steps.map((step) => `/${step}`).join("")}`;
   notify(`There is no ${preview(name, 120).slice(1, -1)} at this change.`);
 }
@@ -165,6 +169,16 @@ function selectSpan(one, other) {
   filter();
 }
 
+function openCompare() {
+  drawn();
+  compare.open(current, timeline.span);
+}
+
+function openExport() {
+  drawn();
+  exporting.open();
+}
+
 let anchor = { at: -1, current: -1 }; // where a span that is selected by keys begins, and where it ends
 
 function extendSpan(by) {
@@ -256,6 +270,8 @@ byId("follow").addEventListener("change", (event) => {
   tree.follow = event.target.checked;
   draw();
 });
+byId("compare-button").addEventListener("click", openCompare);
+byId("export-button").addEventListener("click", openExport);
 byId("copy").addEventListener("click", copyLink);
 addEventListener("hashchange", () => visit(location.hash));
 byId("help-button").addEventListener("click", () => byId("help").showModal());
@@ -266,6 +282,11 @@ const KEYS = {
   PageUp: () => step(-20), PageDown: () => step(20),
   Home: () => go(shown[0] ?? -1), End: () => go(shown[shown.length - 1] ?? -1),
   Escape: () => clearField("span"), "/": () => byId("text").focus(), s: () => byId("find").focus(), n: () => search.step(1), N: () => search.step(-1), "?": () => byId("help").showModal(),
+  m: () => {
+    compare.marked = current + 1;
+    notify("Marked: c compares this moment with another one.");
+  },
+  c: openCompare, e: openExport,
   p: () => ofPlace(1), P: () => ofPlace(-1), a: () => ofActor(1), A: () => ofActor(-1), l: copyLink,
   t: () => scale(!timeline.byTime), f: () => byId("follow").click(),
 };
@@ -273,7 +294,7 @@ const KEYS = {
 const SPANS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1, PageUp: -20, PageDown: 20 };
 
 document.addEventListener("keydown", (event) => {
-  if (byId("help").open) return;
+  if (document.querySelector("dialog[open]")) return;
   const field = event.target.closest("select, input:not([type=range], [type=checkbox]), textarea");
   if (field) {
     if (event.key === "Escape") {

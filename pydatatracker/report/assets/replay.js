@@ -50,6 +50,19 @@ export class World {
     while (this.n < n) this.step();
   }
 
+  // The roots after the first n changes, for each n given. Nothing changes them later.
+  states(...counts) {
+    const here = this.n, found = [];
+    for (const n of counts) {
+      this.seek(n);
+      found.push(this.roots);
+      this.rootsEpoch = -1; // what is changed from now on is copied first
+      this.epoch++;
+    }
+    this.seek(here);
+    return found;
+  }
+
   step() {
     const at = this.n++;
     if (at < this.fits.length) {

@@ -2,7 +2,6 @@
 // A container of more than BUCKET items shows them in groups, so an open one with a million has ten thousand rows.
 
 import { Dict, List, PSet, clean, identity, isContainer, preview } from "./values.js";
-import { keysOf } from "./address.js";
 import { isMissing } from "./replay.js";
 import { actionClass, actorName, element, setText } from "./dom.js";
 import { Windowed } from "./windowed.js";
@@ -64,9 +63,8 @@ export class Tree {
     if (isContainer(value)) this.opened.add(id);
   }
 
-  // Open the data at a path, as far as there is one, and choose its row. Returns the keys that were found.
-  visit(root, steps) {
-    const keys = keysOf(this.world.roots[root]?.value, steps);
+  // Open the data at a path and choose its row. Returns the keys.
+  visit(root, keys) {
     if (!this.world.roots[root]) return keys;
     const opened = this.opened;
     this.opened = this.open; // what is opened here stays open
