@@ -29,6 +29,8 @@ class Changes:
 
     ``generation`` changes when the order of changes that were there already does.
 
+    :param states: False: the changes are not all of the log, so the page shows no data.
+
     >>> from pydatatracker.io import parse
     >>> changes = Changes("a.jsonl")
     >>> changes.add(parse(b'{"v":1,"seq":1,"action":"add","root":"r","path":["a"],"pointer":"/a","after":1.0}'))
@@ -36,8 +38,9 @@ class Changes:
     True
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, states: bool = True) -> None:
         self.name = name
+        self._states = states
         self.generation = 1
         self.bad: list[str] = []
         self.bad_count = 0
@@ -198,7 +201,7 @@ class Changes:
         return [[number, paths] for number, paths in further.items()]
 
     def _root(self, line: LogLine, root: str, order: tuple[int, int]) -> int:
-        if line.is_gap or line.seq is None or line.v == 0:
+        if line.is_gap or line.seq is None or line.v == 0 or not self._states:
             return -1  # it does not have a root
         key = line.pid, root
         number = self._roots.get(key)

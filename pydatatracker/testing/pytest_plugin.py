@@ -51,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="show the first N changes of tracked data that made a test fail (default: 10)",
     )
+    group.addoption(
+        "--tracked-report",
+        default="",
+        metavar="DIR",
+        help="write a page of all changes that made a test fail into DIR, and print its path",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -165,5 +171,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         shown = section(error, item.config.getoption("tracked_changes"), item.stash.get(_recording, ()))
     except Exception as failure:  # of a user's object; the report is worth more than the section
         shown = f"they cannot be shown: {type(failure).__name__}"
+    shown = "\n\n".join(filter(None, (shown, _page(error, item))))
     if shown:
         report.sections.append((_TITLE, shown))
+
+
+def _page(error: BaseException, item: pytest.Item) -> str:
+    """Write the page that --tracked-report asks for; return what to print."""
+    folder = item.config.getoption("tracked_report")
+    if not folder:
+        return ""
+    try:
+        from pydatatracker.testing.pytest_section import write_report
+
+        path = write_report(error, folder, item.nodeid, item.stash.get(_recording, ()))
+    except Exception as failure:  # no space, or a user's object; the report is worth more than the page
+        return f"the page cannot be written: {type(failure).__name__}: {failure}"
+    return path and f"as a page: {path}"

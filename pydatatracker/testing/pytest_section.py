@@ -5,16 +5,19 @@ The hooks that add it are in `pytest_plugin`.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydatatracker.change.stack import as_text, culprit_of
+from pydatatracker.change.library import culprit_index
+from pydatatracker.change.stack import as_text, culprit_of, in_line
 from pydatatracker.values.text import shortened
 
 if TYPE_CHECKING:
     from pydatatracker.testing.recording import Recording
 
-__all__ = ["section"]
+__all__ = ["section", "write_report"]
 
 _LINES = 80  # of one change
 _WIDTH = 400  # characters of a line
@@ -25,6 +28,51 @@ def section(error: BaseException, limit: int, recordings: Sequence[Recording] = 
 
     What the fixture `watched` recorded comes after them.
     """
+    found = _changes(error, recordings)
+    if not found or not limit:
+        return ""
+    parts = [_lines_of(change, stack) for change, stack in list(found.values())[:limit]]
+    if len(found) > limit:
+        parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
+    # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
+    return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_report(error: BaseException, folder: str, test: str, recordings: Sequence[Recording] = ()) -> str:
+    """Write the changes behind an error as a page; return its path.
+
+    "" if there are none. The file has the name of the test; a number is added if there is such a file already.
+    O(changes). Raises OSError.
+    """
+    from pydatatracker.report.page import html
+
+    found = _changes(error, recordings)
+    if not found:
+        return ""
+    lines = []
+    for change, stack in found.values():
+        data = change.to_dict()
+        if stack and not change.stack:
+            data |= {"stack": list(map(in_line, stack)), "culprit": culprit_index([each.filename for each in stack])}
+        lines.append(data)
+    os.makedirs(folder, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "-", test).strip("-")[:150]
+    for n in range(1, 10_000):
+        path = os.path.join(folder, f"{name}{f'-{n}' if n > 1 else ''}.html")
+        try:
+            with open(path, "x", encoding="utf-8", newline="\n") as file:
+                file.write(html(lines, test, states=False))
+        except FileExistsError:
+            continue
+        return path
+    raise OSError(f"too many pages named {name} in {folder}")
+
+
+def _changes(error: BaseException, recordings: Sequence[Recording]) -> dict[str, tuple[Any, Any]]:
+    """Return the changes behind an error by uuid, each with its stack.
+
+    Then those that the fixture `watched` recorded.
+    """
     found: dict[str, tuple[Any, Any]] = {}
     for each in _errors(error):
         stacks = list(getattr(each, "stacks", ()) or ())
@@ -33,13 +81,7 @@ def section(error: BaseException, limit: int, recordings: Sequence[Recording] = 
     seen = sorted((each for one in recordings for each in one.seen()), key=lambda each: each.change.seq)
     for each in seen:
         found.setdefault(each.change.uuid, (each.change, each.stack))
-    if not found or not limit:
-        return ""
-    parts = [_lines_of(change, stack) for change, stack in list(found.values())[:limit]]
-    if len(found) > limit:
-        parts.append(f"and {len(found) - limit} more; --tracked-changes={len(found)} shows them")
-    # A lone surrogate, which a key may hold, can be sent to no other process and written to no file.
-    return "\n\n".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return found
 
 
 def _lines_of(change: Any, stack: Any) -> str:

@@ -15,7 +15,7 @@ import pydatatracker
 ORDER = [
     "_forks", "_core", "_lazy", "_guarded", "actors", "values", "change", "io", "observers", "history", "containers", "watching", "targets", "rebuild",
     "query",
-    "exporters", "config", "process", "testing", "report", "integrations", "cli", "types", "utils", "moved", "__main__",
+    "exporters", "config", "process", "report", "testing", "integrations", "cli", "types", "utils", "moved", "__main__",
     "pydatatracker",
 ]  # fmt: skip
 

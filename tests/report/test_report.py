@@ -29,10 +29,12 @@ from command import change, environment, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydatatracker.io import parse
+from pydatatracker import track
+from pydatatracker.io import NotAChange, parse
 from pydatatracker.report.data import TABLES, Changes
 from pydatatracker.report.live import Server
 from pydatatracker.report.page import MODULES, page, script
+from pydatatracker.report.page import html as html_of
 from pydatatracker.report.values import dumps, exact, script_safe
 
 __all__ = ["browser"]  # the fixture
@@ -150,6 +152,26 @@ def test_the_modules_are_whole() -> None:
     assert not re.search(
         r"</script|<!--|^import |^export |innerHTML|insertAdjacent|document\.write|eval\(", script(), re.MULTILINE
     )
+
+
+def test_a_page_is_made_of_changes_or_lines_in_a_program() -> None:
+    """`html` makes a page of changes, lines, bytes or dicts."""
+    data = track({"a": [1]})
+    data["a"].append(2)
+    lines = [parse(raw) for raw in LOG]
+    found = [
+        html_of(data.tracking_changes(), "x"),
+        html_of(lines),
+        html_of(LOG),
+        html_of(map(json.loads, LOG), states=False),
+        html_of([]),
+    ]
+    read = [json.loads(Parts(text).texts["script application/json"]) for text in found]
+    assert [2, 5, 5, 5, 0] == [len(each["columns"]["seq"]) for each in read]
+    assert [1, 1, 1, 0, 0] == [len(each["tables"]["roots"]) for each in read]
+    assert ["x", "changes"] == [read[0]["name"], read[1]["name"]]
+    with pytest.raises(NotAChange):
+        html_of([b"?"])
 
 
 def test_the_file_is_written_and_named(tmp_path: Path) -> None:

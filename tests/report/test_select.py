@@ -18,7 +18,7 @@ DENSE = 5_000  # changes: more than a timeline has pixels
 
 
 def dense() -> bytes:
-    """Return a log in bursts: an actor alone for 90 changes in 100, each burst after a pause."""
+    """Return a log in bursts, 90 of 100 changes by one actor."""
     lines = [change(seq=1, action="init", path=[], pointer="", after={"n": 0})]
     for n in range(1, DENSE):
         lines.append(
@@ -79,7 +79,7 @@ BARS = """(() => {  // for each lane the heights of its columns of pixels
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_many_changes_are_a_histogram(page: Browser, dark: bool, tmp_path: Path) -> None:
-    """More changes than pixels are bars by time, as high as their number, with gaps, in both themes."""
+    """More changes than pixels are bars, as high as their number."""
     page.picture(tmp_path / "page.png", dark=dark)
     page.settle()
     assert "true" == page.run("document.getElementById('by-time').ariaPressed")
@@ -96,7 +96,10 @@ def test_many_changes_are_a_histogram(page: Browser, dark: bool, tmp_path: Path)
 
 
 def test_dragging_over_the_timeline_selects_a_span(page: Browser) -> None:
-    """A drag lists the changes between its ends; a click selects one; the rail moves only the cursor."""
+    """A drag over the lanes lists the changes between its ends.
+
+    A click selects one change. The rail moves only the cursor.
+    """
     page.click("#by-number")
     drag(page, 0.3, 0.35, 0.6)
     first, last = map(int, page.run("document.getElementById('span').value").split(".."))
@@ -119,7 +122,7 @@ def test_dragging_over_the_timeline_selects_a_span(page: Browser) -> None:
 
 
 def test_a_span_is_selected_from_the_keyboard(page: Browser) -> None:
-    """Shift with the arrows selects a span that grows and shrinks; Escape ends it."""
+    """Shift with the arrows selects a span; Escape ends it."""
     page.press("Home", "ArrowRight")
     for key, expected in (("ArrowRight", "2..3"), ("ArrowRight", "2..4"), ("ArrowLeft", "2..3"), ("PageDown", "2..23")):
         page.call("Input.dispatchKeyEvent", type="keyDown", key=key, modifiers=8)
@@ -182,7 +185,7 @@ def things() -> bytes:
     ],
 )  # fmt: skip
 def test_search_finds_values_as_they_are_shown(browser: Browser, tmp_path: Path, words: str, seqs: list[int]) -> None:
-    """Search counts and marks what has the text; Enter, n and N go through it, around the end."""
+    """Search counts and marks matches, and goes through them."""
     (tmp_path / "log.jsonl").write_bytes(things())
     browser.open(written(tmp_path, tmp_path / "log.jsonl"))
     browser.until("document.querySelector('#position').textContent")
@@ -212,7 +215,7 @@ def test_search_finds_values_as_they_are_shown(browser: Browser, tmp_path: Path,
 
 
 def test_search_stays_within_the_filters(page: Browser) -> None:
-    """Search looks at the listed changes only, also after the filters have changed."""
+    """Search looks at the listed changes only, whatever is filtered."""
     fill(page, "span", "100..200")
     fill(page, "find", "rare")
     page.until("document.getElementById('found').textContent")
@@ -223,7 +226,7 @@ def test_search_stays_within_the_filters(page: Browser) -> None:
 
 
 def test_a_drag_over_a_pause_selects_nothing(page: Browser) -> None:
-    """By time a drag selects what happened then, and nothing if nothing did; a double click selects a bar."""
+    """By time a drag selects what happened then; a double click a bar."""
     page.click("#by-time")
     busy, *_ = page.run(BARS)
     pause = next(n for n in range(100, len(busy)) if not any(busy[n - 12 : n + 13]))

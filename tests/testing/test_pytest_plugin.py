@@ -230,6 +230,68 @@ def test_a_section_is_bounded(run: Any) -> None:
     assert len(lines) < 200
 
 
+def test_a_page_of_each_failure(run: Any, pytester: pytest.Pytester) -> None:
+    """--tracked-report writes a page for each failure that carries changes.
+
+    It has their stacks. Its path is printed.
+    """
+    tests = """
+        import pytest
+
+        @pytest.mark.parametrize("name", ["a/../b", "a/b", "<b>"])
+        def test_it(name):
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+
+        def test_other():
+            assert 0
+
+        def test_good():
+            CONFIG["n"] = 1
+        """
+    found = [line for lines in sections(run(tests, "--tracked-report", "pages/of it")) for line in lines]
+    paths = sorted(line.removeprefix("as a page: ") for line in found if line.startswith("as a page: "))
+    assert [str(path) for path in sorted(pathlib.Path("pages/of it").iterdir())] == paths
+    assert 3 == len(paths)
+    for path in paths:
+        page = pathlib.Path(path).read_text("utf-8")
+        data = json.loads(page.partition('data-live="no">')[2].partition("</script>")[0])
+        assert [("/ports", "spoil")] == [
+            (data["tables"]["places"][place][0][:6], data["tables"]["stacks"][stack][culprit]["name"])
+            for place, stack, culprit in zip(
+                *(data["columns"][each] for each in ("place", "stack", "culprit")), strict=True
+            )
+        ]
+        assert [] == data["tables"]["roots"]
+    assert 6 == len(
+        {
+            *paths,
+            *(
+                line
+                for lines in sections(run(tests, "--tracked-report", "pages/of it"))
+                for line in lines
+                if line.startswith("as a page: ")
+            ),
+        }
+    )
+
+
+def test_a_page_that_cannot_be_written_is_said(run: Any, pytester: pytest.Pytester) -> None:
+    """A page that cannot be written leaves the section, with the reason."""
+    pytester.makefile(".txt", taken="x")
+    tests = """
+        def test_it():
+            with assert_unmodified(CONFIG):
+                spoil(CONFIG)
+        """
+    (lines,) = sections(run(tests, "--tracked-report", "taken.txt"))
+    assert any(line.startswith("the page cannot be written: ") for line in lines)
+    assert any("/ports/1" in line for line in lines)
+    assert [] == [
+        line for lines in sections(run(tests)) for line in lines if line.startswith(("as a page", "the page"))
+    ]
+
+
 def test_the_fixture_fails_the_test_that_modifies(run: Any) -> None:
     """The fixture fails the test that modifies, not its teardown.
 
