@@ -2,7 +2,7 @@
 // pydatatracker/history/patch.py, and tests compare the two. What these rules do not cover is refused, never guessed.
 
 import { Dict, List, PSet, canonical, decode, identity, isContainer, pointerOf } from "./values.js";
-import { held, isMissing } from "./replay.js";
+import { empty, held, isMissing } from "./replay.js";
 
 const MOST_MOVES = 32;
 
@@ -16,8 +16,8 @@ export function patchOf(log, world, root, selected) {
   let inside = 0;
   for (let at = from; at <= to; at++) if (isData(log, world, root, at)) inside++;
   if (inside !== mine.length) throw new Refusal("The selection leaves out changes in between, so it does not lead from one state to another.");
-  const [before, after] = world.states(from, to + 1);
-  return checked(made(log, world, root, mine.map((at) => ({ at, n: at + 1, inverse: false }))), before[root], after[root]);
+  const [before, after] = world.states(from, to + 1).map((roots) => valueOf(log, roots, root));
+  return checked(made(log, world, root, mine.map((at) => ({ at, n: at + 1, inverse: false }))), before, after);
 }
 
 // The operations that undo the changes of a root among those that are selected, in its state at the end.
@@ -41,10 +41,13 @@ export function undoOf(log, world, root, selected) {
     }
   }
   if (built) throw new Refusal(`${built === 1 ? "A later change" : "Later changes"} built upon ${built.toLocaleString()} of the selected changes.`);
-  const [before, after] = world.states(mine[0], log.size);
+  const [before, after] = world.states(mine[0], log.size).map((roots) => valueOf(log, roots, root));
   const items = mine.reverse().map((at) => ({ at, n: isTail ? at : at + 1, inverse: true }));
-  return checked(made(log, world, root, items, isTail), after[root], isTail ? before[root] : null);
+  return checked(made(log, world, root, items, isTail), after, isTail ? before : null);
 }
+
+// The data of a root; before its first change it is empty.
+const valueOf = (log, roots, root) => roots[root]?.value ?? empty[log.kinds[root]](0);
 
 function firstOf(log, root) {
   for (let at = 0; at < log.size; at++) if (log.action(at) === "init" && log.root[at] === root) return at;
@@ -80,10 +83,11 @@ function* regionsOf(log, root, at) {
 function made(log, world, root, items, hasStates = true) {
   const here = world.n;
   try {
-    for (const item of items) prepare(log, world, root, item);
+    for (const item of [...items].sort((x, y) => x.n - y.n)) prepare(log, world, root, item); // a step back costs more
     const blocks = covered(items);
     if (!hasStates && blocks.some((block) => block.whole)) throw new Refusal("A set, or a key that is not a text, changed.");
-    return blocks.flatMap((block) => (block.whole ? [replaced(world, root, block)] : operationsOf(block)));
+    for (const block of blocks.filter((each) => each.whole).sort((x, y) => x.n - y.n)) block.made = replaced(log, world, root, block);
+    return blocks.flatMap((block) => (block.whole ? [block.made] : operationsOf(block)));
   } finally {
     world.seek(here);
   }
@@ -96,7 +100,7 @@ function prepare(log, world, root, item) {
   item.whole = [];
   for (const path of pathsOf(log, root, item.at)) {
     const base = named ? path.slice(0, -1) : path;
-    let at = world.roots[root].value, n = 0;
+    let at = valueOf(log, world.roots, root), n = 0;
     while (n < base.length && nameable(at, base[n])) at = held(at, base[n++]);
     item.edits = n === base.length ? editsOf(body, at, path[path.length - 1], item.inverse) : null;
     item.isList = at instanceof List;
@@ -130,9 +134,9 @@ function covered(items) {
   return blocks.reverse();
 }
 
-function replaced(world, root, { path, n }) {
+function replaced(log, world, root, { path, n }) {
   world.seek(n);
-  const value = path.reduce((container, key) => held(container, key), world.roots[root].value);
+  const value = path.reduce((container, key) => held(container, key), valueOf(log, world.roots, root));
   return { op: "replace", path: pointerOf(path), value: copyOf(value) };
 }
 
@@ -223,10 +227,10 @@ function longestRising(order) {
 function checked(operations, before, after) {
   if (operations.some(({ value }) => value !== undefined && holds(value, "$dict"))) throw new Refusal("The data has keys that JSON lacks.");
   if (operations.some(({ value }) => value !== undefined && (holds(value, "$at") || holds(value, "$ref")))) throw new Refusal("A value refers to another part of the data.");
-  const tree = { value: copyOf(before?.value) };
-  if (odd(before?.value) || odd(after?.value)) throw new Refusal("The data has keys that JSON lacks.");
+  const tree = { value: copyOf(before) };
+  if (odd(before) || odd(after)) throw new Refusal("The data has keys that JSON lacks.");
   for (const operation of operations) apply(tree, operation);
-  if (after !== null && canonical(tree.value) !== canonical(after.value)) throw new Refusal("The changes as operations do not give the same data.");
+  if (after !== null && canonical(tree.value) !== canonical(after)) throw new Refusal("The changes as operations do not give the same data.");
   return operations;
 }
 

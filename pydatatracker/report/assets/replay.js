@@ -14,7 +14,7 @@ const GONE = Symbol("nothing");
 
 class Misfit extends Error {}
 
-const empty = { dict: (epoch) => new Dict(epoch), list: (epoch) => new List(epoch, []), set: (epoch) => new PSet(epoch) };
+export const empty = { dict: (epoch) => new Dict(epoch), list: (epoch) => new List(epoch, []), set: (epoch) => new PSet(epoch) };
 
 export class World {
   constructor(log) {
