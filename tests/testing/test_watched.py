@@ -191,3 +191,20 @@ def test_the_number_that_is_shown(run: Any) -> None:
         """
     assert "and 20 more; --tracked-changes=30 shows them" in str(run(tests).stdout)
     assert "- tracked changes -" not in str(run(tests, "--tracked-changes=0").stdout)
+
+
+def test_the_page_of_a_failure_has_what_was_recorded(run: Any, pytester: pytest.Pytester) -> None:
+    """--tracked-report writes a page of the changes that `watched` recorded."""
+    run(
+        """
+        def test_fails(watched):
+            config = track({"port": 80})
+            watched(config)
+            config["port"] = 8080
+            assert 0
+        """,
+        "--tracked-report",
+        "pages",
+    )
+    (page,) = (pytester.path / "pages").iterdir()
+    assert "8080" in page.read_text("utf-8")
