@@ -196,8 +196,8 @@ def test_type_checkers_know_every_option() -> None:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__" and len(each.args.kwonlyargs) > 1
         for lists in [(each.args.kwonlyargs, each.args.kw_defaults)]
     ]
-    assert 2 == len(repeated)
-    assert repeated[0] == repeated[1]
+    assert 3 == len(repeated)
+    assert repeated[0] == repeated[1] == repeated[2]
     assert types == {name: annotation for name, (annotation, _) in repeated[0].items()}
     said = {name: ast.literal_eval(default) for name, (_, default) in repeated[0].items()}
     plain, given = (_core.describe(each)[4] for each in (TrackedDict(), TrackedDict(**said)))

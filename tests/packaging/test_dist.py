@@ -101,7 +101,7 @@ def test_wheel_tag_and_metadata(wheel):
 def test_extras_are_the_promised_ones(wheel):
     """The extras are those that messages and documentation name."""
     extras = metadata(wheel, "METADATA").get_all("Provides-Extra")
-    assert {"all", "cli", "http", "kafka", "otel", "prometheus", "query", "s3", "sql"} == set(extras)
+    assert {"all", "cli", "http", "kafka", "otel", "prometheus", "query", "s3", "seal", "sql"} == set(extras)
 
 
 def test_wheel_has_the_console_script(wheel):
