@@ -32,6 +32,7 @@ _SECTIONS = (
     ("Check and export", (
         ("verify", "show", "Is the log complete and in order?"),
         ("query", "export", "Query logs in SQL"),
+        ("sql", "sql", "SQL for DuckDB, Spark or Trino"),
         ("convert", "export", "CSV, Parquet, SQLite, traces and more"),
         ("schema", "meta", "The JSON Schema of a line"),
         ("seal-key", "meta", "A pair of keys to sign logs with"),

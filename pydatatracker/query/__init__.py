@@ -58,7 +58,14 @@ COLUMNS: Final[dict[str, str]] = {
     "extra": "JSON",
     "trace_id": "VARCHAR",
     "span_id": "VARCHAR",
+    "v": "BIGINT",
+    "name": "VARCHAR",
+    "position": "JSON",
+    "ids": "JSON",
+    "between": "JSON",
+    "undoes": "BIGINT",
 }
+_LATER: Final = ("v", "name", "position", "ids", "between", "undoes")  # files of earlier versions lack them
 LONGEST: Final = 1 << 28  # bytes of the longest line, as in `pydatatracker.io`
 _USUAL: Final = 1 << 24  # bytes; DuckDB makes a buffer of twice that per thread, so LONGEST costs three times the time
 _WIDE: Final = 1 << 23  # bytes of a line above which the memory is not limited
@@ -122,7 +129,7 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
     quoted = ", ".join(f'"{name}"' for name in COLUMNS)
     if lines:
         old = any(map(_begins_with_0_1_0, lines))
-        read = {**COLUMNS, "v": "BIGINT", "created_time": "VARCHAR"} if old else COLUMNS
+        read = {**COLUMNS, "created_time": "VARCHAR"} if old else COLUMNS
         fields = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in read.items())
         table = (
             f"read_json([{', '.join(map(_text, lines))}], format = 'newline_delimited',"
@@ -132,7 +139,10 @@ def _make_view(connection: Any, names: list[str], longest: int) -> None:
             table = f"(SELECT * REPLACE ({_of_0_1_0()}) FROM {table})"
         parts.append(f"SELECT {quoted} FROM {table}")
     if tables:
-        parts.append(f"SELECT {quoted} FROM read_parquet([{', '.join(map(_text, tables))}], union_by_name = true)")
+        source = f"read_parquet([{', '.join(map(_text, tables))}], union_by_name = true, hive_partitioning = false)"
+        held = {name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        since = [f'"{name}"' if name in held or name not in _LATER else f'NULL AS "{name}"' for name in COLUMNS]
+        parts.append(f"SELECT {', '.join(since)} FROM {source}")
     filled = ", ".join(f'coalesce("{name}", \'\') AS "{name}"' for name in _EMPTY)
     connection.execute(
         f"CREATE VIEW changes AS SELECT * REPLACE ({filled}), make_timestamp(time_ns // 1000) AS time"

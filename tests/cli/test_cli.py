@@ -157,7 +157,9 @@ def test_the_three_ways_in_are_one(tmp_path: Path) -> None:
 def test_the_shell_completes(tmp_path: Path) -> None:
     """Completion suggests the commands that begin with what was typed."""
     done = run(cwd=tmp_path, _PYDATATRACKER_COMPLETE="bash_complete", COMP_WORDS="pydatatracker s", COMP_CWORD="1")
-    assert ["plain,schema", "plain,seal-key", "plain,show", "plain,stats"] == sorted(done.stdout.splitlines())
+    assert ["plain,schema", "plain,seal-key", "plain,show", "plain,sql", "plain,stats"] == sorted(
+        done.stdout.splitlines()
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -191,7 +193,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", program], cwd=tmp_path, env=environment(PATH=path), capture_output=True, check=True
     )
-    assert ["schema seal-key show stats", "--follow", "parquet"] == done.stdout.decode().splitlines()
+    assert ["schema seal-key show sql stats", "--follow", "parquet"] == done.stdout.decode().splitlines()
 
 
 # ---- the demonstration and the example
