@@ -192,7 +192,7 @@ def measure(row: Row, library: Subject, turns: int) -> float | None:
 
 
 def earlier(library: Subject, size: int, turns: int) -> float | None:
-    """Return the ratio for a store that is followed by reading the state before it.
+    """Return the ratio for a store and reading the state before it.
 
     Beside it: a copy of a plain dict, and a store.
     """

@@ -83,7 +83,17 @@ def test_every_command_is_in_the_table() -> None:
     """A command that reads changes and is not tried here is named."""
     from pydatatracker.cli.catalog import COMMANDS as catalog
 
-    others = {"run", "demo", "report", "view", "query", "schema", "sql", "completion", "seal-key"}  # below, or read no log
+    others = {
+        "run",
+        "demo",
+        "report",
+        "view",
+        "query",
+        "schema",
+        "sql",
+        "completion",
+        "seal-key",
+    }  # below, or read no log
     assert set(catalog) == {each[0] for each in COMMANDS.values()} | others
 
 

@@ -77,7 +77,7 @@ class Subject:
         return None
 
     def make_new(self, data: dict[Any, Any]) -> Any:
-        """Return a new container, with nothing done that creating it does not need."""
+        """Return a new container, with nothing else done to it."""
         return self.make_dict(data)
 
     def make_observed(self, callback: Callable[..., None]) -> Any:
