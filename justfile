@@ -200,6 +200,12 @@ test-public-api *args: setup
 test-free-threaded *args: setup
     sh scripts/free_threaded.sh "$@"
 
+# Run the SQL over logs on Apache Spark in local mode, and on DuckDB; installs pyspark, and needs Java 17
+[group('test')]
+test-fleet *args: build
+    python -m pip install -q pyspark duckdb sqlglot
+    python -m pytest tests/cli/test_sql.py tests/cli/test_sql_spark.py "$@"
+
 # Change data in eight threads, 30 s for each kind of data, and judge the logs: `just stress --runs 20 lists`
 [group('test')]
 stress *args: build
