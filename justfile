@@ -137,8 +137,8 @@ benchmark-growth *args: build
 # Arguments are names of libraries; `--quick` for few turns, `--tables` to write the page from the last run.
 # Compare costs and features with other libraries, in build/peers, and write docs/peers.md and its plot
 [group('benchmark')]
-benchmark-peers *args: setup
-    @python benchmarks/peers/run.py "$@"
+benchmark-peers *args:
+    @python3 benchmarks/peers/run.py "$@"
 
 # Measure the page of a log of 100,000 changes in Chromium
 [group('benchmark')]

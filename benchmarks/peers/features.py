@@ -89,8 +89,8 @@ def every_mutation(kind: str) -> Callable[[Subject], Verdict]:
                     missed.append(f"`{statement}` is missed")
             library.close()
         if len(missed) > 3:
-            first = missed[0].split(" is ")[0].removesuffix(" fails")
-            return False, f"{len(missed)} of {len(statements)} are missed or fail, such as {first}"
+            example = missed[0].removesuffix(" is missed").removesuffix(" fails")
+            return False, f"{len(missed)} of {len(statements)} are missed or fail, such as {example}"
         return not missed, ", ".join(missed)
 
     return check
@@ -284,7 +284,7 @@ def released(library: Subject) -> Verdict:
     return found.read_text("WHEEL") is not None, "it was built here"
 
 
-# (group, key, what a reader is notified, the check or None for the method can_KEY)
+# (group, key, what a reader sees, the check or None for the method can_KEY)
 FEATURES: list[tuple[str, str, str, Callable[[Subject], Verdict] | None]] = [
     ("What is noticed", "dict", "a store in a dict", some("dict")),
     ("", "list", "an append to a list", some("list")),

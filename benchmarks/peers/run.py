@@ -46,7 +46,7 @@ def newest() -> str:
 
 def pip(*arguments: Any) -> bool:
     """Run pip of the environment; return whether it succeeded."""
-    command = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]
+    command = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 

@@ -9,7 +9,7 @@ from subjects.base import Subject
 # name on the command line: module of its class, name of its class
 _HOMES = {
     "ours": ("ours", "Tracked"),
-    "watch": ("ours", "Watched"),
+    "watch": ("watching", "Watched"),
     "subclass": ("plain", "Nothing"),
     "by-hand": ("plain", "ByHand"),
     "old": ("old", "Old"),
@@ -23,7 +23,7 @@ _HOMES = {
     "eventsourcing": ("objects", "EventSourcing"),
     "sqlalchemy": ("databases", "SqlAlchemy"),
     "sqlalchemy-json": ("databases", "SqlAlchemyJson"),
-    "zodb": ("databases", "Zodb"),
+    "zodb": ("zodb", "Zodb"),
     "pycrdt": ("crdt", "Pycrdt"),
 }
 NAMES = (*_HOMES,)
