@@ -378,7 +378,9 @@ def records(library: Subject, verdicts: dict[str, Verdict]) -> str:
         library.set_attribute(thing, 1)
     is_flag = not isinstance(take(), list)
     library.close()
-    said = ", ".join(text for key, text in SAYS.items() if verdicts[key][0])
+    said = ", ".join(
+        f"{text} (option)" if key in library.on_demand else text for key, text in SAYS.items() if verdicts[key][0]
+    )
     kind = "record" if verdicts["history"][0] else "event" if verdicts["observer"][0] else ""
     if is_flag and kind:
         where = {"record": "a record for each transaction", "event": "events"}[kind]

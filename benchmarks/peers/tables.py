@@ -19,6 +19,7 @@ COLUMNS = {
     "update": "`d.update` of 1,000",
     "deep": "five levels deep",
     "observed": "with an observer",
+    "stacked": "with its line of code",
     "line": "with a line in a file",
     "earlier 10": "earlier state, 10 keys",
     "earlier 1000": "of 1,000",
@@ -144,19 +145,20 @@ STYLE = """
   text { font-family: ui-sans-serif, system-ui, sans-serif; fill: #1f2430; font-size: 12px }
   .title { font-size: 14px; font-weight: 600 } .what { fill: #4b5263; font-size: 11px }
   .ours { font-weight: 600 } line { stroke: #d5d9e3 } line.one { stroke: #5b6478 }
+  .observed { fill: none; stroke: #4a62b3; stroke-width: 1.6 }
   .store { fill: #4a62b3 } .append { fill: #c2571a } .setattr { fill: #2e8b57 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e4e7ee } .what { fill: #b3bac9 } line { stroke: #3a404c } line.one { stroke: #a3abbd }
-    .store { fill: #8ea2e6 } .append { fill: #f0985f } .setattr { fill: #6fcf97 }
+    .observed { stroke: #8ea2e6 } .store { fill: #8ea2e6 } .append { fill: #f0985f } .setattr { fill: #6fcf97 }
   }
 """
-MARKS = {"store": "d[k] = v", "append": "l.append(v)", "setattr": "o.a = v"}
+MARKS = {"store": "d[k] = v", "append": "l.append(v)", "setattr": "o.a = v", "observed": "with an observer"}
 
 
 def mark(kind: str, x: float, y: float) -> str:
-    """Return the mark of one operation: a circle, a diamond or a square."""
-    if kind == "store":
-        return f'<circle class="store" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
+    """Return the mark of an operation: circle, ring, diamond or square."""
+    if kind in ("store", "observed"):
+        return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
     turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if kind == "append" else ""
     return f'<rect class="{kind}" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"{turned}/>'
 
@@ -176,8 +178,8 @@ def draw(results: Results) -> str:
     found = libraries(results)
 
     def cost(name: str) -> float:
-        values = [found[name]["work"][kind] for kind in MARKS]
-        return min((value for value in values if value is not None), default=math.inf)
+        values = [found[name]["work"][kind] for kind in ("observed", "store", "setattr")]
+        return next((value for value in values if value is not None), math.inf)
 
     names = sorted((name for name in found if cost(name) < math.inf), key=cost)
     values = [v for name in names for kind in MARKS if (v := found[name]["work"][kind]) is not None]

@@ -132,6 +132,7 @@ ROWS = [
     Row("update", lambda: dict(THOUSAND), lambda s: s.make_dict(dict(THOUSAND)), update, one_dict, 50),
     Row("deep", levels, lambda s: s.make_nested(), deep),
     Row("observed", lambda: {"a": 0}, lambda s: s.make_observed(ignore), store),
+    Row("stacked", lambda: {"a": 0}, lambda s: s.make_stacked(), store),
     Row("line", lambda: {"a": 0}, lambda s: s.make_lines(f"{FOLDER}/log{next(fresh)}.jsonl"), store),
     Row("create", lambda: dict, lambda s: s.make_new if s.make_new({}) is not None else None, create, hundred, 500),
     Row(
@@ -166,7 +167,7 @@ def measure(row: Row, library: Subject, turns: int) -> float | None:
     run = getattr(library, f"run_{row.key}", row.run)
     thing = row.make(library)
     plain_run = row.run
-    if row.key == "observed" and thing is not None and not is_mapping(thing):
+    if row.key in ("observed", "stacked") and thing is not None and not is_mapping(thing):
         run = plain_run = assign
         ATTRIBUTES.append(row.key)
     if thing is None:
@@ -192,9 +193,9 @@ def measure(row: Row, library: Subject, turns: int) -> float | None:
 
 
 def earlier(library: Subject, size: int, turns: int) -> float | None:
-    """Return the ratio for a store and reading the state before it.
+    """Return the ratio of a store and reading the state before it.
 
-    Beside it: a copy of a plain dict, and a store.
+    The builtin is copied before the store instead.
     """
     if size > library.largest:
         return None

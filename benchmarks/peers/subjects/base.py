@@ -48,6 +48,7 @@ class Subject:
     title = ""  # in the tables
     short = ""  # heading of a narrow column
     distribution = ""  # whose version is shown
+    on_demand: tuple[str, ...] = ()  # rows of features.py that need an option, which the first columns do not have
     largest = 10**9  # keys of an earlier state
     native = False  # keeps data where tracemalloc does not see it
 
@@ -77,11 +78,15 @@ class Subject:
         return None
 
     def make_new(self, data: dict[Any, Any]) -> Any:
-        """Return a new container, with nothing else done to it."""
+        """Return a new container, in no database and with no observer."""
         return self.make_dict(data)
 
     def make_observed(self, callback: Callable[..., None]) -> Any:
         """Return a dict, or else an object, with one observer."""
+        return None
+
+    def make_stacked(self) -> Any:
+        """Return a dict, or else an object, whose changes know their line of code."""
         return None
 
     def make_lines(self, path: str) -> Any:

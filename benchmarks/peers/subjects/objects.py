@@ -28,7 +28,7 @@ class ObjectTracker(Subject):
     """object-tracker."""
 
     title = short = distribution = "object-tracker"
-    make_object = staticmethod(ObjectTracked)
+    make_object = make_stacked = staticmethod(ObjectTracked)
 
     def make_observed(self, callback: Callable[..., None]) -> Any:
         """Return an object with one observer."""

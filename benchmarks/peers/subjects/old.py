@@ -36,6 +36,7 @@ class Old(Subject):
 
     title = short = "pydatatracker 0.1.0"
     version = ""
+    on_demand = ("old", "stack")
     largest = 1000  # filling a dict takes a snapshot for each key: 100,000 of them took more than two minutes
     make_dict = staticmethod(TrackedDict)
     make_list = staticmethod(TrackedList)
@@ -50,6 +51,10 @@ class Old(Subject):
         made = TrackedDict({"a": 0})
         made.tracking_add_observer(callback)
         return made
+
+    def make_stacked(self) -> Any:
+        """Return a dict that records stacks."""
+        return TrackedDict({"a": 0}, tracking_capture_stack=True)
 
     def make_lines(self, path: str) -> Any:
         """Return a dict with an observer that writes lines."""

@@ -39,6 +39,7 @@ class Ours(Subject):
     """What containers and watches have in common: the same methods."""
 
     distribution = "pydatatracker"
+    on_demand = ("stack",)
 
     @property
     def version(self) -> str:
@@ -260,6 +261,10 @@ class Tracked(Ours):
         made = TrackedDict(a=0)
         made.tracking_add_observer(callback)
         return made
+
+    def make_stacked(self) -> Any:
+        """Return a dict that records stacks."""
+        return TrackedDict(a=0, tracking_capture_stack=True)
 
     def make_lines(self, path: str) -> Any:
         """Return a dict with an exporter, which writes each line at once."""

@@ -40,7 +40,7 @@ class Psygnal(Subject):
     make_object = staticmethod(EventedObject)
 
     def make_nested(self) -> Any:
-        """Return nested lists: an EventedDict does not follow its items."""
+        """Return lists in each other: dicts do not follow what is in them."""
         inner: Any = EventedList([0])
         for _ in range(4):
             inner = EventedList([inner], child_events=True)

@@ -144,6 +144,10 @@ class Watchpoints(Subject):
         """Return a watched dict."""
         return self.watched({"a": 0}, lambda frame, element, info: callback(element))
 
+    def make_stacked(self) -> Any:
+        """Return a watched dict: the callback gets the line."""
+        return self.make_dict({"a": 0})
+
     def see(self, kind: str) -> Seen | None:
         """Return watched data, and what was noticed one line later."""
         makers: dict[str, Any] = {"dict": dict, "list": list, "set": set, "nested": levels, "object": PlainObject}

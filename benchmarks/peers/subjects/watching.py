@@ -17,7 +17,7 @@ from subjects.plain import PlainObject
 class Watched(Ours):
     """Plain data that is watched where it is."""
 
-    title, short = "its `watch()`", "`watch()`"
+    title, short = "pydatatracker, `watch()`", "`watch()`"
 
     version = ""  # that of the containers
 
@@ -53,6 +53,12 @@ class Watched(Ours):
         """Return a dict with one observer."""
         made, history = self.tracked({"a": 0})
         history.tracking_add_observer(callback)
+        return made
+
+    def make_stacked(self) -> Any:
+        """Return a dict of which stacks are recorded."""
+        made = {"a": 0}
+        self.open.append(watch(made, tracking_capture_stack=True))
         return made
 
     def make_lines(self, path: str) -> Any:
