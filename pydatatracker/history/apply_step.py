@@ -528,6 +528,9 @@ def _put(target: Any, key: Any, before: Any, after: Any, position: Any = None) -
         elif type(position) is not int or key in target:
             target[key] = after
         elif _core.tracker(target) is not None:
+            options = _core.describe(target)[4]
+            if options.auto_convert > 0:  # a store converts by itself, and `restore` does not
+                after = _core.convert(after, options)[0]
             _core.restore(target, "slot", -1, key, MISSING, after, _core.M_CODES["__setitem__"], 0, position)
         else:
             later = list(target.items())[position:]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pathlib
 from typing import Any
 
+import pytest
 from gardening import STEPS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rebuilding import Run, by_three, compare_blame, fail, fresh, logged, say, two
 
+from pydatatracker import track
 from pydatatracker.cli.replay.logs import Logs
 from pydatatracker.cli.replay.rebuilt import Rebuilt
 from pydatatracker.cli.replay.roots import Roots
+from pydatatracker.observers import json_file_observer
 
 __all__ = ["say", "two"]  # the fixtures
 
@@ -74,3 +78,32 @@ def test_history_and_blame_of_one_path(two: pathlib.Path, say: Run) -> None:
     assert (0, "", True) == (status, out, "/nothing" in err)
     assert 2 == say("blame", two, "x")[0]
     assert 2 == say("blame", two)[0]
+
+
+@pytest.mark.parametrize("kind", [dict, collections.OrderedDict, collections.defaultdict])
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_an_undo_brings_back_is_followed(kind: Any, whole: bool, tmp_path: pathlib.Path) -> None:
+    """Blame below a key that was removed and brought back is the container's.
+
+    The key returns to its place between others, also with others that one call removed.
+    """
+    path = tmp_path / "log.jsonl"
+    made = kind()
+    made.update({"l": {"m": [1]}, "k": [[2]], "z": 1})
+    x = track(made)
+    with json_file_observer(str(path)) as observer:
+        observer(x.tracking_changes()[0])
+        x.tracking_add_observer(observer)
+        if whole:
+            x.clear()
+        else:
+            del x["l"], x["k"]
+        x.tracking_undo(1 if whole else 2)
+        x["l"]["m"].append(2)
+        x["l"]["n"] = 5
+        x["k"][0].append(3)
+        x.tracking_remove_observer(observer)
+    with Logs([str(path)], fail) as logs, Roots(logs, fail) as roots:
+        key = next(iter(roots.by_root))
+        compare_blame(x, Rebuilt(roots, key), Rebuilt(roots, key, remember=True))
+        assert "/k/0/1" in x.tracking_blame()

@@ -418,7 +418,7 @@ def test_generic_and_root_models() -> None:
 
     tags = Tags(["a"])
     tags.root.append("b")
-    assert (["a", "b"], "/root/1") == (tags.model_dump(), tags.tracking.last_change().pointer)
+    assert (["a", "b"], ("root", 1)) == (tags.model_dump(), tags.tracking.last_change().path)
 
 
 def test_what_happens_in_a_validation_is_no_change() -> None:
