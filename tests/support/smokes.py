@@ -84,7 +84,7 @@ ARGUMENTS = {
     "demo": [], "schema": [], "completion": ["bash"], "blame": ["LOG", "/a"], "history": ["LOG", "/a"],
     "at": ["LOG", "1"], "diff": ["LOG", "0..1"], "patch": ["LOG", "0..1"],
     "undo-script": ["LOG", "--actor", "x"], "convert": ["--to", "csv", "LOG"], "query": ["SELECT 1", "LOG"],
-    "seal-key": ["OUT"], "report": ["LOG", "-o", "OUT"], "run": ["--log", "OUT", "PROGRAM"],
+    "seal-key": ["OUT"], "report": ["LOG", "-o", "OUT"], "sql": ["--dialect", "duckdb", "--from", "LOG"], "run": ["--log", "OUT", "PROGRAM"],
 }  # fmt: skip
 
 
