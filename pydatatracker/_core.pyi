@@ -481,8 +481,12 @@ class SealChain:
     left: int
     open: bool
     digests: bytearray
-    def __new__(cls, sha256: Callable[[bytes], Any], name: bytes, start: bytes, left: int) -> Self: ...
+    def __new__(cls, sha256: Callable[[bytes], Any] | None, name: bytes, start: bytes, left: int) -> Self: ...
     def seal(self, line: bytes) -> bytes: ...
+
+HAS_SHA256: bool
+
+def tree_root(leaves: bytes | bytearray) -> bytes: ...
 
 @final
 class Appender(Feed):

@@ -97,5 +97,6 @@ printf '#!/bin/sh\nexec "%s" -L "%s" "%s" "$@"\n' "$root/usr/bin/qemu-aarch64-st
 chmod +x "$runner"
 echo "import sys; sys.executable = '$runner'" >"$site/sitecustomize.py"
 [ $# -gt 0 ] || set -- tests/core/test_dict.py tests/core/test_list.py tests/core/test_clock.py tests/core/test_mutators.py \
-    tests/core/test_attributes.py tests/core/test_records.py tests/core/test_pickles.py tests/core/test_actors.py tests/core/test_locks.py
+    tests/core/test_attributes.py tests/core/test_records.py tests/core/test_pickles.py tests/core/test_actors.py tests/core/test_locks.py \
+    tests/io/test_seals.py
 PYTHONPATH=$site PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 exec "$runner" -m pytest -q -p no:cacheprovider "$@"

@@ -446,15 +446,15 @@ cdef class OpenLog:         # a file that lines are appended to; base of the pac
 
 
 cdef class SealChain:       # the seals of the lines of one writer; base of the package's Chain
-    cdef readonly bytes previous        # hash of the last line, or what the chain begins with
+    cdef unsigned char last[32]         # hash of the last line, or what the chain begins with
     cdef readonly Py_ssize_t count      # number of lines
     cdef public Py_ssize_t left         # lines until a root is due
     cdef public bint open               # False: the writer has to begin a chain, or is writing
     cdef public bytearray digests       # hashes of the lines since the last root
     cdef bytes head                     # what stands between a line and the number in its seal
-    cdef object sha256                  # of hashlib
-    cdef bytes draw(self, pdt_out *out)
-    cdef int advance(self, bytes digest) except -1
+    cdef object sha256                  # of hashlib; None: the instructions of the processor
+    cdef int draw(self, pdt_out *out, unsigned char *digest) except -1
+    cdef int advance(self, const unsigned char *digest) except -1
 
 
 @cython.final

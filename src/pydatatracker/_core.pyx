@@ -38,6 +38,8 @@ Invariant: a part is included once, and its module-level statements use only wha
 """
 
 cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport (
     PyDict_Contains, PyDict_Copy, PyDict_DelItem, PyDict_GetItemWithError, PyDict_Merge, PyDict_Next, PyDict_SetItem,
 )
@@ -49,6 +51,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from pydatatracker.cpython cimport (
     PY_SSIZE_T_MAX, PyObject_GC_Track, PyObject_GC_UnTrack, call_or_null, PyODict_DelItem, PyODict_SetItem, PyAnySet_Check, PyAnySet_CheckExact, PyBytes_AS_STRING, PyErr_Clear, PyErr_Fetch, PyErr_Occurred, PyErr_Restore, PyEval_GetGlobals, PyDict_Check, PyDict_CheckExact, PyDict_Size, PyDict_Type, PyExc_IndexError, PyExc_OverflowError, PyFloat_CheckExact,
@@ -77,6 +80,7 @@ from pydatatracker.native cimport (
     pdt_out_int, pdt_out_literal, pdt_out_scalar, pdt_out_str, pdt_out_time, pdt_pause_gc, pdt_plain, pdt_put,
     pdt_quiet_key, pdt_remember_plain, pdt_repr, pdt_repr_kind, pdt_enter_recursion, pdt_same_items, pdt_resume_gc, pdt_same_new, pdt_arguments, pdt_makes_as, pdt_is_unshared, pdt_take_error, pdt_call_type, pdt_make_with, PyVectorcall_NARGS, pdt_scope, pdt_scope_changed, pdt_scope_init,
     pdt_scope_is, pdt_scope_or_null, pdt_scope_set, pdt_scope_unknown, pdt_scopes_over, pdt_set_add, pdt_set_as_tuple, pdt_set_contains, pdt_spot,
+    pdt_has_sha256, pdt_sha256, pdt_sha256_add, pdt_sha256_begin, pdt_sha256_end, pdt_sha256_setup,
     pdt_spot_find, pdt_spot_gap, pdt_stored_element, pdt_stored_key, pdt_twin, pdt_twin_in, pdt_twin_of_dict, pdt_is_deque,
     pdt_twin_stores, pdt_twin_base, pdt_twin_hook, pdt_make_twin, pdt_twin_init, pdt_deque_item, pdt_deque_ass_item,
     pdt_deque_size, PyType_Slot,

@@ -53,6 +53,15 @@ cdef extern from "native/clock.h":
     int64_t pdt_now_ns() nogil
     void pdt_clock_setup(int)
 
+cdef extern from "native/sha256.h":
+    ctypedef struct pdt_sha256:
+        pass
+    bint pdt_has_sha256
+    void pdt_sha256_setup()
+    void pdt_sha256_begin(pdt_sha256 *)
+    void pdt_sha256_add(pdt_sha256 *, const void *, size_t)
+    void pdt_sha256_end(pdt_sha256 *, unsigned char *)
+
 cdef extern from "native/scope.h":
     PyObject *pdt_scope() except NULL                       # borrowed
     PyObject *pdt_scope_or_null "pdt_scope"() noexcept       # the same; NULL with an error set

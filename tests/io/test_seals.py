@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydatatracker import TrackedDict, track
+from pydatatracker._core import HAS_SHA256, SealChain, tree_root
 from pydatatracker.exporters import JsonLinesExporter
+from pydatatracker.io import seals
 from pydatatracker.io.seal_check import check_seals
 from pydatatracker.io.seals import Chain, root_of
 
@@ -218,11 +220,53 @@ def test_what_a_chain_cannot_see(folder: pathlib.Path, small: list[bytes]) -> No
     assert 1 == len(check_seals([again], roots=[root]).faults)
 
 
-@given(st.integers(1, 200))
-def test_the_root_is_that_of_the_rfc(count: int) -> None:
-    """Pairing level by level gives the tree of RFC 9162."""
+@pytest.mark.parametrize("by_processor", [HAS_SHA256, False])
+@given(count=st.integers(1, 200))
+def test_the_root_is_that_of_the_rfc(by_processor: bool, count: int) -> None:
+    """Pairing level by level gives the tree of RFC 9162, whoever hashes."""
     leaves = [hashlib.sha256(bytes([n])).digest() for n in range(count)]
-    assert tree(leaves) == root_of(b"".join(leaves))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seals, "HAS_SHA256", by_processor)
+        assert tree(leaves) == root_of(b"".join(leaves))
+
+
+@pytest.mark.skipif(not HAS_SHA256, reason="the processor has no instructions for SHA-256")
+@given(st.lists(st.binary(max_size=300) | st.integers(0, 5000).map(bytes), min_size=1, max_size=12))
+def test_the_processor_hashes_as_hashlib_does(texts: list[bytes]) -> None:
+    """Lines of every length get the same seals from both."""
+    name, start = b"0123456789abcdef", seals.genesis("0123456789abcdef")
+    ours, theirs = (SealChain(by, name, start, 9) for by in (None, hashlib.sha256))
+    for text in texts:
+        line = b"{" + text + b"}"
+        assert theirs.seal(line) == ours.seal(line)
+        assert theirs.previous == ours.previous
+    assert theirs.digests == ours.digests
+    assert (len(texts), 9 - len(texts)) == (ours.count, ours.left)
+
+
+def test_a_log_sealed_without_the_instructions_is_the_same_kind(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hashlib sealed is right to a check that has the instructions."""
+    monkeypatch.setattr(seals, "HAS_SHA256", False)
+    lines = sealed(tmp_path / "a", 20)
+    assert 0 == oracle(lines)
+    assert [] == check_seals([tmp_path / "a"]).faults
+    monkeypatch.undo()
+    assert [] == check_seals([tmp_path / "a"]).faults
+
+
+@pytest.mark.parametrize("leaves", [b"", bytes(31), bytes(33), bytearray(63)], ids=len)
+def test_what_is_no_list_of_hashes_has_no_root(leaves: bytes) -> None:
+    """Half a hash is refused, and so is none."""
+    with pytest.raises(ValueError, match="leaves of 32 bytes"):
+        tree_root(leaves)
+
+
+def test_a_chain_begins_with_a_hash() -> None:
+    """A start that is no hash is refused before anything is read from it."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        SealChain(hashlib.sha256, b"0123456789abcdef", b"short", 1)
 
 
 def test_known_roots() -> None:

@@ -109,7 +109,7 @@ cdef class Appender(Feed):
         cdef Draft d
         cdef OpenLog log = self.log
         cdef SealChain chain
-        cdef bytes digest = None
+        cdef unsigned char digest[32]
         cdef Py_ssize_t done
         begin_draft(&d)
         if self.roots is not None:
@@ -128,7 +128,7 @@ cdef class Appender(Feed):
                 elif not chain.open or chain.left <= 0:
                     return False
                 else:
-                    digest = chain.draw(&d.out)
+                    chain.draw(&d.out, digest)
                 if log._first is None:
                     log._first = change.seq
                 log._last = change.seq
