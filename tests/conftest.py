@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,10 @@ LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # times the examples of r
 # A busy machine is not a fault of the code; and a run that is red is red again: what is new each time is for test-long.
 settings.register_profile("suite", deadline=None, derandomize=LONG == 1)
 settings.load_profile("suite")
+
+# A shell starts what is in its background with SIGINT ignored, and so are then the processes that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
