@@ -27,6 +27,7 @@ PYTHON = WORK / "venv" / "bin" / "python"
 OLD = WORK / "old"
 RESULTS = WORK / "results.json"
 PAGE = ROOT / "docs" / "peers.md"
+README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "pictures" / "peers.svg"
 SECONDS = 120  # for one library
 
@@ -109,8 +110,9 @@ def main() -> int:
         WORK.mkdir(parents=True, exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1), "utf-8")
     PAGE.write_text(tables.fill(PAGE.read_text("utf-8"), results), "utf-8")
+    README.write_text(tables.fill(README.read_text("utf-8"), results, tables.README_MARKERS), "utf-8")
     PICTURE.write_text(tables.draw(results), "utf-8")
-    print(f"{PAGE.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")
+    print(", ".join(str(path.relative_to(ROOT)) for path in (PAGE, README, PICTURE)))
     return 0
 
 

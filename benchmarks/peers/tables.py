@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -28,7 +29,9 @@ COLUMNS = {
     "elsewhere": "unrelated code",
     "memory": "bytes of a change",
 }
-MARKERS = ("machine", "costs", "features", "reasons")
+SUMMARY = ("store", "append", "setattr", "stacked", "line")  # columns of the README
+MARKERS = ("machine", "costs", "features", "reasons")  # of docs/peers.md
+README_MARKERS = ("machine", "summary")
 Results = dict[str, Any]
 
 
@@ -69,20 +72,30 @@ def machine(results: Results) -> str:
     )
 
 
-def costs(results: Results) -> str:
-    """Return the table of costs."""
+def ratios(results: Results, columns: Sequence[str]) -> str:
+    """Return the table of costs with some of its columns."""
     found = libraries(results)
-    rows = [["", *COLUMNS.values(), "records"]]
+    rows = [["", *(COLUMNS[key] for key in columns), "records"]]
     base = next((each["builtin"] for name, each in found.items() if name == "ours"), {})
-    rows.append(["the builtin itself", *(nanoseconds(base.get(key)) for key in COLUMNS), "nothing"])
+    rows.append(["the builtin itself", *(nanoseconds(base.get(key)) for key in columns), "nothing"])
     for each in found.values():
         cells = []
-        for key in COLUMNS:
+        for key in columns:
             on_attribute = " (a)" if key in each["attributes"] and each["work"][key] is not None else ""
             cells.append(number(each["work"][key], key) + on_attribute)
         title = each["title"] if each["version"] in ("", "0.1.0") else f"{each['title']} {each['version']}"
         rows.append([title, *cells, each["records"]])
-    lines = [table(rows)]
+    return table(rows)
+
+
+def summary(results: Results) -> str:
+    """Return the columns of the table of costs that the README has."""
+    return ratios(results, SUMMARY)
+
+
+def costs(results: Results) -> str:
+    """Return the table of costs."""
+    lines = [ratios(results, list(COLUMNS))]
     for name, each in results.items():
         if "failed" in each:
             lines.append(f"Left out: {name} ({each['failed']}).")
@@ -128,10 +141,10 @@ def _text(text: str, match: object) -> str:
     return text
 
 
-def fill(page: str, results: Results) -> str:
+def fill(page: str, results: Results, markers: Sequence[str] = MARKERS) -> str:
     """Return the page with what is between its markers replaced."""
-    made = {"machine": machine, "costs": costs, "features": features, "reasons": reasons}
-    for name in MARKERS:
+    made = {"machine": machine, "summary": summary, "costs": costs, "features": features, "reasons": reasons}
+    for name in markers:
         start, end = f"<!-- peers: {name} -->", f"<!-- /peers: {name} -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         if len(pattern.findall(page)) != 1:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
 PAGE = ROOT / "docs" / "peers.md"
+README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "pictures" / "peers.svg"
 
 
@@ -33,15 +34,15 @@ def python(code: str) -> str:
     return done.stdout
 
 
-def between(name: str) -> str:
-    """Return what the page has between two markers."""
-    (found,) = re.findall(rf"<!-- peers: {name} -->(.*?)<!-- /peers: {name} -->", PAGE.read_text("utf-8"), re.DOTALL)
+def between(name: str, page: Path = PAGE) -> str:
+    """Return what a page has between two markers."""
+    (found,) = re.findall(rf"<!-- peers: {name} -->(.*?)<!-- /peers: {name} -->", page.read_text("utf-8"), re.DOTALL)
     return str(found).strip()
 
 
-def rows(name: str) -> list[list[str]]:
+def rows(name: str, page: Path = PAGE) -> list[list[str]]:
     """Return the cells of the table between two markers."""
-    lines = [line for line in between(name).splitlines() if line.startswith("| ")]
+    lines = [line for line in between(name, page).splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
@@ -70,6 +71,14 @@ def test_the_table_of_costs_has_the_form_that_the_recipe_writes(known: dict[str,
         assert [] == [cell for cell in row[1:-1] if not ratio.fullmatch(cell)], row[0]
         assert re.match(r"nothing|dirty flag|event: |record: ", row[-1]), row[0]
     assert any(row[0].startswith("pydatatracker ") for row in others)
+
+
+def test_the_readme_has_the_same_figures() -> None:
+    """Its table is part of that of the page, of the same run."""
+    short, whole = rows("summary", README), rows("costs")
+    columns = [whole[0].index(heading) for heading in short[0]]
+    assert [[row[n] for n in columns] for row in whole] == short
+    assert between("machine") == between("machine", README)
 
 
 def test_the_table_of_features_has_the_form_that_the_recipe_writes(known: dict[str, list[str]]) -> None:
