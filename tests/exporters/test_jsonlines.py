@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from pydatatracker import TrackedDict, TrackedList, replay, track, tracking_transaction
-from pydatatracker.exporters.jsonlines import FileSink, JsonLinesExporter
+from pydatatracker.exporters.file_sink import FileSink
+from pydatatracker.exporters.jsonlines import JsonLinesExporter
 from pydatatracker.exporters.sink import Item
 
 
@@ -158,7 +159,8 @@ def test_a_torn_last_line_is_ended(tmp_path: pathlib.Path) -> None:
 WRITER = """
 import sys
 from pydatatracker import TrackedDict
-from pydatatracker.exporters.jsonlines import FileSink, JsonLinesExporter
+from pydatatracker.exporters.file_sink import FileSink
+from pydatatracker.exporters.jsonlines import JsonLinesExporter
 from pydatatracker.exporters.sink import Item
 path, name, count, buffered, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "1", int(sys.argv[5])
 d = TrackedDict()

@@ -312,16 +312,16 @@ def test_a_log_that_is_never_free_is_waited_for_5_seconds(
 
     Then the change counts as dropped, and the error says why.
     """
-    from pydatatracker.exporters import jsonlines
+    from pydatatracker.exporters import file_sink
 
     path = tmp_path / "changes.jsonl"
     exporter = rotating(str(path))
     d = observed(Of(exporter))
     clock = Clock()
     tries = 0
-    monkeypatch.setattr(jsonlines.time, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(jsonlines.time, "sleep", clock.sleep)
-    flock = jsonlines.fcntl.flock
+    monkeypatch.setattr(file_sink.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(file_sink.time, "sleep", clock.sleep)
+    flock = file_sink.fcntl.flock
 
     def lock(fd: int, how: int) -> None:
         nonlocal tries
@@ -329,11 +329,11 @@ def test_a_log_that_is_never_free_is_waited_for_5_seconds(
         if busy == "locked" or (busy == "both" and tries % 60):
             raise BlockingIOError(errno.EAGAIN, "busy")
         flock(fd, how)
-        if busy != "locked" and not how & jsonlines.fcntl.LOCK_UN:  # another process is faster, each time
+        if busy != "locked" and not how & file_sink.fcntl.LOCK_UN:  # another process is faster, each time
             os.rename(path, tmp_path / f"rotated{tries}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(jsonlines.fcntl, "flock", lock)
+        patch.setattr(file_sink.fcntl, "flock", lock)
         d["n"] = 1
     assert 1 == exporter.stats().dropped
     assert "waited 5 s" in str(exporter.stats().last_error)

@@ -20,7 +20,7 @@ import pytest
 
 import pydatatracker
 from pydatatracker import TrackedDict
-from pydatatracker.exporters import JsonLinesExporter, jsonlines
+from pydatatracker.exporters import JsonLinesExporter, compression, file_sink
 from pydatatracker.io import read_changes
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -47,7 +47,7 @@ def test_what_cannot_be_compressed_stays_and_is_tried_again(
     buffered: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: Any, caplog: Any
 ) -> None:
     """After the next rotation, so that all of them are compressed in the end."""
-    whole = jsonlines._compressor
+    whole = compression.compressor_for
     fails = [True]
 
     def compressor(how: str) -> Any:
@@ -55,7 +55,7 @@ def test_what_cannot_be_compressed_stays_and_is_tried_again(
             raise FULL
         return whole(how)
 
-    monkeypatch.setattr(jsonlines, "_compressor", compressor)
+    monkeypatch.setattr(compression, "compressor_for", compressor)
     root = TrackedDict()
     exporter = JsonLinesExporter(tmp_path / "a.jsonl", rotate_size=1500, compress="gzip", **buffered)
     root.tracking_add_observer(exporter)
@@ -209,7 +209,7 @@ def test_a_thread_that_cannot_be_started(buffered: dict[str, Any], tmp_path: pat
     assert (10, 0) == (exporter.stats().sent, exporter.stats().dropped)
 
 
-@pytest.mark.skipif(jsonlines.fcntl is None, reason="files are not locked here")
+@pytest.mark.skipif(file_sink.fcntl is None, reason="files are not locked here")
 def test_a_lock_that_another_process_keeps(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
     """The change waits for it a few seconds, and is dropped then.
 
@@ -217,7 +217,7 @@ def test_a_lock_that_another_process_keeps(tmp_path: pathlib.Path, monkeypatch: 
     """
     import fcntl
 
-    monkeypatch.setattr(jsonlines, "_PATIENCE", 0.1)
+    monkeypatch.setattr(file_sink, "_PATIENCE", 0.1)
     root = TrackedDict()
     exporter = JsonLinesExporter(tmp_path / "a.jsonl", rotate_size=15_000)
     root.tracking_add_observer(exporter)
@@ -232,7 +232,7 @@ def test_a_lock_that_another_process_keeps(tmp_path: pathlib.Path, monkeypatch: 
     assert (True, 2) == (gap.is_gap, line.after)
 
 
-@pytest.mark.skipif(jsonlines.fcntl is None, reason="files are not locked here")
+@pytest.mark.skipif(file_sink.fcntl is None, reason="files are not locked here")
 def test_a_file_system_without_locks(
     buffered: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: Any, caplog: Any
 ) -> None:
@@ -241,7 +241,7 @@ def test_a_file_system_without_locks(
     def flock(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(jsonlines.fcntl, "flock", flock)
+    monkeypatch.setattr(file_sink.fcntl, "flock", flock)
     root = TrackedDict()
     with JsonLinesExporter(tmp_path / "a.jsonl", rotate_size=1500, **buffered) as exporter:
         root.tracking_add_observer(exporter)
@@ -273,7 +273,7 @@ def test_compressed_files_are_what_gzip_reads(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(os.urandom(3_000_001))
     expected = path.read_bytes()
-    jsonlines._compress(str(path), "gzip")
+    compression.compress_file(str(path), "gzip")
     assert expected == gzip.decompress((tmp_path / "a.gz").read_bytes())
     assert not path.exists()
 
@@ -286,5 +286,5 @@ def test_no_other_module_starts_a_thread() -> None:
     package = pathlib.Path(pydatatracker.__file__).parent
     start = re.compile(r"^(?!\s*(?:>>>|\.\.\.)).*threading\.Thread\(target", re.MULTILINE)  # not in an example
     found = [path for path in package.rglob("*.py") if start.search(path.read_text("utf-8"))]
-    expected = ["_forks.py", "exporters/delivery.py", "exporters/jsonlines.py", "query/__init__.py", "report/live.py"]
+    expected = ["_forks.py", "exporters/delivery.py", "exporters/file_sink.py", "query/__init__.py", "report/live.py"]
     assert expected == sorted(path.relative_to(package).as_posix() for path in found)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pydatatracker.exporters.jsonlines import _compress
+from pydatatracker.exporters.compression import compress_file
 from pydatatracker.io import read_changes
 from pydatatracker.io.compression import _Frames, decompressed
 
@@ -129,7 +129,7 @@ def test_of_a_truncated_rotated_log_all_but_the_last_block_is_read(how: Any, tmp
     texts = (hashlib.sha256(b"%d" % n).hexdigest() for n in range(2000))
     path.write_bytes(b"".join(b'{"v":1,"action":"add","seq":1,"after":"%s"}\n' % text.encode() for text in texts))
     size = path.stat().st_size / 2000
-    _compress(str(path), how)
+    compress_file(str(path), how)
     (packed,) = tmp_path.iterdir()
     whole = packed.read_bytes()
     before = 0
