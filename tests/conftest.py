@@ -34,6 +34,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             function._hypothesis_internal_use_settings = settings(given, max_examples=LONG * given.max_examples)
 
 
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves, and what they import, out of the collections.
+
+    Those are a million objects, and many tests have to collect what they left.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
     """Leave what is alive out of the collections at the end.
 
