@@ -20,6 +20,7 @@ from pydatatracker.values.pointer import parse_pointer
 __all__ = ["actor_query", "blame_query", "line_of", "lines_query", "values_query"]
 
 _RANK: Final = "CASE WHEN action <> 'init' THEN 1 WHEN method = 'again' THEN 2 ELSE 0 END"
+_ONE: Final = "pid, uuid, root, seq"  # what a line has in common with its repetition: an init has the uuid of its root
 _SHOWN: Final = ("time", "seq", "actor", "action", "pointer", "before", "after", "uuid")
 
 
@@ -63,7 +64,7 @@ doubts AS (
       WHEN w.refers OR w.also_cut > 0 THEN 1
       WHEN w.action <> 'init' OR w.method = 'again' THEN 0
       WHEN f.action <> 'init' AND w.seq >= f.seq THEN 1
-      WHEN f.action = 'init' AND w.uuid <> f.uuid THEN 1
+      WHEN f.action = 'init' AND (w.uuid <> f.uuid OR w.seq <> f.seq) THEN 1
       ELSE 0 END) AS doubt
   FROM w LEFT JOIN found f ON {_same_root("f", "w")}
   GROUP BY w.of_root, w.pid, w.host
@@ -105,7 +106,7 @@ def actor_query(
                 conditions.append(f"day {sign} {sql.text(_day(moment))}")
     names = ", ".join(sql.column(name) for name in (*_VIEW_ORDER,))
     return f"""SELECT {names} FROM (
-  SELECT *, row_number() OVER (PARTITION BY uuid, root ORDER BY seq) AS n FROM changes
+  SELECT *, row_number() OVER (PARTITION BY {_ONE} ORDER BY host) AS n FROM changes
   WHERE {" AND ".join(conditions)}
 ) AS numbered WHERE n = 1
 ORDER BY host, pid, seq"""
@@ -125,7 +126,8 @@ def lines_query(dialect: str, root: str) -> str:
     """Return the SELECT of all rows that a replay of one root needs.
 
     `line_of` makes lines of them, of which `pydatatracker.replay` or the command ``at`` makes the state at any time.
-    SQL cannot: where an item of a list is now depends on all changes of the list before.
+    SQL cannot: where an item of a list is now depends on all changes of the list before. What was delivered twice is
+    there once.
 
     :param root: id of the root.
     """
@@ -135,10 +137,12 @@ def lines_query(dialect: str, root: str) -> str:
     names = ", ".join(sql.column(each) for each in (*VIEW_COLUMNS, "host", "line"))
     return f"""WITH mine AS (SELECT DISTINCT pid, host FROM changes WHERE {has}),
 together AS (SELECT DISTINCT pid, host FROM changes WHERE ids IS NOT NULL)
-SELECT {names} FROM changes c
-WHERE {has} OR EXISTS (
-  SELECT 1 FROM mine m JOIN together t ON m.pid = t.pid AND coalesce(m.host, '') = coalesce(t.host, '')
-  WHERE m.pid = c.pid AND coalesce(m.host, '') = coalesce(c.host, ''))
+SELECT {names} FROM (
+  SELECT c.*, row_number() OVER (PARTITION BY host, {_ONE} ORDER BY time_ns) AS n FROM changes c
+  WHERE {has} OR EXISTS (
+    SELECT 1 FROM mine m JOIN together t ON m.pid = t.pid AND coalesce(m.host, '') = coalesce(t.host, '')
+    WHERE m.pid = c.pid AND coalesce(m.host, '') = coalesce(c.host, ''))
+) AS numbered WHERE n = 1
 ORDER BY host, pid, seq, {_RANK}"""
 
 

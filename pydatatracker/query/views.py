@@ -187,12 +187,16 @@ def _writes(sql: Dialect) -> str:
     fields = ", ".join(f"c.{sql.column(each)}" for each in _KEPT)
     none = sql.array(sql.text(_NONE))
     inserted = _indices(sql, _number(sql, sql.item("splice", 0)), sql.length(sql.item("splice", 2)))
+
+    def held(written: str) -> str:  # a row also where nothing is written: an empty state ends what was known before
+        return _concat(sql, none, written)
+
     keys = f"""CASE
     WHEN action = 'init' AND method = 'again' THEN {none}
-    WHEN action = 'init' AND {_begins(sql, "after", "[")} THEN {_indices(sql, "0", sql.length("after"))}
-    WHEN action = 'init' AND {_tagged(sql, "after", "$set", "$frozenset")} THEN {_elements(sql)}
-    WHEN action = 'init' AND {_tagged(sql, "after", "$dict")} THEN {_row_keys(sql, sql.member("after", "$dict"))}
-    WHEN action = 'init' AND {_begins(sql, "after", "{")} THEN {_texts(sql)}
+    WHEN action = 'init' AND {_begins(sql, "after", "[")} THEN {held(_indices(sql, "0", sql.length("after")))}
+    WHEN action = 'init' AND {_tagged(sql, "after", "$set", "$frozenset")} THEN {held(_elements(sql))}
+    WHEN action = 'init' AND {_tagged(sql, "after", "$dict")} THEN {held(_row_keys(sql, sql.member("after", "$dict")))}
+    WHEN action = 'init' AND {_begins(sql, "after", "{")} THEN {held(_texts(sql))}
     WHEN splice IS NOT NULL THEN {_concat(sql, none, inserted)}
     WHEN changes IS NOT NULL THEN {_row_keys(sql, "changes")}
     WHEN {order} IS NOT NULL THEN {none}

@@ -80,6 +80,20 @@ def test_history_and_blame_of_one_path(two: pathlib.Path, say: Run) -> None:
     assert 2 == say("blame", two)[0]
 
 
+def test_the_root_itself_is_blamed_however_long_ago(tmp_path: pathlib.Path, say: Run) -> None:
+    """The last change of the root is found behind many changes below it."""
+    path = tmp_path / "log.jsonl"
+    x = track({"a": {"n": 0}})
+    with json_file_observer(str(path)) as observer:
+        x.tracking_add_observer(observer)
+        x["b"] = "here"
+        for n in range(50):
+            x["a"]["n"] = n
+        x.tracking_remove_observer(observer)
+    status, out, err = say("blame", path, "")
+    assert (0, True, "") == (status, "here" in out, err)
+
+
 @pytest.mark.parametrize("kind", [dict, collections.OrderedDict, collections.defaultdict])
 @pytest.mark.parametrize("whole", [False, True])
 def test_what_an_undo_brings_back_is_followed(kind: Any, whole: bool, tmp_path: pathlib.Path) -> None:

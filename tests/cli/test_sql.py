@@ -57,9 +57,9 @@ def test_blame_is_that_of_the_command(session: tuple[Any, str]) -> None:
     exact = 0
     with open_roots(log) as roots:
         for key in roots.by_root:
-            rebuilt = Rebuilt(roots, key, remember=True)
+            rebuilt = Rebuilt(roots, key)
             state = state_at(roots, key, (None, None))[0]
-            paths = sorted({*pointers(state), "/nope", "/l/0", "/l/9", "/d/e/f", "/a/0", "/0", "/3", "/~0"})
+            paths = sorted({*pointers(state), "", "/nope", "/l/0", "/l/9", "/d/e/f", "/a/0", "/0", "/3", "/~0"})
             for path in random.Random(1).sample(paths, min(len(paths), 40)):
                 try:
                     wanted = [line.uuid for _, line in rebuilt.blame(path)]
@@ -145,6 +145,57 @@ def test_last_values_of_dicts_are_the_state(tmp_path: pathlib.Path) -> None:
                     held[parts[-1]] = after
             assert state_at(roots, key, (seq, None))[0] == state
     connection.close()
+
+
+@pytest.mark.parametrize("data", [{"a": 1, "c": 1}, [1, 2], {1, 2}], ids=["dict", "list", "set"])
+def test_an_empty_state_ends_what_was_known(tmp_path: pathlib.Path, data: Any) -> None:
+    """A root that another one held, and that was emptied there, is asked for.
+
+    Its second state is empty: it stores nothing, but nothing that was written before is there any more.
+    """
+    log = tmp_path / "log.jsonl"
+    part = track(type(data)())
+    process.start(log)
+    for each in data:
+        if isinstance(part, dict):
+            part[each] = 1
+        else:
+            (part.append if isinstance(part, list) else part.add)(each)
+    whole = TrackedDict(part=part)
+    part.clear()
+    del whole["part"]
+    if isinstance(part, dict):
+        part["b"] = 2
+    else:
+        (part.append if isinstance(part, list) else part.add)(7)
+    process.stop()
+    connection = views(str(log))
+    with open_roots(str(log)) as roots:
+        for key in roots.by_root:
+            rebuilt = Rebuilt(roots, key)
+            for path in ("", "/a", "/b", "/c", "/0", "/1", "/2", "/7", "/part", "/part/a"):
+                found = rows(connection, blame_query("duckdb", path, root=key[1]))
+                if all(row["exact"] for row in found):
+                    assert [line.uuid for _, line in rebuilt.blame(path)] == [row["uuid"] for row in found], path
+    connection.close()
+
+
+def test_what_was_delivered_twice_counts_once(tmp_path: pathlib.Path) -> None:
+    """The answers are the same if every line is there twice."""
+    log, twice = tmp_path / "log.jsonl", tmp_path / "twice.jsonl"
+    record(log, 1)
+    twice.write_bytes(log.read_bytes() * 2)
+    once, both = views(str(log)), views(str(twice))
+    (root,) = once.execute("SELECT DISTINCT of_root FROM writes").fetchone()
+    for question in (
+        *(blame_query("duckdb", path) for path in ("", "/0", "/0/a", "/1", "/1/0", "/2")),
+        actor_query("duckdb", "it's"),
+        lines_query("duckdb", root),
+        values_query("duckdb"),
+    ):
+        assert rows(once, question) == rows(both, question)
+    once.close()
+    both.close()
 
 
 def test_none_is_not_nothing(tmp_path: pathlib.Path) -> None:

@@ -46,7 +46,8 @@ def blame_command(
     rows: list[tuple[str, Any]] = []
     with open_roots(file) as roots:
         for label, key in chosen_roots(roots, root):
-            each = Rebuilt(roots, key, wanted=wanted, remember=wanted.is_empty)
+            # what is remembered is the last change of each path below the root, not of the root itself
+            each = Rebuilt(roots, key, wanted=wanted, remember=wanted.is_empty and pointer != "")
             rows += [(label + path, line) for path, line in each.blame(pointer)]
         if not rows:
             click.echo(f"{PROGRAM}: the log has no such change at {pointer or 'any path'}", err=True)
