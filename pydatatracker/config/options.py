@@ -122,6 +122,8 @@ class S3(Delivery):
     compact: bool
     seal: bool
     seal_key: str | None  # the path of a PEM file
+    partition: str
+    host: str
 
 
 class Kafka(Delivery):
@@ -130,6 +132,7 @@ class Kafka(Delivery):
     topic: str = ...  # type: ignore[assignment]
     config: dict[str, Any] = ...  # type: ignore[assignment]
     format: Format
+    headers: dict[str, str]
     timeout: float
     compact: bool
 

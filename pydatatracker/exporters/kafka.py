@@ -17,7 +17,7 @@ from pydatatracker.io.tracing import traceparent_of
 
 __all__ = ["KafkaExporter", "KafkaSink"]
 
-Headers = Callable[[Item], dict[str, str]]
+Headers = Callable[[Item], dict[str, str]] | dict[str, str]
 
 
 class KafkaSink:
@@ -35,7 +35,8 @@ class KafkaSink:
             raise ImportError('KafkaExporter needs confluent-kafka: pip install "pydatatracker[kafka]"') from None
         self._topic = topic
         self._format = check_format(format)
-        self._headers = headers
+        self._fixed = dict(headers) if isinstance(headers, dict) else {}
+        self._headers = None if isinstance(headers, dict) else headers
         self._timeout = timeout
         settings = {"enable.idempotence": True, "message.timeout.ms": int(timeout * 1000), **config}
         settings.setdefault("logger", logging.getLogger("pydatatracker.kafka"))  # not standard error
@@ -80,7 +81,7 @@ class KafkaSink:
 
         end = time.monotonic() + self._timeout + 1.0
         for item in items:
-            headers: dict[str, str | bytes | None] = {"id": item.id, "seq": str(item.seq)}
+            headers: dict[str, str | bytes | None] = {**self._fixed, "id": item.id, "seq": str(item.seq)}
             parent = traceparent_of(item.line)
             if parent is not None:
                 headers["traceparent"] = parent
@@ -118,8 +119,9 @@ class KafkaExporter(Exporter):
     ``KafkaExporter(topic, config={"bootstrap.servers": ...})`` produces batches from a thread, with an idempotent
     producer of confluent-kafka. The message key is the id of the root, so changes of one tree keep their order. Headers
     are ``id`` and ``seq``, ``traceparent`` if the change was made in an OpenTelemetry span, and those that
-    ``headers(item)`` returns. A batch counts as sent when all its delivery reports have arrived, and is retried
-    otherwise. All other options are those of `Delivery`. Needs the extra ``kafka``.
+    ``headers(item)`` returns, or of a dict (``headers={"host": "web-1"}``). A batch counts as sent when all its
+    delivery reports have arrived, and is retried otherwise. All other options are those of `Delivery`.
+    Needs the extra ``kafka``.
 
     ``KafkaExporter(producer, topic=)`` calls your own ``producer.produce(topic, bytes)``, or ``send`` if it has no
     ``produce``, synchronously, once per change; errors are counted and logged. ``background=True`` calls it from a

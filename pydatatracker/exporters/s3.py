@@ -10,6 +10,7 @@ import tempfile
 from typing import Any, Literal
 
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
+from pydatatracker.exporters.folders import Folders
 from pydatatracker.exporters.formats import check_format, format_item
 from pydatatracker.exporters.sealing import ObjectSeals, key_of
 from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
@@ -21,12 +22,13 @@ Body = Literal["ndjson", "parquet"]
 _user = 0  # the process in which obstore was used first; its threads are shared by all exporters
 
 
-def _key(prefix: str, items: list[Item], ending: str) -> str:
+def _key(prefix: str, items: list[Item], ending: str, folders: Folders | None = None) -> str:
     # UTC time, then seq, both with leading zeros; a batch that is sent again has the same key
     first, last = items[0], items[-1]
     moment = datetime.datetime.fromtimestamp(first.time_ns / 1e9, datetime.UTC)
-    stamp = f"{moment:%Y/%m/%d/%H%M%S}.{moment.microsecond:06}Z"
-    return f"{prefix}{stamp}-{first.seq:020}-{last.seq:020}-{first.id[:12]}{ending}"
+    # engines expect files, not folders, below those of the partition
+    stamp = f"{moment:%Y/%m/%d/%H%M%S}" if folders is None else f"{folders.of(first)}/{moment:%Y%m%dT%H%M%S}"
+    return f"{prefix}{stamp}.{moment.microsecond:06}Z-{first.seq:020}-{last.seq:020}-{first.id[:12]}{ending}"
 
 
 def _as_parquet(items: list[Item]) -> bytes:
@@ -66,6 +68,7 @@ class S3Sink:
         format: str = "native",
         body: Body = "ndjson",
         seals: ObjectSeals | None = None,
+        folders: Folders | None = None,
         **config: Any,
     ) -> None:
         try:
@@ -79,6 +82,8 @@ class S3Sink:
         self._format = check_format(format)
         self._body = body
         self._seals = seals
+        self._folders = folders
+        self._stored: set[str] = set()  # keys of a batch that could not be put as a whole
         if endpoint is not None:
             config["endpoint"] = endpoint
             if endpoint.startswith("http://"):
@@ -87,21 +92,31 @@ class S3Sink:
         self._store = S3Store(bucket, retry_config=config.pop("retry_config", retry), **config)
 
     def send(self, items: list[Item]) -> None:
-        """Put one object. Raises SinkUnavailable where obstore cannot work."""
+        """Put one object, or one for each folder.
+
+        Raises SinkUnavailable where obstore cannot work.
+        """
         global _user
         if _user not in (0, os.getpid()):  # its threads exist in the parent only: a call would never return
             raise SinkUnavailable(
                 "obstore does not work in a forked child after its parent has used it: use the start method spawn"
             )
         _user = os.getpid()
+        ending = ".parquet" if self._body == "parquet" else ".jsonl.gz"
+        parts = [items] if self._folders is None else self._folders.parts(items)
+        keyed = [(_key(self._prefix, part, ending, self._folders), part) for part in parts]
         with cleaned_errors(known=self.secrets):
-            self._put(items)
+            for key, part in keyed:
+                if key not in self._stored:
+                    self._put(key, part)
+                    if len(keyed) > 1:
+                        self._stored.add(key)
+        self._stored.difference_update(key for key, _ in keyed)
 
-    def _put(self, items: list[Item]) -> None:
+    def _put(self, key: str, items: list[Item]) -> None:
         if self._body == "parquet":
-            key, body = _key(self._prefix, items, ".parquet"), _as_parquet(items)
+            body = _as_parquet(items)
         else:
-            key = _key(self._prefix, items, ".jsonl.gz")
             if self._seals is not None:
                 data = self._seals.sealed(key, [item.line for item in items])
             else:
@@ -135,6 +150,10 @@ class S3Exporter(Exporter):
     supports If-None-Match. ``config`` goes to obstore's S3Store (``access_key_id``, ``region`` ...). All other options
     are those of `Delivery`. Needs the extra ``s3``.
 
+    ``partition="day,host"`` puts objects into folders that engines read as columns, as in
+    ``day=2026-11-28/host=web-1/``: the day of the changes in UTC, and ``host``, by default the name of this machine. A
+    batch that goes on after midnight is two objects.
+
     ``S3Exporter(client, bucket=, prefix=)`` calls your own ``client.put_object(Bucket=, Key=, Body=)`` synchronously,
     once per change; errors are counted and logged. ``background=True`` calls it from a thread, with retries.
 
@@ -157,6 +176,8 @@ class S3Exporter(Exporter):
         background: bool | None = None,
         seal: bool = False,
         seal_key: Any = None,
+        partition: str | None = None,
+        host: str | None = None,
         **options: Any,
     ) -> None:
         if isinstance(target, str) and bucket is None:
@@ -168,6 +189,9 @@ class S3Exporter(Exporter):
                 "S3Exporter needs a bucket: S3Exporter('audit-log'), or S3Exporter(client, bucket='audit-log')"
             )
         _check_body(body, format)
+        folders = Folders.made(partition, host)
+        if folders is not None and prefix and not prefix.endswith("/"):
+            raise ValueError(f"with partition= the prefix is a folder: write {prefix + '/'!r}, not {prefix!r}")
         key = key_of(seal, seal_key)
         if seal and (client is not None or body != "ndjson" or format != "native"):
             raise ValueError("seal=True needs S3Exporter(bucket) with body='ndjson' and format='native'")
@@ -175,6 +199,7 @@ class S3Exporter(Exporter):
         if client is None:
             own: Any = {"prefix": prefix, "endpoint": endpoint, "format": format, "body": body}
             own["seals"] = ObjectSeals(key) if seal else None
+            own["folders"] = folders
             with cleaned_errors(endpoint, config):
                 sink: Any = S3Sink(bucket, **own, **(config or {}))
             in_background = background is not False
@@ -187,7 +212,8 @@ class S3Exporter(Exporter):
             in_background = bool(background)
 
             def put(item: Item) -> None:
-                client.put_object(Bucket=bucket, Key=_key(prefix, [item], ".json"), Body=format_item(item, format))
+                key = _key(prefix, [item], ".json", folders)
+                client.put_object(Bucket=bucket, Key=key, Body=format_item(item, format))
 
             sink = ClientSink(put)
         super().__init__(delivery_for(sink, name, in_background, options), compact=compact, format=format)

@@ -16,16 +16,17 @@ The table is called ``changes`` and has one row per change. Values, paths and ot
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydatatracker.io.line import TAKEN_OUT
 from pydatatracker.io.reader import ChangeReader
 
-__all__ = ["COLUMNS", "LONGEST", "StillRunning", "connect", "patiently", "write_parquet"]
+__all__ = ["COLUMNS", "LONGEST", "Lines", "StillRunning", "connect", "copy_to_parquet", "patiently", "write_parquet"]
 
 T = TypeVar("T")
 
@@ -250,23 +251,51 @@ def write_parquet(lines: bytes | Iterable[bytes], path: str | os.PathLike[str]) 
 
     with tempfile.TemporaryDirectory() as folder:
         source = os.path.join(folder, "lines.jsonl")
-        count = longest = size = 0
+        count = longest = 0
         with open(source, "wb") as file:
             for line in lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines:
                 file.write(line)
                 longest = max(longest, len(line))
                 count += 1
-            size = file.tell()
-        rows = min(122_880, max(2048, (32 << 20) * max(count, 1) // max(size, 1)))  # a group of rows is held in memory
-        with connect([source], longest=max(longest, 1 << 20)) as connection:
-            connection.execute(f"SET temp_directory = {_text(folder)}")
-            connection.execute(f"SET threads = {2 if longest < _WIDE else 1}")
-            if longest < _WIDE:
-                connection.execute("SET memory_limit = '256MB'")
-            command = (
-                f"COPY (SELECT * FROM changes) TO {_text(os.fsdecode(path))} {PARQUET[:-1]}, ROW_GROUP_SIZE {rows})"
-            )
-            patiently(connection, lambda: connection.execute(command))
+        copy_to_parquet([Lines(source, os.fsdecode(path), count, longest)])
+
+
+class Lines(NamedTuple):
+    """A file of JSON lines that becomes a Parquet file."""
+
+    source: str
+    target: str
+    number: int
+    longest: int  # bytes of a line
+
+
+def copy_to_parquet(files: Iterable[Lines]) -> None:
+    """Write files of JSON lines as `write_parquet` does, one after the other.
+
+    O(lines) in time; memory as there. What DuckDB does not hold in memory goes to the folder of the first source.
+
+    :raises ImportError: duckdb is not installed.
+    """
+    connection: Any = None  # one for all: to make it takes longer than to write a small file
+    try:
+        for each in files:
+            longest = max(each.longest, 1 << 20)
+            if connection is None:
+                connection = connect([each.source], longest=longest)
+                connection.execute(f"SET temp_directory = {_text(os.path.dirname(each.source))}")
+            else:
+                connection.execute("DROP VIEW changes")
+                _make_view(connection, [each.source], longest)
+            is_wide = each.longest >= _WIDE
+            connection.execute(f"SET threads = {1 if is_wide else 2}")
+            connection.execute("RESET memory_limit" if is_wide else "SET memory_limit = '256MB'")
+            # a group of rows is held in memory
+            rows = min(122_880, max(2048, (32 << 20) * max(each.number, 1) // max(os.path.getsize(each.source), 1)))
+            command = f"COPY (SELECT * FROM changes) TO {_text(each.target)} {PARQUET[:-1]}, ROW_GROUP_SIZE {rows})"
+            patiently(connection, functools.partial(connection.execute, command))
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 PARQUET: Final = "(FORMAT parquet, COMPRESSION zstd)"

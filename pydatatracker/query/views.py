@@ -16,10 +16,10 @@ from typing import Final
 
 from pydatatracker.query import COLUMNS, LONGEST
 from pydatatracker.query.dialects import DIALECTS, Dialect
+from pydatatracker.query.partitions import PARTITIONS, partition_names
 
-__all__ = ["PARTITIONS", "VIEW_COLUMNS", "view_statements"]
+__all__ = ["VIEW_COLUMNS", "view_statements"]
 
-PARTITIONS: Final = ("day", "host")
 _LEFT_OUT: Final = ("extra",)  # of 0.1.0, and as text for people: nothing needs it here
 VIEW_COLUMNS: Final = tuple(name for name in COLUMNS if name not in _LEFT_OUT)
 _FILLED: Final = ("actor", "pointer", "method", "type", "root", "uuid")
@@ -42,9 +42,8 @@ def view_statements(
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r}; write one of {', '.join(DIALECTS)}")
     folders = tuple(partitions)
-    unknown = next((name for name in folders if name not in PARTITIONS), None)
-    if unknown is not None:
-        raise ValueError(f"unknown partition {unknown!r}; write day, host or both")
+    if folders:
+        folders = partition_names(folders)
     form = form or _form_of(source)
     if form not in ("jsonl", "parquet"):
         raise ValueError(f"unknown form {form!r}; write jsonl or parquet")

@@ -14,6 +14,7 @@ from command import run
 from fleet import pointers, record
 
 from pydatatracker import TrackedDict, process, replay, track, tracking_actor
+from pydatatracker.cli import main
 from pydatatracker.cli.replay.rebuilt import Rebuilt
 from pydatatracker.cli.replay.states import state_at
 from pydatatracker.cli.root_option import open_roots
@@ -41,12 +42,24 @@ def rows(connection: Any, sql: str) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2, 4])
+@pytest.fixture(scope="module", params=[(0, "lines"), (1, "lines"), (2, "folders"), (4, "folders")])
 def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str]]:
-    """Yield the views of a random session, and its log."""
-    log = tmp_path_factory.mktemp("fleet") / "log.jsonl"
-    record(log, request.param)
-    connection = views(str(log))
+    """Yield the views of a random session, and its log.
+
+    The views are over its lines, or over Parquet in folders of days and hosts.
+    """
+    folder = tmp_path_factory.mktemp("fleet")
+    log = folder / "log.jsonl"
+    seed, form = request.param
+    record(log, seed)
+    if form == "lines":
+        connection = views(str(log))
+    else:
+        lake = folder / "it's a lake"
+        args = ["--to", "parquet", "--partition", "day,host", "--host", "007"]
+        assert 0 == main(["convert", str(log), *args, "-o", str(lake)])
+        connection = views(str(lake), form="parquet", partitions=("day", "host"))
+        assert [("007",)] == connection.execute("SELECT DISTINCT host FROM changes").fetchall()
     yield connection, str(log)
     connection.close()
 
@@ -97,6 +110,8 @@ def test_changes_of_an_actor_are_those_of_show(session: tuple[Any, str]) -> None
             if line.actor == "it's" and since <= (line.time_ns or 0) <= until
         ]
     found = rows(connection, actor_query("duckdb", "it's", since=since, until=until))
+    if found and found[0]["host"]:  # only the folders of these days are read
+        assert found == rows(connection, actor_query("duckdb", "it's", since=since, until=until, partitioned=True))
     got = [
         (
             row["seq"],

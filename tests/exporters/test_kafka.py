@@ -43,6 +43,20 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
     assert 80 == exporter.stats().sent
 
 
+def test_a_dict_of_headers_is_in_every_message(brokers: str) -> None:
+    """It names the host, for example; id and seq stay those of the change."""
+    d = TrackedDict()
+    headers = {"host": "web-1", "seq": "not mine"}
+    with KafkaExporter("hosts", config={"bootstrap.servers": brokers}, headers=headers) as exporter:
+        headers["host"] = "changed later"
+        fill(d, exporter, 3)
+        assert exporter.flush(60), exporter.stats()
+    for message in consumed(brokers, "hosts", 3):
+        found = dict(message.headers())
+        assert {"id", "seq", "host"} == set(found)
+        assert (b"web-1", str(json.loads(message.value())["seq"]).encode()) == (found["host"], found["seq"])
+
+
 def test_a_message_waits_as_long_as_the_timeout_says() -> None:
     """The timeout is in seconds, Kafka's in milliseconds; config wins."""
     pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
@@ -14,6 +14,9 @@ from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_e
 from pydatatracker.cli.filters import Filter, filter_options
 from pydatatracker.io.line import LogLine
 from pydatatracker.io.reader import LogFormatError
+
+if TYPE_CHECKING:
+    from pydatatracker.cli.replay.logs import Logs
 
 __all__ = ["convert_command", "query_command"]
 
@@ -29,41 +32,109 @@ _FORMATS: Final = ("csv", "parquet", "sqlite", "cloudevents", "debezium", "json-
 @FILES
 @click.option("--to", "form", type=click.Choice(_FORMATS), required=True, metavar="FORM", help="See above.")
 @click.option("-o", "--output", metavar="FILE", help="The file to write; by default standard output.")
+@click.option("--partition", metavar="day,host", help="Parquet in folders day=2026-11-28/host=NAME below -o FOLDER.")
+@click.option("--host", metavar="NAME", help="With --partition: of all lines; by default what a folder host=NAME says.")
 @filter_options
-def convert_command(files: tuple[str, ...], form: str, output: str | None, wanted: Filter) -> None:
+def convert_command(
+    files: tuple[str, ...], form: str, output: str | None, partition: str | None, host: str | None, wanted: Filter
+) -> None:
     """Write logs in another format.
 
     csv has one row per change; parquet (extra query) and sqlite have a table; cloudevents, debezium and json-patch are
     what the exporters send; a chrome-trace opens in ui.perfetto.dev, with one track per actor. FILE is replaced only
-    when everything is written; an SQLite database that exists gets the changes added.
+    when everything is written; an SQLite database that exists gets the changes added, and so does a FOLDER.
     """
     from pydatatracker.cli import formats
     from pydatatracker.cli.formats.sqlite import into_sqlite, is_database
 
     if output is None and not formats.is_text(form):
         raise click.UsageError(f"--to {form} needs -o FILE", click.get_current_context())
-    with open_logs(files) as logs:
-
-        def on_unfit(line: LogLine, reason: str) -> None:
-            logs.faults += 1  # so that the exit status is 1
-            logs.bar.hide()
-            print_error(LogFormatError(", ".join(logs.names), line.line, line.offset, reason))
-
+    if partition is None and host is not None:
+        raise click.UsageError("--host needs --partition day,host", click.get_current_context())
+    if partition is not None:
+        if form != "parquet" or output is None:
+            raise click.UsageError("--partition needs --to parquet -o FOLDER", click.get_current_context())
+        _into_folders(files, output, partition, host, wanted)
+        return
+    with open_logs(files) as logs, _writing(output or "standard output"):
         lines = (line for line in logs.lines(wanted) if not line.is_gap)
+        if output is None:
+            formats.write_stream(lines, sys.stdout, form, _on_unfit(logs))
+        elif form == "sqlite" and is_database(output):
+            into_sqlite(lines, output, _on_unfit(logs))
+        else:
+            with replacing(output, logs.names) as name:
+                formats.write_file(lines, name, form, _on_unfit(logs))
+
+
+def _on_unfit(logs: Logs) -> Callable[[LogLine, str], None]:
+    """Return what reports a line that a format cannot express."""
+
+    def on_unfit(line: LogLine, reason: str) -> None:
+        logs.faults += 1  # so that the exit status is 1
+        logs.bar.hide()
+        print_error(LogFormatError(", ".join(logs.names), line.line, line.offset, reason))
+
+    return on_unfit
+
+
+@contextlib.contextmanager
+def _writing(output: str) -> Iterator[None]:
+    """End the command with a message if a format cannot be written."""
+    from pydatatracker.cli.formats import Refused
+
+    try:
+        yield
+    except (ImportError, Refused) as error:
+        fail(str(error))
+    except Exception as error:
+        if not _is_of_duckdb(error):
+            raise
+        fail(f"cannot write {output}: {str(error).partition(chr(10))[0]}")
+
+
+def _into_folders(files: tuple[str, ...], output: str, partition: str, host: str | None, wanted: Filter) -> None:
+    """Write the lines of all logs into folders of days and hosts.
+
+    One log at a time: there may be one for each object of a bucket.
+    """
+    from pydatatracker.cli.formats.parquet import rows_of
+    from pydatatracker.cli.replay.logs import expanded
+    from pydatatracker.query.partitions import check_host, host_in, partition_names, write_partitions
+
+    names = expanded(files)
+    try:
+        folders = partition_names(partition)
+        given = None if host is None else check_host(host)
+    except ValueError as error:
+        fail(str(error))
+    hosts = {name: host_in(os.path.abspath(name)) if given is None else given for name in names or ["-"]}
+    unknown = next((name for name, found in hosts.items() if found is None), None)
+    if unknown is not None and "host" in folders:
+        fail(f"the host of {unknown} is not known: name it with --host, or have the log in a folder host=NAME")
+    is_bad = False
+
+    def rows() -> Iterator[tuple[str, bytes]]:
+        nonlocal is_bad
+        for name in hosts:
+            try:
+                with open_logs([name] if names else []) as logs:
+                    lines = (line for line in logs.lines(wanted) if not line.is_gap)
+                    yield from rows_of(lines, folders, hosts[name], _on_unfit(logs))
+            except click.exceptions.Exit as ended:
+                if ended.exit_code != 1:
+                    raise
+                is_bad = True  # lines that could not be read were printed
+
+    with _writing(output):
         try:
-            if output is None:
-                formats.write_stream(lines, sys.stdout, form, on_unfit)
-            elif form == "sqlite" and is_database(output):
-                into_sqlite(lines, output, on_unfit)
-            else:
-                with replacing(output, logs.names) as name:
-                    formats.write_file(lines, name, form, on_unfit)
-        except (ImportError, formats.Refused) as error:
-            fail(str(error))
-        except Exception as error:
-            if not _is_of_duckdb(error):
-                raise
-            fail(f"cannot write {output}: {str(error).partition(chr(10))[0]}")
+            _, there = write_partitions(rows(), output)
+        except OSError as error:
+            fail(f"cannot write {output}: {error.strerror or error}")
+    if there:
+        click.echo(f"{PROGRAM}: {len(there)} of the files were there, with the same changes: {there[0]}", err=True)
+    if is_bad:
+        raise click.exceptions.Exit(1)
 
 
 @cli.command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydatatracker.cli.formats.lines import LONE_SURROGATE, OnUnfit, converted
@@ -11,7 +11,7 @@ from pydatatracker.io.line import LogLine, nanoseconds_of
 from pydatatracker.report.values import exact
 from pydatatracker.values.codec import decoder
 
-__all__ = ["typed", "write_parquet_file"]
+__all__ = ["rows_of", "typed", "write_parquet_file"]
 
 _TEXTS: Final = (
     *("action", "method", "type", "pointer", "actor", "transaction", "root", "tracked_item_uuid", "uuid", "thread"),
@@ -26,6 +26,18 @@ def write_parquet_file(lines: Iterable[LogLine], name: str, on_unfit: OnUnfit) -
     from pydatatracker.query import write_parquet
 
     write_parquet(converted(lines, lambda line: typed(line) + b"\n", "parquet", on_unfit), name)
+
+
+def rows_of(
+    lines: Iterable[LogLine], partition: tuple[str, ...], host: str | None, on_unfit: OnUnfit
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (folder, line with its newline) for `write_partitions`."""
+    from pydatatracker.query.partitions import folder_of
+
+    def row(line: LogLine) -> tuple[str, bytes]:
+        return folder_of(partition, nanoseconds_of(line), host), typed(line) + b"\n"
+
+    return converted(lines, row, "parquet", on_unfit)
 
 
 def typed(line: LogLine) -> bytes:
