@@ -15,6 +15,7 @@ import pytest
 from fleet import pointers, record
 
 from pydatatracker import replay
+from pydatatracker.cli import main
 from pydatatracker.cli.replay.rebuilt import Rebuilt
 from pydatatracker.cli.replay.states import state_at
 from pydatatracker.cli.root_option import open_roots
@@ -23,6 +24,9 @@ from pydatatracker.query.questions import actor_query, blame_query, line_of, lin
 from pydatatracker.query.views import view_statements
 
 sql = pytest.importorskip("pyspark.sql", reason="no pyspark: `just test-fleet` installs it")
+
+
+HOST = "it's /50% ü*"
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +41,30 @@ def spark() -> Iterator[Any]:
     session.stop()
 
 
-@pytest.fixture(scope="module", params=[0, 1])
-def session(request: pytest.FixtureRequest, spark: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
-    """Return a function that answers a query on a random session, and its log."""
-    log = str(tmp_path_factory.mktemp("spark") / "log.jsonl")
-    record(pathlib.Path(log), request.param)
-    for statement in view_statements("spark", log):
+@pytest.fixture(scope="module", params=[(0, "lines"), (1, "lines"), (1, "folders"), (4, "folders")])
+def session(
+    request: pytest.FixtureRequest, spark: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, str]]:
+    """Yield a function that answers a query on a random session, and its log.
+
+    The views are over its lines, or over Parquet in folders of days and hosts.
+    """
+    folder = tmp_path_factory.mktemp("spark")
+    log = str(folder / "log.jsonl")
+    seed, form = request.param
+    record(pathlib.Path(log), seed)
+    if form == "lines":
+        statements = view_statements("spark", log)
+    else:
+        pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+        lake = str(folder / "it's a lake")
+        assert 0 == main(["convert", log, "--to", "parquet", "--partition", "day,host", "--host", HOST, "-o", lake])
+        statements = view_statements("spark", lake, form="parquet", partitions=("day", "host"))
+    for statement in statements:
         spark.sql(statement.rstrip(";\n"))
     spark.sql("CACHE TABLE writes")
-    return lambda query: [row.asDict() for row in spark.sql(query.rstrip(";\n")).collect()], log
+    yield lambda query: [row.asDict() for row in spark.sql(query.rstrip(";\n")).collect()], log
+    spark.sql("UNCACHE TABLE writes")
 
 
 def test_spark_blames_as_the_command(session: tuple[Any, str]) -> None:
@@ -54,7 +73,7 @@ def test_spark_blames_as_the_command(session: tuple[Any, str]) -> None:
     exact = 0
     with open_roots(log) as roots:
         for key in roots.by_root:
-            rebuilt = Rebuilt(roots, key, remember=True)
+            rebuilt = Rebuilt(roots, key)
             paths = sorted({*pointers(state_at(roots, key, (None, None))[0]), "/nope", "/l/0", "/d/e/f"})
             for path in random.Random(1).sample(paths, min(len(paths), 8)):
                 try:
@@ -76,7 +95,11 @@ def test_spark_selects_as_show(session: tuple[Any, str]) -> None:
     times = sorted({line.time_ns or 0 for line in found})
     since, until = times[2], times[-3]
     wanted = [line.uuid for line in found if line.actor == "it's" and since <= (line.time_ns or 0) <= until]
-    assert wanted == [row["uuid"] for row in ask(actor_query("spark", "it's", since=since, until=until))]
+    rows = ask(actor_query("spark", "it's", since=since, until=until))
+    assert wanted == [row["uuid"] for row in rows]
+    assert {row["host"] for row in rows} <= {None, HOST}
+    if rows and rows[0]["host"]:  # only the folders of these days are read
+        assert rows == ask(actor_query("spark", "it's", since=since, until=until, partitioned=True))
 
 
 def test_spark_has_the_state_of_at(session: tuple[Any, str]) -> None:

@@ -12,8 +12,11 @@ from gardening import STEPS, Session, alike
 from hypothesis import given, settings
 
 from pydatatracker import ChangeLogEntry, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
+from pydatatracker.exporters import Delivery, Exporter, Item
 from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import FORMATS, format_item
+from pydatatracker.exporters.sink import root_of
+from pydatatracker.exporters.sqlite import row_of
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import to_line
 from pydatatracker.values.encode import encode
@@ -193,3 +196,28 @@ def test_an_unknown_format_names_the_nearest() -> None:
         format_item(item_of(change), "cloudevent")
     assert {"native", "cloudevents", "debezium", "json-patch"} == set(FORMATS)
     assert item_of(change).line == format_item(item_of(change), "native")
+
+
+def test_what_is_below_a_root_is_named_after_the_root() -> None:
+    """Also in items that the core makes, which name the container that changed."""
+    got: list[Any] = []
+
+    class Sink:
+        def send(self, items: list[Any]) -> None:
+            got.extend(items)
+
+        def close(self) -> None: ...
+
+    x = track({"a": {"b": [{"c": 1}]}})
+    with Exporter(Delivery(Sink(), name="got")) as exporter:
+        x.tracking_add_observer(exporter)
+        x["a"]["b"][0]["c"] = 2
+        x["a"]["b"].append(3)
+        x["n"] = 1
+    assert 4 == len(got)
+    for item in got:
+        root = x.tracking_uuid
+        assert root == json.loads(item.line)["root"] == root_of(item) == row_of(item)[2]
+        assert f"urn:pydatatracker:{root}" == json.loads(format_item(item, "cloudevents"))["source"]
+        assert root == json.loads(format_item(item, "debezium"))["source"]["name"]
+    assert "given" == root_of(Item(b"not a line", 1, "given", 0, "id"))

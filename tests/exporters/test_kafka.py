@@ -21,7 +21,7 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
 
     The key of a message is the root. Headers have the id and the trace.
     """
-    one, two = TrackedDict(), TrackedList()
+    one, two = TrackedDict(inner=TrackedDict(n=0)), TrackedList()
     with KafkaExporter(
         "audit",
         config={"bootstrap.servers": brokers},
@@ -29,18 +29,21 @@ def test_kafka_keeps_the_order_of_each_tree(brokers: str) -> None:
         headers=lambda item: {"traceparent": f"00-{item.seq:032x}-{1:016x}-01"},
     ) as exporter:
         two.tracking_add_observer(exporter)
-        fill(one, exporter, 40)
-        for n in range(40):
+        one.tracking_add_observer(exporter)
+        for n in range(40):  # by turns at the root and below it
+            one["inner"]["n"] = one["n"] = n
             two.append(n)
         assert exporter.flush(60), exporter.stats()
-    messages = consumed(brokers, "audit", 80)
-    for root in (one, two):
+    messages = consumed(brokers, "audit", 121)
+    for root, numbers in ((one, [n for n in range(40) for _ in range(2)]), (two, list(range(40)))):
         mine = [message for message in messages if message.key().decode() == root.tracking_uuid]
-        assert list(range(40)) == [json.loads(message.value())["after"] for message in mine]
+        found = [json.loads(message.value()) for message in mine]
+        assert {root.tracking_uuid} == {line["root"] for line in found}
+        assert numbers == [line["after"] for line in found if line["action"] != "init"]
         assert 1 == len({message.partition() for message in mine})
         headers = dict(mine[0].headers())
         assert {"id", "seq", "traceparent"} == set(headers)
-    assert 80 == exporter.stats().sent
+    assert 121 == exporter.stats().sent
 
 
 def test_a_dict_of_headers_is_in_every_message(brokers: str) -> None:
