@@ -57,7 +57,7 @@ def point(text: str) -> Point:
     text = text.strip()
     if text.isascii() and text.isdigit() and len(text) < 20:
         return int(text), None
-    return None, moment(text)
+    return None, moment(text) + 999  # of a change shown with this microsecond, the state has the change
 
 
 def span(text: str) -> tuple[Point, Point]:
