@@ -199,7 +199,7 @@ def test_an_unknown_format_names_the_nearest() -> None:
 
 
 def test_what_is_below_a_root_is_named_after_the_root() -> None:
-    """Also in items that the core makes, which name the container that changed."""
+    """Also in items of the core, which name the container that changed."""
     got: list[Any] = []
 
     class Sink:
