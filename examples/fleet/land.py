@@ -33,7 +33,7 @@ def land_objects(bucket: str, prefix: str, landing: pathlib.Path) -> int:
             path = landing / found["path"]  # day=.../host=.../NAME.jsonl.gz
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(f".{path.name}")
+                part = path.with_name(f".{path.name.partition('.jsonl')[0]}")  # if this process dies, it is no log
                 part.write_bytes(obstore.get(store, found["path"]).bytes())
                 part.rename(path)
                 count += 1

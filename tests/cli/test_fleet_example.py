@@ -137,3 +137,25 @@ def test_the_state_at_a_time_is_that_of_at(out: pathlib.Path, lake: Any, say: An
             moment = datetime.datetime.fromtimestamp(ns // 1000 / 1e6, datetime.UTC)
             wanted = json.loads(say("at", name, moment.isoformat(), "--root", root))
             assert wanted == lake.state(root, moment)
+
+
+def test_what_landed_twice_changes_no_answer(out: pathlib.Path, lake: Any, tmp_path: pathlib.Path) -> None:
+    """The consumer died before it committed: its files are there again."""
+    logs = [str(file) for name in logs_of(out).values() for file in pathlib.Path(name).parent.iterdir()]
+    for file in (out / "landing" / "kafka").rglob("*.jsonl"):
+        again = tmp_path / file.parent.name / f"again-{file.name}"
+        again.parent.mkdir(exist_ok=True)
+        again.write_bytes(file.read_bytes())
+        logs.append(str(again))
+    args = ["--to", "parquet", "--partition", "day,host", "-o", str(tmp_path / "lake")]
+    assert 0 == main(["convert", *logs, *args])
+    twice = type(lake)(str(tmp_path / "lake"))
+    rows = "SELECT count(*) AS n FROM changes WHERE host LIKE 'till%'"
+    assert 2 * lake.rows(rows)[0]["n"] == twice.rows(rows)[0]["n"] > 0
+    for pointer in POINTERS:
+        assert lake.last_writers(pointer) == twice.last_writers(pointer)
+    assert lake.changes_of("ann", 0, 1 << 62) == twice.changes_of("ann", 0, 1 << 62)
+    for row in lake.last_writers("/closed"):
+        moment = row["time"].replace(tzinfo=datetime.UTC)
+        assert lake.state(row["of_root"], moment) == twice.state(row["of_root"], moment)
+    twice.engine.close()
