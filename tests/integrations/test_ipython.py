@@ -173,6 +173,67 @@ def test_what_may_be_blamed(run: Run, expression: str) -> None:
     assert ("(removed)" in repr(found)) is ("gone" in expression)
 
 
+QUESTIONS = {  # the result of the data after the question, and how often `ask` was called
+    "%blame lists['nothing']": 0,
+    "%blame lists['nothing'][0]": 0,
+    "%blame lists /nothing": 0,
+    "%blame lists['a'][-1]": 0,
+    "%blame holder['lists']['nothing']": 0,
+    "%blame holder['lists']['nothing'][-1]": 0,
+    "%blame plain['nothing']['a']": 0,
+    "%blame plain['lists']['nothing']": 0,
+    "%blame point.computed": 0,
+    "%blame point.computed[0]": 0,
+    "%blame point.lists['nothing']": 0,
+    "%blame ask()['a']": 1,
+    "%blame ask() /a": 1,
+    "%blame ask() /a/0": 1,
+    "%blame len(ask()) /a": 1,
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_changes_nothing(run: Run, question: str) -> None:
+    """`%blame` adds no key to a defaultdict, computes no property, and evaluates an expression once."""
+    run("""
+import collections, json
+from pydatatracker import TrackedAttr, track
+class Point(TrackedAttr):
+    def __init__(self):
+        self.lists = collections.defaultdict(list)
+    @property
+    def computed(self):
+        calls.append(1)
+        return [1]
+    def __getattr__(self, name):
+        calls.append(name)
+        raise AttributeError(name)
+def ask():
+    calls.append(1)
+    return lists
+calls, point, lists = [], Point(), track(collections.defaultdict(list, a=[1]))
+holder, plain = track({"lists": lists}), collections.defaultdict(list, lists=lists)
+lists["a"].append(2)
+calls.clear()
+""")
+    expected = run("json.dumps([lists, holder, plain, point.lists])")
+    try:
+        run(question)
+    except UsageError as error:
+        assert "no change of it is known" in str(error) or "not tracked" in str(error) or "KeyError" in str(error)
+    assert expected == run("json.dumps([lists, holder, plain, point.lists])")
+    assert QUESTIONS[question] == run("len(calls)")
+
+
+@watches
+def test_a_question_to_watched_data_changes_nothing(run: Run) -> None:
+    """A plain defaultdict that is watched gets no key by `%blame`."""
+    run("import collections\nplain = {'lists': collections.defaultdict(list)}\n%watch plain")
+    with pytest.raises(UsageError):
+        run("%blame plain['lists']['nothing'][-1]")
+    assert {} == run("plain['lists']")
+
+
 MISTAKES = {
     "%blame": "%blame needs a value",
     "%blame nothing['port']": "name 'nothing' is not defined",
