@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import keyword
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from IPython.core.displayhook import DisplayHook
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
@@ -107,7 +110,8 @@ class TrackingMagics(Magics):
             try:
                 root, path = target_of(text, self._evaluate)
             except NotTracked as error:
-                base = text.partition("[")[0].partition(" ")[0]
+                name = re.match(r"\w+(?=[\s.\[]|$)", text)
+                base = name[0] if name and name[0].isidentifier() and not keyword.iskeyword(name[0]) else "config"
                 raise UsageError(
                     f"{error}. Use %watch {base} before it changes (CPython 3.12), or {base} = track({base})"
                 ) from None
@@ -118,6 +122,12 @@ class TrackingMagics(Magics):
                 )
             change = next(history_of(root, path), None)
         if change is None:
+            dropped = sum(log.dropped for log in _core.logs(root))
+            if dropped:
+                raise UsageError(
+                    f"{text}: its changes, if any, are among the oldest {dropped:,}, which are not kept any more; data"
+                    " made with tracking_remember_last=True keeps the last change of everything"
+                )
             raise UsageError(f"{text}: no change of it is known, and nothing is there")
         return CellBlame(text, change, self.cells)
 
@@ -152,7 +162,7 @@ class TrackingMagics(Magics):
         tree = ast.increment_lineno(shell.compile.ast_parse(body, filename=file), above)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(shell.compile(tree, file, "exec"), shell.user_ns)
-        if last is None or cell.rstrip().endswith(";"):
+        if last is None or DisplayHook.semicolon_at_end_of_expression(cell):
             if last is not None:
                 exec(shell.compile(ast.Module([last], []), file, "exec"), shell.user_ns)
             return None
