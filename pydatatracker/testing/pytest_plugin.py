@@ -8,6 +8,7 @@ what goes wrong is shown in the report.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -171,7 +172,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         shown = section(error, item.config.getoption("tracked_changes"), item.stash.get(_recording, ()))
     except Exception as failure:  # of a user's object; the report is worth more than the section
         shown = f"they cannot be shown: {type(failure).__name__}"
-    shown = "\n\n".join(filter(None, (shown, _page(error, item))))
+    if report.failed:  # neither skipped nor expected to fail
+        shown = "\n\n".join(filter(None, (shown, _page(error, item))))
     if shown:
         report.sections.append((_TITLE, shown))
 
@@ -184,7 +186,8 @@ def _page(error: BaseException, item: pytest.Item) -> str:
     try:
         from pydatatracker.testing.pytest_section import write_report
 
-        path = write_report(error, folder, item.nodeid, item.stash.get(_recording, ()))
+        at = item.config.invocation_params.dir / folder  # the test may have changed the current folder
+        name = write_report(error, str(at), item.nodeid, item.stash.get(_recording, ()))
     except Exception as failure:  # no space, or a user's object; the report is worth more than the page
         return f"the page cannot be written: {type(failure).__name__}: {failure}"
-    return path and f"as a page: {path}"
+    return name and f"as a page: {os.path.join(folder, name)}"

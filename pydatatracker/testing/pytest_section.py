@@ -39,7 +39,7 @@ def section(error: BaseException, limit: int, recordings: Sequence[Recording] = 
 
 
 def write_report(error: BaseException, folder: str, test: str, recordings: Sequence[Recording] = ()) -> str:
-    """Write the changes behind an error as a page; return its path.
+    """Write the changes behind an error as a page; return its file name.
 
     "" if there are none. The file has the name of the test; a number is added if there is such a file already.
     O(changes). Raises OSError.
@@ -56,15 +56,15 @@ def write_report(error: BaseException, folder: str, test: str, recordings: Seque
             data |= {"stack": list(map(in_line, stack)), "culprit": culprit_index([each.filename for each in stack])}
         lines.append(data)
     os.makedirs(folder, exist_ok=True)
-    name = re.sub(r"[^\w.-]+", "-", test).strip("-")[:150]
+    name = re.sub(r"[^\w.-]+", "-", test).strip("-").encode()[:200].decode(errors="ignore")  # most take 255 bytes
     for n in range(1, 10_000):
-        path = os.path.join(folder, f"{name}{f'-{n}' if n > 1 else ''}.html")
+        file_name = f"{name}{f'-{n}' if n > 1 else ''}.html"
         try:
-            with open(path, "x", encoding="utf-8", newline="\n") as file:
+            with open(os.path.join(folder, file_name), "x", encoding="utf-8", newline="\n") as file:
                 file.write(html(lines, test, states=False))
         except FileExistsError:
             continue
-        return path
+        return file_name
     raise OSError(f"too many pages named {name} in {folder}")
 
 

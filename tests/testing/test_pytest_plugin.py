@@ -276,6 +276,43 @@ def test_a_page_of_each_failure(run: Any, pytester: pytest.Pytester) -> None:
     )
 
 
+@pytest.mark.parametrize("option", [(), ("-n", "1")], ids=["one process", "xdist"])
+def test_pages_are_for_failures_and_in_one_folder(run: Any, pytester: pytest.Pytester, option: tuple[str, ...]) -> None:
+    """A page is in the folder that was named, wherever the test went, however long its name is.
+
+    A test that is skipped or expected to fail has none.
+    """
+    tests = """
+        import pytest
+
+        def test_elsewhere(tmp_path, monkeypatch, watched):
+            monkeypatch.chdir(tmp_path)
+            seen = watched(CONFIG)
+            spoil(CONFIG)
+            assert not seen.changes
+
+        def test_%s(watched):
+            watched(CONFIG)
+            spoil(CONFIG)
+            assert 0
+
+        def test_skipped(watched):
+            watched(CONFIG)
+            spoil(CONFIG)
+            pytest.skip("not here")
+
+        @pytest.mark.xfail
+        def test_expected(watched):
+            watched(CONFIG)
+            spoil(CONFIG)
+            assert 0
+        """ % ("\u00fc\u732b" * 100)
+    found = [line for lines in sections(run(tests, "--tracked-report", "pages", *option)) for line in lines]
+    paths = sorted(line.removeprefix("as a page: ") for line in found if line.startswith("as a page: "))
+    assert 2 == len(paths)
+    assert [str(path) for path in sorted(pathlib.Path("pages").iterdir())] == paths
+
+
 def test_a_page_that_cannot_be_written_is_said(run: Any, pytester: pytest.Pytester) -> None:
     """A page that cannot be written leaves the section, with the reason."""
     pytester.makefile(".txt", taken="x")
