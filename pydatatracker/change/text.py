@@ -11,7 +11,7 @@ from pydatatracker import _core
 from pydatatracker._core import MISSING, Tracker
 from pydatatracker.change.rewind import shown_at
 from pydatatracker.change.stack import as_text
-from pydatatracker.values.text import shown, text
+from pydatatracker.values.text import clean, shown, text
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
@@ -158,7 +158,7 @@ def _snapshots(change: ChangeLogEntry) -> tuple[str, str] | None:
 
 
 def one_line(change: ChangeLogEntry) -> str:
-    """Return a change as one line.
+    """Return a change as one line, with what is not printable escaped.
 
     ``<change 41 update /cfg/ports/0: 8080 -> 9090 by job-123>``
     """
@@ -172,7 +172,7 @@ def one_line(change: ChangeLogEntry) -> str:
         line += f": [{change.index}] -{len(change.old)} +{len(change.new)}"
     if change.actor:
         line += f" by {change.actor}"
-    return line + ">"
+    return clean(line + ">")  # a key, an actor or a repr may hold a line break, and would forge a line of a log
 
 
 def detailed(change: ChangeLogEntry) -> str:
@@ -181,7 +181,7 @@ def detailed(change: ChangeLogEntry) -> str:
         ("change", f"{change.seq} ({change.uuid})"),
         ("time", change.created_time.isoformat()),
         ("action", f"{change.action} by {change.method}()"),
-        ("path", f"{change.pointer or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
+        ("path", f"{clean(change.pointer) or '(whole container)'} in {change.type} {change.tracked_item_uuid}"),
     ]
     if change.before is not MISSING:
         rows.append(("before", shown(change.before)))
@@ -193,7 +193,7 @@ def detailed(change: ChangeLogEntry) -> str:
         rows.append(("order", text(change.order)))
     rows.extend(("row", text(row)) for row in change.changes[:20])
     if change.actor:
-        rows.append(("actor", change.actor))
+        rows.append(("actor", clean(change.actor)))
     if change.context:
         rows.append(("context", text(dict(change.context))))
     if change.transaction:

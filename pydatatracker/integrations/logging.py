@@ -93,4 +93,4 @@ class LoggingObserver:
 
 def _line(change: ChangeLogEntry) -> str:
     """Return a change as a line for people: its repr without the number."""
-    return repr(change).strip("<>").split(" ", 2)[2]
+    return repr(change)[1:-1].split(" ", 2)[2]

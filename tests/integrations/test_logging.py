@@ -127,6 +127,35 @@ def test_the_fields_say_what_changed(change: Any, expected: dict[str, Any], logg
     assert "hunter2" not in repr(vars(record)) + record.getMessage()
 
 
+class Shown:
+    def __repr__(self) -> str:
+        return "<Shown\nERROR root: forged>"
+
+
+MESSAGES = {
+    "<": (lambda d: d.__setitem__("a", 1), "<admin>", "add /a: 1 by <admin>"),
+    "value": (lambda d: d.__setitem__("a", Shown()), "", "add /a: <Shown\\nERROR root: forged>"),
+    "key": (lambda d: d.__setitem__("a\nERROR root: b", 1), "", "add /a\\nERROR root: b: 1"),
+    "actor": (lambda d: d.__setitem__("a", 1), "ann\r\nERROR root: b", "add /a: 1 by ann\\r\\nERROR root: b"),
+    "escape": (lambda d: d.__setitem__("\x1b[31m\ud800", "%s {"), "", "add /\\x1b[31m\\ud800: '%s {'"),
+}
+
+
+@pytest.mark.parametrize(("change", "actor", "expected"), MESSAGES.values(), ids=MESSAGES)
+def test_a_message_is_one_whole_line(change: Any, actor: str, expected: str, logger: Any) -> None:
+    """Keys, actors and values with line breaks forge no line, and nothing of them is cut off.
+
+    The repr of a change, which other observers log, is one line as well.
+    """
+    d = track({})
+    d.tracking_add_observer(LoggingObserver(logger))
+    with tracking_actor(actor):
+        change(d)
+    (record,) = logger.kept.records
+    assert expected == record.getMessage()
+    assert repr(d.last_change()).isprintable()
+
+
 def test_a_disabled_level_costs_no_text(logger: Any) -> None:
     """Values are not looked at if nothing would be logged."""
 
