@@ -42,7 +42,7 @@ class StructlogObserver:
     """An observer that makes a structlog event of each change.
 
     The event has ``seq``, ``action``, ``pointer``, ``before``, ``after`` and so on, as JSON data, and
-    ``tracking_actor``, ``tracking_context`` and ``tracking_transaction`` of the change. Redacted values stay redacted.
+    ``tracking_actor``, ``tracking_context``, ``tracking_transaction`` and ``tracking_name`` of the change. Redacted values stay redacted.
     O(size of the values).
 
     What a processor changes while it handles such an event is not logged, so one with tracked data of its own does not
@@ -72,7 +72,7 @@ class StructlogObserver:
         if _events.is_of_logging(change):
             return
         fields = {  # empty ones too, or add_tracking would add what holds while the change is logged
-            **_events.fields_of(change),
+            **_events.fields_of(change, "tracking_name"),  # a log record has a name of its own
             "tracking_actor": change.actor,
             "tracking_context": dict(change.context),
             "tracking_transaction": change.transaction,

@@ -156,6 +156,17 @@ def test_a_message_is_one_whole_line(change: Any, actor: str, expected: str, log
     assert repr(d.last_change()).isprintable()
 
 
+def test_the_name_of_the_container_is_in_the_fields(logger: Any) -> None:
+    """The name that the container, or the tree above it, was given; without one there is no such field."""
+    d = track({"nested": {}}, tracking_name="stock")
+    nameless = track({})
+    for container in (d, nameless):
+        container.tracking_add_observer(LoggingObserver(logger))
+        container["a"] = 1
+    d["nested"]["a"] = 1
+    assert ["stock", None, "stock"] == [record.tracking_change.get("name") for record in logger.kept.records]
+
+
 def test_a_disabled_level_costs_no_text(logger: Any) -> None:
     """Values are not looked at if nothing would be logged."""
 

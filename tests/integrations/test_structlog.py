@@ -100,3 +100,32 @@ def test_the_default_logger_is_that_of_structlog() -> None:
     with structlog.testing.capture_logs() as events:
         d["x"] = 1
     assert [("change", "/x", "info")] == [(event["event"], event["pointer"], event["log_level"]) for event in events]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_changes_of_named_data_reach_the_standard_logging(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Fields of a change collide with none of a log record, and arrive with the chain that hands over to logging."""
+    structlog.configure(
+        processors=[add_tracking, structlog.stdlib.add_logger_name, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=cached,
+    )
+    try:
+        containers = [*everything(), track({"a": [1]}, tracking_name="stock", tracking_capture_stack=True)]
+        for container in containers:
+            container.tracking_add_observer(StructlogObserver(structlog.stdlib.get_logger("shop"), "warning"))
+        write_all(containers[:-1])
+        containers[-1]["a"].append(2)
+        containers[-1].update(b=1, c=2)
+    finally:
+        structlog.reset_defaults()
+    assert {"change"} == {record.getMessage() for record in caplog.records}
+    assert len(containers) + 2 == len(caplog.records)
+    assert (
+        [("/a/1", "stock"), ("", "stock")]
+        == [
+            (record.pointer, record.tracking_name)  # type: ignore[attr-defined]
+            for record in caplog.records[-2:]
+        ]
+    )
