@@ -41,8 +41,9 @@ def add_tracking(logger: Any, method_name: str, event_dict: MutableMapping[str, 
 class StructlogObserver:
     """An observer that makes a structlog event of each change.
 
-    The event has ``seq``, ``action``, ``pointer``, ``before``, ``after`` and so on, as JSON data, and
-    ``tracking_actor``, ``tracking_context``, ``tracking_transaction`` and ``tracking_name`` of the change. Redacted values stay redacted.
+    The event has ``seq``, ``action``, ``pointer``, ``before``, ``after`` and so on, as JSON data, and of the change
+    ``tracking_actor``, ``tracking_context``, ``tracking_transaction`` and, if the container has one, ``tracking_name``.
+    Redacted values stay redacted.
     O(size of the values).
 
     What a processor changes while it handles such an event is not logged, so one with tracked data of its own does not

@@ -8,6 +8,7 @@ classes.
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Final
 
 from pydatatracker._core import DefaultDictHook, DequeHook, DictHook, ListHook, OrderedDictHook, SetHook
@@ -22,26 +23,23 @@ except ImportError as error:
 __all__ = ["register"]
 
 
-def _represent_list(representer: Any, data: Any) -> Any:
-    return representer.represent_list(data)
+_BUILTINS: Final = (Counter, OrderedDict, defaultdict, dict, deque, list, set)
 
 
-def _represent_dict(representer: Any, data: Any) -> Any:
-    return representer.represent_dict(data)
+def _represent(dumper: Any, data: Any) -> Any:
+    """Do what the dumper does with the builtin that the data is.
+
+    That may be a function of the program, which keeps the order of the keys, say.
+    """
+    for cls in _BUILTINS:
+        if isinstance(data, cls):
+            for known in (dumper.yaml_multi_representers, dumper.yaml_representers):  # the former takes subclasses
+                if cls in known:
+                    return known[cls](dumper, data)
+    return dumper.yaml_representers[list](dumper, data)  # a deque
 
 
-def _represent_set(representer: Any, data: Any) -> Any:
-    return representer.represent_set(data)
-
-
-_REPRESENTERS: Final = {
-    DictHook: _represent_dict,
-    OrderedDictHook: _represent_dict,
-    DefaultDictHook: _represent_dict,
-    ListHook: _represent_list,
-    DequeHook: _represent_list,
-    SetHook: _represent_set,
-}
+_HOOKS: Final = (DictHook, OrderedDictHook, DefaultDictHook, ListHook, DequeHook, SetHook)
 
 
 def _is_dumper(dumper: object) -> bool:
@@ -63,8 +61,8 @@ def register(dumper: Any = SafeRepresenter) -> None:
     """
     if not _is_dumper(dumper):
         raise TypeError(f"register() takes a subclass of yaml.SafeDumper, not {dumper!r}")
-    for hook, represent in _REPRESENTERS.items():
-        dumper.add_multi_representer(hook, represent)
+    for hook in _HOOKS:
+        dumper.add_multi_representer(hook, _represent)
 
 
 register()

@@ -327,6 +327,55 @@ def test_safe_dump_of_data_that_contains_itself(yaml: Any) -> None:
     assert yaml.safe_dump(theirs) == yaml.safe_dump(ours)
 
 
+def in_order(dumper: Any, data: Any) -> Any:
+    """Represent a mapping with its keys in their order."""
+    return dumper.represent_mapping("tag:yaml.org,2002:map", list(data.items()))
+
+
+def in_one_line(dumper: Any, data: Any) -> Any:
+    """Represent a sequence or set in one line."""
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", list(data), flow_style=True)
+
+
+@pytest.mark.parametrize("dumper", ["SafeDumper", "CSafeDumper"])
+def test_a_representer_of_the_program_holds_for_tracked_data(yaml: Any, dumper: str) -> None:
+    """A dumper that writes builtins in its own way writes tracked ones alike."""
+
+    class Own(getattr(yaml, dumper)):  # type: ignore[misc]
+        pass
+
+    for cls in (dict, collections.OrderedDict, collections.Counter, collections.defaultdict):
+        Own.add_representer(cls, in_order)
+    for cls in (list, set, collections.deque):
+        Own.add_representer(cls, in_one_line)
+    plain = {
+        "z": [1, {"y": 1, "b": 2}],
+        "a": {1},
+        "d": collections.deque([1]),
+        "c": collections.Counter("baa"),
+        "o": collections.OrderedDict(z=1, a=2),
+        "f": collections.defaultdict(list, z=[1], a=[]),
+    }
+    assert yaml.dump(plain, Dumper=Own) == yaml.dump(track(plain), Dumper=Own)
+    assert yaml.dump(plain["c"], Dumper=Own) == yaml.dump(TrackedCounter("baa"), Dumper=Own)
+
+
+def test_a_representer_of_subclasses_holds_for_tracked_data(yaml: Any) -> None:
+    """What a dumper does with all subclasses of a builtin, it does with tracked data, before the import and after."""
+
+    class Own(yaml.SafeDumper):  # type: ignore[misc, name-defined]
+        pass
+
+    class Plain(dict):  # type: ignore[type-arg]
+        pass
+
+    Own.add_multi_representer(dict, in_order)
+    Own.add_multi_representer(list, in_one_line)
+    for make in (TrackedDict, TrackedOrderedDict):
+        assert yaml.dump(Plain(z=1, a=2), Dumper=Own) == yaml.dump(make(z=1, a=2), Dumper=Own)
+    assert "[1, 2]\n" == yaml.dump(TrackedList([1, 2]), Dumper=Own)
+
+
 REGISTERED = """
 import yaml
 from pydatatracker import TrackedDict, track
