@@ -40,12 +40,20 @@ _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16}
 class Request:
     """Who makes the changes of one request, and their context."""
 
-    __slots__ = ("actor", "alone", "blocks", "chosen", "context", "thread")
+    __slots__ = ("actor", "alone", "blocks", "chosen", "context", "known", "thread")
 
     def __init__(
-        self, actor: str, context: Mapping[str, Any], *, one_thread: bool = False, alone: bool = False
+        self,
+        actor: str | None,
+        context: Mapping[str, Any],
+        *,
+        fallback: str,
+        outer: Request | None = None,
+        one_thread: bool = False,
+        alone: bool = False,
     ) -> None:
-        self.actor = actor
+        self.known: bool = bool(actor) or (outer is not None and outer.known)  # not the fallback
+        self.actor: str = actor or (outer.actor if outer is not None and outer.known else fallback)
         self.alone = alone  # no outer context is added to its own
         self.context = dict(context)
         self.chosen = False  # whether set_actor was called
@@ -53,12 +61,13 @@ class Request:
         # Where set_actor works: from a worker thread it could not reach the task of an asynchronous request.
         self.thread = threading.get_ident() if one_thread else None
 
-    def become(self, actor: str, context: Mapping[str, Any]) -> None:
-        """Change the actor for the rest of the request."""
-        self.actor = actor
+    def become(self, actor: str | None, context: Mapping[str, Any]) -> None:
+        """Change the actor, unless None, and add context, for the rest of the request."""
+        if actor is not None:
+            self.actor, self.known = actor, True
         self.context.update(context)
         if self.blocks is not None:
-            self.blocks.enter_context(tracking_actor(actor, **self.context))
+            self.blocks.enter_context(tracking_actor(self.actor, **self.context))
 
 
 class Step:

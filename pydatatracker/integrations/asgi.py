@@ -82,7 +82,7 @@ class TrackingMiddleware:
             _requests.report(error)
         # A server may start a request in a copy of the context of another one, as uvicorn does with pipelined requests.
         alone = outer is None and _requests.is_in_request()
-        request = Request(actor or self._fallback, found, one_thread=True, alone=alone)
+        request = Request(actor, found, fallback=self._fallback, outer=outer, one_thread=True, alone=alone)
         scope[_requests.KEY] = request
         with Step(request):
             try:

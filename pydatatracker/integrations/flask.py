@@ -101,7 +101,7 @@ class TrackedRequests:
     def _request(self, environ: dict[str, Any]) -> Request:
         outer: Request | None = environ.get(_requests.KEY)
         found = _requests.request_context(environ.get("HTTP_X_REQUEST_ID"), environ.get("HTTP_TRACEPARENT"), outer)
-        return Request(self._fallback, found)
+        return Request(None, found, fallback=self._fallback, outer=outer)
 
     def _begin(self) -> None:
         environ = flask.request.environ
@@ -121,7 +121,7 @@ class TrackedRequests:
         if tracked.chosen:  # by set_actor, in a function that ran before
             actor = None
         if actor or context:
-            tracked.become(actor or tracked.actor, context)
+            tracked.become(actor or None, context)
 
     def _end(self, error: BaseException | None) -> None:
         step = flask.request.environ.pop(_STEP, None)

@@ -66,7 +66,7 @@ class TrackingMiddleware:
                 found |= _requests.mapping_of(self._context(environ))
         except Exception as error:
             _requests.report(error)
-        request = environ[_requests.KEY] = Request(actor or self._fallback, found)
+        request = environ[_requests.KEY] = Request(actor, found, fallback=self._fallback, outer=outer)
         return run(self.app, environ, start_response, request)
 
 

@@ -562,6 +562,40 @@ def test_a_mounted_application_keeps_the_request_id() -> None:
     assert one["request_id"] == two["request_id"]
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "expected"),
+    [
+        ("ann", None, ["ann", "ann"]),
+        ("ann", "bob", ["ann", "bob"]),
+        (None, "bob", ["outside", "bob"]),
+        (None, None, ["outside", "inside"]),
+    ],
+)
+def test_a_mounted_application_without_a_user_keeps_the_actor(
+    outer: str | None, inner: str | None, expected: list[str]
+) -> None:
+    """A middleware that finds no user does not replace the one that was found around it."""
+    d = TrackedDict()
+
+    async def endpoint(request: Any) -> PlainTextResponse:
+        d["inner"] = 1
+        return PlainTextResponse("done")
+
+    class Outer:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            d["outer"] = 1
+            await self.app(scope, receive, send)
+
+    sub = Starlette(routes=[Route("/", endpoint)])
+    mounted = TrackingMiddleware(sub, actor=lambda scope: inner, fallback="inside")
+    app = Starlette(routes=[Mount("/sub", mounted)])
+    send(TrackingMiddleware(Outer(app), actor=lambda scope: outer, fallback="outside"), "/sub/")
+    assert expected == [actor for actor, _ in who(d)]
+
+
 def test_a_context_that_leaks_from_another_request_is_not_inherited() -> None:
     """A server may start a request in the context of another one.
 

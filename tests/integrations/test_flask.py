@@ -11,8 +11,9 @@ flask = pytest.importorskip("flask")
 
 from tracked import everything, who, write_all
 
-from pydatatracker import TrackedDict, tracking_actor, tracking_scope
+from pydatatracker import TrackedDict, track, tracking_actor, tracking_scope
 from pydatatracker.integrations.flask import TrackedRequests, set_actor
+from pydatatracker.integrations.wsgi import TrackingMiddleware
 
 
 def by_header(request: Any) -> str | None:
@@ -330,6 +331,28 @@ def test_the_extension_does_not_load_users_or_vary_responses() -> None:
         return [keys, loaded]
 
     assert history(False) == history(True)
+
+
+@pytest.mark.parametrize(("user", "expected"), [("ann", "ann"), (None, "inside")])
+def test_the_actor_of_a_middleware_around_it_stays(user: str | None, expected: str) -> None:
+    """Without a user of its own the application keeps the one that a WSGI middleware found, and adds context."""
+    d = track({})
+    app = flask.Flask("shop")
+    TrackedRequests(app, fallback="inside", context=lambda request: {"path": request.path})
+    inner = flask.Flask("mounted")
+    TrackedRequests(inner, fallback="inside")
+    for each in (app, inner):
+
+        @each.get("/")
+        def write() -> str:
+            d["x"] = 1
+            return "done"
+
+    for each in (app, inner):
+        each.wsgi_app = TrackingMiddleware(each.wsgi_app, actor=lambda environ: user)  # type: ignore[method-assign]
+        each.test_client().get("/")
+        assert expected == d.last_change().actor
+    assert "request_id" in d.last_change().context
 
 
 def test_without_flask_the_error_says_what_to_install() -> None:
