@@ -198,7 +198,10 @@ def sessions(
     :param max_steps: and at most.
     :param actors: names that make some of the changes.
     :param undo: steps may be ``tracking_undo`` and ``tracking_redo``.
+    :raises TypeError: ``actors`` is one name.
     """
+    if isinstance(actors, str):
+        raise TypeError(f"actors is a tuple of names, not a str: actors=({actors!r},)")
     inner = json_values() if value is None else value
     begin = st.dictionaries(_KEYS, inner, max_size=3) if start is None else start
     chosen = st.lists(_choices(inner), min_size=min_steps, max_size=max_steps)

@@ -160,3 +160,9 @@ def test_a_session_is_written_as_it_is_made() -> None:
     )
     assert session == eval(repr(session))
     assert {"a": [1, 2], "b": {"c": 1}} == session.run()
+
+
+def test_one_actor_is_not_a_name_for_each_letter() -> None:
+    """A str as `actors` is refused, with what to write."""
+    with pytest.raises(TypeError, match=r"not a str: actors=\('ann',\)"):
+        sessions(actors="ann")  # type: ignore[arg-type]
