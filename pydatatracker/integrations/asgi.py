@@ -68,6 +68,8 @@ class TrackingMiddleware:
             await self.app(scope, receive, send)
             return
         headers = scope.get("headers") or ()
+        if not isinstance(headers, (list, tuple)):  # any iterable is allowed: one that can be read once only is kept
+            headers = scope["headers"] = list(headers)
         outer: Request | None = scope.get(_requests.KEY)
         found = _requests.request_context(_header(headers, b"x-request-id"), _header(headers, b"traceparent"), outer)
         actor = None
@@ -106,7 +108,7 @@ class TrackingMiddleware:
 
 
 def _header(headers: Any, name: bytes) -> str | None:
-    for key, value in headers:
-        if bytes(key).lower() == name:
-            return bytes(value).decode("latin-1")
-    return None
+    for key, *values in headers:
+        if isinstance(key, bytes) and key.lower() == name and values and isinstance(values[0], bytes):
+            return values[0].decode("latin-1")
+    return None  # also of headers that are wrong, which are the application's affair

@@ -663,6 +663,28 @@ def test_wrong_options_are_refused_at_once(options: Any) -> None:
         TrackingMiddleware(None, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        lambda: iter([(b"x-request-id", b"r-7"), (b"a", b"b")]),
+        lambda: ([key, b"r-7"] for key in (b"X-Request-ID", b"a")),
+        lambda: [("x-request-id", "r-8"), (b"x-request-id", b"r-7")],
+        lambda: [(b"a", b"b", b"c"), (b"b",), (b"x-request-id", b"r-7")],
+    ],
+)
+def test_the_application_gets_the_headers_as_they_are(headers: Any) -> None:
+    """Headers that can be read once only reach the application, and wrong ones do not fail the request here."""
+    d, got = TrackedDict(), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        got.extend(map(tuple, scope["headers"]))
+        d["x"] = 1
+
+    asyncio.run(TrackingMiddleware(app)({"type": "http", "headers": headers()}, None, None))
+    assert list(map(tuple, headers())) == got
+    assert "r-7" == d.last_change().context["request_id"]
+
+
 def test_it_needs_no_framework() -> None:
     """Importing the middleware imports neither Starlette nor OpenTelemetry."""
     import subprocess
