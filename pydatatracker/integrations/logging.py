@@ -54,6 +54,7 @@ class LoggingObserver:
     :param logger: a logger or its name; by default ``pydatatracker.changes``.
     :param level: of the records; a number or a name.
     :raises ValueError: no level has this name.
+    :raises TypeError: the logger is something else, such as a LoggerAdapter.
 
     >>> import sys
     >>> from pydatatracker import TrackedDict, tracking_actor
@@ -72,6 +73,10 @@ class LoggingObserver:
             if level.upper() not in levels:
                 raise ValueError(f"no logging level is called {level!r}; there are {', '.join(levels)}")
             level = levels[level.upper()]
+        if not isinstance(logger, (logging.Logger, str, type(None))):
+            raise TypeError(
+                f"logger is a Logger, its name or None, not {type(logger).__name__}; of a LoggerAdapter, give its logger"
+            )
         self.logger = (
             logger if isinstance(logger, logging.Logger) else logging.getLogger(logger or "pydatatracker.changes")
         )

@@ -156,6 +156,13 @@ def test_a_message_is_one_whole_line(change: Any, actor: str, expected: str, log
     assert repr(d.last_change()).isprintable()
 
 
+def test_a_logger_adapter_is_refused_with_what_to_do() -> None:
+    """An adapter would replace the fields of a change by its own."""
+    adapter: Any = logging.LoggerAdapter(logging.getLogger("shop"), {})
+    with pytest.raises(TypeError, match="not LoggerAdapter; of a LoggerAdapter, give its logger"):
+        LoggingObserver(adapter)
+
+
 def test_the_name_of_the_container_is_in_the_fields(logger: Any) -> None:
     """The name that the container, or the tree above it, was given; without one there is no such field."""
     d = track({"nested": {}}, tracking_name="stock")
