@@ -75,7 +75,8 @@ class LoggingObserver:
             level = levels[level.upper()]
         if not isinstance(logger, (logging.Logger, str, type(None))):
             raise TypeError(
-                f"logger is a Logger, its name or None, not {type(logger).__name__}; of a LoggerAdapter, give its logger"
+                f"logger is a Logger, its name or None, not {type(logger).__name__};"
+                " of a LoggerAdapter, give its logger"
             )
         self.logger = (
             logger if isinstance(logger, logging.Logger) else logging.getLogger(logger or "pydatatracker.changes")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -309,3 +313,65 @@ def test_the_header_is_plain_json(connected: None) -> None:
         message = queue.get(timeout=10)
         assert {"actor": "ann", "context": {"order": 7}} == json.loads(message.headers[HEADER])
         queue.close()
+
+
+PREFORK = """
+import os
+import celery
+from pydatatracker import track
+from pydatatracker.integrations.celery import connect
+
+connect()
+app = celery.Celery("shop", broker="filesystem://", backend="db+sqlite:///results.db")
+app.conf.broker_transport_options = dict(data_folder_in="queue", data_folder_out="queue", polling_interval=0.02)
+app.conf.control_folder = "control"
+app.conf.broker_connection_retry_on_startup = True
+
+def now():
+    d = track({})
+    d["x"] = 1
+    change = d.last_change()
+    return [os.getpid(), change.actor, change.context.get("n")]
+
+@app.task(name="seen")
+def seen(*_):
+    return now()
+
+@app.task(name="fails")
+def fails():
+    raise ZeroDivisionError
+
+@app.task(name="retried", bind=True, max_retries=1)
+def retried(self):
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+    return now()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Celery does not fork there")
+def test_a_prefork_worker_has_the_actor_in_its_processes(tmp_path: Any, monkeypatch: Any, connected: None) -> None:
+    """In the process that runs the task, also after a failure, a retry and in a chain; it leaves none behind."""
+    pytest.importorskip("sqlalchemy")
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "prefork_shop.py").write_text(PREFORK, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = [sys.executable, "-m", "celery", "-A", "prefork_shop", "worker", "--pool", "prefork", "-c", "1"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    with open("worker.txt", "w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        shop = importlib.import_module("prefork_shop")
+        with tracking_actor("ann", n=1):
+            sent = [shop.seen.delay(), shop.retried.delay(), celery.chain(shop.seen.s(), shop.seen.s())()]
+            failed = shop.fails.delay()
+        sent.append(shop.seen.delay())
+        found = [job.get(interval=0.05, timeout=60) for job in sent]
+        assert isinstance(failed.get(interval=0.05, timeout=60, propagate=False), ZeroDivisionError)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert [["ann", 1]] * 3 + [["", None]] == [rest for _, *rest in found]
+    assert process.pid not in {pid for pid, *_ in found}
