@@ -90,10 +90,15 @@ class Row(TrackedDict[str, Any]):
         self.mark = _core.newest_seq()
 
     def load(self, values: Iterable[tuple[str, Any]]) -> None:
-        """Store values without a record; MISSING removes one. O(values)."""
+        """Store values without a record; MISSING removes one. O(values).
+
+        While there is a log, each value is compared: O(its items).
+        """
         _core.set_quiet(self, True)
         try:
             for key, value in values:
+                if self.begun or self.pending:
+                    self._log_anew(key, value)
                 if value is not MISSING:
                     self[key] = value
                 elif key in self:
@@ -118,19 +123,36 @@ class Row(TrackedDict[str, Any]):
         else:
             self[key] = value
 
+    def _log_anew(self, key: str, value: Any) -> None:
+        """Let the log begin with a new state if a value is loaded, or forgotten, that is another one in it.
+
+        What was set before was not written.
+        """
+        if not _is_equal(self.get(key, MISSING), value):
+            self.begun = False
+            self.pending = [(about, line) for about, line in self.pending if about and about != {key}]
+
     def note(self, change: ChangeLogEntry, keys: Iterable[str]) -> None:
         """Keep a change for a log, as it is now. O(its values)."""
+        line = change.to_dict()
+        if not self.begun:
+            self._begin_log(self.pending[0][1] if self.pending else line)
         if not isinstance(self.pending, list):
             self.pending = []
-        if not self.begun:
-            self.begun = True
-            try:
-                state, make = self.tracking_state_at(change.seq - 1), _core.init_change
-            except (HistoryLostError, RedactedError):  # what follows the change, and stands for it
-                state, make = dict(self), _core.state_change
-            first = make(self, {key: _shown(self, key, value) for key, value in state.items()})
-            self.pending.append((frozenset(), first.to_dict()))
-        self.pending.append((frozenset(keys), change.to_dict()))
+        self.pending.append((frozenset(keys), line))
+
+    def _begin_log(self, line: dict[str, Any]) -> None:
+        """Put the state before the first line, so far as it is known, in front of it."""
+        self.begun, before = True, line["seq"] - 1
+        moment: dict[str, Any] = {}
+        try:
+            state, make = self.tracking_state_at(before), _core.init_change
+        except (HistoryLostError, RedactedError):  # what follows the change, and stands for it
+            state, make = dict(self), _core.state_change
+        else:
+            moment = {"seq": before, "created_time": line["created_time"], "time_ns": line["time_ns"]}
+        first = make(self, {key: _shown(self, key, value) for key, value in state.items()})
+        self.pending = [(frozenset(), {**first.to_dict(), **moment}), *self.pending]
 
     def take(
         self, keys: Iterable[str] | None, name: str, *, keep: bool = False, actor: str = ""
@@ -139,6 +161,8 @@ class Row(TrackedDict[str, Any]):
 
         ``keep`` does not forget it. ``actor`` is that of lines without one. O(pending).
         """
+        if self.pending and not self.begun:
+            self._begin_log(self.pending[0][1])
         noted, self.pending = self.pending, ()
         if keep and keys is not None:
             self.pending = [(about, line) for about, line in noted if about and about.isdisjoint(keys)]
@@ -236,6 +260,16 @@ def net_rows(
             if hidden if key not in old else not alike(old[key], now[key]):  # its records are redacted
                 before, after = _shown(row, key, old.get(key, MISSING)), _shown(row, key, now[key])
                 yield _made(make, key, to_pointer((key,)), before, after, newest[-1] if newest else None)
+
+
+def _is_equal(value: Any, other: Any) -> bool:
+    """Return whether two values of a column are alike, tracked or not. O(items)."""
+    if value is other:
+        return True
+    try:
+        return alike(plain_copy(value), plain_copy(other))
+    except ValueError:  # one that holds itself
+        return False
 
 
 def _is_same(value: Any, other: Any) -> bool:

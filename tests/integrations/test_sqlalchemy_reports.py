@@ -407,6 +407,54 @@ def test_a_log_of_commits(session: orm.Session, tmp_path: pathlib.Path) -> None:
     assert "never" not in path.read_text("utf-8")
 
 
+def deferred_column(session: orm.Session, user: User) -> None:
+    """Load a column that the log had no value of."""
+    user.bio = (user.bio or "") + "!"
+
+
+def newer_value(session: orm.Session, user: User) -> None:
+    """Load a value that another program has written since."""
+    session.connection().execute(sa.update(User.__table__).values(settings={"theme": {"colour": "red"}}, visits=7))
+    session.refresh(user, ["settings", "visits"])
+    user.settings["theme"]["size"] = 1
+    user.visits += 1
+
+
+def unsaved_change(session: orm.Session, user: User) -> None:
+    """Load a value again that was changed and not written."""
+    with session.no_autoflush:
+        user.settings["lost"] = True
+        user.visits = 99
+        session.refresh(user, ["settings", "visits"])
+    user.settings["kept"] = True
+    user.visits += 1
+
+
+@pytest.mark.parametrize("change", [deferred_column, newer_value, unsaved_change])
+@pytest.mark.parametrize("flush", [True, False], ids=["after a flush", "before any flush"])
+def test_a_log_can_be_replayed_if_columns_are_loaded_on_the_way(
+    session: orm.Session, tmp_path: pathlib.Path, change: Any, flush: bool
+) -> None:
+    """A log leads to what the database holds, whenever a column was loaded."""
+    session.add(User(name="a", settings={"l": []}, bio="b"))
+    session.commit()
+    session.expunge_all()
+    user = session.get_one(User, 1)
+    path = tmp_path / "audit.jsonl"
+    with JsonLinesExporter(path) as exporter, log_commits(session, exporter):
+        user.name = "b"
+        if flush:
+            session.flush()
+        change(session, user)
+        session.commit()
+    held = session.execute(sa.select(User.id, User.name, User.visits, User.settings, User.bio)).one()._asdict()
+    logged = replay(path)
+    assert {key: held[key] for key in logged} == logged
+    assert {"id", "name", "visits", "settings"} <= {*logged}
+    assert "lost" not in path.read_text("utf-8")
+    assert "99" not in [str(line.after) for line in read_changes(path)]
+
+
 def test_redacted_columns(session: orm.Session, tmp_path: pathlib.Path) -> None:
     """A redacted column is in no report and in no log."""
 
