@@ -45,6 +45,13 @@ class TrackedAttribute(DeferredAttribute):
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.field.attname] = value
 
+    def __delete__(self, instance: Any) -> None:
+        """Forget the value, so that Django loads it again."""
+        name = self.field.attname
+        if name not in instance.__dict__:
+            raise AttributeError(f"{type(instance).__name__!r} object has no attribute {name!r}")
+        del instance.__dict__[name]
+
 
 class TrackedJSONField(models.JSONField):
     """A `JSONField` whose values are tracked data.

@@ -141,6 +141,21 @@ def check_a_value_is_tracked_when_it_is_read():
     assert {"a": {}} == untouched.data
 
 
+def check_a_deleted_value_is_loaded_again():
+    for model in (Article, Untouched):
+        model(data={"a": 1}).save()
+        item = model.objects.get()
+        item.data["a"] = 2
+        del item.data
+        assert {"data"} == item.get_deferred_fields()
+        with pytest.raises(AttributeError, match=f"'{model.__name__}' object has no attribute 'data'"):
+            del item.data
+        assert {"a": 1} == item.data
+        item.data["b"] = 1
+        item.save()
+        assert {"a": 1, "b": 1} == model.objects.get().data
+
+
 def check_changes_since_the_load():
     made()
     article = Article.objects.get()
