@@ -2,7 +2,8 @@
 
 An object has a `Row` from when a field is set or a JSON value is read for the first time; it is made of what is loaded,
 so nothing is queried for it. A new object has none: all that it has is new. The row is in the ``__dict__`` of the
-object, under `ROW`, and is False there while Django itself stores what it loads.
+``_state`` of the object, under `ROW`, and is False there while Django itself stores what it loads. It is not in that of
+the object, which programs read, as in ``Article(**vars(article))``.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class TrackedModel:
     def __setattr__(self, name: str, value: Any) -> None:
         data = self.__dict__
         state = data.get("_state")
-        if state is None or state.adding or data.get(ROW) is False or name not in _fields(type(self)):
+        if state is None or state.adding or state.__dict__.get(ROW) is False or name not in _fields(type(self)):
             super().__setattr__(name, value)
             return
         row = _row_of(self)
@@ -150,36 +151,37 @@ class TrackedModel:
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        row = self.__dict__.get(ROW)
+        row = _held(self).get(ROW)
         if isinstance(row, Row) and name in row:
             row.load([(name, MISSING)])
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
-        row = state.pop(ROW, None)
+        held = state["_state"].__dict__  # of a copy
+        row = held.pop(ROW, None)
         if isinstance(row, Row):
             before = {change.pointer: change for change in _Save(self, None).changes()}
             if before:
                 keys = {change.pointer.split("/")[1] for change in before.values()}
                 then = row.tracking_state_at(row.mark)
-                state[ROW] = {key: then.get(key, MISSING) for key in keys}
+                held[ROW] = {key: then.get(key, MISSING) for key in keys}
         elif isinstance(row, dict):
-            state[ROW] = row
+            held[ROW] = row
         return state
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """Load fields again, as Django does; what is loaded is not recorded."""
-        data = self.__dict__
-        row, data[ROW] = data.get(ROW), False
+        data, held = self.__dict__, _held(self)
+        row, held[ROW] = held.get(ROW), False
         try:
             super().refresh_from_db(*args, **kwargs)  # type: ignore[misc]
         finally:
-            data[ROW] = row
+            held[ROW] = row
         fields = kwargs.get("fields", args[1] if len(args) > 1 else None)
         if not isinstance(row, Row):
             return
         if fields is None:
-            del data[ROW]
+            del held[ROW]
         else:
             names = _attnames(type(self), fields)
             row.load([(name, _stored(data[name])) for name in names if name in data])
@@ -206,12 +208,11 @@ class TrackedModel:
 
     def _tracking_attach(self, name: str, value: Any) -> None:
         """Have a JSON value in the row, so that its changes are recorded there."""
-        data = self.__dict__
-        row = data.get(ROW)
+        row = _held(self).get(ROW)
         if isinstance(row, Row):
             if row.get(name) is not value:
                 row.load([(name, value)])
-        elif row is not False and not data["_state"].adding:
+        elif row is not False and not self.__dict__["_state"].adding:
             _row_of(self).load([(name, value)])
 
 
@@ -234,16 +235,22 @@ def _values(instance: Any, names: Iterable[str]) -> list[tuple[str, Any]]:
     return found
 
 
+def _held(instance: Any) -> dict[str, Any]:
+    """Return the dict that has the row of an object. O(1)."""
+    held: dict[str, Any] = instance.__dict__["_state"].__dict__
+    return held
+
+
 def _row_of(instance: Any) -> Row:
     """Return the row of an object, made of what is loaded. O(1), or O(fields)."""
-    data = instance.__dict__
-    row = data.get(ROW)
+    held = _held(instance)
+    row = held.get(ROW)
     if isinstance(row, Row):
         return row
     values = dict(_values(instance, _fields(type(instance))))
     made = Row(None, {**values, **(row or {})}.items(), _options(type(instance)))
     made.tracking_add_observer(_noted, actions=DATA, when="immediate")
-    data[ROW] = made
+    held[ROW] = made
     made.owner = type(instance)
     for name in row or ():  # unsaved changes of a pickle
         made[name] = values[name]
@@ -288,7 +295,7 @@ class _Save:
         if self.operation == "delete":
             row = _row_of(self.instance)
             return list(whole_rows(row, self.names, self._made, gone=True))
-        if not data.get(ROW):
+        if not _held(self.instance).get(ROW):
             return []
         row = _row_of(self.instance)
         groups: dict[int, list[str]] = {}
@@ -303,9 +310,9 @@ class _Save:
 
     def report(self, using: str | None = None) -> None:
         """Call the observers, now or after the commit, and begin anew."""
-        data = self.instance.__dict__
+        held = _held(self.instance)
         wanted = _wanted(self.cls)
-        row = data.get(ROW)
+        row = held.get(ROW)
         if self.operation == "insert" or self.operation == "delete":
             row = (
                 self._new_row() if wanted and self.operation == "insert" else _row_of(self.instance) if wanted else None
@@ -322,14 +329,13 @@ class _Save:
                 lines = row.take(names, self._name(), keep=True, actor=self.actor)
             self._mark(row)
         elif row is not False:
-            data.pop(ROW, None)
+            held.pop(ROW, None)
         if changes or lines:
             self._call(changes, lines, using or self.instance._state.db)
 
     def _new_row(self) -> Row:
         """Return a row in which everything was just stored."""
-        data = self.instance.__dict__
-        data[ROW] = row = Row(self.cls, (), _options(self.cls))
+        _held(self.instance)[ROW] = row = Row(self.cls, (), _options(self.cls))
         row.tracking_add_observer(_noted, actions=DATA, when="immediate")
         for name, value in _values(self.instance, self.names):
             row[name] = value

@@ -156,6 +156,18 @@ def check_a_deleted_value_is_loaded_again():
         assert {"a": 1, "b": 1} == model.objects.get().data
 
 
+def check_the_dict_of_an_object_is_that_of_a_plain_one():
+    made()
+    article = Article.objects.get()
+    article.title = "b"
+    article.data["a"]["b"] = 2
+    assert {"_state", *(field.attname for field in Article._meta.concrete_fields)} == {*vars(article)}
+    values = {name: value for name, value in vars(article).items() if name != "_state"}
+    assert article == Article(**values)
+    for twin in (copy.copy(article), copy.deepcopy(article), pickle.loads(pickle.dumps(article))):
+        assert {*vars(article)} == {*vars(twin)} - {"_django_version"}
+
+
 def check_changes_since_the_load():
     made()
     article = Article.objects.get()
