@@ -154,6 +154,8 @@ class TrackedModel:
         row = _held(self).get(ROW)
         if isinstance(row, Row) and name in row:
             row.load([(name, MISSING)])
+        elif isinstance(row, dict):
+            row.pop(name, None)
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
@@ -248,11 +250,12 @@ def _row_of(instance: Any) -> Row:
     if isinstance(row, Row):
         return row
     values = dict(_values(instance, _fields(type(instance))))
-    made = Row(None, {**values, **(row or {})}.items(), _options(type(instance)))
+    unsaved = {name: value for name, value in (row or {}).items() if name in values}  # of a pickle
+    made = Row(None, {**values, **unsaved}.items(), _options(type(instance)))
     made.tracking_add_observer(_noted, actions=DATA, when="immediate")
     held[ROW] = made
     made.owner = type(instance)
-    for name in row or ():  # unsaved changes of a pickle
+    for name in unsaved:
         made[name] = values[name]
     return made
 
@@ -313,6 +316,8 @@ class _Save:
         held = _held(self.instance)
         wanted = _wanted(self.cls)
         row = held.get(ROW)
+        if row and self.operation == "update":
+            row = _row_of(self.instance)  # also of a pickle
         if self.operation == "insert" or self.operation == "delete":
             row = (
                 self._new_row() if wanted and self.operation == "insert" else _row_of(self.instance) if wanted else None

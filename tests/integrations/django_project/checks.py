@@ -369,6 +369,37 @@ def check_copies_and_pickles():
     assert ("insert", "/title", MISSING, "n") in brief(seen)
 
 
+def check_the_unsaved_changes_of_a_pickle_are_saved_and_logged():
+    made()
+    path = pathlib.Path("pickle.jsonl")
+    for number, make in enumerate((copy.copy, copy.deepcopy, lambda article: pickle.loads(pickle.dumps(article)))):
+        article = Article.objects.get()
+        article.title, article.data = f"new {number}", {"number": number}
+        twin = make(article)
+        with JsonLinesExporter(path) as exporter, log_commits(Article, exporter), saves() as seen:
+            twin.save(update_fields=["title"])
+            assert ["/data"] == [change.pointer for change in without_time(twin.unsaved_changes())]
+            twin.save(update_fields=["data"])
+        assert ["/title", "/data"] == [change.pointer for change in seen]
+        lines = [line for line in read_changes(path) if line.root == list(read_changes(path))[-1].root]
+        assert ["", "/title", "/data"] == [line.pointer for line in lines]
+        assert f"new {number}" == lines[1].after
+
+
+def check_a_field_of_a_pickle_that_is_deleted():
+    made()
+    article = Article.objects.get()
+    article.title, article.views = "b", 5
+    twin = pickle.loads(pickle.dumps(article))
+    del twin.title
+    twin.views = 6
+    assert [("/views", 0, 6)] == paths(twin)
+    assert "a" == twin.title
+    twin.title = "c"
+    twin.save()
+    assert ("c", 6) == Article.objects.values_list("title", "views").get()
+
+
 def check_a_copy_by_its_primary_key():
     article = made()
     article.data["a"]["b"] = 2
