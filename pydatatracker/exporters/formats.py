@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pydatatracker import _core
-from pydatatracker.exporters.sink import Item, root_of
+from pydatatracker.exporters.sink import Item
 from pydatatracker.io.tracing import traceparent
 from pydatatracker.values.encode import decode
 from pydatatracker.values.pointer import to_pointer
@@ -58,11 +58,10 @@ def format_item(item: Item, format: str) -> bytes:
 
 
 def _cloudevents(item: Item, line: dict[str, Any]) -> dict[str, Any]:
-    root = root_of(item, line)
     event = {
         "specversion": "1.0",
-        "id": item.id or f"{root}-{item.seq}",
-        "source": f"urn:pydatatracker:{root}",
+        "id": item.id or f"{item.root}-{item.seq}",
+        "source": f"urn:pydatatracker:{item.root}",
         "type": f"pydatatracker.change.{line.get('action', 'unknown')}",
         "datacontenttype": "application/json",
         "data": line,
@@ -101,7 +100,7 @@ def _debezium(item: Item, line: dict[str, Any]) -> dict[str, Any]:
         "after": after or None,
         "source": {
             "connector": "pydatatracker",
-            "name": root_of(item, line),
+            "name": item.root,
             "sequence": str(item.seq),
             "pointer": line.get("pointer", base),
             **{

@@ -12,7 +12,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import ClientSink, Exporter, delivery_for
 from pydatatracker.exporters.formats import check_format, format_item
 from pydatatracker.exporters.secrets import cleaned_errors, secrets_in
-from pydatatracker.exporters.sink import Item, SinkUnavailable, root_of
+from pydatatracker.exporters.sink import Item, SinkUnavailable
 from pydatatracker.io.tracing import traceparent_of
 
 __all__ = ["KafkaExporter", "KafkaSink"]
@@ -92,7 +92,7 @@ class KafkaSink:
                     self._producer.produce(
                         self._topic,
                         format_item(item, self._format),
-                        key=root_of(item).encode(),
+                        key=item.root.encode(),
                         timestamp=item.time_ns // 1_000_000,
                         headers=headers,
                         on_delivery=report,

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydatatracker.values.pickles import PicklableError
 
-__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item", "root_of", "wider_gap"]
+__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item", "wider_gap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +27,6 @@ class Item:
     root: str  # uuid of the root container; changes of one root keep their order
     time_ns: int
     id: str  # uuid of the change, so that receivers can drop repeats
-
-
-def root_of(item: Item, line: Mapping[str, Any] | None = None) -> str:
-    """Return the id of the root that paths of an item's line start from.
-
-    O(size of the line). The core's items name the container that changed, which may be below it.
-
-    :param line: the parsed line, if there is one already.
-
-    >>> root_of(Item(b'{"action":"add","root":"r"}', 1, "nested", 0, "id"))
-    'r'
-    """
-    if line is not None:
-        found: Any = line.get("root")
-    else:
-        from pydatatracker.io.parsing import NotAChange, parse
-
-        try:
-            found = parse(item.line).root
-        except NotAChange:
-            found = None
-    return found if isinstance(found, str) and found else item.root
 
 
 def gap_item(first: int, last: int, reason: str) -> Item:

@@ -13,7 +13,7 @@ from typing import Any
 from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
-from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item, root_of, wider_gap
+from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item, wider_gap
 from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log, path_of
 
 __all__ = ["INDEXES", "INSERT", "TABLE", "SqliteExporter", "SqliteSink", "new_database", "row_of"]
@@ -124,7 +124,7 @@ class SqliteSink:
             return False
         try:
             found = self._connection.execute(
-                "SELECT 1 FROM changes WHERE root = ? AND seq = ? AND id = ?", (root_of(item), item.seq, item.id)
+                "SELECT 1 FROM changes WHERE root = ? AND seq = ? AND id = ?", (item.root, item.seq, item.id)
             )
             return found.fetchone() is not None
         except sqlite3.Error:
@@ -221,7 +221,7 @@ def row_of(item: Item) -> tuple[Any, ...]:
     return (
         item.id,
         item.seq,
-        root_of(item, line),
+        item.root,
         item.time_ns,
         *(line.get(name) for name in ("action", "method", "type", "pointer", "actor", "transaction")),
         *values,

@@ -419,7 +419,8 @@ cdef class Observer:        # one registration of an observer
 
 cdef class ChangeItem:      # a change and its line, as exporters deliver them
     cdef readonly bytes line
-    cdef Change change                  # root and id are derived from it on demand
+    cdef Change change                  # the id is derived from it on demand
+    cdef Tracker viewer                 # and the root from this one: that of the line
 
 
 cdef class Feed:            # what takes changes without a call of their observer
@@ -494,4 +495,4 @@ cdef class Intake(Feed):    # the entrance to the queue of a delivery
     cdef object wake                    # weak: called when the first item arrives or a batch is full
     cdef public bint compact            # whether lines are compact
     cdef public object encode           # change -> bytes, for changes that are not simple; None: those are not taken
-    cdef bint take(self, Change change, bytes line) except -1
+    cdef bint take(self, Change change, bytes line, Tracker viewer) except -1

@@ -11,11 +11,18 @@ import pytest
 from gardening import STEPS, Session, alike
 from hypothesis import given, settings
 
-from pydatatracker import ChangeLogEntry, TrackedDict, TrackedList, TrackedSet, track, tracking_actor
-from pydatatracker.exporters import Delivery, Exporter, Item
+from pydatatracker import (
+    ChangeLogEntry,
+    TrackedDict,
+    TrackedList,
+    TrackedSet,
+    track,
+    tracking_actor,
+    tracking_transaction,
+)
+from pydatatracker.exporters import Delivery, Exporter
 from pydatatracker.exporters.base import item_of
 from pydatatracker.exporters.formats import FORMATS, format_item
-from pydatatracker.exporters.sink import root_of
 from pydatatracker.exporters.sqlite import row_of
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io import to_line
@@ -198,26 +205,59 @@ def test_an_unknown_format_names_the_nearest() -> None:
     assert item_of(change).line == format_item(item_of(change), "native")
 
 
-def test_what_is_below_a_root_is_named_after_the_root() -> None:
-    """Also in items of the core, which name the container that changed."""
-    got: list[Any] = []
+class Kept:
+    """A sink that keeps its items."""
 
-    class Sink:
-        def send(self, items: list[Any]) -> None:
-            got.extend(items)
+    def __init__(self) -> None:
+        self.items: list[Any] = []
 
-        def close(self) -> None: ...
+    def send(self, items: list[Any]) -> None:
+        """Keep them."""
+        self.items.extend(items)
 
-    x = track({"a": {"b": [{"c": 1}]}})
-    with Exporter(Delivery(Sink(), name="got")) as exporter:
-        x.tracking_add_observer(exporter)
-        x["a"]["b"][0]["c"] = 2
-        x["a"]["b"].append(3)
-        x["n"] = 1
-    assert 4 == len(got)
-    for item in got:
-        root = x.tracking_uuid
-        assert root == json.loads(item.line)["root"] == root_of(item) == row_of(item)[2]
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def check_roots(items: list[Any]) -> None:
+    """Every item has the root of its line, and so has what formats and tables make of it."""
+    for item in items:
+        root = json.loads(item.line)["root"]
+        assert root == item.root == row_of(item)[2]
         assert f"urn:pydatatracker:{root}" == json.loads(format_item(item, "cloudevents"))["source"]
         assert root == json.loads(format_item(item, "debezium"))["source"]["name"]
-    assert "given" == root_of(Item(b"not a line", 1, "given", 0, "id"))
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_what_is_below_a_root_is_named_after_the_root(compact: bool) -> None:
+    """It keys messages: the changes of a tree with several keys would lose their order."""
+    sink = Kept()
+    x, y = track({"a": {"b": [{"c": 1}]}, "s": set()}), track({})
+    with Exporter(Delivery(sink, name="kept"), compact=compact) as exporter:
+        x.tracking_add_observer(exporter)
+        y.tracking_add_observer(exporter)
+        x["a"]["b"][0]["c"] = 2
+        x["a"]["b"].append(object())  # the encoder in Python writes its line
+        x["s"].add(1)
+        x.tracking_undo()
+        y["shared"] = x["a"]  # one change below two roots
+        x["a"]["b"][0]["d"] = 3
+        del x["a"]
+        y["shared"]["b"].append(4)
+        with tracking_transaction(y):
+            y["shared"]["b"].clear()
+    assert {x.tracking_uuid, y.tracking_uuid} == {item.root for item in sink.items}
+    check_roots(sink.items)
+
+
+def test_the_graph_of_a_root_is_named_after_it() -> None:
+    """Also where a container holds itself, and where the observer is below the root."""
+    sink = Kept()
+    x = track({"a": {"b": {}}})
+    with Exporter(Delivery(sink, name="kept")) as exporter:
+        x["a"].tracking_add_observer(exporter)
+        x["a"]["b"]["c"] = 1
+        x["a"]["b"]["loop"] = x["a"]
+        x["a"]["b"]["c"] = 2
+    assert len(sink.items) >= 3
+    check_roots(sink.items)

@@ -22,22 +22,23 @@ cdef class ChangeItem:
 
     @property
     def root(self):
-        return self.change.viewer.uuid
+        return self.viewer.uuid
 
     def __repr__(self):
         return f"ChangeItem({self.line!r})"
 
 
-cdef inline ChangeItem new_item(Change change, bytes line):
+cdef inline ChangeItem new_item(Change change, bytes line, Tracker viewer):
     cdef ChangeItem item = ChangeItem.__new__(ChangeItem)
     item.line = line
     item.change = change
+    item.viewer = viewer
     return item
 
 
 def item_for(Change change, bytes line):
     """Return the item of a change of this process and its line. O(1)."""
-    return new_item(change, line)
+    return new_item(change, line, change.viewer)
 
 
 def never_free(value):
@@ -87,23 +88,23 @@ cdef class Intake(Feed):
         if several(change):
             change = seen_from(change, viewer)
         line = line_of(change, viewer, self.compact)
-        return line is not None and self.take(change, line)
+        return line is not None and self.take(change, line, viewer)
 
     cdef bint accept_encoded(self, Change change) except -1:
         if self.encode is None or not self.open or PyThread_get_thread_ident() == self.sender:
             return False
         if len(self.queue) >= self.max_items:
             return False                    # full: do not encode anything
-        return self.take(change, self.encode(change))
+        return self.take(change, self.encode(change), change.viewer)
 
-    cdef bint take(self, Change change, bytes line) except -1:
+    cdef bint take(self, Change change, bytes line, Tracker viewer) except -1:
         cdef ChangeItem item
         cdef Py_ssize_t n = len(self.queue)
         cdef Py_ssize_t size = len(line)
         cdef bint full
         if n >= self.max_items or self.bytes + size > self.max_bytes or not self.open:
             return False
-        item = new_item(change, line)
+        item = new_item(change, line, viewer)
         full = self.bytes < self.batch_bytes <= self.bytes + size
         self.append(item)
         self.bytes += size
