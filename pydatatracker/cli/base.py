@@ -17,7 +17,18 @@ from pydatatracker.cli.terminal import clean
 if TYPE_CHECKING:
     from pydatatracker.cli.replay.logs import Logs
 
-__all__ = ["FILES", "PROGRAM", "Command", "Commands", "cli", "fail", "open_logs", "print_error", "replacing"]
+__all__ = [
+    "FILES",
+    "PROGRAM",
+    "Command",
+    "Commands",
+    "cli",
+    "fail",
+    "files_or_stdin",
+    "open_logs",
+    "print_error",
+    "replacing",
+]
 
 
 def fail(message: str) -> NoReturn:
@@ -82,6 +93,17 @@ def cli() -> None:
     """Know what happened to the data in a running Python program."""
 
 
+def files_or_stdin(files: Iterable[str]) -> list[str]:
+    """Return names, or that of standard input if there are none.
+
+    Ends the command with an error if that is a terminal.
+    """
+    names = list(files)
+    if not names and sys.stdin is not None and sys.stdin.isatty():
+        raise click.UsageError("name a log, or - for standard input", click.get_current_context())
+    return names or ["-"]
+
+
 @contextlib.contextmanager
 def open_logs(files: Iterable[str], on_error: Callable[[Any], object] | None = None) -> Iterator[Logs]:
     """Open logs, and end with exit status 1 if lines could not be read.
@@ -90,11 +112,7 @@ def open_logs(files: Iterable[str], on_error: Callable[[Any], object] | None = N
     """
     from pydatatracker.cli.replay.logs import Logs, expanded
 
-    names = expanded(files)
-    if not names:
-        if sys.stdin is not None and sys.stdin.isatty():
-            raise click.UsageError("name a log, or - for standard input", click.get_current_context())
-        names = ["-"]
+    names = files_or_stdin(expanded(files))
     try:
         logs = Logs(names, on_error or print_error)
     except OSError as error:

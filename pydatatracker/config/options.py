@@ -144,6 +144,9 @@ class Sqlite(Delivery):
     timeout: float
     compact: bool
     background: bool
+    seal: bool
+    seal_key: str | None  # the path of a PEM file
+    seal_every: Positive
 
 
 class Sql(Delivery):
@@ -152,6 +155,9 @@ class Sql(Delivery):
     url: str = ...  # type: ignore[assignment]
     table: str
     compact: bool
+    seal: bool
+    seal_key: str | None  # the path of a PEM file
+    seal_every: Positive
 
 
 class Otel(Delivery):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydatatracker.exporters.kafka import KafkaExporter
     from pydatatracker.exporters.otel.exporter import OpenTelemetryExporter
     from pydatatracker.exporters.s3 import S3Exporter
+    from pydatatracker.exporters.sealed_table import SealedTable
     from pydatatracker.exporters.sink import Item, Sink, SinkRejected, SinkUnavailable
     from pydatatracker.exporters.sql import SqlExporter
     from pydatatracker.exporters.sqlite import SqliteExporter
@@ -33,6 +34,7 @@ __all__ = [
     "KafkaExporter",
     "OpenTelemetryExporter",
     "S3Exporter",
+    "SealedTable",
     "Sink",
     "SinkRejected",
     "SinkUnavailable",
@@ -51,6 +53,7 @@ _HOMES = {
     "KafkaExporter": "kafka",
     "OpenTelemetryExporter": "otel.exporter",
     "S3Exporter": "s3",
+    "SealedTable": "sealed_table",
     "Sink": "sink",
     "SinkRejected": "sink",
     "SinkUnavailable": "sink",

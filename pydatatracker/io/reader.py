@@ -28,7 +28,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 class LogFormatError(PicklableError, ValueError):
     """A line of a log cannot be read.
 
-    ``name`` is the file, ``line`` the number from 1, ``offset`` the position in bytes, ``reason`` what is wrong.
+    ``name`` is the file, ``line`` the number from 1, ``offset`` the position in bytes, ``reason`` what is wrong. The
+    offset is -1 for a row of a database, which the reason names.
     """
 
     def __init__(self, name: str, line: int, offset: int, reason: str) -> None:
@@ -39,6 +40,8 @@ class LogFormatError(PicklableError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
+        if self.offset < 0:
+            return f"{self.name}: {self.reason}"
         line = f"line {self.line}, " if self.line else ""  # lines read from the end have no number
         return f"{self.name}: {line}byte {self.offset}: {self.reason}"
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, Protocol
 
+from pydatatracker.io.checked_chain import CheckedChain, Line
 from pydatatracker.io.compression import decompressed, is_file_error
 from pydatatracker.io.reader import LogFormatError
-from pydatatracker.io.seals import MOST_TORN, SIGNED, Mark, genesis, is_seal_line, is_torn, leaf, mark_of, root_of
+from pydatatracker.io.seals import MOST_TORN, SIGNED, Mark, is_seal_line, is_torn, leaf, mark_of, root_of
 
-__all__ = ["Root", "SealReport", "check_seals"]
+__all__ = ["Root", "SealReport", "SealedRows", "check_seals"]
 
 _HASH: Final = 66  # bytes of a line from its hash to before the newline
 _LONGEST: Final = 1 << 28  # bytes of a line
@@ -46,7 +46,23 @@ class SealReport:
     chains: int = 0
 
 
-Source = str | os.PathLike[str] | IO[bytes]
+class SealedRows(Protocol):
+    """A table with sealed lines: `pydatatracker.exporters.SealedTable`."""
+
+    name: str
+    takes_turns: bool  # no two writers can begin a chain without seeing each other's
+
+    def sealed(self) -> Iterator[tuple[str, int, bytes]]:
+        """Yield chain, number and line, in this order, with a newline."""
+
+    def differences(self) -> Iterator[str]:
+        """Yield what is wrong with the rows that the lines are about.
+
+        Called after `sealed` has ended.
+        """
+
+
+Source = str | os.PathLike[str] | IO[bytes] | SealedRows
 
 
 def check_seals(
@@ -56,7 +72,8 @@ def check_seals(
 
     O(bytes). Plain, gzip and zstd.
 
-    :param sources: a path or binary file, or several: the parts of a rotated log in their order.
+    :param sources: a path, binary file or table (`pydatatracker.exporters.SealedTable`), or several: the parts of a
+        rotated log in their order.
     :param key: the public key in hex (`keys.public_key`) with which every line must be signed for, by a root that
         covers it or a later line that names it. Without it, signatures are not checked.
     :param roots: one root or several, in hex, that were there once, as `JsonLinesExporter.write_root` returned them.
@@ -77,59 +94,18 @@ def check_seals(
     if isinstance(roots, str):
         roots = [roots]
     several: Any = sources
-    if isinstance(sources, (str, bytes, os.PathLike)) or hasattr(sources, "read"):
+    if isinstance(sources, (str, bytes, os.PathLike)) or hasattr(sources, "read") or hasattr(sources, "sealed"):
         several = [sources]
     for source in several:
         if isinstance(source, (str, bytes, os.PathLike)):
             with open(source, "rb") as file:
                 check.read(file, os.fsdecode(source))
+        elif hasattr(source, "sealed"):
+            check.read_table(source)
         else:
             name = getattr(source, "name", None)
             check.read(source, name if isinstance(name, str) else f"<{type(source).__name__}>")
     return check.report([root.strip().lower() for root in roots])
-
-
-class _Line(NamedTuple):
-    name: str
-    number: int
-    offset: int
-
-
-class _Chain:
-    """What is known of a chain in a file, line by line."""
-
-    def __init__(self, mark: Mark, name: str) -> None:
-        self.id = mark.chain
-        self.name = name
-        self.count = 0
-        self.before: tuple[bytes, ...] = (genesis(mark.chain),)  # what the next line may have been sealed after
-        self.digests = bytearray()
-        self.numbers = array("Q")  # of its lines in the file
-        self.offsets = array("Q")
-        self.first = 1  # of the lines that the next root is over
-        self.is_clean = True  # none of these is at fault
-        self.is_lost = False  # after a gap that is not followed
-        self.root = ""
-        self.key = ""  # that its roots are to be signed with
-        self.covered = 0  # up to this line a root vouches for it; with a key, one that it signed
-        self.links: list[tuple[int, Mark, bool]] = []  # number of a line, what it names, whether in another file
-
-    def take(self, mark: Mark, line: _Line, before: tuple[bytes, ...]) -> None:
-        missing = mark.number - self.count - 1
-        self.digests.extend(bytes(32 * missing) + mark.digest)
-        self.numbers.extend([line.number] * (missing + 1))
-        self.offsets.extend([line.offset] * (missing + 1))
-        self.count = mark.number
-        self.before = before
-
-    def digest(self, number: int) -> bytes:
-        return bytes(self.digests[32 * (number - 1) : 32 * number])
-
-    def has(self, mark: Mark) -> bool:
-        return self.count >= mark.number and self.digest(mark.number) == mark.digest
-
-    def line(self, number: int) -> _Line:
-        return _Line(self.name, self.numbers[number - 1], self.offsets[number - 1])
 
 
 class _Check:
@@ -138,18 +114,18 @@ class _Check:
         self._found = SealReport()
         self._missing = 0  # lines that the chains lack
         self._order: dict[str, int] = {}  # of the files
-        self._all: dict[str, list[_Chain]] = {}  # chains of all files, by id
-        self._here: dict[str, _Chain] = {}  # those of the present file
+        self._all: dict[str, list[CheckedChain]] = {}  # chains of all files, by id
+        self._here: dict[str, CheckedChain] = {}  # those of the present file
         self._roots: dict[str, None] = {}
         self._last: dict[tuple[str, str], Root] = {}
-        self._pending: list[tuple[_Line, bytes]] = []  # lines without a seal, to be excused by the next line
-        self._unsealed: list[_Line] = []  # first and last line of a run of them
+        self._pending: list[tuple[Line, bytes]] = []  # lines without a seal, to be excused by the next line
+        self._unsealed: list[Line] = []  # first and last line of a run of them
 
     def read(self, file: IO[bytes], name: str) -> None:
         """Check the lines of a file; what needs the others is left to `report`."""
         self._order.setdefault(name, len(self._order))
         self._here = {}
-        line, raw = _Line(name, 0, 0), b""
+        line, raw = Line(name, 0, 0), b""
         try:
             for line, raw in _lines(file, name):
                 self._add(line, raw)
@@ -157,16 +133,55 @@ class _Check:
             if not is_file_error(error):
                 raise
             reason = f"reading stopped ({type(error).__name__}: {error})"
-            self._fault(_Line(name, line.number + 1, line.offset + len(raw)), reason)
+            self._fault(Line(name, line.number + 1, line.offset + len(raw)), reason)
         self._blame_pending()
         self._end_run()
+        self._keep()
+
+    def read_table(self, table: SealedRows) -> None:
+        """Check the rows of a table."""
+        self._order.setdefault(table.name, len(self._order))
+        self._here = {}
+        for n, (chain, number, raw) in enumerate(table.sealed(), 1):
+            line = Line(table.name, n, number, chain)
+            mark = mark_of(raw)
+            if mark is None:
+                self._found.lines += 1
+                self._fault(line, "was changed: its seal is damaged")
+                continue
+            if (mark.chain, mark.number) != (chain, number):
+                self._fault(line, f"was moved: it is {_said(mark)}")
+            self._add(line, raw)
+        self._check_table_links(table.takes_turns)
+        for reason in table.differences():
+            self._found.faults.append(LogFormatError(table.name, 0, -1, reason))
+        self._keep()
+
+    def _check_table_links(self, takes_turns: bool) -> None:
+        """Check what the rows name: rows have no order."""
+        for chain in self._here.values():
+            for number, other, is_elsewhere in chain.links:
+                if not is_elsewhere:
+                    self._check_link(chain.line(number), other, self._here.get(other.chain))
+        strangers = sorted((chain for chain in self._here.values() if not chain.knows), key=lambda chain: chain.since)
+        for chain in strangers[1:]:
+            line, what = chain.line(1), "begins a chain that does not know of the others"
+            if takes_turns:
+                self._fault(line, f"{what}: it is from another log")
+            else:
+                self._found.notes.append(
+                    f"{line.name}: {line} of the chain {chain.id} {what}: it is from another log, unless two writers"
+                    " began together"
+                )
+
+    def _keep(self) -> None:
         for chain in self._here.values():
             self._all.setdefault(chain.id, []).append(chain)
         self._found.chains += len(self._here)
 
     # ---- line by line
 
-    def _add(self, line: _Line, raw: bytes) -> None:
+    def _add(self, line: Line, raw: bytes) -> None:
         self._found.lines += 1
         mark = mark_of(raw)
         if mark is None:
@@ -178,7 +193,7 @@ class _Check:
         chain = self._here.get(mark.chain)
         covered = raw[: -_HASH - 1]
         if chain is None:
-            chain = _Chain(mark, line.name)
+            chain = CheckedChain(mark, line)
             right = mark.number == 1 and mark.digest == leaf(chain.before[0], covered)
             if self._pending:
                 self._excuse(fields if right else {})
@@ -192,7 +207,7 @@ class _Check:
                 chain.is_clean = False
             elif fields.get("kind") != "begin":
                 self._fault(line, "begins a chain without saying so")
-            elif not fields.get("after") and line.number > 1 and len(self._here) > 1:
+            elif not fields.get("after") and line.number > 1 and len(self._here) > 1 and not line.chain:
                 self._fault(line, "begins a chain that does not know of the lines before it: it is from another log")
             if self._can_follow(chain, mark.number - 1):
                 chain.take(mark, line, (mark.digest, leaf(chain.before[0], covered)))
@@ -220,7 +235,7 @@ class _Check:
         if mark.digest in hashes:
             self._look_at(chain, mark, line, fields, raw)
 
-    def _can_follow(self, chain: _Chain, missing: int) -> bool:
+    def _can_follow(self, chain: CheckedChain, missing: int) -> bool:
         """Return whether a chain goes on after missing lines.
 
         If it does not, its next lines are not faults again.
@@ -230,7 +245,7 @@ class _Check:
             self._missing += missing
         return not chain.is_lost
 
-    def _look_at(self, chain: _Chain, mark: Mark, line: _Line, fields: dict[str, Any], raw: bytes) -> None:
+    def _look_at(self, chain: CheckedChain, mark: Mark, line: Line, fields: dict[str, Any], raw: bytes) -> None:
         """Check what a line about seals says."""
         if not fields:
             return
@@ -238,6 +253,9 @@ class _Check:
             self._fault(line, f"is about the chain {fields.get('chain')}, and belongs to {chain.id}")
         if fields.get("kind") == "begin":
             chain.key = str(fields.get("key", ""))
+            chain.knows = bool(fields.get("after"))
+            since = fields.get("time_ns")
+            chain.since = since if isinstance(since, int) else 0
             if mark.number != 1:
                 self._fault(line, f"begins a chain in the middle, as {_said(mark)}")
         elif fields.get("kind") == "root":
@@ -249,16 +267,16 @@ class _Check:
                 continue
             is_elsewhere = text == fields.get("follows")
             chain.links.append((mark.number, other, is_elsewhere))
-            if not is_elsewhere:
+            if not is_elsewhere and not line.chain:
                 self._check_link(line, other, self._here.get(other.chain))
 
-    def _check_link(self, line: _Line, other: Mark, there: _Chain | None) -> None:
+    def _check_link(self, line: Line, other: Mark, there: CheckedChain | None) -> None:
         if there is None or there.count < other.number:
             self._fault(line, f"was written after {_said(other)}, which is missing before it")
         elif there.is_clean and there.digest(other.number) != other.digest:
             self._fault(line, f"was written after {_said(other)}, which is another one now")
 
-    def _check_root(self, chain: _Chain, mark: Mark, line: _Line, fields: dict[str, Any], raw: bytes) -> None:
+    def _check_root(self, chain: CheckedChain, mark: Mark, line: Line, fields: dict[str, Any], raw: bytes) -> None:
         first, last, root = fields.get("from"), fields.get("to"), str(fields.get("root"))
         is_clean, chain.is_clean = chain.is_clean, True
         start, chain.first = chain.first, mark.number
@@ -317,7 +335,7 @@ class _Check:
             self._run(line, raw)
         self._pending.clear()
 
-    def _run(self, line: _Line, raw: bytes) -> None:
+    def _run(self, line: Line, raw: bytes) -> None:
         if raw[-1:] != b"\n":
             self._end_run()
             self._fault(line, "is cut off: its end is missing, by a crash or by hand")
@@ -334,8 +352,12 @@ class _Check:
             self._fault(first, f"has no seal{more}: added, changed or cut off")
             self._unsealed = []
 
-    def _fault(self, line: _Line, reason: str) -> None:
-        self._found.faults.append(LogFormatError(*line, reason))
+    def _fault(self, line: Line, reason: str) -> None:
+        if line.chain:
+            error = LogFormatError(line.name, line.number, -1, f"row {line.offset} of the chain {line.chain} {reason}")
+        else:
+            error = LogFormatError(line.name, line.number, line.offset, reason)
+        self._found.faults.append(error)
 
     # ---- the whole
 
@@ -362,17 +384,17 @@ class _Check:
                 self._fault(line, f"is not signed, and neither are the lines of its chain after it: {left:,} in all")
             elif left:
                 found.notes.append(
-                    f"{chain.name}: no root covers the last {left:,} lines of the chain {chain.id}, from line"
-                    f" {chain.line(chain.covered + 1).number} on: whether lines are missing after them cannot be seen"
+                    f"{chain.name}: no root covers the last {left:,} lines of the chain {chain.id}, from"
+                    f" {chain.line(chain.covered + 1)} on: whether lines are missing after them cannot be seen"
                 )
-        found.faults.sort(key=lambda error: (self._order.get(error.name, -1), error.line))
+        found.faults.sort(key=lambda error: (self._order.get(error.name, -1), error.line or 1 << 62))
         for root in roots:
             if root not in self._roots:
                 reason = f"the root {root} is missing: the end was cut off, or the log is another one"
                 found.faults.append(LogFormatError(next(reversed(self._order), "(no file)"), 0, 0, reason))
         return found
 
-    def _spread(self, chains: list[_Chain]) -> None:
+    def _spread(self, chains: list[CheckedChain]) -> None:
         """Cover lines that are named by a line that is covered."""
         changed = True
         while changed:
@@ -385,7 +407,7 @@ class _Check:
                             changed = True
 
 
-def _lines(file: IO[bytes], name: str) -> Iterator[tuple[_Line, bytes]]:
+def _lines(file: IO[bytes], name: str) -> Iterator[tuple[Line, bytes]]:
     unpacked: Any = decompressed(file)
     if unpacked is None:
         unpacked = file
@@ -396,7 +418,7 @@ def _lines(file: IO[bytes], name: str) -> Iterator[tuple[_Line, bytes]]:
     number = offset = 0
     while raw := unpacked.readline(_LONGEST):
         number += 1
-        yield _Line(name, number, offset), raw
+        yield Line(name, number, offset), raw
         offset += len(raw)
 
 

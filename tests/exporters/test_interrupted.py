@@ -20,7 +20,7 @@ import pytest
 
 import pydatatracker
 from pydatatracker import TrackedDict, process
-from pydatatracker.exporters import HttpExporter, JsonLinesExporter, SqliteExporter
+from pydatatracker.exporters import HttpExporter, JsonLinesExporter, SealedTable, SqliteExporter
 from pydatatracker.io import ChangeWriter
 from pydatatracker.io.seal_check import check_seals
 from pydatatracker.observers import json_file_observer
@@ -88,6 +88,10 @@ class Log:
             "JsonLinesExporter, sealed, buffered": lambda: JsonLinesExporter(self.path, seal=True, buffered=True),
             "SqliteExporter": lambda: SqliteExporter(self.path),
             "SqliteExporter, synchronous": lambda: SqliteExporter(self.path, background=False),
+            "SqliteExporter, sealed": lambda: SqliteExporter(self.path, seal=True),
+            "SqliteExporter, sealed, synchronous": lambda: SqliteExporter(
+                self.path, seal=True, seal_every=2, background=False
+            ),
             "HttpExporter": lambda: HttpExporter(url),
             "json_file_observer": lambda: json_file_observer(self.path),
             "ChangeWriter": lambda: ChangeWriter(self.path),
@@ -110,9 +114,14 @@ class Log:
         if self.kind.startswith("Http"):
             return [json.loads(line) for body in self.got for line in body.splitlines()]
         if "sealed" in self.kind:
-            report = check_seals([self.path])
+            if self.kind.startswith("Sqlite"):
+                with SealedTable(self.path) as table:
+                    report = check_seals(table)
+            else:
+                report = check_seals([self.path])
             assert ([], []) == (report.faults, [note for note in report.notes if "no root" in note])
-            return [line for line in of_file(self.path) if line["action"] != "seal"]
+            if not self.kind.startswith("Sqlite"):
+                return [line for line in of_file(self.path) if line["action"] != "seal"]
         return of_database(self.path) if self.kind.startswith("Sqlite") else of_file(self.path)
 
     def newest(self) -> int:
@@ -129,6 +138,8 @@ KINDS = [
     "JsonLinesExporter, sealed, buffered",
     "SqliteExporter",
     "SqliteExporter, synchronous",
+    "SqliteExporter, sealed",
+    "SqliteExporter, sealed, synchronous",
     "HttpExporter",
     "json_file_observer",
     "ChangeWriter",

@@ -56,6 +56,8 @@ SMOKES = {
         ("from pydatatracker.io.keys import new_key\nnew_key(folder + '/k', folder + '/k.pub')\n"
         "use(exporters.JsonLinesExporter(folder + '/k.jsonl', seal=True, seal_key=folder + '/k'))"),
     ),
+    "sqlite sealed": ("", "use(exporters.SqliteExporter(folder + '/s.db', seal=True))"),
+    "sql sealed": ("sql", "use(exporters.SqlExporter(f'sqlite:///{folder}/sealed.db', seal=True))"),
     "sql sqlite": ("sql", "use(exporters.SqlExporter(f'sqlite:///{folder}/sql.db'))"),
     "kafka": (
         "kafka",  # librdkafka has a broker for tests in itself

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, open_logs, print_error
+from pydatatracker.cli.base import FILES, PROGRAM, cli, fail, files_or_stdin, open_logs, print_error
 from pydatatracker.cli.filters import Filter, filter_options
 from pydatatracker.cli.library_option import library_option
 
@@ -126,22 +126,26 @@ def stats_command(files: tuple[str, ...], wanted: Filter, top: int) -> None:
 @click.option("--seal", is_flag=True, help="Check the seals of a log with seal=True instead.")
 @click.option("--key", metavar="PUBLIC", help="The public key that has to vouch for every line: PEM file or hex.")
 @click.option("--root", "roots", metavar="HEX", multiple=True, help="A root that was there once; may be repeated.")
-def verify_command(files: tuple[str, ...], seal: bool, key: str | None, roots: tuple[str, ...]) -> None:
+@click.option("--table", metavar="NAME", help="The table of a database with seals.  [default: changes]")
+def verify_command(
+    files: tuple[str, ...], seal: bool, key: str | None, roots: tuple[str, ...], table: str | None
+) -> None:
     """Check that a log is complete and in order; exit status 1 if not.
 
     Finds unreadable, truncated, foreign and duplicate lines, gaps, and changes that contradict what the log says
     before them, because lines are missing or were edited. With --seal: lines that were changed, removed, added or moved
     since they were written, whatever they say; prints the last root of each chain. That the end was cut off is found
-    with --root only.
+    with --root only. FILE may then also be an SQLite file with seals, or a database URL (postgresql+psycopg://...).
     """
     if seal:
         from pydatatracker.cli.replay import seals
 
-        if seals.verify(files, key, roots, print_error, sys.stdout):
+        names = files_or_stdin(files)
+        if seals.verify(names, key, roots, table or "changes", print_error, sys.stdout):
             raise click.exceptions.Exit(1)
         return
-    if key is not None or roots:
-        raise click.UsageError("--key and --root need --seal", click.get_current_context())
+    if key is not None or roots or table is not None:
+        raise click.UsageError("--key, --root and --table need --seal", click.get_current_context())
     from pydatatracker.cli.replay import verify
 
     with open_logs(files) as logs:
