@@ -6,6 +6,8 @@ the environment (``pydatatracker run`` sets it), or with `start`. The variables:
 - ``PYDATATRACKER_LOG``: the file; appended to, opened at the first change.
 - ``PYDATATRACKER_STACK``: frames to capture (``run`` sets 25), for containers without an option of their own.
 - ``PYDATATRACKER_MODE``: permissions of a new log, in octal; ``0600`` if it is not set, ``umask`` for what that says.
+- ``PYDATATRACKER_SEAL``: ``1`` seals every line (docs/sealed-logs.md), ``PYDATATRACKER_SEAL_KEY``: the path of the key
+  that signs roots.
 - ``PYDATATRACKER_REDACT``: globs over pointers, one per line, whose values are withheld from the log, besides those of
   names such as ``password`` (`values.secrets`); a line ``-`` shows the values of these names.
 - ``PYDATATRACKER_WATCH``: data that is watched by name (`targets`), separated by commas or blanks.
@@ -52,6 +54,8 @@ __all__ = [
     "MODE",
     "REDACT",
     "RUN",
+    "SEAL",
+    "SEAL_KEY",
     "SNAPSHOTS",
     "STACK",
     "WATCH",
@@ -65,6 +69,8 @@ LOG: Final = "PYDATATRACKER_LOG"
 STACK: Final = "PYDATATRACKER_STACK"
 MODE: Final = "PYDATATRACKER_MODE"
 REDACT: Final = "PYDATATRACKER_REDACT"
+SEAL: Final = "PYDATATRACKER_SEAL"
+SEAL_KEY: Final = "PYDATATRACKER_SEAL_KEY"
 SNAPSHOTS: Final = "PYDATATRACKER_SNAPSHOTS"
 WATCH: Final = "PYDATATRACKER_WATCH"
 RUN: Final = "PYDATATRACKER_RUN"  # the process that `pydatatracker run` became: it prints the farewell
@@ -100,8 +106,10 @@ class ProcessLog:
         mode: int | str | None = 0o600,
         withheld: Withheld | None = None,
         targets: Targets | None = None,
+        seals: Any = None,
     ) -> None:
         self._mode = mode
+        self._seals = seals
         self._withheld = withheld
         self._targets = targets
         self.shown = os.fsdecode(path)
@@ -354,7 +362,11 @@ class ProcessLog:
             if self._writer is None:
                 from pydatatracker.io import ChangeWriter
 
-                self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._taken_out())
+                if self._seals is not None:
+                    from pydatatracker.exporters.sealing import check_sealable
+
+                    check_sealable(self.path)
+                self._writer = ChangeWriter(self.path, mode=self._mode, withheld=self._taken_out(), seals=self._seals)
                 self._renewals = 0
                 self._feed = self._writer.tracking_feed_write
                 if self._feed is not None:
@@ -442,6 +454,8 @@ def start(
     redact: Iterable[str] = (),
     redact_names: bool = False,
     targets: Targets | None = None,
+    seal: bool = False,
+    seal_key: Any = None,
 ) -> ProcessLog:
     """Write every change in this process to a log from now on.
 
@@ -454,6 +468,7 @@ def start(
     :param redact: globs over pointers whose values are withheld from the log.
     :param redact_names: whether the values of names such as ``password`` are withheld from it.
     :param targets: what is watched by name; the log has of its modules what was named.
+    :param seal: whether each line is sealed, and ``seal_key`` what signs the roots, as for `JsonLinesExporter`.
 
     >>> import os, tempfile
     >>> from pydatatracker import TrackedDict
@@ -473,7 +488,13 @@ def start(
         _core.set_default_options(stack, None if snapshots is None else int(snapshots))
     globs = (redact,) if isinstance(redact, str) else tuple(redact)
     withheld = Withheld(globs, redact_names) if globs or redact_names else None
-    _current = ProcessLog(log, mode, withheld, targets)
+    seals = None
+    if seal or seal_key is not None:
+        from pydatatracker.exporters.sealing import FileSeals, key_of
+        from pydatatracker.io.seals import EVERY
+
+        seals = FileSeals(key_of(seal, seal_key), EVERY)
+    _current = ProcessLog(log, mode, withheld, targets, seals)
     _core.set_process_observer(_current)
     return _current
 
@@ -513,15 +534,23 @@ def start_from_environment() -> None:
     snapshots = os.environ.get(SNAPSHOTS, "") not in ("", "0")
     globs, names = _given_redact()
     targets = _given_targets()
-    log = start(
-        path,
-        stack=stack,
-        snapshots=snapshots or None,
-        mode=_given_mode(),
-        redact=globs,
-        redact_names=names,
-        targets=targets,
-    )
+    try:
+        log = start(
+            path,
+            stack=stack,
+            snapshots=snapshots or None,
+            mode=_given_mode(),
+            redact=globs,
+            redact_names=names,
+            targets=targets,
+            seal=os.environ.get(SEAL, "") not in ("", "0"),
+            seal_key=os.environ.get(SEAL_KEY) or None,
+        )
+    except (ValueError, OSError, ImportError) as error:  # no log is better than one without the seals
+        if not (os.environ.get(SEAL) or os.environ.get(SEAL_KEY)):
+            raise
+        logger.warning("the log %s is not written: it cannot be sealed (%s)", path, error)
+        return
     if os.environ.get(RUN) == str(os.getpid()):
         with contextlib.suppress(OSError, ValueError):
             near = os.path.relpath(log.path)

@@ -176,6 +176,7 @@ class ChangeWriter(Handle):
     :param mode: permissions of the file if it is new: ``0o640``, or ``"0640"``; None: as the umask says. By default
         only the owner may read it, since a log holds the program's data.
     :param withheld: what to take out of every line.
+    :param seals: what seals the lines of a path (`pydatatracker.exporters.sealing.FileSeals`).
     :raises OSError: the file or its folder cannot be created. TimeoutError: it is a pipe, and no process has opened it
         for reading within 5 seconds.
 
@@ -194,8 +195,10 @@ class ChangeWriter(Handle):
         buffered: bool = False,
         mode: int | str | None = MODE,
         withheld: Withheld | None = None,
+        seals: Any = None,
     ) -> None:
         permissions = check_mode(mode)
+        self._seals = seals
         self._withheld = withheld
         self.compact = compact
         self.buffered = buffered
@@ -213,6 +216,8 @@ class ChangeWriter(Handle):
             self._log = LogFile(self.name, permissions)
             if not buffered and (withheld is None or withheld.is_by_word):
                 self._appender = _core.Appender(self._log, self._lock, compact, withheld is not None)
+                if seals is not None:
+                    self._appender.chain = seals.chain
         elif not callable(getattr(target, "write", None)):
             raise TypeError(f"a log is a path or a file object, not {type(target).__name__}")
         else:
@@ -222,8 +227,8 @@ class ChangeWriter(Handle):
             self._file = getattr(target, "buffer", target)
             self._text = isinstance(self._file, io.TextIOBase)
         _forks.keep(self, _forks.FILES)
-        if buffered:
-            _buffered[id(self)] = weakref.ref(self)
+        if buffered or seals is not None:
+            _ending[id(self)] = weakref.ref(self)
 
     tracking_once_write = True  # of a change in several containers that it observes
 
@@ -293,6 +298,7 @@ class ChangeWriter(Handle):
                         if self._lost is not None:
                             self._append(b"", self._lost[1])
                         self._flush()
+                        self._end_seals()
                 finally:
                     self._file = None
                     if self._log is not None:
@@ -418,8 +424,10 @@ class ChangeWriter(Handle):
                 if hasattr(self._file, "flush"):
                     self._file.flush()
                 self._torn = False
-            else:
+            elif self._seals is None:
                 log.write(data, first, last)
+            else:
+                self._put_sealed(log, data, first, last)
             self._done(lost, last, single)
         except BaseException as error:  # also KeyboardInterrupt, while it waits for a reader
             if log is not None and log.is_written:
@@ -430,6 +438,42 @@ class ChangeWriter(Handle):
                     self._batch.clear()
                     self._batch_size = 0
             raise
+
+    def _put_sealed(self, log: LogFile, data: bytes, first: int | None, last: int | None) -> None:
+        """Write lines with their seals; the root of the last ones for b""."""
+        seals = self._seals
+        try:
+            seals.start()
+            log.own()  # it may become another file, in which another chain begins
+            if data:
+                chain, data = seals.sealed(log, data.split(b"\n")[:-1], False)
+            else:
+                chain, data = seals.root(log, False)
+            if self._appender is not None:
+                self._appender.chain = seals.chain
+            if data:
+                log.write(data, first, last)
+            seals.done(chain)
+        except BaseException:
+            seals.failed()
+            raise
+
+    def _end_seals(self) -> None:
+        if self._seals is not None and self._log is not None and self._seals.needs_root:
+            self._put_sealed(self._log, b"", None, None)
+
+    def write_root(self) -> str:
+        """End the sealed lines since the last root with a root; return it.
+
+        O(lines since then). "" if this object has written no line. Raises OSError.
+        """
+        if self._seals is None:
+            raise ValueError("only a log with seals has roots")
+        with self._lock:
+            if not self.closed:
+                self._flush()
+                self._end_seals()
+            return str(self._seals.chain.root)
 
     def _done(self, lost: Any, last: int | None, single: bool) -> None:
         if lost is not None and self._lost is lost:
@@ -470,6 +514,8 @@ class ChangeWriter(Handle):
         self._lock = threading.RLock()
         if self._appender is not None:
             self._appender.use_lock(self._lock)
+        if self._seals is not None:
+            self._seals.forget()
         self._batch.clear()
         self._batch_size = 0
 
@@ -493,18 +539,20 @@ def _warn(message: str, *values: object) -> None:
         logging.getLogger("pydatatracker").warning(message, *values)
 
 
-_buffered: dict[int, weakref.ref[ChangeWriter]] = {}
+_ending: dict[int, weakref.ref[ChangeWriter]] = {}
 
 
 def _flush_all() -> None:
-    """Write what is gathered: at the end of the process."""
-    for number, reference in list(_buffered.items()):
+    """Write what is gathered, and roots: at the end of the process."""
+    for number, reference in list(_ending.items()):
         writer = reference()
         if writer is None:
-            _buffered.pop(number, None)
+            _ending.pop(number, None)
         elif not writer.closed:
             try:
                 writer.flush()
+                if writer._seals is not None:
+                    writer.write_root()
             except Exception as error:  # a full disk: there is nobody to raise it to
                 _warn("the last lines of %s could not be written: %s", writer, error)
 

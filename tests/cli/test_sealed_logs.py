@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 import re
@@ -165,6 +166,19 @@ def test_verify_seal(logs: Any, tmp_path: pathlib.Path, say: Run) -> None:
     assert 0 == say("verify", "--seal", path)[0]
     status, _, err = say("verify", "--seal", "--root", root, path)
     assert (1, True) == (status, root in err)
+
+
+def test_verify_seal_of_standard_input(logs: Any, tmp_path: pathlib.Path) -> None:
+    """Plain or compressed, by ``-`` or without a name; faults name it."""
+    data = logs[0].read_bytes()
+    for stdin, names in ((data, ["-"]), (data, []), (gzip.compress(data), ["-"])):
+        done = run("verify", "--seal", *names, cwd=tmp_path, stdin=stdin)
+        assert (0, "") == (done.returncode, done.stderr)
+        assert " of <stdin>: line " in done.stdout
+        assert done.stdout.endswith("in 1 chain: all seals are right\n")
+    lines = data.splitlines(keepends=True)
+    done = run("verify", "--seal", "-", cwd=tmp_path, stdin=b"".join(lines[:7] + lines[8:]))
+    assert (1, True) == (done.returncode, "<stdin>: line 8, byte" in done.stderr), done.stderr
 
 
 def test_seal_key_and_key(tmp_path: pathlib.Path, say: Run) -> None:

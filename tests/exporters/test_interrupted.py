@@ -21,6 +21,7 @@ import pytest
 import pydatatracker
 from pydatatracker import TrackedDict, process
 from pydatatracker.exporters import HttpExporter, JsonLinesExporter, SealedTable, SqliteExporter
+from pydatatracker.exporters.sealing import FileSeals
 from pydatatracker.io import ChangeWriter
 from pydatatracker.io.seal_check import check_seals
 from pydatatracker.observers import json_file_observer
@@ -97,6 +98,7 @@ class Log:
             "ChangeWriter": lambda: ChangeWriter(self.path),
             "ChangeWriter, buffered": lambda: ChangeWriter(self.path, buffered=True),
             "ProcessLog": lambda: process.ProcessLog(self.path),
+            "ProcessLog, sealed": lambda: process.ProcessLog(self.path, seals=FileSeals(None, 2)),
         }[kind]()
         self.data: TrackedDict[str, Any] = TrackedDict()
         self.data.tracking_add_observer(getattr(self.observer, "write", self.observer))
@@ -107,7 +109,7 @@ class Log:
 
     def close(self) -> list[dict[str, Any]]:
         """Return the lines."""
-        if self.kind == "ProcessLog":
+        if self.kind.startswith("ProcessLog"):
             self.observer._writer.close()
         else:
             self.observer.close()
@@ -145,6 +147,7 @@ KINDS = [
     "ChangeWriter",
     "ChangeWriter, buffered",
     "ProcessLog",
+    "ProcessLog, sealed",
 ]
 
 

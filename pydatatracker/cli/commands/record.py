@@ -39,6 +39,8 @@ __all__ = ["demo_command", "run_command"]
     "--redact", multiple=True, metavar="GLOB", help="Withhold these values from the log, as in '/users/*/email'."
 )
 @click.option("--no-redact", is_flag=True, help="Write the values of passwords, tokens and the like, too.")
+@click.option("--seal", is_flag=True, help="Seal each line, so that edits are found by verify --seal.")
+@click.option("--seal-key", metavar="FILE", help="With --seal: the private key that signs, from seal-key.")
 @click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
 @click.argument("program", metavar="SCRIPT")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
@@ -49,6 +51,8 @@ def run_command(
     watch: tuple[str, ...],
     redact: tuple[str, ...],
     no_redact: bool,
+    seal: bool,
+    seal_key: str | None,
     module: bool,
     program: str,
     arguments: tuple[str, ...],
@@ -63,8 +67,19 @@ def run_command(
     """
     from pydatatracker.cli.programs import launch
 
+    if seal_key is not None and not seal:
+        raise click.UsageError("--seal-key needs --seal", click.get_current_context())
     try:
-        how = launch.environment(log, stack=stack, snapshots=snapshots, watch=watch, redact=redact, names=not no_redact)
+        how = launch.environment(
+            log,
+            stack=stack,
+            snapshots=snapshots,
+            watch=watch,
+            redact=redact,
+            names=not no_redact,
+            seal=seal,
+            seal_key=seal_key,
+        )
         status = launch.replace(program, arguments, log, how, module=module)
     except launch.CannotRun as error:
         fail(str(error))

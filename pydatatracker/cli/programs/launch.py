@@ -46,10 +46,13 @@ def environment(
     watch: Sequence[str] = (),
     redact: Sequence[str] = (),
     names: bool = True,
+    seal: bool = False,
+    seal_key: str | None = None,
 ) -> dict[str, str]:
     """Return this environment with the variables that start the log.
 
-    Raises CannotRun for a glob that cannot be one, for a name that names no data, and where nothing can be watched.
+    Raises CannotRun for a glob that cannot be one, for a name that names no data, where nothing can be watched, and for
+    a key that cannot be used.
     """
     made = {**os.environ, process.LOG: os.path.abspath(log)}
     if stack is not None:
@@ -66,6 +69,18 @@ def environment(
         if _core.can_watch() == 2:
             raise CannotRun("--watch needs CPython 3.12 or newer with the GIL; track() works here")
         made[process.WATCH] = ",".join([*filter(None, [made.get(process.WATCH)]), *watch])
+    if seal:
+        made[process.SEAL] = "1"
+    if seal_key is not None:
+        from pydatatracker.io.keys import private_key
+
+        try:
+            private_key(seal_key)
+        except OSError as error:
+            raise CannotRun(f"--seal-key: cannot read {seal_key}: {error.strerror or error}") from None
+        except (ValueError, ImportError) as error:
+            raise CannotRun(f"--seal-key: {error}") from None
+        made[process.SEAL_KEY] = os.path.abspath(seal_key)
     globs = [*redact, *(() if names else ("-",))]
     if globs:
         try:
@@ -84,7 +99,7 @@ def replace(program: str, arguments: Sequence[str], log: str, variables: dict[st
     """
     if not module and program != "-" and not os.path.exists(program):
         raise CannotRun(f"there is no script {program}")
-    _check_log(log, program)
+    _check_log(log, program, variables.get(process.SEAL, "") not in ("", "0"))
     command = [*interpreter(), *(("-m",) if module else ()), program, *arguments]
     for file in (sys.stdout, sys.stderr):
         if file is not None:
@@ -119,7 +134,7 @@ def _have_it_start(variables: dict[str, str], program: str, module: bool) -> Non
         variables["PYDATATRACKER_FIRST"] = first
 
 
-def _check_log(log: str, program: str) -> None:
+def _check_log(log: str, program: str, seal: bool) -> None:
     """Raise CannotRun if the log cannot be written, before the program runs."""
     from pydatatracker.io import ChangeWriter
 
@@ -131,6 +146,12 @@ def _check_log(log: str, program: str) -> None:
             if not os.access(log, os.W_OK):
                 raise PermissionError(13, "Permission denied", log)
             return
+        if seal:
+            from pydatatracker.exporters.sealing import check_sealable
+
+            check_sealable(log)
         ChangeWriter(log).close()
+    except ValueError as error:
+        raise CannotRun(str(error)) from None
     except OSError as error:
         raise CannotRun(f"cannot write the log {log}: {error.strerror or error}") from None
