@@ -22,7 +22,7 @@ def verify(
 ) -> int:
     """Report the faults of seals, print roots, and return how many faults.
 
-    O(bytes), 48 bytes per line; 200 more per row of a database.
+    O(bytes), 48 bytes per line; 400 per row of a database.
     """
     names = expanded(files)
     try:
