@@ -155,7 +155,7 @@ class SqliteSink:
             return False
         try:
             found = self._connection.execute(
-                "SELECT 1 FROM changes WHERE root = ? AND seq = ? AND id = ?", (row_of(item)[2], item.seq, item.id)
+                "SELECT 1 FROM changes WHERE root = ? AND seq = ? AND id = ?", (item.root, item.seq, item.id)
             )
             return found.fetchone() is not None
         except sqlite3.Error:
@@ -346,7 +346,7 @@ def row_of(item: Item) -> tuple[Any, ...]:
     return (
         item.id,
         item.seq,
-        line.get("root", item.root),  # that of an item may be a part of the tree
+        item.root,
         item.time_ns,
         *(line.get(name) for name in ("action", "method", "type", "pointer", "actor", "transaction")),
         *values,
