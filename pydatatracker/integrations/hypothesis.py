@@ -187,7 +187,7 @@ def sessions(
     value: st.SearchStrategy[Any] | None = None,
     min_steps: int = 0,
     max_steps: int = 10,
-    actors: tuple[str, ...] = (),
+    actors: Iterable[str] = (),
     undo: bool = False,
 ) -> st.SearchStrategy[Session]:
     """Generate sessions: data, and calls that are valid in turn.
@@ -202,10 +202,11 @@ def sessions(
     """
     if isinstance(actors, str):
         raise TypeError(f"actors is a tuple of names, not a str: actors=({actors!r},)")
+    names = tuple(actors)
     inner = json_values() if value is None else value
     begin = st.dictionaries(_KEYS, inner, max_size=3) if start is None else start
     chosen = st.lists(_choices(inner), min_size=min_steps, max_size=max_steps)
-    return st.builds(lambda data, choices: _session(data, choices, actors, undo), begin, chosen)
+    return st.builds(lambda data, choices: _session(data, choices, names, undo), begin, chosen)
 
 
 def changes(

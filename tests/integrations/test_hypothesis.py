@@ -165,4 +165,4 @@ def test_a_session_is_written_as_it_is_made() -> None:
 def test_one_actor_is_not_a_name_for_each_letter() -> None:
     """A str as `actors` is refused, with what to write."""
     with pytest.raises(TypeError, match=r"not a str: actors=\('ann',\)"):
-        sessions(actors="ann")  # type: ignore[arg-type]
+        sessions(actors="ann")
