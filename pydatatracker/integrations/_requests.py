@@ -62,7 +62,7 @@ class Request:
         self.thread = threading.get_ident() if one_thread else None
 
     def become(self, actor: str | None, context: Mapping[str, Any]) -> None:
-        """Change the actor, unless None, and add context, for the rest of the request."""
+        """Change the actor, unless None, and add context."""
         if actor is not None:
             self.actor, self.known = actor, True
         self.context.update(context)

@@ -574,7 +574,7 @@ def test_a_mounted_application_keeps_the_request_id() -> None:
 def test_a_mounted_application_without_a_user_keeps_the_actor(
     outer: str | None, inner: str | None, expected: list[str]
 ) -> None:
-    """A middleware that finds no user does not replace the one that was found around it."""
+    """A middleware without a user keeps the one found around it."""
     d = TrackedDict()
 
     async def endpoint(request: Any) -> PlainTextResponse:
@@ -673,7 +673,10 @@ def test_wrong_options_are_refused_at_once(options: Any) -> None:
     ],
 )
 def test_the_application_gets_the_headers_as_they_are(headers: Any) -> None:
-    """Headers that can be read once only reach the application, and wrong ones do not fail the request here."""
+    """Headers that can be read once only reach the application.
+
+    Wrong ones do not fail the request in the middleware.
+    """
     d, got = TrackedDict(), []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -351,7 +351,10 @@ def retried(self):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Celery does not fork there")
 def test_a_prefork_worker_has_the_actor_in_its_processes(tmp_path: Any, monkeypatch: Any, connected: None) -> None:
-    """In the process that runs the task, also after a failure, a retry and in a chain; it leaves none behind."""
+    """The process that runs a task has its actor, and no other afterwards.
+
+    Also after a failure, in a retry and in a chain.
+    """
     pytest.importorskip("sqlalchemy")
     (tmp_path / "queue").mkdir()
     (tmp_path / "prefork_shop.py").write_text(PREFORK, "utf-8")

@@ -335,7 +335,7 @@ def test_the_extension_does_not_load_users_or_vary_responses() -> None:
 
 @pytest.mark.parametrize(("user", "expected"), [("ann", "ann"), (None, "inside")])
 def test_the_actor_of_a_middleware_around_it_stays(user: str | None, expected: str) -> None:
-    """Without a user of its own the application keeps the one that a WSGI middleware found, and adds context."""
+    """The user that a WSGI middleware found stays without one of its own."""
     d = track({})
     app = flask.Flask("shop")
     TrackedRequests(app, fallback="inside", context=lambda request: {"path": request.path})

@@ -195,7 +195,7 @@ QUESTIONS = {  # the result of the data after the question, and how often `ask` 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_changes_nothing(run: Run, question: str) -> None:
-    """`%blame` adds no key to a defaultdict, computes no property, and evaluates an expression once."""
+    """`%blame` adds no key, computes no property, and evaluates once."""
     run("""
 import collections, json
 from pydatatracker import TrackedAttr, track
@@ -441,7 +441,10 @@ def test_an_actor_of_a_cell(run: Run) -> None:
 
 @pytest.mark.parametrize("body", ["5", "5;", "5 ; # quiet", "5 # not quiet;", "'a;'", "x = 5", "x = 5;", "5;\n\n"])
 def test_an_actor_shows_what_the_cell_shows(run: Run, shell: Any, body: str) -> None:
-    """A cell with `%%actor` has the value that it has without, a semicolon at its end included."""
+    """A cell with `%%actor` has the value that it has without.
+
+    A semicolon at its end is respected.
+    """
     expected = run(body) if not shell.displayhook.semicolon_at_end_of_expression(body) else None
     assert expected == run(f"%%actor ann\n{body}")
 

@@ -143,9 +143,9 @@ MESSAGES = {
 
 @pytest.mark.parametrize(("change", "actor", "expected"), MESSAGES.values(), ids=MESSAGES)
 def test_a_message_is_one_whole_line(change: Any, actor: str, expected: str, logger: Any) -> None:
-    """Keys, actors and values with line breaks forge no line, and nothing of them is cut off.
+    """Keys, actors and values with line breaks forge no line.
 
-    The repr of a change, which other observers log, is one line as well.
+    Nothing of them is cut off. The repr of a change, which other observers log, is one line as well.
     """
     d = track({})
     d.tracking_add_observer(LoggingObserver(logger))
@@ -164,7 +164,7 @@ def test_a_logger_adapter_is_refused_with_what_to_do() -> None:
 
 
 def test_the_name_of_the_container_is_in_the_fields(logger: Any) -> None:
-    """The name that the container, or the tree above it, was given; without one there is no such field."""
+    """The name of the tree is a field; without one there is none."""
     d = track({"nested": {}}, tracking_name="stock")
     nameless = track({})
     for container in (d, nameless):

@@ -361,7 +361,10 @@ def test_a_representer_of_the_program_holds_for_tracked_data(yaml: Any, dumper: 
 
 
 def test_a_representer_of_subclasses_holds_for_tracked_data(yaml: Any) -> None:
-    """What a dumper does with all subclasses of a builtin, it does with tracked data, before the import and after."""
+    """A dumper treats tracked data as other subclasses of a builtin.
+
+    As it did before the import.
+    """
 
     class Own(yaml.SafeDumper):  # type: ignore[misc, name-defined]
         pass

@@ -104,7 +104,10 @@ def test_the_default_logger_is_that_of_structlog() -> None:
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_changes_of_named_data_reach_the_standard_logging(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Fields of a change collide with none of a log record, and arrive with the chain that hands over to logging."""
+    """Fields of a change collide with none of a log record.
+
+    So they arrive with the processors that hand events over to logging.
+    """
     structlog.configure(
         processors=[add_tracking, structlog.stdlib.add_logger_name, structlog.stdlib.render_to_log_kwargs],
         logger_factory=structlog.stdlib.LoggerFactory(),

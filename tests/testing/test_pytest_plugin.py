@@ -278,9 +278,9 @@ def test_a_page_of_each_failure(run: Any, pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("option", [(), ("-n", "1")], ids=["one process", "xdist"])
 def test_pages_are_for_failures_and_in_one_folder(run: Any, pytester: pytest.Pytester, option: tuple[str, ...]) -> None:
-    """A page is in the folder that was named, wherever the test went, however long its name is.
+    """A page is in the folder that was named, wherever the test went.
 
-    A test that is skipped or expected to fail has none.
+    However long its name is. A test that is skipped or expected to fail has none.
     """
     tests = """
         import pytest
