@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pydatatracker.io.line import LogLine, nanoseconds_of, position_of_culprit
+from pydatatracker.report.fields import Fields, Known
 from pydatatracker.report.values import SAFE, also_of, body_of, dumps, plain, script_safe, text_of
 
 __all__ = ["TABLES", "Changes"]
 
 TABLES: Final = ("actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
-                 "roots", "kinds")  # fmt: skip
+                 "shapes", "items", "roots", "kinds")  # fmt: skip
 _COLUMNS: Final = ("seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction",
-                   "context", "stack", "culprit")  # fmt: skip
+                   "context", "stack", "culprit", "ns", "shape", "item")  # fmt: skip
+_DATA: Final = {"path": list, "context": dict, "stack": list}
 _LISTED_ERRORS: Final = 200  # lines that could not be read and are listed
 
 
@@ -45,8 +47,10 @@ class Changes:
         self.bad: list[str] = []
         self.bad_count = 0
         self._rows: list[tuple[Any, ...]] = []  # (pid, order, numbers of the columns, body, listed)
-        self._tables: dict[str, dict[Any, int]] = {name: {} for name in TABLES[:-2]}
+        self._tables: dict[str, dict[Any, int]] = {name: {} for name in TABLES[:-4]}
         self._entries: dict[str, list[str]] = {name: [] for name in TABLES}  # as JSON
+        self._fields = Fields(self._entries)
+        self._names: list[tuple[str, str, str]] = []  # of each root its id, its name, and how ids of its changes begin
         self._roots: dict[tuple[Any, str], int] = {}
         self._first: list[tuple[int, int]] = []  # of each root, the order of its first line
         self._newest: dict[Any, tuple[int, int]] = {}  # of each process, the order of its last line
@@ -85,7 +89,7 @@ class Changes:
         if line.is_gap:
             body["g"] = [*(n if n is not None and abs(n) < SAFE else None for n in line.gap), line.reason]
         head = line.head
-        numbers = (
+        numbers: tuple[Any, ...] = (
             seq if line.seq is not None else None,
             _micros(line),
             self._number("actors", line.actor),
@@ -100,7 +104,42 @@ class Changes:
             self._data("stacks", list, head.stack),
             self._culprit(line),
         )
+        numbers += self._rest(line, numbers, body)
         self._rows.append((line.pid, order, numbers, text_of(body), listed))
+
+    def _rest(self, line: LogLine, numbers: tuple[Any, ...], body: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the numbers of the last columns, and put what is left into the body."""
+        data, columns = line.data, dict(zip(_COLUMNS, numbers, strict=False))
+        path, context, stack = (_if_is(kind, data.get(name)) for name, kind in _DATA.items())
+        given: dict[str, Any] = {
+            "seq": columns["seq"],
+            "action": line.action,
+            "method": line.method,
+            "type": line.type,
+            "pointer": line.pointer,
+            "path": path,
+            "actor": line.actor,
+            "transaction": line.transaction,
+            "context": context,
+            "stack": stack,
+            "culprit": None if columns["culprit"] < 0 else columns["culprit"],
+            "thread": line.thread,
+        }
+        root = name = begin = ""
+        if columns["root"] >= 0:
+            root, name, begin = self._names[columns["root"]]
+            given.update(pid=line.pid, root=root, name=name)
+        if "g" in body:
+            given.update(zip(("from", "to", "reason"), body["g"], strict=True))
+        if "c" in body:
+            given["also_cut"] = body["c"]
+        if "m" in body:
+            given["also"] = [[self._names[number][0], path] for number, paths in body["m"] for path in paths]
+        known = Known(given, path, columns["time"], {} if "w" in body else body, root, begin)
+        *found, rest = self._fields.add(data, known, lambda name: self._number("types", name))
+        if rest:
+            body["x"] = rest
+        return tuple(found)
 
     def arrange(self) -> None:
         """Put the changes in order: of a process by seq, of several by time.
@@ -207,13 +246,18 @@ class Changes:
         number = self._roots.get(key)
         if number is None:
             number = self._roots[key] = len(self._roots)
-            self._entries["roots"].append(dumps([line.pid, root]))
+            self._names.append((root, line.name if root == line.root else "", line.uuid[:16]))
+            self._entries["roots"].append(dumps([line.pid, *self._names[-1]]))
             self._entries["kinds"].append(_kind(line.seen_from(root)))
             self._first.append(order)
         elif order < self._first[number]:  # threads write their lines in any order
             self._entries["kinds"][number] = _kind(line.seen_from(root))
             self._first[number] = order
         return number
+
+
+def _if_is(kind: type, value: Any) -> Any:
+    return value if type(value) is kind else kind()
 
 
 def _timed(rows: list[tuple[Any, ...]], number: int) -> Iterator[tuple[float, int, tuple[Any, ...]]]:

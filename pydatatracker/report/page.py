@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MODULES", "html", "page", "policy", "script"]
 
 MODULES: Final = ("values", "replay", "log", "address", "dom", "windowed", "list", "tree", "search", "timeline",
-                  "details", "compare", "operations", "export", "live", "main")  # fmt: skip
+                  "details", "compare", "operations", "lines", "export", "live", "main")  # fmt: skip
 _IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 _MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")

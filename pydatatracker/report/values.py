@@ -15,7 +15,8 @@ from pydatatracker.values.pointer import key_text
 __all__ = ["SAFE", "also_of", "body_of", "dumps", "exact", "plain", "script_safe", "text_of"]
 
 SAFE: Final = 1 << 53  # integers up to here are exact in a browser
-_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity")  # a number that may need a tag, or just text
+_SUSPECT: Final = re.compile(rb"\d\.\d|\d[eE]|\d{16}|NaN|Infinity|\d\"")  # what may need a tag, or just text
+_INDEX: Final = re.compile(r"0|[1-9][0-9]*")
 _ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 _SLOTS: Final = (("before", "b"), ("after", "a"))
 dumps: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -34,7 +35,7 @@ def body_of(line: LogLine) -> dict[str, Any]:
     """Return what a change did to the data, under one letter each.
 
     These are b(efore), a(fter), s(plice), o(rder), r(ows) and p(aths); w is the location in a line of 0.1.0. `Changes`
-    adds m (more roots with their paths) and c (the number of paths that were cut).
+    adds m (more roots with their paths), c (the number of paths that were cut) and x (fields that are only exported).
     """
     head = line.head
     body: dict[str, Any] = {}
@@ -87,12 +88,14 @@ def plain(raw: Any) -> Any:
 
 
 def exact(data: Any) -> Any:
-    """Return JSON data with tags for numbers that a browser would change.
+    """Return JSON data with tags for what a browser would change.
 
-    O(size), without recursion.
+    These are numbers, and dicts whose keys it would order anew. O(size), without recursion.
 
     >>> exact([1, 1.0, 0.5, 2**60, float("nan")])
     [1, {'$float': '1.0'}, 0.5, {'$int': '0x1000000000000000'}, {'$float': 'nan'}]
+    >>> exact({"b": 1, "2": 0})
+    {'$dict': [['b', 1], ['2', 0]]}
     """
     top = [data]
     todo: list[tuple[Any, Any, Any]] = [(data, top, 0)]
@@ -109,9 +112,21 @@ def exact(data: Any) -> Any:
             made = holder[slot] = list(value)
             todo += [(item, made, n) for n, item in enumerate(value) if type(item) is not str]
         elif cls is dict:
+            if _is_reordered(value):
+                pairs = [[key, item] for key, item in value.items()]
+                holder[slot] = {"$dict": pairs}
+                todo += [(pair[1], pair, 1) for pair in pairs if type(pair[1]) is not str]
+                continue
             copied = holder[slot] = dict(value)
             todo += [(item, copied, key) for key, item in value.items() if type(item) is not str]
     return top[0]
+
+
+def _is_reordered(data: dict[str, Any]) -> bool:
+    """Return whether a browser orders the keys anew: numbers come first."""
+    keys = list(data)
+    numbers = [int(key) for key in keys if _INDEX.fullmatch(key) and len(key) < 11]
+    return bool(numbers) and (numbers != sorted(numbers) or keys[: len(numbers)] != list(map(str, numbers)))
 
 
 def text_of(data: Any) -> str:

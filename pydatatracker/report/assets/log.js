@@ -3,9 +3,9 @@
 import { pointerOf } from "./values.js";
 
 const COLUMNS = ["seq", "time", "actor", "does", "method", "type", "root", "place", "thread", "transaction", "context",
-  "stack", "culprit", "body"];
+  "stack", "culprit", "ns", "shape", "item", "body"];
 const TABLES = ["actors", "actions", "methods", "types", "threads", "transactions", "contexts", "stacks", "places",
-  "roots", "kinds"];
+  "shapes", "items", "roots", "kinds"];
 
 export class Log {
   constructor() { this.clear(); }
@@ -58,7 +58,7 @@ export class Log {
   // A change as text in lower case, for the text filter.
   text(at) {
     return this.texts[at] ??= [
-      this.who(at), this.action(at), this.methods[this.method[at]], this.where(at), JSON.stringify(this.body[at]),
+      this.who(at), this.action(at), this.methods[this.method[at]], this.where(at), JSON.stringify(forReaders(this.body[at])),
       this.context[at] < 0 ? "" : JSON.stringify(this.contexts[this.context[at]]),
     ].join("\n").toLowerCase();
   }
@@ -122,6 +122,9 @@ export class Log {
     return false;
   }
 }
+
+// What the page shows of a change: without what is only for its line.
+const forReaders = (body) => (body.x ? { ...body, x: undefined } : body);
 
 function extend(column, more) {
   for (const each of more) column.push(each);

@@ -1,7 +1,7 @@
 // JSON Patches (RFC 6902) made from changes: forward, or what undoes them. The rules are those of
 // pydatatracker/history/patch.py, and tests compare the two. What these rules do not cover is refused, never guessed.
 
-import { Dict, List, PSet, canonical, decode, identity, isContainer, pointerOf } from "./values.js";
+import { Dict, List, PSet, canonical, decode, identity, isContainer, isTextDict, pointerOf } from "./values.js";
 import { empty, held, isMissing } from "./replay.js";
 
 const MOST_MOVES = 32;
@@ -239,7 +239,7 @@ function holds(value, tag) {
   if (value === null || typeof value !== "object") return false;
   if (value instanceof List) return value.items.some((each) => holds(each, tag));
   if (isContainer(value)) return (tag === "$dict" && odd(value)) || [...value.map.values()].some((each) => holds(each.value, tag));
-  return Object.hasOwn(value, tag) || Object.values(value).some((each) => holds(each, tag));
+  return (Object.hasOwn(value, tag) && !(tag === "$dict" && isTextDict(value))) || Object.values(value).some((each) => holds(each, tag));
 }
 
 function odd(value) {

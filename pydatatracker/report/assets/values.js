@@ -48,6 +48,11 @@ export function tagOf(json) {
   return keys.length > 3 ? "" : keys.find((key) => key[0] === "$") ?? "";
 }
 
+// Whether {"$dict": [...]} is a dict with text keys alone: the page gets one with digits as keys so, as it would sort them.
+export function isTextDict(json) {
+  return Array.isArray(json.$dict) && Object.keys(json).length === 1 && json.$dict.every((pair) => Array.isArray(pair) && typeof pair[0] === "string" && pair[0][0] !== "$");
+}
+
 export function decode(json, epoch) {
   if (json === null || typeof json !== "object") return json;
   if (Array.isArray(json)) {
