@@ -5,7 +5,7 @@ Everything is computed when it is called; recording costs nothing extra.
 - ``undo`` and ``transaction`` change the live container; ``inverse`` computes how, ``points`` names moments.
 - ``blame``, ``net_changes``, ``patch`` and ``verify`` only read; ``walk`` steps through the states they compare, and
   ``marks`` keeps the last change of list items that leave the ring.
-- ``apply_patch`` applies a JSON Patch.
+- ``apply_patch`` applies a JSON Patch, and ``undo_script`` writes a program that does.
 - ``replica`` follows a log: ``steps`` turns its lines into plain values, ``apply_step`` applies them to a container.
 - ``methods`` has the methods that every tracked container inherits; they import the other modules on first use.
 

@@ -108,7 +108,10 @@ class Changes:
         self._rows.append((line.pid, order, numbers, text_of(body), listed))
 
     def _rest(self, line: LogLine, numbers: tuple[Any, ...], body: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the numbers of the last columns, and put what is left into the body."""
+        """Return the numbers of the last columns.
+
+        What is left of the line is put into the body.
+        """
         data, columns = line.data, dict(zip(_COLUMNS, numbers, strict=False))
         path, context, stack = (_if_is(kind, data.get(name)) for name, kind in _DATA.items())
         given: dict[str, Any] = {

@@ -107,7 +107,7 @@ class Fields:
         return self._last[1]
 
     def _item(self, data: dict[str, Any], path: list[Any], root: str, types: Callable[[str], int]) -> tuple[int, bool]:
-        """Return (number of the container that changed, whether its tree follows)."""
+        """Return (number of what changed, whether its tree follows)."""
         own, tree = data.get("tracked_item_uuid"), data.get("tree")
         if type(own) is not str:
             return -1, False
@@ -290,7 +290,7 @@ def _is_missing(data: Any) -> bool:
 
 
 def _separators(location: Any, path: list[Any]) -> str:
-    """Return the characters between the keys of a path in a location of ``extra``.
+    """Return the characters between the keys in a location of ``extra``.
 
     "" if the location is not made of them.
     """

@@ -16,8 +16,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from pydatatracker.history.undo_script import SCRIPT
 from pydatatracker.io import LogLine, parse, to_line
 from pydatatracker.report.data import Changes
+from pydatatracker.report.values import dumps, script_safe
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
@@ -28,7 +30,7 @@ MODULES: Final = ("values", "replay", "log", "address", "dom", "windowed", "list
                   "details", "compare", "operations", "lines", "export", "live", "main")  # fmt: skip
 _IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
-_MARK: Final = re.compile(r"<!--(style|policy|data|script)-->")
+_MARK: Final = re.compile(r"<!--(style|policy|undo|data|script)-->")
 
 
 def _asset(name: str) -> str:
@@ -87,7 +89,8 @@ def page(changes: Changes, *, live: bool = False) -> Iterator[str]:
     '<!doctype html>'
     """
     data = f'<script type="application/json" id="data" data-live="{"yes" if live else "no"}">'
-    parts = {"style": _style(), "policy": policy(live), "script": script()}
+    undo = f'<script type="application/json" id="undo-script">{script_safe(dumps(SCRIPT))}</script>'
+    parts = {"style": _style(), "policy": policy(live), "undo": undo, "script": script()}
     pieces = _MARK.split(_asset("report.html"))
     for n, piece in enumerate(pieces):
         if n % 2 == 0:

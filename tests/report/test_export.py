@@ -34,6 +34,7 @@ from pydatatracker.io import parse
 from pydatatracker.io.line import LogLine
 from pydatatracker.report.data import Changes
 from pydatatracker.report.page import script
+from pydatatracker.report.values import dumps, exact, script_safe
 from pydatatracker.values.encode import encode
 
 __all__ = ["browser"]  # the fixture
@@ -216,6 +217,21 @@ def test_random_states_compared(scripts: Browser) -> None:
     assert [] == scripts.run("rows(1, 1)")
 
 
+TEXTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=10
+)  # fmt: skip
+
+
+@_ODD
+@given(data=TEXTS)
+def test_operations_are_indented_as_by_python(scripts: Browser, data: Any) -> None:
+    """JSON in a program is that of json.dumps, with an indent and in ASCII."""
+    data = encode(data)
+    text = script_safe(dumps(exact(data)))
+    assert json.dumps(data, indent=2) == scripts.run(f"indented(jsonOf(JSON.parse({json.dumps(text)})))")
+
+
 # ---- the dialogs, and the command line
 
 
@@ -262,7 +278,7 @@ def opened(browser: Browser, file: Path, **fields: str) -> Browser:
     return browser
 
 
-FILES = {"jsonl": "jsonl", "patch": "patch.json", "undo": "undo.json"}
+FILES = {"jsonl": "jsonl", "patch": "patch.json", "undo": "undo.json", "python": "undo.py"}
 
 
 def saved(browser: Browser, folder: Path, form: str) -> str:
@@ -321,6 +337,17 @@ def test_patches_are_those_of_the_commands(browser: Browser, file: Path, tmp_pat
         return
     undo = json.loads(saved(page, tmp_path, "undo"))
     assert operations_of(json.loads(by_command(page, file))) == operations_of(undo)
+    assert [] == page.trouble
+
+
+@pytest.mark.parametrize("span", ["6..9", "9..9", "2..2"])
+def test_an_undo_as_python_is_that_of_the_command(browser: Browser, file: Path, tmp_path: Path, span: str) -> None:
+    """An undo as a Python program is the text of `undo-script`."""
+    page = opened(browser, file, span=span)
+    made = saved(page, tmp_path, "python")
+    assert "--format python" in page.text("#export-command")
+    assert by_command(page, file) == made
+    compile(made, "undo.py", "exec")
     assert [] == page.trouble
 
 

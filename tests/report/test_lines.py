@@ -1,4 +1,4 @@
-"""A change exported from the page is the line of the log, in a real browser."""
+"""A change exported from the page, in a real browser, is its line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def text_of(raws: list[bytes], states: bool = True) -> str:
 
 
 def same(raw: bytes | str) -> str:
-    """Return a line as text that has the order of its keys and the types of its numbers."""
+    """Return a line as text with the order of keys, types of numbers."""
     return json.dumps(json.loads(raw))
 
 
@@ -108,7 +108,7 @@ JSON = st.recursive(
 @_ODD
 @given(values=st.lists(JSON, min_size=1, max_size=6))
 def test_values_of_any_kind_are_exported_as_they_are(scripts: Browser, values: list[Any]) -> None:
-    """Values keep their text, the types of their numbers and the order of their keys."""
+    """Values keep their text, types of numbers and order of keys."""
     data: TrackedDict[Any, Any] = TrackedDict(a=[1], tracking_auto_convert=True, tracking_capture_snapshots=True)
     raws: list[bytes] = []
     data.tracking_add_observer(lambda made: raws.append(to_line(made)), when="immediate")

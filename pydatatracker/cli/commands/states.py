@@ -154,7 +154,8 @@ def undo_command(file: str, root: str | None, wanted: Filter, form: str) -> None
     It applies to the data as it is at the end of the log. A change that a later one depends on is kept, and reported
     on standard error.
     """
-    from pydatatracker.cli.replay.undo import python_script, undo_wanted, undoing_operations
+    from pydatatracker.cli.replay.undo import undo_wanted, undoing_operations
+    from pydatatracker.history.undo_script import python_script
 
     with open_roots(file) as roots:
         try:

@@ -6,7 +6,6 @@ with what it would be without the selected changes.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ from pydatatracker.history.undo import take_back_all
 from pydatatracker.history.walk import plain_copy
 from pydatatracker.io.line import LogLine
 
-__all__ = ["Undone", "python_script", "undo_unwanted", "undo_wanted", "undoing_operations"]
+__all__ = ["Undone", "undo_unwanted", "undo_wanted", "undoing_operations"]
 
 
 @dataclass
@@ -67,46 +66,3 @@ def undoing_operations(undone: Undone) -> list[dict[str, Any]]:
     """Return RFC 6902 operations that undo what was undone."""
     end = undone.root.seq_at((None, None))
     return patch_from_changes(undone.root, end, _core.newest_seq(), undone.before, undone.after)
-
-
-_SCRIPT = '''"""Undo {what}.
-
-As a program: python {name} < state.json > state-before.json
-In a program: undo(data), which changes the data in place. For a tracked container that is one step to undo.
-"""
-
-import json
-import sys
-
-from pydatatracker import track
-
-OPERATIONS = json.loads(r"""
-{operations}
-""")
-
-
-def undo(data):
-    """Apply all operations or, if one fails, none."""
-    if hasattr(data, "tracking_apply_patch"):
-        data.tracking_apply_patch(OPERATIONS)
-        return
-    copy = track(json.loads(json.dumps(data)))
-    copy.tracking_apply_patch(OPERATIONS)
-    after = json.loads(json.dumps(copy))
-    data.clear()
-    data.extend(after) if isinstance(data, list) else data.update(after)
-
-
-if __name__ == "__main__":
-    state = json.load(sys.stdin)
-    undo(state)
-    json.dump(state, sys.stdout, indent=2)
-    print()
-'''
-
-
-def python_script(made: list[dict[str, Any]], what: str) -> str:
-    """Return a Python program that applies operations. O(size)."""
-    text = json.dumps(made, indent=2, ensure_ascii=True)
-    what = "".join(c if c.isalnum() or c in " ,.:/-_'" else "?" for c in what)
-    return _SCRIPT.format(what=what, name="undo.py", operations=text)  # JSON never has three quotes in a row

@@ -1,11 +1,12 @@
-// The selected changes as a file: lines of a log, a JSON Patch, or the JSON Patch that undoes them.
+// The selected changes as a file: lines of a log, a JSON Patch, or what undoes them: a JSON Patch or a Python program.
 
 import { preview } from "./values.js";
 import { byId, element, plural } from "./dom.js";
-import { jsonOf, lineOf } from "./lines.js";
+import { indented, jsonOf, lineOf } from "./lines.js";
 import { Refusal, patchOf, undoOf } from "./operations.js";
 
-const FORMS = { jsonl: "application/jsonl", patch: "application/json-patch+json", undo: "application/json-patch+json" };
+const FORMS = { jsonl: "application/jsonl", patch: "application/json-patch+json", undo: "application/json-patch+json", python: "text/x-python" };
+const ENDINGS = { jsonl: "jsonl", patch: "patch.json", undo: "undo.json", python: "undo.py" };
 const SHOWN_TEXT = 2_000; // characters of the result
 
 const quoted = (text) => (/^[\w./=:,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
@@ -22,7 +23,16 @@ export function commandOf(log, form, filters, mine, root) {
   const seqs = form === "patch" ? [log.seq[mine[0]] - 1, log.seq[mine[mine.length - 1]]] : [];
   if (form === "patch") return ["pydatatracker patch", ...options, file, `${Math.max(0, seqs[0])}..${seqs[1]}`].join(" ");
   if (filters.span) options.push("--seq", quoted(filters.span));
+  if (form === "python") options.push("--format", "python");
   return [form === "jsonl" ? "pydatatracker show --json" : "pydatatracker undo-script", ...options, file].join(" ");
+}
+
+// The program of `undo-script --format python`, from its template.
+function programOf(log, root, selected, operations) {
+  const count = selected.filter((at) => log.action(at) !== "init" && log.views(at).some(([number]) => number === root)).length;
+  const what = `${count.toLocaleString("en-US")} change${count === 1 ? "" : "s"} of ${log.name}`.replace(/[^\p{L}\p{N} ,.:/\-_']/gu, "?");
+  const parts = { what, operations: indented(`[${operations.map(jsonOf).join(",")}]`) };
+  return JSON.parse(byId("undo-script").textContent).replace(/\{(what|operations)\}/g, (_, name) => parts[name]);
 }
 
 // { text, notes, command } of the selected changes in a form. The text is "" if it cannot be made.
@@ -37,6 +47,7 @@ export function exported(log, world, form, selected, filters) {
     const made = (form === "patch" ? patchOf : undoOf)(log, world, root, selected);
     const withheld = made.filter(({ value }) => value !== undefined && jsonOf(value).includes('{"$redacted":true}')).length;
     if (withheld) notes.push(`${plural(withheld, "value")} withheld in the log ${withheld === 1 ? "is" : "are"} withheld here, too.`);
+    if (form === "python") return { text: programOf(log, root, selected, made), notes, command };
     const rows = made.map((operation) => `  ${jsonOf(operation)}`);
     return { text: rows.length ? `[\n${rows.join(",\n")}\n]\n` : "[]\n", notes, command };
   } catch (error) {
@@ -75,7 +86,7 @@ export class Export {
   save() {
     const link = element("a"), name = this.log.name.replace(/\.[^]*$/, "").replace(/[^\w-]+/g, "-") || "changes";
     link.href = URL.createObjectURL(new Blob([this.made.text], { type: FORMS[this.form] }));
-    link.download = `${name}.${{ jsonl: "jsonl", patch: "patch.json", undo: "undo.json" }[this.form]}`;
+    link.download = `${name}.${ENDINGS[this.form]}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }

@@ -41,6 +41,18 @@ function floatText(number) {
   return number.toExponential().replace(/e-(\d)$/, "e-0$1");
 }
 
+// JSON text as json.dumps(..., indent=2) writes it: in ASCII, an item per line.
+export function indented(text) {
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  return text.replace(/"(?:[^"\\]|\\.)*"|\[\]|\{\}|[[{\]},:]/g, (token) => {
+    if (token === "[" || token === "{") return depth++, token + line();
+    if (token === "]" || token === "}") return depth--, line() + token;
+    if (token === ",") return token + line();
+    return token === ":" ? ": " : token.replace(/[^ -~]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  });
+}
+
 // A change as its line, without the newline.
 export function lineOf(log, at) {
   const [keys, words, separators] = log.shapes[log.shape[at]], body = log.body[at], rest = body.x ?? {};
