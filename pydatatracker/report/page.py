@@ -14,12 +14,12 @@ import importlib.resources
 import json
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from pydatatracker.history.undo_script import SCRIPT
 from pydatatracker.io import LogLine, parse, to_line
 from pydatatracker.report.data import Changes
-from pydatatracker.report.values import dumps, script_safe
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MODULES", "html", "page", "policy", "script"]
 
 MODULES: Final = ("values", "replay", "log", "address", "dom", "windowed", "list", "tree", "search", "timeline",
-                  "details", "compare", "operations", "lines", "export", "live", "main")  # fmt: skip
+                  "details", "trail", "compare", "operations", "lines", "export", "live", "main")  # fmt: skip
 _IMPORT: Final = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 _MARK: Final = re.compile(r"<!--(style|policy|undo|data|script)-->")
@@ -89,7 +89,7 @@ def page(changes: Changes, *, live: bool = False) -> Iterator[str]:
     '<!doctype html>'
     """
     data = f'<script type="application/json" id="data" data-live="{"yes" if live else "no"}">'
-    undo = f'<script type="application/json" id="undo-script">{script_safe(dumps(SCRIPT))}</script>'
+    undo = f'<template id="undo-script">{escape(SCRIPT, quote=False)}</template>'
     parts = {"style": _style(), "policy": policy(live), "undo": undo, "script": script()}
     pieces = _MARK.split(_asset("report.html"))
     for n, piece in enumerate(pieces):

@@ -28,15 +28,16 @@ export function commandOf(log, form, filters, mine, root) {
 }
 
 // The program of `undo-script --format python`, from its template.
-function programOf(log, root, selected, operations) {
+function programOf(program, log, root, selected, operations) {
   const count = selected.filter((at) => log.action(at) !== "init" && log.views(at).some(([number]) => number === root)).length;
   const what = `${count.toLocaleString("en-US")} change${count === 1 ? "" : "s"} of ${log.name}`.replace(/[^\p{L}\p{N} ,.:/\-_']/gu, "?");
   const parts = { what, operations: indented(`[${operations.map(jsonOf).join(",")}]`) };
-  return JSON.parse(byId("undo-script").textContent).replace(/\{(what|operations)\}/g, (_, name) => parts[name]);
+  return program.replace(/\{(what|operations)\}/g, (_, name) => parts[name]);
 }
 
 // { text, notes, command } of the selected changes in a form. The text is "" if it cannot be made.
-export function exported(log, world, form, selected, filters) {
+// program: the template of a Python program.
+export function exported(log, world, form, selected, filters, program = "") {
   const roots = [...new Set(selected.flatMap((at) => log.views(at).map(([root]) => root)))].filter((root) => root >= 0);
   const root = roots[0] ?? 0, notes = [], command = commandOf(log, form, filters, selected, root);
   if (form === "jsonl") {
@@ -47,7 +48,7 @@ export function exported(log, world, form, selected, filters) {
     const made = (form === "patch" ? patchOf : undoOf)(log, world, root, selected);
     const withheld = made.filter(({ value }) => value !== undefined && jsonOf(value).includes('{"$redacted":true}')).length;
     if (withheld) notes.push(`${plural(withheld, "value")} withheld in the log ${withheld === 1 ? "is" : "are"} withheld here, too.`);
-    if (form === "python") return { text: programOf(log, root, selected, made), notes, command };
+    if (form === "python") return { text: programOf(program, log, root, selected, made), notes, command };
     const rows = made.map((operation) => `  ${jsonOf(operation)}`);
     return { text: rows.length ? `[\n${rows.join(",\n")}\n]\n` : "[]\n", notes, command };
   } catch (error) {
@@ -59,7 +60,7 @@ export function exported(log, world, form, selected, filters) {
 export class Export {
   // selection(): [changes, filters].
   constructor(log, world, selection) {
-    Object.assign(this, { log, world, selection });
+    Object.assign(this, { log, world, selection, program: byId("undo-script").content.textContent });
     byId("export-form").addEventListener("input", () => this.draw());
     byId("export-save").addEventListener("click", () => this.save());
   }
@@ -73,7 +74,7 @@ export class Export {
 
   draw() {
     const [selected, filters] = this.selection();
-    this.made = exported(this.log, this.world, this.form, selected, filters);
+    this.made = exported(this.log, this.world, this.form, selected, filters, this.program);
     const { text, notes, command } = this.made;
     byId("export-what").textContent = `${plural(selected.length, "change")}, as the filters select them.`;
     byId("export-notes").replaceChildren(...notes.map((note) => element("li", "", note)));

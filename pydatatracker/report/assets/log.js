@@ -96,25 +96,6 @@ export class Log {
     return found;
   }
 
-  // The paths whose values a change wrote, each after the number of its root: "0/users/1".
-  *spots(at) {
-    const body = this.body[at];
-    for (const [root, paths] of this.views(at)) for (const path of paths) {
-      const base = root + pointerOf(path);
-      if (!body.r) yield base;
-      else for (const [key] of body.r) yield base + pointerOf([key]);
-    }
-  }
-
-  // Whether two changes wrote the same place: one path is the other, or lies below it.
-  related(spots, at) {
-    for (const one of this.spots(at)) for (const other of spots) {
-      const [short, long] = one.length < other.length ? [one, other] : [other, one];
-      if (long.startsWith(short) && (long.length === short.length || long[short.length] === "/")) return true;
-    }
-    return false;
-  }
-
   touches(at, fits) {
     const body = this.body[at];
     if (!body.r && !body.s && !body.p) return fits(this.places[this.place[at]][0]);

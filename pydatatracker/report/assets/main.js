@@ -12,6 +12,7 @@ import { Export } from "./export.js";
 import { Search } from "./search.js";
 import { Timeline } from "./timeline.js";
 import { showDetails } from "./details.js";
+import { followed, spotsOf } from "./trail.js";
 import { follow } from "./live.js";
 
 const log = new Log();
@@ -125,9 +126,13 @@ let place = { at: -1 }; // the one that is followed, as long as the user goes no
 
 function ofPlace(by) {
   if (current < 0) return;
-  if (place.at !== current) place = { spots: [...log.spots(current)], name: preview(log.where(current), 80).slice(1, -1) };
-  nearest(by, (at) => log.related(place.spots, at), `of ${place.name}`);
-  place.at = current;
+  if (place.at !== current) place = { at: current, name: preview(log.where(current), 80).slice(1, -1) };
+  const spots = place.spots?.length ? place.spots : spotsOf(log, world, current, by); // it was removed here
+  const isShown = (at) => shown[list.indexOf(at)] === at;
+  const found = followed(log, world, spots, current, by, isShown);
+  if (found === null) return notify(`No ${by < 0 ? "earlier" : "later"} change of ${place.name}.`);
+  place = { ...place, ...found };
+  go(found.at);
 }
 
 function ofActor(by) {

@@ -31,6 +31,7 @@ export class World {
     this.copied = 0; // items, since the last keyframe
     this.fits = []; // the result for each change that was applied before
     this.reasons = new Map(); // change -> why it does not fit
+    this.lists = []; // whether the container of each change that was applied is a list
   }
 
   // Go to the state just after the first n changes. O(changes since the nearest keyframe).
@@ -83,6 +84,7 @@ export class World {
   first(at) {
     const action = this.log.action(at);
     if (action === "lock" || action === "unlock" || this.log.root[at] < 0) return NO_DATA;
+    if (action === "init" && this.log.methods[this.log.method[at]] === "again" && this.roots[this.log.root[at]]) return NO_DATA;
     if (this.fresh(at).length === 0) return AGAIN;
     try {
       this.apply(at, true);
@@ -91,6 +93,11 @@ export class World {
       this.reasons.set(at, error instanceof Misfit ? error.message : String(error));
       return MISFIT;
     }
+  }
+
+  // Whether a change is of a list. Where the page has no data, the name of the class has to do.
+  isOfList(at) {
+    return this.lists[at] ?? Boolean(this.log.body[at].s || this.log.body[at].o || /list|deque/i.test(this.log.types[this.log.type[at]]));
   }
 
   // Why a change was not applied, or "".
@@ -120,6 +127,7 @@ export class World {
     if (look) {
       for (const { root, paths } of views) for (const path of paths) {
         const target = walk(root.value, path, path.length - depth);
+        this.lists[at] = target instanceof List;
         if (action === "init") checkFill(target, body.a); else check(target, path, named, body);
       }
     }
