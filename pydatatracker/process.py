@@ -112,6 +112,8 @@ class ProcessLog:
         self._seals = seals
         self._withheld = withheld
         self._targets = targets
+        if targets is not None:
+            targets.entered = self._begin_once_more
         self.shown = os.fsdecode(path)
         if "\0" in self.shown:
             raise ValueError(f"a path cannot have a null character: {self.shown!r}")
@@ -199,7 +201,8 @@ class ProcessLog:
                     self._begin_again()
 
     def _write_change(self, change: ChangeLogEntry) -> None:
-        token = BEGUN.set(Begun(self._roots, self._graphs))
+        has = None if self._targets is None else self._targets.has
+        token = BEGUN.set(Begun(self._roots, self._graphs, has=has))
         try:
             if self._write(change):
                 self._lines += 1
@@ -222,6 +225,13 @@ class ProcessLog:
                     self._numbers.add(root.number)
             self._left.update((number, each) for number, each in self._known.items() if number not in kept)
             self._known = kept
+
+    def _begin_once_more(self, container: Any) -> None:
+        """Have the next line of a root follow an init with its whole state."""
+        tracker = _core.tracker(container)
+        if tracker is not None:
+            with self._lock:
+                self._forget(tracker)
 
     def _forget(self, tracker: _core.Tracker) -> None:
         container = tracker.container
@@ -378,6 +388,7 @@ class ProcessLog:
     def use(self, targets: Targets) -> None:
         """Write of modules what targets name, from now on. O(1)."""
         self._targets = targets
+        targets.entered = self._begin_once_more
         _core.set_process_feed(self, None)
         if self._writer is not None:
             self._writer.withhold(_Selected(targets, self._withheld))

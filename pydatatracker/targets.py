@@ -23,6 +23,8 @@ from pydatatracker._guarded import guarded
 from pydatatracker.change.library import is_library
 from pydatatracker.change.mapping import seen_from
 from pydatatracker.change.stack import OWN
+from pydatatracker.values.decode import decode
+from pydatatracker.values.pointer import to_pointer
 
 if TYPE_CHECKING:
     from pydatatracker.change.entry import ChangeLogEntry
@@ -81,6 +83,7 @@ class Targets:
         self.targets = list(targets)
         self.watches: list[Watch] = []  # of modules and classes
         self._problem = problem
+        self.entered: Callable[[Watch], object] | None = None  # called when more is followed of what a log has already
         self._reported: set[str] = set()
         self._modules: dict[int, Watch] = {}
         self._classes: dict[int, Watch] = {}
@@ -195,9 +198,9 @@ class Targets:
                 self._bound.add((target, module_name))
                 self._watch_class(found, target, module_name)
             elif not rest:
-                self._enter(found, module_name)
+                self._enter(found, module_name, name)
 
-    def _enter(self, found: object, module_name: str) -> None:
+    def _enter(self, found: object, module_name: str, name: str) -> None:
         """Follow what was named, whatever its class.
 
         `watch` follows what it is given, too, also if its class is a library's.
@@ -205,8 +208,13 @@ class Targets:
         from pydatatracker.watching import package_of
 
         w = self._modules.get(id(sys.modules.get(module_name)))
-        if w is not None and not issubclass(type(found), types.ModuleType):
-            _core.enter_too(w, type(found), package_of(found))
+        if (
+            w is not None
+            and not issubclass(type(found), types.ModuleType)
+            and _core.enter_too(w, type(found), package_of(found), name)
+            and self.entered is not None
+        ):
+            self.entered(w)
 
     def _watch_class(self, cls: type, target: Target, module_name: str) -> None:
         with self._lock:
@@ -262,7 +270,10 @@ class Targets:
             line.update(view)
             also = view["also"]
         elif len(paths) < len(line.get("paths", ())):
-            line["path"] = paths[0]
+            if line["path"] != paths[0]:
+                line["path"] = paths[0]
+                line["pointer"] = to_pointer([decode(key) for key in paths[0]])
+                line.pop("tree", None)  # it leads to the first place, which the log does not have
             line["paths"] = paths
             if len(paths) == 1:
                 del line["paths"]

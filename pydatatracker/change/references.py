@@ -31,6 +31,7 @@ class Begun(NamedTuple):
     roots: set[int] | None = None  # numbers of what is or was one: lines have their ids
     graphs: Collection[int] = ()  # numbers of those whose lines have the id of each container that they hold
     states: Mapping[int, Tracker] = MappingProxyType({})  # of an init: the tracker of a plain state, by its id
+    has: Callable[[str, tuple[Any, ...]], bool] | None = None  # (root, path): is it in the log? None: everything is
 
 
 _NOTHING: Final = Begun()
@@ -158,9 +159,15 @@ class References:
 
     def _bases(self) -> list[tuple[Any, ...]] | None:
         """Return the path to the container that changed from each viewer."""
-        found = {self.change.viewer.uuid: self.change._bases[0] if self.change._bases else ()}
-        for tracker, base in self.change._also if self.change.others else ():
-            found.setdefault(tracker.uuid, base)
+        own: tuple[tuple[Any, ...], ...] = self.change._bases or ((),)
+        has = BEGUN.get().has
+        found: dict[str, tuple[Any, ...]] = {}
+        for tracker, base in (
+            *((self.change.viewer, base) for base in own),
+            *(self.change._also if self.change.others else ()),
+        ):
+            if has is None or not base or has(tracker.uuid, (*base, "")):
+                found.setdefault(tracker.uuid, base)
         bases = [found.get(each.uuid) for each in self._viewers]
         if any(base is None or not all(map(_may_follow, base)) for base in bases):
             return None
@@ -168,7 +175,8 @@ class References:
 
     def _paths(self, tracker: Any) -> Paths:
         """Return the path to a container from each viewer, or None."""
-        return [_core.elsewhere(self.change, tracker, viewer) for viewer in self._viewers]
+        has = BEGUN.get().has
+        return [_core.elsewhere(self.change, tracker, viewer, has) for viewer in self._viewers]
 
 
 class Occurrences(References):
@@ -254,6 +262,7 @@ class _OldReferences(References):
         except (LookupError, RecursionError):
             return {}
         trackers = rewind.trackers()
+        has = BEGUN.get().has
         changed, gone = self.change._node, _changed_keys(self.change)
         paths: dict[Tracker, tuple[Any, ...]] = {}
         met: set[int] = set()
@@ -271,6 +280,8 @@ class _OldReferences(References):
                 continue
             for key, item in each.items() if type(each) is dict else enumerate(each):
                 if type(item) not in _STATES or not _may_follow(key):
+                    continue
+                if has is not None and not path and not has(viewer.uuid, (key, "")):
                     continue
                 if tracker is not changed or gone is None or key not in gone:
                     level.append((item, (*path, key)))

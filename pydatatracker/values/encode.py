@@ -39,6 +39,8 @@ from pydatatracker._core import (
     DequeHook,
     WatchedTracker,
     Words,
+    compare_now,
+    followed_attributes,
     is_watched,
     plain,
     tracker,
@@ -304,6 +306,8 @@ class _Encoder:
             self.noted_by.wrote(source, parent and parent.source, place.pointer)
         if parent is not None:
             self.left -= INNER
+        if self.noted_by is not None:
+            compare_now(source)  # what changed in it is in lines of its own; then this line is written anew
         kind, size, items = _items(source)
         if kind == "tuple" and type(source) is not tuple and (hides := FIELDS.get()) is not None:
             items = _without_fields(source, items, hides)
@@ -520,6 +524,9 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
             if issubclass(cls, dict):
                 own = OrderedDict if issubclass(cls, OrderedDict) else dict
                 items: list[Any] = list(own.items(source))
+                attributes = None if cls is dict else followed_attributes(source)
+                if attributes is not None:  # what is followed there is at this step of a path
+                    items.append(("__dict__", attributes))
                 return "dict", len(items), items
             if issubclass(cls, list):
                 items = list.copy(source)
@@ -533,8 +540,8 @@ def _items(source: Any) -> tuple[str, int, list[Any]]:
                     items = [(key, kind.__getitem__(source, key)) for key in kind.__iter__(source)]
                     return "dict", len(items), items
             held = plain(source)
-            if isinstance(held, (list, tuple)):  # a deque
-                return "list", len(held), list(held)
+            if isinstance(held, (list, tuple)):  # a deque, or a tuple that is gone
+                return "list" if isinstance(held, list) else "tuple", len(held), list(held)
             if isinstance(held, set):
                 return "set", len(held), list(held)
             return "dict", len(items := list(held.items())), items  # attributes

@@ -296,6 +296,7 @@ cdef class WatchedTracker(Tracker):     # `owner` is the dict, the dict of the o
     cdef bint is_root                   # a watch was given it
     cdef bint is_module
     cdef bint has_attributes            # a dict of a class with attributes, which are followed below ATTRIBUTES
+    cdef WatchedTracker last_attributes # of these attributes, once they have ended; they end before the dict does
     cdef uint8_t way                    # Y_...
     cdef object __weakref__             # the process log refers to roots weakly
 

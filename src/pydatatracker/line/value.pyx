@@ -89,6 +89,9 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
         return 0
     t = tracker_of(value)
     if t is not None and not d.is_init:
+        if d.newest and t.marks & X_COMPARED:
+            compare(<WatchedTracker>t)  # what changed in it is in lines of its own
+            d.newest = (<Change>d.change).seq == last_seq
         if not d.newest:                # what it was then has to be found
             d.unfit = True
             return 0
@@ -114,6 +117,9 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
 cdef int put_container(Draft *d, object value, Tracker t, int depth) except -1:
     """Put what is no scalar of JSON."""
     if PyDict_Check(value):
+        if t is not None and t.marks & X_WATCHED and (<WatchedTracker>t).has_attributes:
+            d.unfit = True              # its attributes belong to it
+            return 0
         return put_dict(d, value, depth)
     if PyList_Check(value):
         return put_list(d, value, depth)

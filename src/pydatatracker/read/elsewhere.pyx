@@ -22,10 +22,11 @@ def has_ids():
     return any_named
 
 
-def elsewhere(Change change, Tracker t, Tracker viewer):
+def elsewhere(Change change, Tracker t, Tracker viewer, has=None):
     """Return the keys from viewer to a container that a value of the newest change holds, or None.
 
-    None if the container is nowhere else. O(places x depth).
+    None if the container is nowhere else. O(places x depth). ``has``: called with the id of viewer and keys; False if
+    the log does not have what is there.
     """
     cdef tuple keys
     cdef tuple found = None
@@ -36,7 +37,7 @@ def elsewhere(Change change, Tracker t, Tracker viewer):
     for place in places_of(t):
         if runs_through(<Place>place, viewer):
             keys = keys_before(change, <Place>place, viewer)
-            if keys is not None and (found is None or len(keys) < len(found)):
+            if keys is not None and (found is None or len(keys) < len(found)) and (has is None or has(viewer.uuid, keys)):
                 found = keys
     return found
 

@@ -96,8 +96,13 @@ def contents(container):
 
 
 def children(container):
-    """Return the tracked containers that a container holds. O(1) if there are none, else O(items)."""
+    """Return the tracked containers that a container holds. O(1) if there are none, else O(items).
+
+    Of a watched object that is gone, those that it held last: nothing counts them any more.
+    """
     cdef Tracker t = tracker_of(container)
+    if t.owner == NULL and t.marks & X_WATCHED:
+        return [each for each in contents_of_tracker(t) if tracker_of(each) is not None]
     if not t.children:
         return []
     return [each for each in contents_of(container) if tracker_of(each) is not None]

@@ -52,6 +52,13 @@ cdef int compare(WatchedTracker t, int method=M_FOUND) except -1:
     return settle_loose()
 
 
+def compare_now(container):
+    """Record what changed in a compared object, before a line has what it holds. O(items)."""
+    cdef Tracker t = tracker_of(container)
+    if t is not None and t.marks & X_COMPARED:
+        compare(<WatchedTracker>t)
+
+
 cdef int compare_one(WatchedTracker t, int method) except -1:
     cdef list now
     if t.way == Y_TUPLE or t.owner == NULL:

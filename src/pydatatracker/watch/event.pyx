@@ -276,6 +276,8 @@ cdef int dying(WatchedTracker t) except -1:
         return end_instance(t)
     if t.is_root or t.link is not None:     # a link: a compared object lost it, which its record will say
         t.in_log = True
+    if t.link is not None and t.link.key is ATTRIBUTES and alive(t.link.parent):
+        (<WatchedTracker>t.link.parent).last_attributes = t     # which is about to end, too
     end_noticed(t, True)
     return 0
 
@@ -399,8 +401,41 @@ cdef void put_aside_record(PyObject *gone) noexcept:
 
 
 cdef int tell_later(Tracker t, Change change) except -1:
-    told_later.append((t, change))
+    global told_compared
+    cdef dict found = {}
+    told_compared = found
+    mapped(change.shape, change.old, note_compared)
+    mapped(change.shape, change.new, note_compared)
+    told_compared = None
+    told_later.append((t, change, found or None))
     settle_soon()
+    return 0
+
+
+cdef dict told_compared = None          # id -> tracker of the compared objects among the values of one change
+
+
+cdef object note_compared(object value):
+    cdef Tracker t = None if pdt_plain(value) else tracker_of(value)
+    if t is not None and t.marks & X_COMPARED:
+        told_compared[id(value)] = t
+    return value
+
+
+cdef object or_tracker(object value):
+    """Return a value of a change that is told late; if its watch has ended since, the tracker, which knows what it was."""
+    t = told_compared.get(id(value))
+    return value if t is None or (<Tracker>t).owner != NULL else t
+
+
+cdef int mean_trackers(Change change, dict found) except -1:
+    """Have a change that is told late mean compared objects by their trackers, where nothing holds them any more."""
+    global told_compared
+    told_compared = found
+    old, new = mapped(change.shape, change.old, or_tracker), mapped(change.shape, change.new, or_tracker)
+    told_compared = None
+    change.old = old
+    change.new = new
     return 0
 
 
@@ -442,6 +477,8 @@ cdef int settle_events() except -1:
         del gone
         told = told_later
         told_later = []
-        for t, change in told:
+        for t, change, found in told:
+            if found is not None:
+                mean_trackers(<Change>change, <dict>found)
             notify(<Tracker>t, <Change>change)
     return 0

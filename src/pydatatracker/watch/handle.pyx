@@ -180,15 +180,63 @@ cdef int move_home(WatchedTracker t, Watching other) except -1:
     return 0
 
 
-def enter_too(Watching w, cls, str package):
-    """Follow objects of one more class, and of the package that it belongs to, from now on. O(items of the object)."""
+def enter_too(Watching w, cls, str package, str name):
+    """Follow objects of one more class, and of the package that it belongs to, from now on. O(objects).
+
+    ``name``: the key of what is new in the object of the watch. True if objects are followed now that are elsewhere:
+    a log that has their words only needs the state once more.
+    """
+    cdef Py_ssize_t before
+    cdef uint64_t known
+    cdef set seen
     if w.node is None or w.node.owner == NULL or way_by_class(w, cls):
-        return
+        return False
+    look(w)                             # what was not followed is no change
+    before = w.count
     w.into = (*w.into, cls) if not package else (*w.into, cls, package)
     w.verdicts = {}
+    seen = {w.node.number}
+    own, others = [], []
     for key, value in pairs_of(w.node):
-        if not pdt_plain(value) and tracker_of(value) is None:
-            follow(w.node, value, key, 0)
+        (own if PyUnicode_CheckExact(key) and <str>key == name else others).append((key, value))
+    known = last_number
+    enter_all(w, w.node, others, seen, known)
+    elsewhere = w.count != before
+    enter_all(w, w.node, own, seen, known)
+    return elsewhere
+
+
+cdef int enter_all(Watching w, WatchedTracker top, list pairs, set seen, uint64_t known) except -1:
+    """Follow what was not followed of the items of an object, and below what was. O(objects).
+
+    ``known``: what has a higher number is new, and is linked to each slot that holds it.
+    """
+    cdef list todo = [(top, pairs)]
+    cdef Py_ssize_t n = 0
+    cdef Py_ssize_t i
+    cdef WatchedTracker t
+    cdef Tracker ct
+    while n < PyList_GET_SIZE(todo):
+        each, items = todo[n]
+        todo[n] = None
+        n += 1
+        t = <WatchedTracker>each
+        if t.owner == NULL:
+            continue
+        met = False
+        for i, (key, value) in enumerate(items):
+            if pdt_plain(value):
+                continue
+            ct = tracker_of(value)
+            if ct is None or ct.number > known:
+                met = True
+                follow(t, value, None if t.kind == K_LIST or t.kind == K_SET or t.kind == K_TUPLE else key, i)
+            elif ct.marks & X_WATCHED and (<WatchedTracker>ct).home is w and ct.number not in seen:
+                seen.add(ct.number)
+                todo.append((ct, pairs_of(<WatchedTracker>ct)))
+        if met and t.marks & X_COMPARED:
+            remember_items(t, items_now(t))
+    return 0
 
 
 cdef bint way_by_class(Watching w, object cls) except -1:
@@ -243,8 +291,9 @@ cdef list contents_of_tracker(Tracker t):
     """As `contents_of`, given the tracker. O(items)."""
     if t.owner == NULL:
         if t.marks & X_WATCHED and (<WatchedTracker>t).last is not None:
-            state = last_state(<WatchedTracker>t)
-            return list(state.values() if isinstance(state, dict) else state)
+            if t.kind == K_DICT or t.kind == K_ATTR:
+                return list((<dict>last_state(<WatchedTracker>t)).values())
+            return list(last_state(<WatchedTracker>t))
         return []
     if t.marks & X_WATCHED:
         return [value for _, value in pairs_of(<WatchedTracker>t)]

@@ -127,6 +127,11 @@ cdef bint freeze(WatchedTracker t) except? False:
             if not is_hidden(t, <object>key):
                 k = <object>key
                 last.append((kept_value(k), kept_value(<object>value)))
+        if t.has_attributes:
+            k = attributes_below(t)
+            k = t.last_attributes if k is None else kept_value(k)
+            if k is not None:
+                last.append((ATTRIBUTES, k))
     elif t.kept is not None:
         for each in t.kept:
             if isinstance(each, WatchedTracker):
@@ -182,6 +187,9 @@ cdef object make_again(object value, dict made):
             each = made_again(each, made)
             if each is missing:
                 return missing
+            if key is ATTRIBUTES:
+                pdt_own_dict(again).update(each)
+                continue
             dict.__setitem__(again, key, each) if cls is not ordered_dict else ordered_dict.__setitem__(again, key, each)
         return again
     if t.way == Y_ATTR and (pdt_is_simple(<PyTypeObject *>cls) or cls is simple_namespace):

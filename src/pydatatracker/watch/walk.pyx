@@ -261,6 +261,18 @@ cdef int open_attributes(WatchedTracker t, list todo) except -1:
     return 0
 
 
+cdef object attributes_below(WatchedTracker t):
+    """Return the attributes of a dict that are followed below ATTRIBUTES, as the dict that they are in, or None. O(1)."""
+    cdef PyObject *held = pdt_dict_of(<object>t.owner) if t.has_attributes and t.owner != NULL else NULL
+    return None if held == NULL else <object>held
+
+
+def followed_attributes(container):
+    """Return the attributes that a followed dict of a class has below the step ``__dict__``, or None. O(1)."""
+    cdef Tracker t = tracker_of(container)
+    return attributes_below(<WatchedTracker>t) if t is not None and t.marks & X_WATCHED else None
+
+
 cdef object key_at(WatchedTracker t, Py_ssize_t i):
     return slots_of(t.cls)[i][0] if t.way == Y_SLOTS else None
 
@@ -416,8 +428,9 @@ cdef list pairs_of(WatchedTracker t):
         return [(name, <object>(<WatchedTracker>each).instance) for name, each in list(t.home.roots.items())]
     if t.way == Y_DICT or t.way == Y_ATTR:
         pairs = [(k, v) for k, v in (<dict>t.owner).items() if not is_hidden(t, k)]
-        if t.has_attributes and pdt_dict_of(<object>t.owner) != NULL:
-            pairs.append((ATTRIBUTES, <object>pdt_dict_of(<object>t.owner)))
+        attributes = attributes_below(t)
+        if attributes is not None:
+            pairs.append((ATTRIBUTES, attributes))
         return pairs
     items = items_surely(t)
     if t.way == Y_SLOTS:
