@@ -106,6 +106,10 @@ class Row(TrackedDict[str, Any]):
         finally:
             _core.set_quiet(self, False)
 
+    def mark_of(self, key: str) -> int:
+        """Return the number of the last change of an attribute that was reported. O(1)."""
+        return self.mark if self.marks is None else self.marks.get(key, self.mark)
+
     def put(self, key: str, value: Any) -> None:
         """Store a value, with a record unless it is the same as before.
 

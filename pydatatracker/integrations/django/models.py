@@ -17,9 +17,12 @@ from django.db import router, transaction
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Options
 from pydatatracker.change.entry import ChangeLogEntry
+from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.integrations._rows import DATA, Row, RowChange, net_rows, row_options, whole_rows
 from pydatatracker.integrations.django.fields import TrackedJSONField
 from pydatatracker.integrations.django.middleware import actor_now
+from pydatatracker.values.redact import RedactedError
+from pydatatracker.values.standins import is_redacted
 
 __all__ = ["SaveObserver", "TrackedModel", "log_commits", "on_commit", "on_save"]
 
@@ -162,11 +165,10 @@ class TrackedModel:
         held = state["_state"].__dict__  # of a copy
         row = held.pop(ROW, None)
         if isinstance(row, Row):
-            before = {change.pointer: change for change in _Save(self, None).changes()}
-            if before:
-                keys = {change.pointer.split("/")[1] for change in before.values()}
-                then = row.tracking_state_at(row.mark)
-                held[ROW] = {key: then.get(key, MISSING) for key in keys}
+            changes = {change.pointer: change for change in _Save(self, None).changes()}
+            if changes:
+                names = {pointer.split("/")[1] for pointer in changes}
+                held[ROW] = {name: _saved(row, name, changes.get(f"/{name}")) for name in names}
         elif isinstance(row, dict):
             held[ROW] = row
         return state
@@ -260,6 +262,19 @@ def _row_of(instance: Any) -> Row:
     return made
 
 
+def _saved(row: Row, name: str, change: RowChange | None) -> Any:
+    """Return what a field held when it was loaded or saved, or MISSING if that was not kept.
+
+    ``change`` is that of the whole field, if there is one. O(items + records).
+    """
+    if change is not None:
+        return MISSING if is_redacted(change.before) else change.before
+    try:
+        return row[name].tracking_state_at(row.mark_of(name))
+    except (HistoryLostError, RedactedError):
+        return MISSING
+
+
 def _noted(change: ChangeLogEntry) -> None:
     """Keep a change for a log."""
     row = change.viewer.container
@@ -303,7 +318,7 @@ class _Save:
         row = _row_of(self.instance)
         groups: dict[int, list[str]] = {}
         for name in self.names:
-            groups.setdefault((row.marks or {}).get(name, row.mark), []).append(name)
+            groups.setdefault(row.mark_of(name), []).append(name)
         found: list[RowChange] = []
         for since, names in groups.items():
             now = {name: _stored(data[name]) for name in names if name in data}

@@ -386,6 +386,40 @@ def check_the_unsaved_changes_of_a_pickle_are_saved_and_logged():
         assert f"new {number}" == lines[1].after
 
 
+def check_copies_and_pickles_of_what_was_not_kept():
+    copies = (copy.copy, copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item)))
+    Login(password="p", data={"token": "t", "size": 1}).save()
+    login = Login.objects.get()
+    login.password = "secret"
+    for make in copies:
+        twin = make(login)
+        assert "secret" == twin.password
+        assert ["/password"] == [change.pointer for change in twin.unsaved_changes()]
+        assert "secret" not in str(twin.unsaved_changes()[0].after)
+    login.data["token"] = "secret"
+    login.data["size"] = 2
+    for make in copies:
+        assert {"token": "secret", "size": 2} == make(login).data
+        assert ["/password", "/data"] == [change.pointer for change in make(login).unsaved_changes()]
+        assert "secret" not in str([change.after for change in make(login).unsaved_changes()])
+    made()
+    article = Article.objects.get()
+    for number in range(5000):  # more than an object keeps
+        article.data["a"]["b"] = number
+    for make in copies:
+        twin = make(article)
+        assert {"a": {"b": 4999}} == twin.data
+        assert ("/data", MISSING, {"a": {"b": 4999}}) in paths(twin)
+    article.save()
+    article.title = "b"
+    article.save(update_fields=["title"])
+    article.title = "c"
+    article.data["a"]["b"] = 1
+    assert {("/title", "b", "c"), ("/data", str({"a": {"b": 4999}}), str({"a": {"b": 1}}))} == {
+        (pointer, str(before), str(after)) for pointer, before, after in paths(copy.deepcopy(article))
+    }
+
+
 def check_a_field_of_a_pickle_that_is_deleted():
     made()
     article = Article.objects.get()
