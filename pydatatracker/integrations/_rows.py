@@ -107,7 +107,7 @@ class Row(TrackedDict[str, Any]):
             _core.set_quiet(self, False)
 
     def mark_of(self, key: str) -> int:
-        """Return the number of the last change of an attribute that was reported. O(1)."""
+        """Return the mark of an attribute, or that of the row. O(1)."""
         return self.mark if self.marks is None else self.marks.get(key, self.mark)
 
     def put(self, key: str, value: Any) -> None:
@@ -128,9 +128,9 @@ class Row(TrackedDict[str, Any]):
             self[key] = value
 
     def _log_anew(self, key: str, value: Any) -> None:
-        """Let the log begin with a new state if a value is loaded, or forgotten, that is another one in it.
+        """Begin the log anew if it has another value than what is loaded.
 
-        What was set before was not written.
+        ``value`` is MISSING if it is forgotten. What was set before was not written.
         """
         if not _is_equal(self.get(key, MISSING), value):
             self.begun = False
@@ -146,7 +146,7 @@ class Row(TrackedDict[str, Any]):
         self.pending.append((frozenset(keys), line))
 
     def _begin_log(self, line: dict[str, Any]) -> None:
-        """Put the state before the first line, so far as it is known, in front of it."""
+        """Put the state before a line, as far as it is known, in front."""
         self.begun, before = True, line["seq"] - 1
         moment: dict[str, Any] = {}
         try:
@@ -267,7 +267,10 @@ def net_rows(
 
 
 def _is_equal(value: Any, other: Any) -> bool:
-    """Return whether two values of a column are alike, tracked or not. O(items)."""
+    """Return whether two values are the same data, tracked or not.
+
+    O(items).
+    """
     if value is other:
         return True
     try:

@@ -263,9 +263,9 @@ def _row_of(instance: Any) -> Row:
 
 
 def _saved(row: Row, name: str, change: RowChange | None) -> Any:
-    """Return what a field held when it was loaded or saved, or MISSING if that was not kept.
+    """Return what a field held when it was loaded or saved.
 
-    ``change`` is that of the whole field, if there is one. O(items + records).
+    MISSING if that was not kept. ``change`` is that of the whole field, if there is one. O(items + records).
     """
     if change is not None:
         return MISSING if is_redacted(change.before) else change.before
