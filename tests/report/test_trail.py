@@ -233,3 +233,19 @@ def test_a_repeated_beginning_writes_nothing(browser: Browser, tmp_path: Path) -
     browser.press("End", "P")
     assert "1" == browser.text("#list .row.current .seq")
     assert [] == browser.trouble
+
+
+def test_shared_containers_fit(browser: Browser, tmp_path: Path) -> None:
+    """Changes of what a value refers to are no contradictions."""
+    (tmp_path / "program.py").write_text(
+        "from pydatatracker import TrackedDict\nd = TrackedDict(tracking_auto_convert=True)\nd['me'] = d\ns = TrackedDict()\n"
+        "d['g'] = TrackedDict(a=s, b=s)\ns['k'] = {}\ns['k']['x'] = s\ns['k']['y'] = 1\ndel s['k']\nd['z'] = 1\n"
+    )
+    assert 0 == run("run", "--log", "log.jsonl", "program.py", cwd=tmp_path).returncode
+    assert b"$ref" in (tmp_path / "log.jsonl").read_bytes()
+    browser.open(written(tmp_path, tmp_path / "log.jsonl"))
+    browser.until("document.querySelector('#position').textContent")
+    for _ in range(10):
+        assert [] == browser.texts("#details .trouble")
+        browser.press("ArrowLeft")
+    assert [] == browser.trouble

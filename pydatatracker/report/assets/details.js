@@ -30,7 +30,9 @@ function* parts(log, world, at) {
   yield* values(body);
   if (culprit) return;
   yield element("h3", "", frames.length > 1 ? "Stack, innermost last" : "Stack");
+  const between = body.x?.between;
   if (frames.length) yield stackOf(frames);
+  else if (Array.isArray(between)) yield element("p", "dim", `Not recorded: the change was found by comparing. It was made between changes ${between.map((seq) => clean(seq)).join(" and ")}.`);
   else yield element("p", "dim", "Not recorded: pydatatracker run --stack, or tracking_capture_stack=True, records the calls.");
 }
 

@@ -45,6 +45,7 @@ export class Log {
   get isMixed() { return this.roots.some((root) => root[0] !== this.roots[0][0]); } // several processes wrote it
 
   isGap(at) { return this.action(at) === "gap"; }
+  isRepeated(at) { return this.action(at) === "init" && this.methods[this.method[at]] === "again"; } // an init that changes nothing
   label(root) { return this.roots.length > 1 && root >= 0 ? `#${root + 1}` : ""; }
 
   // The path that changed.

@@ -50,12 +50,12 @@ export function undoOf(log, world, root, selected) {
 const valueOf = (log, roots, root) => roots[root]?.value ?? empty[log.kinds[root]](0);
 
 function firstOf(log, root) {
-  for (let at = 0; at < log.size; at++) if (log.action(at) === "init" && log.root[at] === root) return at;
+  for (let at = 0; at < log.size; at++) if (log.action(at) === "init" && log.root[at] === root && !log.isRepeated(at)) return at;
   return -1;
 }
 
 function isData(log, world, root, at) {
-  if (log.action(at) === "lock" || log.action(at) === "unlock" || log.root[at] < 0) return false;
+  if (log.action(at) === "lock" || log.action(at) === "unlock" || log.root[at] < 0 || log.isRepeated(at)) return false;
   if (!log.views(at).some(([number]) => number === root)) return false;
   if (world.trouble(at)) throw new Refusal("A line of the log does not fit: what it did is not known.");
   if (log.action(at) === "init") throw new Refusal("The container begins anew in between.");

@@ -84,7 +84,7 @@ export class World {
   first(at) {
     const action = this.log.action(at);
     if (action === "lock" || action === "unlock" || this.log.root[at] < 0) return NO_DATA;
-    if (action === "init" && this.log.methods[this.log.method[at]] === "again" && this.roots[this.log.root[at]]) return NO_DATA;
+    if (this.log.isRepeated(at) && this.roots[this.log.root[at]]) return NO_DATA;
     if (this.fresh(at).length === 0) return AGAIN;
     try {
       this.apply(at, true);
@@ -189,7 +189,7 @@ function isWithheld(container, path, length) {
     container = container instanceof PSet ? GONE : held(container, path[n]);
   }
   // nor is what is below a reference: it changes where it is, and this page has it there
-  return container !== GONE && !isContainer(container) && (container?.$redacted === true || container?.$at !== undefined);
+  return container !== GONE && !isContainer(container) && (container?.$redacted === true || container?.$at !== undefined || container?.$ref !== undefined);
 }
 
 function walk(container, path, length) {

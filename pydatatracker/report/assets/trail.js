@@ -59,12 +59,12 @@ function moved(log, world, spot, at, by) {
     const base = named ? path.slice(0, -1) : path;
     if (action === "lock" || action === "unlock") {
       if (isBelow(spot, path) || isAbove(spot, path)) return { ...unmoved, isInside: true };
-    } else if (isAbove(spot, base)) return { ...unmoved, isInside: !isRepeated(log, at), isTouched: !spot.keys.length && !isRepeated(log, at) };
+    } else if (isAbove(spot, base)) return { ...unmoved, isInside: !log.isRepeated(at), isTouched: !spot.keys.length && !log.isRepeated(at) };
     else if (isBelow(spot, base)) {
       const level = base.length, key = spot.keys[level];
       const written = (at) => ({ ...spot, keys: [...spot.keys.slice(0, level), at, ...spot.steps.slice(level + 1)], loose: level + 1 });
       if (action === "init") {
-        if (isRepeated(log, at) || !keysOfState(body.a).some((each) => names(spot, level, each))) return unmoved;
+        if (log.isRepeated(at) || !keysOfState(body.a).some((each) => names(spot, level, each))) return unmoved;
         return { ...unmoved, isTouched: true, spot: Array.isArray(body.a) ? null : written(key) };
       }
       if (!world.isOfList(at)) {
@@ -84,8 +84,6 @@ function moved(log, world, spot, at, by) {
   return unmoved;
 }
 
-// An init that repeats what the log has: it changes nothing.
-const isRepeated = (log, at) => log.action(at) === "init" && log.methods[log.method[at]] === "again";
 
 const keysOfState = (state) => (Array.isArray(state) ? [...state.keys()] : state?.$set ?? state?.$dict?.map(([each]) => each) ?? Object.keys(state ?? {}));
 

@@ -122,10 +122,13 @@ export function alike(held, logged) {
   if (typeof held === "string" || typeof logged === "string") {
     return PARTIAL.has(tagOf(held)) || PARTIAL.has(tagOf(logged));
   }
-  return canonical(held) === canonical(decode(logged, 0)) || isPartial(held) || hasPartial(logged);
+  return canonical(held) === canonical(decode(logged, 0)) || holdsPartial(held) || hasPartial(logged);
 }
 
-const isPartial = (value) => !isContainer(value) && PARTIAL.has(tagOf(value));
+function holdsPartial(value) {
+  if (value instanceof List) return value.items.some(holdsPartial);
+  return isContainer(value) ? [...value.map.values()].some((entry) => holdsPartial(entry.value)) : hasPartial(value);
+}
 
 function hasPartial(json) {
   if (json === null || typeof json !== "object") return false;
