@@ -28,7 +28,10 @@ class Part:
 
 
 def logged(tmp_path: Path, text: str, *watch: str) -> list[Any]:
-    """Run a program with and without us; return its lines, of which ``verify`` finds nothing wrong."""
+    """Run a program with and without us; return its lines.
+
+    ``verify`` finds nothing wrong with them.
+    """
     write(tmp_path, LIBRARY, "library.py")
     write(tmp_path, text, "program.py")
     expected = plain("program.py", cwd=tmp_path)
@@ -132,9 +135,9 @@ SHORT_LIVED = {
 
 @pytest.mark.parametrize("made", SHORT_LIVED)
 def test_what_is_gone_before_its_line_is_written(tmp_path: Path, made: str) -> None:
-    """A line has what a value was just after the change, also if it changed and ended before the line was written.
+    """A line has what a value was just after the change.
 
-    The program is not interrupted between its statements, so all lines are written after the last of them.
+    Also if it changed and ended before the line was written. The program is not interrupted between its statements, so all lines are written after the last of them.
     """
     value, step = SHORT_LIVED[made]
     text = f"""
@@ -167,7 +170,10 @@ box.n = 1
 
 
 def test_what_is_compared_is_in_one_line(tmp_path: Path) -> None:
-    """What changed in a list between its store and the line of that is in lines of its own, and in no other one."""
+    """What changed in a list since its store is in lines of its own.
+
+    The line of the store is written later, and does not have it.
+    """
     text = """
 class Box:
     pass

@@ -423,13 +423,13 @@ cdef object note_compared(object value):
 
 
 cdef object or_tracker(object value):
-    """Return a value of a change that is told late; if its watch has ended since, the tracker, which knows what it was."""
+    """Return a value of a change that observers get late; if its watch has ended since, the tracker, which knows what it was."""
     t = told_compared.get(id(value))
     return value if t is None or (<Tracker>t).owner != NULL else t
 
 
 cdef int mean_trackers(Change change, dict found) except -1:
-    """Have a change that is told late mean compared objects by their trackers, where nothing holds them any more."""
+    """Have a change that observers get late mean compared objects by their trackers, where nothing holds them any more."""
     global told_compared
     told_compared = found
     old, new = mapped(change.shape, change.old, or_tracker), mapped(change.shape, change.new, or_tracker)

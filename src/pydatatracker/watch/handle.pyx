@@ -191,7 +191,7 @@ def enter_too(Watching w, cls, str package, str name):
     cdef set seen
     if w.node is None or w.node.owner == NULL or way_by_class(w, cls):
         return False
-    look(w)                             # what was not followed is no change
+    look(w)                             # before the rest is followed, what is pending is recorded
     before = w.count
     w.into = (*w.into, cls) if not package else (*w.into, cls, package)
     w.verdicts = {}
