@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the tests themselves, and what they import, out of the collections.
+    """Leave the tests, and what they import, out of the collections.
 
     Those are a million objects, and many tests have to collect what they left.
     """

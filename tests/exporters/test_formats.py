@@ -220,7 +220,10 @@ class Kept:
 
 
 def check_roots(items: list[Any]) -> None:
-    """Every item has the root of its line, and so has what formats and tables make of it."""
+    """Check that items have the root of their lines.
+
+    So has what formats and tables make of them.
+    """
     for item in items:
         root = json.loads(item.line)["root"]
         assert root == item.root == row_of(item)[2]
@@ -230,7 +233,7 @@ def check_roots(items: list[Any]) -> None:
 
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_is_below_a_root_is_named_after_the_root(compact: bool) -> None:
-    """It keys messages: the changes of a tree with several keys would lose their order."""
+    """The changes of a tree with several keys would lose their order."""
     sink = Kept()
     x, y = track({"a": {"b": [{"c": 1}]}, "s": set()}), track({})
     with Exporter(Delivery(sink, name="kept"), compact=compact) as exporter:
@@ -251,7 +254,7 @@ def test_what_is_below_a_root_is_named_after_the_root(compact: bool) -> None:
 
 
 def test_the_graph_of_a_root_is_named_after_it() -> None:
-    """Also where a container holds itself, and where the observer is below the root."""
+    """Also where a container holds itself, and with the observer below."""
     sink = Kept()
     x = track({"a": {"b": {}}})
     with Exporter(Delivery(sink, name="kept")) as exporter:
