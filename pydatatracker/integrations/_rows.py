@@ -23,6 +23,7 @@ from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.containers import TrackedDict
 from pydatatracker.containers.untracked import UntrackedWarning
 from pydatatracker.history.walk import plain_copy
+from pydatatracker.integrations._row_lines import Line, narrowed, split_lines
 from pydatatracker.values.compare import PLAIN, alike
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
@@ -65,17 +66,22 @@ class Row(TrackedDict[str, Any]):
 
     :ivar owner: a weak reference to what it mirrors.
     :ivar mark: the number of the last change that was reported.
-    :ivar pending: what a log has to be given, as lines, once it was written to the database.
+    :ivar pending: changes that are not in the database yet, as lines for a log, with the attributes of each.
+    :ivar base: what the database holds of the row while there are such lines, as far as it is known. It is None
+        where going back from what the row holds gives the same.
+    :ivar base_seq: the last change that is in ``base``.
     :ivar begun: a log has the state of the row.
     :ivar extra: attributes that a flush filled, such as defaults.
     :ivar marks: marks of single attributes, where they are newer than the mark of the row.
     """
 
-    __slots__ = ("begun", "extra", "mark", "marks", "owner", "pending")
+    __slots__ = ("base", "base_seq", "begun", "extra", "mark", "marks", "owner", "pending")
 
     owner: Any
     mark: int
-    pending: list[tuple[frozenset[str], dict[str, Any]]] | tuple[()]
+    pending: list[Line] | tuple[()]
+    base: dict[str, Any] | None
+    base_seq: int
     begun: bool
     extra: frozenset[str]
     marks: dict[str, int] | None
@@ -83,26 +89,28 @@ class Row(TrackedDict[str, Any]):
     def __init__(self, owner: Any, values: Iterable[tuple[str, Any]], options: Options | None) -> None:
         super().__init__()
         self.owner, self.mark, self.pending, self.begun, self.extra = owner, 0, (), False, frozenset()
-        self.marks = None
+        self.marks, self.base, self.base_seq = None, None, 0
         if options is not None:
             _core.configure(self, options, None)
         self.load(values)
         self.mark = _core.newest_seq()
 
-    def load(self, values: Iterable[tuple[str, Any]]) -> None:
+    def load(self, values: Iterable[tuple[str, Any]], *, fresh: bool = False) -> None:
         """Store values without a record; MISSING removes one. O(values).
 
-        While there is a log, each value is compared: O(its items).
+        While there is a log, each value is compared: O(its items). ``fresh`` values come from the database, so what
+        was set before is not written, even if it is the same.
         """
         _core.set_quiet(self, True)
         try:
             for key, value in values:
-                if self.begun or self.pending:
-                    self._log_anew(key, value)
+                is_new = bool(self.begun or self.pending) and self._log_anew(key, value, fresh)
                 if value is not MISSING:
                     self[key] = value
                 elif key in self:
                     del self[key]
+                if is_new:
+                    self._update_base((key,))
         finally:
             _core.set_quiet(self, False)
 
@@ -127,58 +135,81 @@ class Row(TrackedDict[str, Any]):
         else:
             self[key] = value
 
-    def _log_anew(self, key: str, value: Any) -> None:
+    def _log_anew(self, key: str, value: Any, fresh: bool) -> bool:
         """Begin the log anew if it has another value than what is loaded.
 
-        ``value`` is MISSING if it is forgotten. What was set before was not written.
+        ``value`` is MISSING if it is forgotten. What was set before was not written. False if it is the same.
         """
-        if not _is_equal(self.get(key, MISSING), value):
-            self.begun = False
-            self.pending = [(about, line) for about, line in self.pending if about and about != {key}]
+        if self.pending and self.base is None:  # later, going back would not find it
+            self._keep_base(self.pending[0][1]["seq"], self.pending[-1][1]["seq"])
+        is_set = fresh and any(key in about for about, _ in self.pending)
+        if not is_set and _is_equal(self.get(key, MISSING), value):
+            return False
+        self.begun = False
+        self.pending = split_lines(self.pending, {key})[1] or ()
+        return True
+
+    def _update_base(self, keys: Iterable[str]) -> None:
+        """Note that the database holds of some attributes what the row holds."""
+        if not self.pending:
+            self.base = None
+        elif self.base is not None:
+            for key in keys:
+                self.base.pop(key, None)
+                if key in self:
+                    self.base[key] = _shown(self, key, self[key])
 
     def note(self, change: ChangeLogEntry, keys: Iterable[str]) -> None:
         """Keep a change for a log, as it is now. O(its values)."""
-        line = change.to_dict()
-        if not self.begun:
-            self._begin_log(self.pending[0][1] if self.pending else line)
+        about = frozenset(keys)
+        line = narrowed(change.to_dict(), about)
+        if not self.begun and self.base is None:
+            self._keep_base(line["seq"], line["seq"])
         if not isinstance(self.pending, list):
             self.pending = []
-        self.pending.append((frozenset(keys), line))
+        self.pending.append((about, line))
 
-    def _begin_log(self, line: dict[str, Any]) -> None:
-        """Put the state before a line, as far as it is known, in front."""
-        self.begun, before = True, line["seq"] - 1
-        moment: dict[str, Any] = {}
+    def _keep_base(self, first: int, last: int) -> None:
+        """Keep the state before the first pending change, or after the last."""
+        state: dict[str, Any]
         try:
-            state, make = self.tracking_state_at(before), _core.init_change
-        except (HistoryLostError, RedactedError):  # what follows the change, and stands for it
-            state, make = dict(self), _core.state_change
-        else:
-            moment = {"seq": before, "created_time": line["created_time"], "time_ns": line["time_ns"]}
-        first = make(self, {key: _shown(self, key, value) for key, value in state.items()})
-        self.pending = [(frozenset(), {**first.to_dict(), **moment}), *self.pending]
+            state, self.base_seq = self.tracking_state_at(first - 1), first - 1
+        except (HistoryLostError, RedactedError):
+            state, self.base_seq = dict(self), last
+        self.base = {key: _shown(self, key, value) for key, value in state.items()}
 
     def take(
         self, keys: Iterable[str] | None, name: str, *, keep: bool = False, actor: str = ""
     ) -> list[ChangeLogEntry]:
         """Return the lines of some attributes, or of all; forget the rest.
 
-        ``keep`` does not forget it. ``actor`` is that of lines without one. O(pending).
+        ``keep`` does not forget it. ``actor`` is that of lines without one. O(pending), and O(items) of these
+        attributes if something is kept. In the order in which they are returned, the lines lead to what the
+        database holds once these attributes are written.
         """
-        if self.pending and not self.begun:
-            self._begin_log(self.pending[0][1])
-        noted, self.pending = self.pending, ()
-        if keep and keys is not None:
-            self.pending = [(about, line) for about, line in noted if about and about.isdisjoint(keys)]
-        lines = [(about, line) for about, line in noted if keys is None or not about or not about.isdisjoint(keys)]
-        if not any(about for about, _ in lines):
-            self.begun = self.begun and not lines  # the state goes with the first change that is written
-            return []
+        noted = [*self.pending]
+        wanted: set[str] = {key for about, _ in noted for key in about} if keys is None else {*keys}
+        taken, rest = split_lines(noted, wanted)
+        if taken and rest and keep and self.base is None:
+            self._keep_base(noted[0][1]["seq"], noted[-1][1]["seq"])
+        lines = self._lines([line for _, line in taken], name, actor) if taken else []
+        self.pending = rest if keep and rest else ()
+        self._update_base(wanted if taken else ())
+        return lines
+
+    def _lines(self, lines: list[dict[str, Any]], name: str, actor: str) -> list[ChangeLogEntry]:
+        """Return lines for a log, with the state that they begin with."""
+        first = lines[0]
         who = {"actor": actor} if actor else {}
-        return [
-            ChangeLogEntry.from_dict({**line, "name": name, **({} if line.get("actor") or not about else who)})
-            for about, line in lines
-        ]
+        made = [{**line, **({} if line.get("actor") else who)} for line in lines]
+        if not self.begun:
+            seq = max(self.base_seq, first["seq"] - 1)
+            begin = _core.init_change(self, self.base).to_dict()
+            moment = {"seq": seq, "created_time": first["created_time"], "time_ns": first["time_ns"]}
+            number = sum(line["seq"] < seq for line in made)
+            made.insert(number, {**begin, **moment})
+            self.begun = True
+        return [ChangeLogEntry.from_dict({**line, "name": name}) for line in made]
 
 
 def row_options(given: dict[str, Any], what: str) -> Options | None:

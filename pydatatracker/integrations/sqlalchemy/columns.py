@@ -354,11 +354,8 @@ class _Class:
             if any(_is_value(now.get(key)) for key in spec.values):
                 row_of(state, spec)
             return
-        row.load(
-            (key, stored(now[key]) if key in now else MISSING)
-            for key in spec.attributes()
-            if attrs is None or key in attrs
-        )
+        loaded = [key for key in spec.attributes() if attrs is None or key in attrs]
+        row.load([(key, stored(now[key]) if key in now else MISSING) for key in loaded], fresh=True)
 
 
 def _listen(mapper: Mapper[Any]) -> None:
