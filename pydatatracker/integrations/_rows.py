@@ -23,7 +23,7 @@ from pydatatracker.change.rewind import HistoryLostError
 from pydatatracker.containers import TrackedDict
 from pydatatracker.containers.untracked import UntrackedWarning
 from pydatatracker.history.walk import plain_copy
-from pydatatracker.integrations._row_lines import Line, narrowed, split_lines
+from pydatatracker.integrations._row_lines import Line, narrowed, split_lines, with_root
 from pydatatracker.values.compare import PLAIN, alike
 from pydatatracker.values.pointer import to_pointer
 from pydatatracker.values.redact import RedactedError
@@ -71,25 +71,29 @@ class Row(TrackedDict[str, Any]):
         where going back from what the row holds gives the same.
     :ivar base_seq: the last change that is in ``base``.
     :ivar begun: a log has the state of the row.
+    :ivar logged: the number of the last change that a log has.
+    :ivar alias: an empty row whose id the log has, if it is not that of this one.
     :ivar extra: attributes that a flush filled, such as defaults.
     :ivar marks: marks of single attributes, where they are newer than the mark of the row.
     """
 
-    __slots__ = ("base", "base_seq", "begun", "extra", "mark", "marks", "owner", "pending")
+    __slots__ = ("alias", "base", "base_seq", "begun", "extra", "logged", "mark", "marks", "owner", "pending")
 
     owner: Any
     mark: int
     pending: list[Line] | tuple[()]
+    alias: Row | None
     base: dict[str, Any] | None
     base_seq: int
     begun: bool
+    logged: int
     extra: frozenset[str]
     marks: dict[str, int] | None
 
     def __init__(self, owner: Any, values: Iterable[tuple[str, Any]], options: Options | None) -> None:
         super().__init__()
         self.owner, self.mark, self.pending, self.begun, self.extra = owner, 0, (), False, frozenset()
-        self.marks, self.base, self.base_seq = None, None, 0
+        self.marks, self.base, self.base_seq, self.logged, self.alias = None, None, 0, 0, None
         if options is not None:
             _core.configure(self, options, None)
         self.load(values)
@@ -200,15 +204,21 @@ class Row(TrackedDict[str, Any]):
     def _lines(self, lines: list[dict[str, Any]], name: str, actor: str) -> list[ChangeLogEntry]:
         """Return lines for a log, with the state that they begin with."""
         first = lines[0]
+        if first["seq"] <= self.logged:  # they were kept while newer ones were written, so the log has to begin anew
+            self.begun, self.alias = False, Row(None, (), None)
+        self.logged = lines[-1]["seq"]
         who = {"actor": actor} if actor else {}
         made = [{**line, **({} if line.get("actor") else who)} for line in lines]
         if not self.begun:
             seq = max(self.base_seq, first["seq"] - 1)
-            begin = _core.init_change(self, self.base).to_dict()
+            begin = _core.init_change(self if self.alias is None else self.alias, self.base).to_dict()
             moment = {"seq": seq, "created_time": first["created_time"], "time_ns": first["time_ns"]}
             number = sum(line["seq"] < seq for line in made)
             made.insert(number, {**begin, **moment})
             self.begun = True
+        if self.alias is not None:
+            root = _core.init_change(self.alias, {}).to_dict()["root"]
+            made = [with_root(line, root) for line in made]
         return [ChangeLogEntry.from_dict({**line, "name": name}) for line in made]
 
 

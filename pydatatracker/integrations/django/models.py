@@ -252,7 +252,7 @@ def _row_of(instance: Any) -> Row:
     if isinstance(row, Row):
         return row
     values = dict(_values(instance, _fields(type(instance))))
-    unsaved = {name: value for name, value in (row or {}).items() if name in values}  # of a pickle
+    unsaved = {name: row[name] for name in values if name in row} if row else {}  # of a pickle
     made = Row(None, {**values, **unsaved}.items(), _options(type(instance)))
     made.tracking_add_observer(_noted, actions=DATA, when="immediate")
     held[ROW] = made

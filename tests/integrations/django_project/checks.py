@@ -659,6 +659,33 @@ def check_a_log():
     os.remove(log)
 
 
+def logged(lines):
+    """Return what a log leads to; it begins anew with each root."""
+    states = {root: replay(lines, root=root) for root in dict.fromkeys(line.root for line in lines)}
+    return [*states.values()][-1] if states else {}
+
+
+def check_what_is_saved_late_is_logged_with_its_actor():
+    made()
+    article, lines = Article.objects.get(), []
+    with log_commits(Article, lines.append):
+        with tracking_actor("ann"):
+            article.title = "b"
+        with tracking_actor("bob"):
+            article.views = 1
+            article.save(update_fields=["views"])
+            article.save(update_fields=["title"])
+            article.data["a"]["b"] = 2
+            article.save()
+    assert [("init", "", ""), ("update", "/views", "bob"), ("init", "", ""), ("update", "/title", "ann")] == [
+        (line.action, line.pointer, line.actor) for line in lines[:4]
+    ]
+    assert "a" == lines[0].after["title"] == lines[2].after["title"]
+    assert lines[0].root == lines[1].root != lines[2].root
+    assert {lines[2].root} == {line.root for line in lines[2:]}
+    assert ("b", 1, {"a": {"b": 2}}) == tuple(logged(lines)[name] for name in ("title", "views", "data"))
+
+
 def check_redaction():
     log = "secrets.jsonl"
     with JsonLinesExporter(log) as exporter, log_commits(Login, exporter), saves(Login) as seen:
