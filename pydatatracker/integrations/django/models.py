@@ -188,7 +188,7 @@ class TrackedModel:
             del held[ROW]
         else:
             names = _attnames(type(self), fields)
-            row.load([(name, _stored(data[name])) for name in names if name in data])
+            row.load([(name, _stored(data[name])) for name in names if name in data], fresh=True)
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
         """Save the object, as Django does, and report what was written."""

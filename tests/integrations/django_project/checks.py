@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import pickle
+import random
 import sys
 import traceback
 import warnings
@@ -663,6 +664,82 @@ def logged(lines):
     """Return what a log leads to; it begins anew with each root."""
     states = {root: replay(lines, root=root) for root in dict.fromkeys(line.root for line in lines)}
     return [*states.values()][-1] if states else {}
+
+
+def write_elsewhere(article):
+    Article.objects.update(data={"elsewhere": 1})
+    article.refresh_from_db(fields=["data"])
+    article.data["after"] = 1
+    article.save(update_fields=["data"])
+
+
+STEPS = {
+    "change data": lambda article, number: article.data.update({f"n{number % 3}": number}),
+    "change notes": lambda article, number: article.notes.update({f"n{number % 3}": number}),
+    "set data": lambda article, number: setattr(article, "data", {"set": number}),
+    "set notes": lambda article, number: setattr(article, "notes", {"set": number}),
+    "set title": lambda article, number: setattr(article, "title", str(number)),
+    "set views": lambda article, number: setattr(article, "views", number),
+    "share data": lambda article, number: setattr(article, "notes", article.data),
+    "share notes": lambda article, number: setattr(article, "data", article.notes),
+    "put data inside notes": lambda article, number: (
+        article.data is article.notes or article.notes in article.data.values() or article.notes.update(x=article.data)
+    ),
+    "undo": lambda article, number: article.data.tracking_undo(),
+    "delete data": lambda article, number: article.__delattr__("data") if "data" in vars(article) else None,
+    "refresh data": lambda article, number: article.refresh_from_db(fields=["data"]),
+    "refresh notes": lambda article, number: article.refresh_from_db(fields=["notes"]),
+    "refresh": lambda article, number: article.refresh_from_db(),
+    "written elsewhere": lambda article, number: write_elsewhere(article),
+    "save title": lambda article, number: article.save(update_fields=["title"]),
+    "save data": lambda article, number: article.save(update_fields=["data"]),
+    "save notes and views": lambda article, number: article.save(update_fields=["notes", "views"]),
+    "save": lambda article, number: article.save(),
+}
+
+
+def follow(steps):
+    """Take the steps, and compare the log with the database after each save."""
+    Article.objects.all().delete()
+    pk = made(data={"k": 0}, notes={"k": 1}).pk
+    article, lines = Article.objects.get(), []
+    with log_commits(Article, lines.append):
+        for number, step in enumerate([*steps, "change data", "save", "delete"]):
+            if step != "delete":
+                STEPS[step](article, number)
+            else:
+                article.delete()
+            if lines and ("save" in step or step == "delete"):
+                found = logged(lines)
+                held = Article.objects.filter(pk=pk).values(*found).first() or {}
+                assert held == found, (steps, held, found)
+    return lines
+
+
+def check_a_log_leads_to_what_the_database_holds():
+    for steps in (
+        ["set title", "set views", "save notes and views", "save title"],
+        ["set views", "set title", "save title", "change data", "save data", "set title", "save title"],
+        ["change notes", "written elsewhere", "save"],
+        ["share notes", "change data", "save notes and views", "save data"],
+        ["share data", "change notes", "delete data", "written elsewhere"],
+        ["share data", "change notes", "refresh data", "change notes", "save notes and views"],
+        ["put data inside notes", "change data", "refresh notes", "save data"],
+        ["put data inside notes", "change data", "delete data", "change data", "save notes and views"],
+        ["change data", "delete data", "change data", "save title", "change notes", "save"],
+        ["set title", "share data", "save data", "undo", "save notes and views", "refresh data"],
+    ):
+        follow(steps)
+
+
+def check_any_log_leads_to_what_the_database_holds():
+    for seed in range(150):
+        steps = random.Random(seed).choices([*STEPS], k=8)
+        try:
+            follow(steps)
+        except Exception as error:
+            if "undo" not in str(error) or isinstance(error, AssertionError):  # there was nothing to undo
+                raise AssertionError(steps) from error
 
 
 def check_what_is_saved_late_is_logged_with_its_actor():
