@@ -11,6 +11,8 @@ from hypothesis import settings
 
 LONG = int(os.environ.get("PYDATATRACKER_LONG", "1"))  # times the examples of random tests; `just test-long`
 
+SHARE = float(os.environ.get("PYDATATRACKER_SHARE", "1"))  # of these examples; .ci/run on its second interpreter
+
 # A busy machine is not a fault of the code; and a run that is red is red again: what is new each time is for test-long.
 settings.register_profile("suite", deadline=None, derandomize=LONG == 1)
 settings.load_profile("suite")
@@ -21,8 +23,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Multiply the examples of every random test by LONG."""
-    if LONG == 1:
+    """Multiply the examples of every random test by LONG and SHARE."""
+    if LONG * SHARE == 1:
         return
     seen: set[int] = set()
     for item in items:
@@ -31,7 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         function = getattr(function, "__func__", function)
         if given is not None and id(function) not in seen:
             seen.add(id(function))
-            function._hypothesis_internal_use_settings = settings(given, max_examples=LONG * given.max_examples)
+            times = LONG if item.path.parent.name == "watch" else LONG * SHARE  # CPython 3.11 cannot watch
+            examples = max(1, int(times * given.max_examples))
+            function._hypothesis_internal_use_settings = settings(given, max_examples=examples)
 
 
 def pytest_collection_finish() -> None:
