@@ -143,7 +143,7 @@ def _turned(data: Any, old: str, new: str) -> Any:
 def _put_values(line: dict[str, Any], change: ChangeLogEntry) -> None:
     writer = _Values(change)
     writer.put(line)
-    if writer.is_late():  # another thread changed something meanwhile: the places may not be those of then
+    if writer.is_late():  # a value had changed, or another thread changed one: the places may not be those of then
         writer = _Values(change)
         writer.put(line)
     references = writer.references
@@ -169,13 +169,13 @@ class _Values:
 
     def __init__(self, change: ChangeLogEntry, in_graph: bool = False) -> None:
         self._in_graph = in_graph
-        self._is_newest = _core.newest_seq() == change.seq
-        self.change = change if self._is_newest else _core.as_shown(change)
+        self._newest = _core.newest_seq()
+        self.change = change if self._newest == change.seq else _core.as_shown(change)
         self.references: References | None = None  # made for the first container
 
     def is_late(self) -> bool:
-        """Return whether the change was the newest, and is not any more."""
-        return self.references is not None and self._is_newest and _core.newest_seq() != self.change.seq
+        """Return whether something has changed since."""
+        return self.references is not None and _core.newest_seq() != self._newest
 
     def put(self, line: dict[str, Any]) -> None:
         """Put the values into a line.
@@ -218,7 +218,7 @@ class _Values:
         if self.references is None:
             self.references = references_of(self.change, self._in_graph)
         then = self.references.then(value)
-        if not self._is_newest and then is not value and self.change._withholds:
+        if self._newest != self.change.seq and then is not value and self.change._withholds:
             then = self.change._withheld(key, then)
         self.references.begin(base, pointer)
         if self.change.action == "init" and not self.references.in_graph:

@@ -6,13 +6,15 @@ The delivery runtime does queueing, threads and retries.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from types import CodeType
+from typing import Any, Protocol
 
 from pydatatracker.values.pickles import PicklableError
 
-__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item", "wider_gap"]
+__all__ = ["Item", "Sink", "SinkRejected", "SinkUnavailable", "gap_item", "is_within", "wider_gap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,22 @@ class Item:
     root: str  # uuid of the root container; changes of one root keep their order
     time_ns: int
     id: str  # uuid of the change, so that receivers can drop repeats
+
+
+def is_within(owner: object, *codes: CodeType) -> bool:
+    """Return whether this thread is in a method of an object already.
+
+    Below a signal handler it may be, and would wait for itself. A flag would stay set after an interrupt at the wrong
+    moment. O(depth of the stack).
+
+    :param codes: the code of these methods; that of the caller, which is one of them, does not count.
+    """
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code in codes and frame.f_locals.get("self") is owner:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def gap_item(first: int, last: int, reason: str) -> Item:

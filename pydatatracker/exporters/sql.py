@@ -14,7 +14,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.sealing import key_of
 from pydatatracker.exporters.secrets import clean, cleaned_errors, secrets_in
-from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable
+from pydatatracker.exporters.sink import Item, SinkRejected, SinkUnavailable, is_within
 from pydatatracker.exporters.sqlite import new_database, row_of
 from pydatatracker.exporters.table_seals import FOREIGN, RECENT, Row, TableSeals, seals_of
 from pydatatracker.io.files import MODE, check_mode
@@ -62,7 +62,7 @@ class SqlSink:
         self._table = self._make_table(table)
         self._seals = seals
         self._seal_table: Any = None if seals is None else self._make_seal_table(seals_of(table))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ready = False
         self._is_sealable = seals is None
         self.report: Callable[[str, BaseException | None], object] | None = None
@@ -72,7 +72,7 @@ class SqlSink:
 
     def after_fork(self) -> None:
         """Leave the connections to the parent, and connect anew in the child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._seals is not None:
             self._seals.forget()
         _core.never_free(getattr(self._engine, "pool", None))  # a driver may close what it frees
@@ -151,7 +151,12 @@ class SqlSink:
         Raises SinkUnavailable if the database cannot be reached, SinkRejected for rows that it rejects.
         """
         with cleaned_errors(known=self.secrets), self._lock:
+            self._check_alone(is_within(self, SqlSink.send.__code__, SqlSink.write_root.__code__))
             self._send(items)
+
+    def _check_alone(self, is_between: bool) -> None:
+        if is_between:
+            raise SinkUnavailable(f"{self.shown}: a signal handler came between the same thread's last rows")
 
     def _send(self, items: list[Item]) -> None:
         rows = [self._row(item) for item in items]
@@ -197,6 +202,7 @@ class SqlSink:
         if seals is None:
             raise ValueError("only a log with seal=True has roots")
         with cleaned_errors(known=self.secrets), self._lock:
+            self._check_alone(is_within(self, SqlSink.send.__code__, SqlSink.write_root.__code__))
             if seals.needs_root:
                 try:
                     with self._engine.begin() as connection:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import sys
 import threading
 import time
 import weakref
@@ -18,7 +17,7 @@ from pydatatracker import _core, _forks
 from pydatatracker.exporters.base import Exporter, delivery_for
 from pydatatracker.exporters.retry import Deadline
 from pydatatracker.exporters.sealing import key_of
-from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item, wider_gap
+from pydatatracker.exporters.sink import Item, SinkUnavailable, gap_item, is_within, wider_gap
 from pydatatracker.exporters.table_seals import FOREIGN, RECENT, Row, TableSeals
 from pydatatracker.io.files import MODE, check_mode, check_regular, ident_of, is_own, open_log, path_of
 from pydatatracker.io.seals import EVERY, SealError
@@ -197,7 +196,7 @@ class SqliteSink:
             if self._connection is None:
                 self._connection = self._connect()
             connection = self._connection
-            if connection.in_transaction and self._is_within():
+            if connection.in_transaction and is_within(self, SqliteSink._write.__code__):
                 raise SinkUnavailable(f"{self.path}: a signal handler came between the same thread's last change")
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -215,18 +214,6 @@ class SqliteSink:
                 raise
         except sqlite3.Error as error:
             raise SinkUnavailable(f"{self.path}: {error}") from error
-
-    def _is_within(self) -> bool:
-        """Return whether this thread is inserting already.
-
-        A flag would stay set after an interrupt at the wrong moment.
-        """
-        frame: Any = sys._getframe(1)
-        code = frame.f_code
-        while (frame := frame.f_back) is not None:
-            if frame.f_code is code and frame.f_locals.get("self") is self:
-                return True
-        return False
 
     def write_root(self) -> str:
         """Insert a root of the last rows; return the last root.

@@ -103,6 +103,7 @@ def test_a_key_signs(tmp_path: pathlib.Path) -> None:
 
 def test_what_cannot_be_sealed(tmp_path: pathlib.Path) -> None:
     """The program does not start if its log cannot be sealed."""
+    pytest.importorskip("cryptography")
     write(tmp_path, "print('it ran')\n" + PROGRAM, "shop.py")
     (tmp_path / "plain.jsonl").write_bytes(b'{"v":1,"action":"add"}\n')
     before = (tmp_path / "plain.jsonl").read_bytes()
@@ -148,6 +149,7 @@ def test_the_program_is_the_same(tmp_path: pathlib.Path) -> None:
 
 def test_start_seals_too(tmp_path: pathlib.Path) -> None:
     """The function takes the options; a renamed log goes on in a new chain."""
+    pytest.importorskip("cryptography")
     log = process.start(tmp_path / "a.jsonl", seal=True)
     try:
         x = track({"a": [1]})

@@ -471,6 +471,46 @@ e.close()
     right(tmp_path / "a.db")
 
 
+@POSIX
+@pytest.mark.parametrize("sink", ["sqlite", "sql"])
+def test_a_signal_handler_that_writes_a_root(sink: str, tmp_path: pathlib.Path) -> None:
+    """It does not wait for the call that it came between."""
+    if sink == "sql":
+        pytest.importorskip("sqlalchemy")
+    program = """
+import signal, sys
+from pydatatracker import TrackedDict
+from pydatatracker.exporters import SqlExporter, SqliteExporter
+from pydatatracker.exporters.sink import SinkUnavailable
+d = TrackedDict()
+path = sys.argv[1]
+e = SqlExporter("sqlite:///" + path, seal=True) if sys.argv[2] == "sql" else SqliteExporter(path, seal=True)
+d.tracking_add_observer(e)
+count, is_inside, between = 0, False, 0
+def handle(*_):
+    global count, is_inside, between
+    if is_inside: return
+    is_inside = True
+    count += 1
+    try:
+        e.write_root(20)
+    except SinkUnavailable:
+        between += 1
+    finally:
+        is_inside = False
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.003)
+while count < 100 or not between:
+    d["n"] = count
+    e.write_root(20)
+signal.setitimer(signal.ITIMER_REAL, 0)
+e.close()
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program, str(tmp_path / "a.db"), sink], timeout=60)
+    assert 0 == done.returncode
+    right(tmp_path / "a.db")
+
+
 def test_a_table_with_rows_without_seals_is_not_continued(tmp_path: pathlib.Path) -> None:
     """No seal can vouch for what is there; the other way round it is found."""
     d = TrackedDict()

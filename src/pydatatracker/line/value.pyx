@@ -89,7 +89,7 @@ cdef int put_value(Draft *d, object value, int depth) except -1:
         return 0
     t = tracker_of(value)
     if t is not None and not d.is_init:
-        if d.newest and t.marks & X_COMPARED:
+        if d.newest and t.marks & X_COMPARED and t.owner == <PyObject *>value:
             compare(<WatchedTracker>t)  # what changed in it is in lines of its own
             d.newest = (<Change>d.change).seq == last_seq
         if not d.newest:                # what it was then has to be found

@@ -53,9 +53,12 @@ cdef int compare(WatchedTracker t, int method=M_FOUND) except -1:
 
 
 def compare_now(container):
-    """Record what changed in a compared object, before a line has what it holds. O(items)."""
+    """Record what changed in a compared object, before a line has what it holds. O(items).
+
+    Nothing of a tracker that stands for its object: that may be gone, and nobody noticed it yet.
+    """
     cdef Tracker t = tracker_of(container)
-    if t is not None and t.marks & X_COMPARED:
+    if t is not None and t.marks & X_COMPARED and t.owner == <PyObject *>container:
         compare(<WatchedTracker>t)
 
 

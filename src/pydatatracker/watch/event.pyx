@@ -276,8 +276,8 @@ cdef int dying(WatchedTracker t) except -1:
         return end_instance(t)
     if t.is_root or t.link is not None:     # a link: a compared object lost it, which its record will say
         t.in_log = True
-    if t.link is not None and t.link.key is ATTRIBUTES and alive(t.link.parent):
-        (<WatchedTracker>t.link.parent).last_attributes = t     # which is about to end, too
+    if t.link is not None and t.link.key is ATTRIBUTES and t.link.parent.owner != NULL:
+        (<WatchedTracker>t.link.parent).last_attributes = t     # which is about to end, too, or ending already
     end_noticed(t, True)
     return 0
 
