@@ -46,8 +46,9 @@ class JsonLinesExporter(Exporter):
     :param compact: see `pydatatracker.io.to_line`.
     :param rotate_size: begin a new file before this one grows beyond so many bytes.
     :param rotate_time: begin a new file after so many seconds, or ``"30m"``, ``"1h"``, ``"1d"``.
-    :param keep: how many rotated files to keep; they are named after the time (UTC).
-    :param compress: ``"gzip"`` or ``"zstd"``: compress rotated files.
+    :param keep: how many rotated files to keep. Those of ``changes.jsonl`` are named after the time (UTC):
+        ``changes.20261128T190747.074532Z.jsonl``. The glob ``changes.*jsonl*`` has them and the present one.
+    :param compress: ``"gzip"`` or ``"zstd"``: compress rotated files; their names end with ``.gz`` or ``.zst``.
     :param fsync: ``"never"``, after each ``"batch"``, or ``"always"``: after each line.
     :param mode: permissions of new files, rotated ones included: ``0o640``, or ``"0640"``; None: as the umask says. By
         default only the owner may read them, since a log holds the program's data. A file that exists keeps its own.

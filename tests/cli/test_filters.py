@@ -20,9 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rebuilding import Run, say
 
+from pydatatracker import TrackedDict
 from pydatatracker.cli.filters import Filter
-from pydatatracker.cli.replay.logs import Logs
+from pydatatracker.cli.replay.logs import Logs, expanded
 from pydatatracker.cli.stats import Stats
+from pydatatracker.exporters import JsonLinesExporter
 from pydatatracker.io import parse
 
 __all__ = ["say"]  # the fixtures
@@ -156,6 +158,36 @@ def test_several_logs_are_merged_by_time(tmp_path: pathlib.Path) -> None:
         [int(line.split()[2]) for line in done.stdout.splitlines()],
     )
     assert done.stdout == run("show", "?.jsonl*", cwd=tmp_path).stdout  # a glob that no shell expanded
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+WHERE_GLOBS_ARE = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("pydatatracker/**/*.py")]
+
+
+@pytest.mark.parametrize("compress", [None, "gzip"])
+def test_the_glob_of_the_docs_has_every_part_of_a_rotated_log(tmp_path: pathlib.Path, compress: Any) -> None:
+    """Each documented glob for a log matches its rotated files, in order.
+
+    It matches neither another log in the same folder, nor the parts of that one.
+    """
+    found = re.findall(r"(?:['`/])(changes[.*]*jsonl\*)", "".join(each.read_text("utf-8") for each in WHERE_GLOBS_ARE))
+    assert len(found) >= 4, "two pages, the help of verify, a docstring"
+    (tmp_path / "log").mkdir()
+    d = TrackedDict()
+    rotated = {}
+    for name in ("changes", "changes2"):
+        path = tmp_path / "log" / f"{name}.jsonl"
+        with JsonLinesExporter(path, rotate_size=2000, compress=compress) as exporter:
+            d.tracking_add_observer(exporter)
+            for n in range(30):
+                d[name] = n
+        d.tracking_remove_observer(exporter)
+        rotated[name] = [*exporter.rotated(), str(path)]
+        assert len(rotated[name]) > 2
+    for pattern in set(found):
+        assert rotated["changes"] == expanded([str(tmp_path / "log" / pattern)])
+    done = run("show", f"log/{found[0]}", cwd=tmp_path)
+    assert (0, 30) == (done.returncode, len(done.stdout.splitlines()))
 
 
 @settings(max_examples=40, deadline=None)

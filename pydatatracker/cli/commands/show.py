@@ -120,7 +120,7 @@ def stats_command(files: tuple[str, ...], wanted: Filter, top: int) -> None:
 
 @cli.command(
     "verify",
-    example=f"{PROGRAM} verify changes.jsonl\n{PROGRAM} verify --seal --key audit.pub.pem 'changes*.jsonl*'",
+    example=f"{PROGRAM} verify changes.jsonl\n{PROGRAM} verify --seal --key audit.pub.pem 'changes.*jsonl*'",
 )
 @FILES
 @click.option("--seal", is_flag=True, help="Check the seals of a log with seal=True instead.")
