@@ -328,6 +328,36 @@ def test_watch_without_secrets(run: Run, shell: Any) -> None:
 
 
 @watches
+def test_redact_of_data_that_is_watched_already(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--redact` that cannot apply is an error with what to do.
+
+    Done so, the values are withheld. It is an error without an object or a glob, too, and lists nothing.
+    """
+    run("from pydatatracker.watching import watch\nconfig = {'token': 1, 'sub': {'token': 2}}\nalias = config")
+    run("%watch config")
+    for name in ("config", "alias"):
+        with pytest.raises(
+            UsageError, match=rf"{name} is watched already, so --redact was not .*first %unwatch config$"
+        ):
+            run(f"%watch --redact /token {name}")
+    with pytest.raises(
+        UsageError, match=r"config\['sub'\] is watched already.* --redact was not applied.*%watch lists"
+    ):
+        run("%watch --redact /token config['sub']")
+    run("%unwatch config\n%watch --redact /token config\nconfig['token'] = 4711")
+    assert "REDACTED" in repr(run("%blame config['token']"))
+    run("mine = {'token': 1}\nw = watch(mine)")
+    with pytest.raises(UsageError, match=r"mine is watched already, by watch\(\)"):
+        run("%watch --redact /token mine")
+    run("w.close()")
+    capsys.readouterr()
+    for line in ("--redact", "--redact=", "--redact ''", "--redact /token", "--redact=/token"):
+        with pytest.raises(UsageError, match=r"%watch --redact .*needs a .*: %watch --redact /password config"):
+            run(f"%watch {line}")
+    assert "" == capsys.readouterr().out
+
+
+@watches
 def test_what_cannot_be_watched(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """A list by itself is refused with what to do, tracked data needs none."""
     run(WITH_STACK)
@@ -335,6 +365,8 @@ def test_what_cannot_be_watched(run: Run, capsys: pytest.CaptureFixture[str]) ->
         run("%watch [1]")
     run("%watch config")
     assert "config is tracked already, as a TrackedDict" in capsys.readouterr().out
+    with pytest.raises(UsageError, match=r"TrackedDict, so --redact was not applied: give tracking_redact="):
+        run("%watch --redact /port config")
 
 
 def test_blame_of_the_whole(run: Run, shell: Any) -> None:

@@ -56,11 +56,15 @@ class TrackingMagics(Magics):
         """
         redact, text = _options(line)
         self.watches = [(name, w) for name, w in self.watches if w.is_open]
+        if redact and not text:
+            raise UsageError("%watch --redact GLOB needs a value: %watch --redact /password config")
         if not text:
             print("\n".join(f"{name}: {w.objects} objects" for name, w in self.watches) or "nothing is watched")
             return
         x = self._value(text)
         if _core.tracker(x) is not None:
+            if redact:
+                raise UsageError(_not_redacted(text, x, [name for name, w in self.watches if w.object is x]))
             if _core.is_watched(x):
                 print(f"{text} is watched already")
             else:
@@ -187,9 +191,27 @@ def _options(line: str) -> tuple[list[str], str]:
             raise UsageError(f"%watch has no option {name}; it has --redact GLOB")
         if not equals:
             value, _, rest = rest.strip().partition(" ")
-        redact.append(value.strip("'\""))
+        value = value.strip("'\"")
+        if not value:
+            raise UsageError("%watch --redact needs a GLOB: %watch --redact /password config")
+        redact.append(value)
         text = rest.strip()
     return redact, text
+
+
+def _not_redacted(text: str, x: Any, names: list[str]) -> str:
+    """Return why ``--redact`` does not apply to tracked data, and what to do."""
+    if names:
+        return f"{text} is watched already, so --redact was not applied: first %unwatch {names[0]}"
+    if _core.is_watched(x):
+        return (
+            f"{text} is watched already, by watch() or as a part of other data, so --redact was not applied: end that"
+            " watch first (%watch lists those of this shell)"
+        )
+    return (
+        f"{text} is tracked already, as a {type(x).__name__}, so --redact was not applied: give tracking_redact= where"
+        " it is made"
+    )
 
 
 @contextlib.contextmanager
