@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pydatatracker import TrackedDict, TrackedList, TrackedSet, tracking_actor
 from pydatatracker.cli.line_view import LineView
 from pydatatracker.cli.terminal import cells
+from pydatatracker.exporters import SqliteExporter
 from pydatatracker.io import parse
 from pydatatracker.io.parsing import NotAChange
 from pydatatracker.observers import json_file_observer
@@ -456,3 +458,68 @@ def test_no_action_is_cut_that_came_late(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"".join(lines) + change(seq=500, pointer="/1", before=1, after=2))
     status, shown = run_in_terminal("show", "--no-pager", "log", cwd=tmp_path, NO_COLOR="1")
     assert (0, ["500", "update", "/1", "1", "->", "2"]) == (status, shown.splitlines()[-1].split()[1:])
+
+
+def stored(path: Path) -> None:
+    """Write changes into an SQLite database."""
+    d = TrackedDict({"a": {"b": 1}}, tracking_auto_convert=True)
+    with SqliteExporter(path) as exporter:
+        d.tracking_add_observer(exporter)
+        d["a"]["b"] = "two\nlines"
+        d["c"] = [1]
+        d["c"].append(2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "show", "show -", "show --tail 1", "show --follow", "stats", "verify", "report -o x.html", "view", "at S 1",
+        "diff S 1..2", "patch S 1..2", "undo-script", "blame S /a", "blame S --all", "history S /a", "query select",
+        "convert --to csv",
+    ],
+)  # fmt: skip
+def test_a_database_is_named_and_how_to_read_it(tmp_path: Path, words: str) -> None:
+    """A command that reads lines says of an SQLite database what it is.
+
+    One line and exit status 2, also of standard input. Nothing is written.
+    """
+    if words.startswith("query"):
+        pytest.importorskip("duckdb", reason="no duckdb for this interpreter")
+    stored(tmp_path / "my s.db")
+    data = (tmp_path / "my s.db").read_bytes()
+    name = "-" if words.endswith("-") else "my s.db"
+    args = [name if word == "S" else word for word in words.removesuffix(" -").split()]
+    done = run(*args, *([] if "S" in words.split() else [name]), cwd=tmp_path, stdin=data if name == "-" else b"")
+    shown = ("<stdin>", "FILE") if name == "-" else (name, f"'{name}'")
+    assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+    assert done.stderr == (
+        f"pydatatracker: cannot read {shown[0]}: it is an SQLite database, not a file of lines; read the lines in it with:"
+        f" sqlite3 {shown[1]} 'SELECT line FROM changes ORDER BY seq' | pydatatracker show -\n"
+    )
+    assert ["my s.db"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+def test_the_way_to_read_a_database_works(tmp_path: Path) -> None:
+    """The command of the message prints the changes of the database."""
+    if shutil.which("sqlite3") is None:
+        pytest.skip("no program sqlite3 here")
+    stored(tmp_path / "my s.db")
+    command = re.search(r"sqlite3 .*'(?= \|)", run("show", "my s.db", cwd=tmp_path).stderr)
+    assert command is not None
+    lines = subprocess.run(shlex.split(command[0]), cwd=tmp_path, capture_output=True, timeout=60, check=True).stdout
+    shown = run("show", "-", cwd=tmp_path, stdin=lines)
+    assert (0, 4) == (shown.returncode, len(shown.stdout.splitlines()))
+    assert (0, "") == (lambda done: (done.returncode, done.stderr))(run("verify", "-", cwd=tmp_path, stdin=lines))
+
+
+def test_a_database_is_written_and_checked_as_before(tmp_path: Path) -> None:
+    """``convert --to sqlite`` and ``verify --seal`` take a database."""
+    log = tmp_path / "a.jsonl"
+    log.write_bytes(b"".join(LOG.splitlines(keepends=True)[:-1]))
+    for _ in range(2):
+        assert 0 == run("convert", log, "--to", "sqlite", "-o", "s.db", cwd=tmp_path).returncode
+    with SqliteExporter(tmp_path / "sealed.db", seal=True) as exporter:
+        d = TrackedDict()
+        d.tracking_add_observer(exporter)
+        d["a"] = 1
+    assert "all seals are right" in run("verify", "--seal", "sealed.db", cwd=tmp_path).stdout

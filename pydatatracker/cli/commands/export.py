@@ -180,6 +180,7 @@ def query_command(sql: str, files: tuple[str, ...], wanted: Filter, form: str) -
 def _filtered(files: tuple[str, ...], wanted: Filter) -> Iterator[tuple[str, ...]]:
     """Yield the files or, with filters, a temporary one of the selected lines."""
     if wanted.is_empty and "-" not in files:
+        _check_for_databases(files)
         yield files
         return
     other = next((name for name in files if name.startswith("s3://") or name.endswith(".parquet")), None)
@@ -192,6 +193,22 @@ def _filtered(files: tuple[str, ...], wanted: Filter) -> Iterator[tuple[str, ...
         with open(name, "wb") as file:
             file.writelines(line.raw.strip() + b"\n" for line in logs.lines(wanted) if not line.is_gap)
         yield (name,)
+
+
+def _check_for_databases(files: tuple[str, ...]) -> None:
+    """End the command if a local file is an SQLite database.
+
+    What else may be wrong with a file, DuckDB says.
+    """
+    from pydatatracker.cli.replay.logs import NotLines, expanded, is_compressed
+
+    for name in expanded(files):
+        try:
+            is_compressed(name)
+        except NotLines as error:
+            fail(f"cannot read {name}: {error.strerror}")
+        except OSError:
+            pass
 
 
 def _answer(sql: str, files: tuple[str, ...]) -> Any:

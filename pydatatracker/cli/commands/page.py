@@ -129,10 +129,9 @@ def view_command(file: str, wanted: Filter, port: int, opening: bool) -> None:
 
 def _grows(name: str) -> bool:
     """Return whether a log can be followed: not if compressed or a pipe."""
+    from pydatatracker.cli.replay.logs import is_compressed
+
     try:
-        if name == "-" or not os.path.isfile(name):
-            return False
-        with open(name, "rb") as file:
-            return file.read(2) not in (b"\x1f\x8b", b"\x28\xb5")
+        return name != "-" and os.path.isfile(name) and not is_compressed(name)
     except OSError as error:
         fail(f"cannot read {name}: {error.strerror}")

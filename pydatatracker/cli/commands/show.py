@@ -57,8 +57,11 @@ def show_command(
         names = expanded(files)
         if len(names) != 1 or names[0] == "-":
             fail("--follow takes one file")
-        if is_compressed(names[0]):
-            fail(f"--follow cannot read {names[0]}, which is compressed")
+        try:
+            if is_compressed(names[0]):
+                fail(f"--follow cannot read {names[0]}, which is compressed")
+        except OSError as error:
+            fail(f"cannot read {names[0]}: {error.strerror}")
         how = line_view.Layout(as_json, True, verbose)
         try:
             line_view.show(follow(names[0], print_error, wanted, tail), sys.stdout, how)

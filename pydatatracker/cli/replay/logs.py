@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import io
 import os
+import shlex
 import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, Self
 
+from pydatatracker.cli.catalog import PROGRAM
 from pydatatracker.cli.filters import Filter
 from pydatatracker.cli.progress import Bar
 from pydatatracker.io.line import LogLine, nanoseconds_of
 from pydatatracker.io.parsing import Block, NotAChange, parse
 from pydatatracker.io.reader import ChangeReader, LogFormatError
 
-__all__ = ["BLOCK", "Logs", "Report", "expanded", "is_compressed"]
+__all__ = ["BLOCK", "Logs", "NotLines", "Report", "expanded", "is_compressed"]
 
 Report = Callable[[LogFormatError], object]
 BLOCK: Final = 1 << 18  # bytes that are read at once
+_SQLITE: Final = b"SQLite format 3\0"
 
 
 class Logs:
@@ -52,7 +56,10 @@ class Logs:
             return reader
         if sys.stdin is None:
             raise FileNotFoundError(2, "there is no standard input", "-")
-        reader = ChangeReader(open(0, "rb", closefd=False), on_error=self._report)  # noqa: SIM115
+        file = open(0, "rb", closefd=False)  # noqa: SIM115
+        if file.peek(len(_SQLITE)).startswith(_SQLITE):
+            raise NotLines("<stdin>")
+        reader = ChangeReader(file, on_error=self._report)
         reader.name = "<stdin>"
         return reader
 
@@ -238,15 +245,31 @@ def _timed(lines: Iterable[LogLine], number: int) -> Iterator[tuple[int, int, Lo
         yield now, number, line
 
 
+class NotLines(OSError):
+    """A file is not a log of lines: an SQLite database."""
+
+    def __init__(self, name: str) -> None:
+        path = "FILE" if name == "<stdin>" else shlex.quote(name)
+        super().__init__(
+            errno.EINVAL,
+            "it is an SQLite database, not a file of lines; read the lines in it with: sqlite3"
+            f" {path} 'SELECT line FROM changes ORDER BY seq' | {PROGRAM} show -",
+            name,
+        )
+
+
 def is_compressed(name: str) -> str:
     """Return "gzip" or "zstd" for a compressed regular file, else "".
 
-    Raises OSError.
+    Raises OSError, and NotLines for an SQLite database.
     """
     if not stat.S_ISREG(os.stat(name).st_mode):
         return ""
     with open(name, "rb") as file:
-        start = file.read(2)
+        start = file.read(len(_SQLITE))
+    if start == _SQLITE:
+        raise NotLines(name)
+    start = start[:2]
     return "gzip" if start == b"\x1f\x8b" else "zstd" if start == b"\x28\xb5" else ""
 
 
