@@ -7,7 +7,7 @@ through the containers that were at its path before. For changes that left the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydatatracker import _core
 from pydatatracker._core import MISSING, Change
@@ -17,16 +17,41 @@ from pydatatracker.history.inverse import Operation, operation
 from pydatatracker.history.marks import back
 from pydatatracker.values.pointer import key_text, parse_pointer, to_pointer
 
-__all__ = ["blame_all", "history_of"]
+__all__ = ["blame_all", "blame_of", "history_of"]
 
+_WITHOUT_PARTS: Final = frozenset(
+    (str, bytes, bytearray, int, float, complex, bool, type(None), list, tuple, dict, set, frozenset)
+)
 Part = Any  # of a path: a str, which names a key by its text, or an _Exact key
 
 
-def history_of(container: Any, path: str | tuple[Any, ...]) -> Iterator[ChangeLogEntry]:
-    """Yield the changes of one path, newest first.
+def blame_of(
+    container: Any, path: str | tuple[Any, ...], wanted: Callable[[Change], bool] | None = None
+) -> ChangeLogEntry | None:
+    """Return the last change before or after which a path existed.
 
-    ``path``: a pointer, or the keys themselves. O(records of the tree) for all, fewer for the first. Raises ValueError
-    for an invalid pointer, and for one that names several keys.
+    None if none is known. ``wanted`` selects changes. Costs and raises what `history_of` does.
+    """
+    for change, was_there in _touching(container, path):
+        if was_there and (wanted is None or wanted(change)):
+            return change
+    return None
+
+
+def history_of(container: Any, path: str | tuple[Any, ...]) -> list[ChangeLogEntry]:
+    """Return the changes of one path, newest first; none if it never existed.
+
+    ``path``: a pointer, or the keys themselves. O(records of the tree). Raises ValueError for an invalid pointer, and
+    for one that names several keys.
+    """
+    found = list(_touching(container, path))
+    return [change for change, _ in found] if any(was_there for _, was_there in found) else []
+
+
+def _touching(container: Any, path: str | tuple[Any, ...]) -> Iterator[tuple[ChangeLogEntry, bool]]:
+    """Yield (change, whether the path existed before or after), newest first.
+
+    The changes that wrote the path or something above it. O(records of the tree) for all, fewer for the first.
     """
     parts: tuple[Part, ...] = tuple(map(_Exact, path)) if isinstance(path, tuple) else parse_pointer(path)
     trail = _Trail(container, parts)
@@ -40,17 +65,18 @@ def history_of(container: Any, path: str | tuple[Any, ...]) -> Iterator[ChangeLo
             noted = 0
         if change.action_code in DATA_ACTIONS and trail.back(change):
             oldest = change.seq
-            yield _core.as_shown(change)
+            yield _core.as_shown(change), trail.was_there
         if trail.over:
             return
     if kept is None and noted:
         kept = trail.remembered(container)
     if kept is not None and (not oldest or kept.seq < oldest):
-        yield _core.as_shown(kept._seen_from(viewer))
+        yield _core.as_shown(kept._seen_from(viewer)), trail.was_there
     elif not oldest and trail.whole() and _is_there(container, trail.parts):  # it did not change: it was there
         from pydatatracker.change.entry import start_of
 
-        yield from start_of(container)
+        for start in start_of(container):
+            yield start, True
 
 
 def _newest_first(container: Any) -> Iterator[Change]:
@@ -69,9 +95,12 @@ def _newest_first(container: Any) -> Iterator[Change]:
         size, before = 8 * size, min(before, found[0].seq)
 
 
-def _is_there(container: Any, parts: tuple[Part, ...]) -> bool:
-    """Return whether a path leads to a value now, also into plain data."""
-    value = container
+def _is_there(value: Any, parts: tuple[Part, ...], *, unknown: bool = False) -> bool:
+    """Return whether a path leads to a value now, also into plain data.
+
+    ``unknown`` is the answer below a value that is neither a container nor a scalar: nobody knows what a path names
+    there.
+    """
     for part in parts:
         if _core.tracker(value) is not None:
             value = step_into(value, part)[1]
@@ -80,10 +109,10 @@ def _is_there(container: Any, parts: tuple[Part, ...]) -> bool:
         elif isinstance(value, (list, tuple)) and -1 < (index := _index_of(part)) < len(value):
             value = value[index]
         else:
-            return False
+            return unknown and value is not MISSING and type(value) not in _WITHOUT_PARTS
         if value is MISSING:
             return False
-    return True
+    return value is not MISSING
 
 
 class _Exact:
@@ -176,6 +205,8 @@ class _Trail:
         self.nodes: list[Any] = [_core.tracker(container)]  # trackers from the container down
         self.keys: list[Any] = []
         self.over = False
+        self.is_there = _is_there(container, parts, unknown=True)  # at the record that was reached last
+        self.was_there = self.is_there  # just before or just after that record
         value = container
         for part in parts:
             key, value = step_into(value, part)
@@ -197,6 +228,7 @@ class _Trail:
         if level < 0:
             return False
         if level >= len(self.keys):
+            self.was_there = self.is_there
             return not self.parts  # the pointer is "": all changes of the container itself
         done = operation(change)
         if node.kind == "list":
@@ -204,14 +236,26 @@ class _Trail:
         touched = _held_before(done, self.keys[level], node.kind)
         if touched is None:
             return False
+        was = touched[0]
+        if done.shape == "elements":
+            was = next((each for each in done.old if _same(each, self.keys[level])), MISSING)
+        self._was(level, was)
         self._other_below(level, touched[0])
         return True
+
+    def _was(self, level: int, value: Any) -> None:
+        """Note what was at a level of the path before a record."""
+        after = self.is_there
+        self.is_there = _is_there(value, self.parts[level + 1 :], unknown=True)
+        self.was_there = after or self.is_there
 
     def _back_in_list(self, level: int, done: Operation) -> bool:
         index = self.keys[level]
         if type(index) is not int:
             return False
         before, touched, was = _index_before(done, index)
+        if touched:
+            self._was(level, was)
         if before < 0:
             self.over = True  # it was inserted here
         else:
@@ -242,8 +286,21 @@ class _Trail:
         for level in range(min(len(self.keys), len(self.nodes)) - 1, -1, -1):
             change = remembered(container, self.nodes[level], self.keys[level])
             if change is not None:
+                self._remembered_at(level, change)
                 return change
         return None
+
+    def _remembered_at(self, level: int, change: Change) -> None:
+        """Note whether the path existed before or after a change of a level."""
+        if level == len(self.parts) - 1 or self.is_there:
+            self.was_there = True
+            return
+        done, key = operation(change), self.keys[level]
+        if self.nodes[level].kind == "list":
+            was = _index_before(done, key)[2] if type(key) is int else MISSING
+        else:
+            was = (_held_before(done, key, self.nodes[level].kind) or (MISSING,))[0]
+        self.was_there = _is_there(was, self.parts[level + 1 :], unknown=True)
 
 
 def remembered(container: Any, node: Any, key: Any) -> Change | None:

@@ -71,7 +71,7 @@ class HistoryMixin:
 
         if pointer is None:
             return blame.blame_all(self)
-        return next(blame.history_of(self, pointer), None)
+        return blame.blame_of(self, pointer)
 
     def tracking_history(self, pointer: str | tuple[Any, ...]) -> list[ChangeLogEntry]:
         """Return all known changes of the value at pointer, oldest first.

@@ -47,8 +47,11 @@ def blame_command(
     with open_roots(file) as roots:
         for label, key in chosen_roots(roots, root):
             # what is remembered is the last change of each path below the root, not of the root itself
-            each = Rebuilt(roots, key, wanted=wanted, remember=wanted.is_empty and pointer != "")
-            rows += [(label + path, line) for path, line in each.blame(pointer)]
+            remember = wanted.is_empty and pointer != ""
+            found = list(Rebuilt(roots, key, wanted=wanted, remember=remember).blame(pointer))
+            if not found and remember:  # a change of what is gone by now is not remembered
+                found = list(Rebuilt(roots, key, wanted=wanted).blame(pointer))
+            rows += [(label + path, line) for path, line in found]
         if not rows:
             click.echo(f"{PROGRAM}: the log has no such change at {pointer or 'any path'}", err=True)
         _show_paths(rows, verbose, pointer is not None, dict(zip(roots.by_root, roots.labels(), strict=True)))

@@ -6,6 +6,7 @@ So the library can do with a log whatever it can do with a container's own histo
 from __future__ import annotations
 
 import bisect
+import contextlib
 from array import array
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from pydatatracker.cli.points import Point
 from pydatatracker.cli.replay.roots import Key, Roots
 from pydatatracker.cli.replay.states import Follower, empty_of
 from pydatatracker.containers import TrackedDict, TrackedList, TrackedSet
-from pydatatracker.history.blame import blame_all, history_of
+from pydatatracker.history.blame import blame_all, blame_of, history_of
 from pydatatracker.io.line import LogLine
 
 __all__ = ["Rebuilt"]
@@ -94,7 +95,8 @@ class Rebuilt:
         if pointer is None:
             paths = blame_all(self.value, self.is_wanted)
         else:
-            found = next(filter(self.is_wanted, _history_of(self.value, pointer)), None)
+            with _for_people(pointer):
+                found = blame_of(self.value, pointer, self.is_wanted)
             paths = {} if found is None else {pointer: found}
         for path, change in paths.items():
             line = self.line_of(change)
@@ -106,7 +108,9 @@ class Rebuilt:
 
         O(records).
         """
-        numbers = map(self.number_of, filter(self.is_wanted, reversed(list(_history_of(self.value, pointer)))))
+        with _for_people(pointer):
+            changes = history_of(self.value, pointer)
+        numbers = map(self.number_of, filter(self.is_wanted, reversed(changes)))
         for n in dict.fromkeys(numbers):
             if n is not None:
                 yield self.lines[n]
@@ -134,9 +138,10 @@ class Rebuilt:
         return sum(each == 1 for each in self._wanted[self.lines.count_until(after) :])
 
 
-def _history_of(value: Any, pointer: str) -> Iterator[Any]:
-    """Yield the changes of a path, newest first; fail if several keys have it."""
+@contextlib.contextmanager
+def _for_people(pointer: str) -> Iterator[None]:
+    """End the command if several keys have a pointer."""
     try:
-        yield from history_of(value, pointer)
+        yield
     except ValueError as error:
         fail(f"{str(error).partition(';')[0]}; show --path {pointer} lists the changes of all of them")

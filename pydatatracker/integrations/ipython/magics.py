@@ -16,7 +16,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 
 from pydatatracker import _core
 from pydatatracker.actors import tracking_actor
-from pydatatracker.history.blame import blame_all, history_of
+from pydatatracker.history.blame import blame_all, blame_of
 from pydatatracker.integrations.ipython.cells import Cells
 from pydatatracker.integrations.ipython.expressions import NotTracked, target_of
 from pydatatracker.integrations.ipython.results import CellBlame, ChangeTable
@@ -124,7 +124,7 @@ class TrackingMagics(Magics):
                 return ChangeTable(
                     changes, self.cells, f"the last changes in {text}" if changes else f"{text} has not changed"
                 )
-            change = next(history_of(root, path), None)
+            change = blame_of(root, path)
         if change is None:
             dropped = sum(log.dropped for log in _core.logs(root))
             if dropped:
