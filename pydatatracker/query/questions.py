@@ -9,11 +9,12 @@ True
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydatatracker.query import COLUMNS
-from pydatatracker.query.dialects import DIALECTS
+from pydatatracker.query.dialects import DIALECTS, Dialect
 from pydatatracker.query.views import VIEW_COLUMNS
 from pydatatracker.values.pointer import parse_pointer
 
@@ -28,7 +29,8 @@ def blame_query(dialect: str, pointer: str, *, root: str | None = None) -> str:
     """Return the SELECT of the last change of a path, one row per root.
 
     The column ``exact`` is true where SQL can know: no item of a list on the path moved since, no key on the way has a
-    text that only Python knows, and no value refers to a container elsewhere. There the row is the line that
+    text that only Python knows, no value refers to a container elsewhere, and the path is what the change wrote or is
+    seen in the value that it stored. There the row is the line that
     `pydatatracker blame` prints, and no row means that there is none. Else ask that command, with the lines of
     `lines_query`; then the row may be empty.
 
@@ -36,7 +38,8 @@ def blame_query(dialect: str, pointer: str, *, root: str | None = None) -> str:
     :raises ValueError: the pointer is invalid.
     """
     sql = DIALECTS[dialect]
-    parts = [part.replace("~", "~0").replace("/", "~1") for part in parse_pointer(pointer)]
+    raw = parse_pointer(pointer)
+    parts = [part.replace("~", "~0").replace("/", "~1") for part in raw]
     paths = ["".join(f"/{part}" for part in parts[:n]) for n in range(len(parts) + 1)]
     if parts:
         written = f"written IN ({', '.join(map(sql.text, paths[1:]))})"
@@ -61,6 +64,7 @@ found AS (
 doubts AS (
   SELECT w.of_root, w.pid, w.host,
     max(CASE WHEN w.seq >= coalesce(f.seq, 0) AND ({moved}) THEN 1
+      WHEN {_unseen(sql, paths, raw)} THEN 1
       WHEN w.refers OR w.also_cut > 0 THEN 1
       WHEN w.action <> 'init' OR w.method = 'again' THEN 0
       WHEN f.action <> 'init' AND w.seq >= f.seq THEN 1
@@ -73,6 +77,36 @@ SELECT d.host, d.pid, d.of_root, {shown}, d.doubt = 0 AS exact
 FROM doubts d LEFT JOIN found f ON {_same_root("f", "d")}
 WHERE f.uuid IS NOT NULL OR d.doubt = 1
 ORDER BY f.time_ns DESC, d.host, d.pid, d.of_root"""
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][\w -]*", re.ASCII)  # a key that each engine reads in a JSON path as it stands
+
+
+def _unseen(sql: Dialect, paths: list[str], parts: Sequence[str]) -> str:
+    """Return the condition that a change f wrote above a path, and the path is not in what it stored.
+
+    The path may never have existed: where the value does not show it, SQL cannot tell.
+    """
+    order = sql.column("order")
+    simple = f"f.splice IS NULL AND f.changes IS NULL AND f.{order} IS NULL"
+    cases = []
+    for n in range(1, len(parts)):
+        inside = _member(sql, "f.after", parts[n:])
+        of_state = _member(sql, "f.after", parts[n - 1 :])
+        seen = f"({simple} AND CASE WHEN f.action = 'init' THEN {of_state} ELSE {inside} END IS NOT NULL)"
+        cases.append(f"(f.written = {sql.text(paths[n])} AND NOT coalesce({seen}, false))")
+    return " OR ".join(cases) or "false"
+
+
+def _member(sql: Dialect, json: str, parts: Sequence[str]) -> str:
+    """Return a value inside of JSON as SQL, NULL if there is none or SQL cannot tell."""
+    for part in parts:
+        if _NAME.fullmatch(part) is None:
+            return "NULL"
+        found = sql.member(json, part)
+        is_index = part.isdecimal() and len(part) < 10
+        json = f"coalesce({found}, {sql.item(json, int(part))})" if is_index else found
+    return json
 
 
 def _same_root(a: str, b: str) -> str:

@@ -289,3 +289,37 @@ def test_wrong_arguments_are_named(tmp_path: pathlib.Path, args: tuple[str, ...]
     done = run("sql", *args, cwd=tmp_path)
     assert (2, "") == (done.returncode, done.stdout)
     assert message in done.stderr
+
+
+def test_a_path_that_never_existed_has_no_exact_answer(tmp_path: pathlib.Path) -> None:
+    """What a change stored has to show a path for an exact answer.
+
+    Below a container, and below a value that has no parts, a typo is not one. A path that exists is one.
+    """
+    log = tmp_path / "log.jsonl"
+    root = track({"prices": {"tea": 1, "none": None, "l": [{"a": 1}, None]}, "it's": {"x": 1}})
+    process.start(log)
+    root["prices"]["tea"] = 2
+    root["new"] = {"sub": {"0": 5, "a": [1]}}
+    process.stop()
+    connection = views(str(log))
+    for path in (
+        "/prices/nope",
+        "/prices/tea/x",
+        "/new/sub/1",
+        "/new/sub/a/1",
+        "/prices/l/2",
+        "/prices/l/0/b",
+        "/it's/y",
+    ):
+        assert all(not row["exact"] for row in rows(connection, blame_query("duckdb", path))), path
+    for path, seq in (
+        ("/prices/l/0/a", 0),
+        ("/prices/l/1", 0),
+        ("/prices/none", 0),
+        ("/new/sub/0", 1),
+        ("/new/sub/a/0", 1),
+    ):
+        (row,) = rows(connection, blame_query("duckdb", path))
+        assert (True, seq) == (row["exact"], ["init", "add"].index(row["action"])), path
+    connection.close()
