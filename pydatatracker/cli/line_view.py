@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, NamedTuple
@@ -264,12 +265,17 @@ class LineView:
         moment = line.created_time
         if moment is None:
             return ""
-        try:
-            moment = moment.astimezone()
-        except (OverflowError, ValueError, OSError):  # the first or the last day of the calendar
-            pass
+        moment = local(moment)
         text = moment.strftime(self.clock)
         return text if self.time == 8 else f"{text}.{moment.microsecond // 1000:03d}"
+
+
+def local(moment: datetime.datetime) -> datetime.datetime:
+    """Return a moment in local time, as `show` prints it."""
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError, OSError):  # the first or the last day of the calendar
+        return moment
 
 
 def _call(frame: dict[str, Any]) -> str:

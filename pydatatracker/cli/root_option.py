@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from pydatatracker.cli.base import PROGRAM, fail, open_logs, print_error
-from pydatatracker.cli.line_view import short_id
+from pydatatracker.cli.line_view import local, short_id
 from pydatatracker.cli.terminal import clean
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LOG", "ROOT", "chosen_roots", "one_root", "open_roots", "split_pointer"]
 
 LOG: Final = click.argument("file", metavar="LOG")
+_LISTED: Final = 20  # containers that an error lists
 ROOT: Final = click.option("--root", metavar="#N|NAME|ID", help="Which container of the log, as `show` prints them.")
 
 
@@ -69,12 +70,23 @@ def one_root(roots: Roots, root: str | None) -> Key:
     """Return the key of the only root that ``--root`` selects."""
     found = chosen_roots(roots, root)
     if len(found) > 1:
-        lines = [
-            f"  {label or '#1'}  {key[1]}  process {key[0]}  {len(roots.by_root[key]):,} changes"
-            for label, key in found[:20]
-        ]
-        _fail_with_list(f"the log has {len(found)} containers; name one with --root:", lines)
+        ends = _LISTED // 2
+        lines = [_described(roots, label, key) for label, key in found]
+        if len(lines) > _LISTED:
+            lines[ends:-ends] = [f"  ... {len(lines) - 2 * ends:,} more"]
+        of_name = "" if root is None else f" {root}"
+        _fail_with_list(f"the log has {len(found)} containers{of_name}; name one with --root:", lines)
     return found[0][1]
+
+
+def _described(roots: Roots, label: str, key: Key) -> str:
+    """Return one line about a root: label, id, process, changes, beginning, name."""
+    lines = roots.by_root[key]
+    count = "1 change" if len(lines) == 1 else f"{len(lines):,} changes"
+    begun = lines[0].created_time
+    since = "" if begun is None else f"  since {local(begun):%Y-%m-%d %H:%M:%S}"
+    name = f"  named {roots.names[key]}" if key in roots.names else ""
+    return f"  {label or '#1'}  {key[1]}  process {key[0]}  {count}{since}{name}"
 
 
 def _fail_with_list(message: str, lines: list[str]) -> NoReturn:

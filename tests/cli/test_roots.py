@@ -75,3 +75,32 @@ def test_roots_are_numbered(tmp_path: Path) -> None:
     )
     shown = run("show", path, cwd=tmp_path).stdout
     assert ["/x", "#2/x", "#3(root)", "/y"] == [line.split()[4] for line in shown.splitlines()]
+
+
+def test_containers_with_a_name_that_is_no_label(tmp_path: Path) -> None:
+    """``--root`` takes a name such as ``users/1``, and the list has it.
+
+    A row of SQLAlchemy begins anew after a commit: of several with one name the list has number and beginning. A long
+    list keeps its last ones.
+    """
+    path = tmp_path / "rows.jsonl"
+    lines = []
+    for n in range(60):
+        name = "users/2" if n == 1 else "users/1"
+        more = {"root": f"{n:032x}", "name": name, "created_time": f"2023-11-14T22:14:{n:02}+00:00"}
+        lines.append(change(seq=2 * n, action="init", pointer="", path=[], after={"n": n}, **more))
+        lines.append(change(seq=2 * n + 1, pointer="/n", path=["n"], before=n, after=n + 100, **more))
+    path.write_bytes(b"".join(lines))
+    for name in ("users/2", "@users/2"):
+        assert {"n": 101} == json.loads(run("at", path, "999", "--root", name, cwd=tmp_path).stdout)
+        assert "101" in run("blame", path, "/n", "--root", name, cwd=tmp_path).stdout
+    done = run("at", path, "999", "--root", "users/1", cwd=tmp_path)
+    first, *listed = done.stderr.splitlines()
+    assert (2, "", "pydatatracker: the log has 59 containers users/1; name one with --root:") == (
+        done.returncode, done.stdout, first,
+    )  # fmt: skip
+    assert ["#1", "#3", "...", "#59", "#60"] == [listed[n].split()[0] for n in (0, 1, 10, -2, -1)]
+    assert (21, "  ... 39 more") == (len(listed), listed[10])
+    assert listed[-1].endswith("  2 changes  since 2023-11-14 22:14:59  named users/1")
+    assert {"n": 159} == json.loads(run("at", path, "999", "--root", "#60", cwd=tmp_path).stdout)
+    assert "named users/2" in run("at", path, "999", cwd=tmp_path).stderr.splitlines()[2]
