@@ -7,6 +7,7 @@ the block runs inside an observer) are found in the ring at the end.
 
 from __future__ import annotations
 
+import collections
 import itertools
 import sys
 import threading
@@ -28,6 +29,19 @@ _DEEPEST = 512  # what the core captures at most
 _KEPT = 1000  # changes that are kept for the message; all are counted
 _LONGEST = 200  # characters of a value
 _ROWS = 10  # of a bulk call
+
+
+def _instead(given: Any, name: str) -> str:
+    """Return what to give instead of an object that is not tracked."""
+    try:
+        is_model = _core.tracker(given.tracking) is not None
+    except Exception:  # the object's own code
+        is_model = False
+    if is_model:
+        return f"give its tracked fields, which are its attribute tracking: {name}(x.tracking)"
+    if isinstance(given, (dict, list, set, collections.deque)):
+        return "wrap the data with pydatatracker.track() before it is handed out"
+    return "use @tracked or TrackedAttr for its class, or give the tracked containers in it"
 
 
 class Seen(NamedTuple):
@@ -70,8 +84,7 @@ class Watch:
         for container in containers:
             if _core.tracker(container) is None:
                 raise TypeError(
-                    f"{name} watches tracked containers, not {type(container).__name__};"
-                    " wrap the data with pydatatracker.track() before it is handed out"
+                    f"{name} watches tracked containers, not {type(container).__name__}; {_instead(container, name)}"
                 )
         self.name = name
         self._most = kept

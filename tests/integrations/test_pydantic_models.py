@@ -35,7 +35,7 @@ from pydatatracker import (
     watch,
 )
 from pydatatracker.integrations.pydantic import TrackedModel
-from pydatatracker.testing import assert_unmodified
+from pydatatracker.testing import ModifiedError, assert_unmodified
 
 T = TypeVar("T")
 FOLLOWS = pytest.mark.skipif(sys.version_info < (3, 12), reason="objects are followed on CPython 3.12 and newer")
@@ -528,3 +528,21 @@ def test_a_watched_model_with_a_tracked_field_is_exact() -> None:
     while w.last_change().pointer != "/exact/1" or w.last_change().action == "add":
         w.tracking_undo()
     assert [5] == model.exact
+
+
+def test_a_model_is_refused_with_the_name_of_its_tracked_fields() -> None:
+    """`assert_unmodified` of a model names `tracking`, which it takes.
+
+    A plain object is told another way; `track` takes neither.
+    """
+
+    class Order(TrackedModel):
+        total: int = 1
+
+    order = Order()
+    with pytest.raises(TypeError, match=r"not Order; .* attribute tracking: assert_unmodified\(x\.tracking\)"):
+        assert_unmodified(order)
+    with pytest.raises(ModifiedError), assert_unmodified(order.tracking):
+        order.total = 2
+    with pytest.raises(TypeError, match=r"not object; use @tracked or TrackedAttr for its class"):
+        assert_unmodified(object())
