@@ -18,7 +18,7 @@ from pydatatracker.query import COLUMNS, LONGEST
 from pydatatracker.query.dialects import DIALECTS, Dialect
 from pydatatracker.query.partitions import PARTITIONS, partition_names
 
-__all__ = ["VIEW_COLUMNS", "view_statements"]
+__all__ = ["VIEW_COLUMNS", "form_of", "view_statements"]
 
 _LEFT_OUT: Final = ("extra",)  # of 0.1.0, and as text for people: nothing needs it here
 VIEW_COLUMNS: Final = tuple(name for name in COLUMNS if name not in _LEFT_OUT)
@@ -44,7 +44,11 @@ def view_statements(
     folders = tuple(partitions)
     if folders:
         folders = partition_names(folders)
-    form = form or _form_of(source)
+    form = form or form_of(source)
+    if form is None:
+        raise ValueError(
+            f"{source}: the name does not say whether these are lines or Parquet; give form='jsonl' or form='parquet'"
+        )
     if form not in ("jsonl", "parquet"):
         raise ValueError(f"unknown form {form!r}; write jsonl or parquet")
     if dialect == "trino" and not re.fullmatch(r"\w+\.\w+", catalog):
@@ -54,12 +58,19 @@ def view_statements(
     return [*before, _changes(sql, table, form, folders), _writes(sql)]
 
 
-def _form_of(source: str) -> str:
+def form_of(source: str) -> str | None:
+    """Return ``jsonl`` or ``parquet`` if a name says so, else None.
+
+    O(length).
+
+    >>> form_of("logs/*.jsonl.gz"), form_of("s3://bucket/lake/")
+    ('jsonl', None)
+    """
     if re.search(r"\.parquet$", source):
         return "parquet"
     if re.search(r"\.jsonl?(\.gz|\.zst)?$", source):
         return "jsonl"
-    raise ValueError(f"{source}: the name does not say whether these are lines or Parquet; say jsonl or parquet")
+    return None
 
 
 # ---- the files as a table

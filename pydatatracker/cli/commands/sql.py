@@ -67,7 +67,9 @@ def sql_command(
     try:
         statements = []
         if source is not None:
-            found = form or _form_in(source)
+            found = form or _form_in(source) or views.form_of(source)
+            if found is None:
+                fail(f"{source}: {_unclear(source)}; give --form jsonl or --form parquet")
             statements += views.view_statements(dialect, source, form=found, partitions=folders, catalog=catalog)
         if blame is not None:
             statements.append(questions.blame_query(dialect, blame, root=root))
@@ -93,6 +95,15 @@ def _partitions(source: str | None, given: str | None) -> tuple[str, ...]:
     if os.path.isdir(source):
         text = next(iter(glob.glob(os.path.join(glob.escape(source), "*=*", "*"))), "")
     return tuple(name for name in ("day", "host") if re.search(rf"(^|[/\\]){name}=", text))
+
+
+def _unclear(source: str) -> str:
+    """Return why the form of a location is not known."""
+    if "://" not in source and not glob.glob(source) and not os.path.exists(source):
+        return "nothing is there, and the name does not say whether there will be lines or Parquet"
+    if os.path.isdir(source):
+        return "nothing in this folder has a name that says whether these are lines or Parquet"
+    return "the name does not say whether these are lines or Parquet"
 
 
 def _form_in(source: str) -> str | None:
