@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, NamedTuple, Protocol
@@ -15,10 +16,11 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 from pydatatracker.io.checked_chain import CheckedChain, Line
 from pydatatracker.io.compression import decompressed, is_file_error
 from pydatatracker.io.reader import LogFormatError
-from pydatatracker.io.seals import MOST_TORN, SIGNED, Mark, is_seal_line, is_torn, leaf, mark_of, root_of
+from pydatatracker.io.seals import MOST_TORN, SIGNED, Mark, SealError, is_seal_line, is_torn, leaf, mark_of, root_of
 
 __all__ = ["Root", "SealReport", "SealedRows", "check_seals"]
 
+_ROOT: Final = re.compile("[0-9a-f]{64}")
 _HASH: Final = 66  # bytes of a line from its hash to before the newline
 _LONGEST: Final = 1 << 28  # bytes of a line
 _MOST_MISSING: Final = 1 << 20  # lines in all that are missing; a number is easily written, and each costs memory
@@ -79,6 +81,7 @@ def check_seals(
     :param roots: one root or several, in hex, that were there once, as `JsonLinesExporter.write_root` returned them.
         One that is not found is a fault.
     :raises OSError: a file cannot be opened. ImportError: a key is given, and cryptography is not installed.
+    :raises SealError: a root does not have 64 hex digits.
 
     >>> import os, tempfile
     >>> from pydatatracker.io.seals import Chain
@@ -90,9 +93,8 @@ def check_seals(
     >>> check_seals(path, roots=chain.root).faults
     []
     """
+    roots = [_root(each) for each in ([roots] if isinstance(roots, str) else roots)]
     check = _Check(key)
-    if isinstance(roots, str):
-        roots = [roots]
     several: Any = sources
     if isinstance(sources, (str, bytes, os.PathLike)) or hasattr(sources, "read") or hasattr(sources, "sealed"):
         several = [sources]
@@ -105,7 +107,16 @@ def check_seals(
         else:
             name = getattr(source, "name", None)
             check.read(source, name if isinstance(name, str) else f"<{type(source).__name__}>")
-    return check.report([root.strip().lower() for root in roots])
+    return check.report(roots)
+
+
+def _root(given: str) -> str:
+    root = given.strip().lower()
+    if not _ROOT.fullmatch(root):
+        raise SealError(
+            f"a root has 64 hex digits, and {given!r} has not: verify --seal prints it, write_root() returns it"
+        )
+    return root
 
 
 class _Check:

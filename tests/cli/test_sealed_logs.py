@@ -168,6 +168,13 @@ def test_verify_seal(logs: Any, tmp_path: pathlib.Path, say: Run) -> None:
     assert (1, True) == (status, root in err)
 
 
+@pytest.mark.parametrize("root", ["abc", "", "0" * 20, "g" * 64, "0" * 65, "1" * 64 + "\n\n2"])
+def test_what_is_not_a_root(logs: Any, say: Run, root: str) -> None:
+    """A root that nobody can have been given is a wrong option, no fault."""
+    status, out, err = say("verify", "--seal", "--root", root, logs[0])
+    assert (2, "", True) == (status, out, "a root has 64 hex digits" in err), err
+
+
 def test_verify_seal_of_standard_input(logs: Any, tmp_path: pathlib.Path) -> None:
     """Plain or compressed, by ``-`` or without a name; faults name it."""
     data = logs[0].read_bytes()
