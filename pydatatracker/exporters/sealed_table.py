@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import json
 import os
 import sqlite3
@@ -13,7 +14,7 @@ from typing import Any, Final, Self
 
 from pydatatracker.exporters.secrets import clean, cleaned_errors, secrets_in
 from pydatatracker.exporters.table_seals import seals_of
-from pydatatracker.io.seals import SealError, is_seal_line
+from pydatatracker.io.seals import SealError, is_seal_line, mark_of
 
 __all__ = ["SealedTable"]
 
@@ -89,8 +90,15 @@ class SealedTable:
         self._database.close()
 
     def sealed(self) -> Iterator[tuple[str, int, bytes]]:
-        """Yield chain, number and line of the rows of seals, in this order."""
-        for chain, number, text in self._database.seals():
+        """Yield chain, number and line of the rows of seals, in their order.
+
+        A row that says another chain or number than its line comes where its line belongs.
+        """
+        moved = [row for row in self._database.seals() if _is_moved(row)]
+        placed: Any = self._database.seals()
+        if moved:
+            placed = heapq.merge((row for row in placed if not _is_moved(row)), sorted(moved, key=_place), key=_place)
+        for chain, number, text in placed:
             raw = _bytes(text) + b"\n"
             if not is_seal_line(raw):
                 line = _without_seal(raw)
@@ -389,3 +397,17 @@ def _canonical(line: bytes, default: Any = {}) -> Any:  # noqa: B006
         return json.loads(text, parse_int=_number, parse_float=_number, object_pairs_hook=_sorted)
     except (ValueError, RecursionError, ArithmeticError):
         return default
+
+
+def _is_moved(row: tuple[Any, ...]) -> bool:
+    """Return whether a row has the seal of another row."""
+    mark = mark_of(_bytes(row[2]) + b"\n")
+    return mark is not None and (mark.chain, mark.number) != (row[0], row[1])
+
+
+def _place(row: tuple[Any, ...]) -> tuple[str, int]:
+    """Return where a row belongs: by its seal, or else as it says."""
+    mark = mark_of(_bytes(row[2]) + b"\n")
+    if mark is not None:
+        return mark.chain, mark.number
+    return str(row[0]), row[1] if isinstance(row[1], int) else 0

@@ -188,6 +188,27 @@ def test_verify_seal_of_standard_input(logs: Any, tmp_path: pathlib.Path) -> Non
     assert (1, True) == (done.returncode, "<stdin>: line 8, byte" in done.stderr), done.stderr
 
 
+def test_an_empty_log_is_not_right(logs: Any, tmp_path: pathlib.Path, say: Run) -> None:
+    """An emptied log, or a pipe whose writer failed, is not right."""
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    expected = "0 lines in 0 chains: there is nothing to check\n"
+    assert (0, expected) == say("verify", "--seal", tmp_path / "empty.jsonl")[:2]
+    status, out, _ = say("verify", "--seal", "--key", "0" * 64, tmp_path / "empty.jsonl")
+    assert (1, "0 lines in 0 chains: there is nothing to check, 1 note") == (status, out.splitlines()[-1])
+    done = run("verify", "--seal", "-", cwd=tmp_path, stdin=b"")
+    assert (1, expected) == (done.returncode, done.stdout)
+
+
+def test_the_verdict_counts_notes(logs: Any, tmp_path: pathlib.Path, say: Run) -> None:
+    """Whoever reads only the last line learns that there is more to read."""
+    lines = logs[0].read_bytes().splitlines(keepends=True)
+    assert b'"kind":"root"' in lines[-1]
+    (tmp_path / "cut.jsonl").write_bytes(b"".join(lines[:-1]))
+    status, out, _ = say("verify", "--seal", tmp_path / "cut.jsonl")
+    assert 0 == status
+    assert out.endswith("in 1 chain: all seals are right, 1 note\n")
+
+
 def test_seal_key_and_key(tmp_path: pathlib.Path, say: Run) -> None:
     """``seal-key`` makes what ``seal_key=`` and ``--key`` take.
 

@@ -22,7 +22,7 @@ def verify(
 ) -> int:
     """Report the faults of seals, print roots, and return how many faults.
 
-    O(bytes), 48 bytes per line; 400 per row of a database.
+    An empty log counts as one with a key, and from standard input. O(bytes), 48 bytes per line; 400 per row of a table.
     """
     names = expanded(files)
     try:
@@ -44,6 +44,11 @@ def verify(
     lines = "1 line" if found.lines == 1 else f"{found.lines:,} lines"
     chains = "1 chain" if found.chains == 1 else f"{found.chains:,} chains"
     verdict = "all seals are right" if not bad else f"{bad:,} {'fault' if bad == 1 else 'faults'}"
+    if not found.lines and not bad:
+        verdict = "there is nothing to check"
+        bad = key is not None or "-" in names  # the log was emptied, or what wrote into the pipe failed
+    if found.notes:
+        verdict += f", {len(found.notes):,} {'note' if len(found.notes) == 1 else 'notes'}"
     out.write(f"{lines} in {chains}: {verdict}\n")
     return bad
 
