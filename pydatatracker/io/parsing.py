@@ -40,6 +40,7 @@ TOO_DEEP: Final = f"JSON nested too deep: a line may have {NESTING} levels"
 HEADS: Final = {
     "filter": ("pointer actor root transaction", "paths also splice changes"),
     "order": ("root method name", "also ids"),
+    "verify": ("root method name pointer", "also ids"),  # the order, and the path
     "replay": ("root method tracked_item_uuid", "order changes paths also ids"),
 }
 _NUMBERS: Final[list[Any]] = [("v", int, 0), ("seq", int | None, None), ("time_ns", int | None, None)]
@@ -272,8 +273,10 @@ def _block_decoder(purpose: str) -> Any:
     fields += [(name, library.Raw, library.Raw()) for name in rare.split()]
     if purpose == "replay":
         fields += [("path", list, []), ("before", Any, MISSING), ("after", Any, MISSING), ("splice", list | None, None)]
-    elif purpose == "order":
+    elif purpose in ("order", "verify"):
         fields += [("also_cut", int, 0), ("pid", int | None, None)]
+        if purpose == "verify":
+            fields += [("path", Any, None)]
     return library.json.Decoder(library.defstruct(f"{purpose.title()}Head", fields, gc=False)).decode_lines
 
 

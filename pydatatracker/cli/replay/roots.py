@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Any, Self
 
 from pydatatracker.cli.line_view import is_label
 from pydatatracker.cli.replay.line_index import LineIndex, Source
 from pydatatracker.cli.replay.logs import Logs, Report
 from pydatatracker.history.replica_set import Groups
-from pydatatracker.io.line import LogLine
+from pydatatracker.io.line import LogLine, read_json
 from pydatatracker.io.parsing import Block
 from pydatatracker.io.reader import LogFormatError
 
@@ -28,9 +28,17 @@ class Roots:
     :param foreign: called with (roots, index of the log, line) for each line that has no seq, and so no position in the
         order. By default the first one is reported.
     :param gap: called in the same way for each line that says that changes are missing.
+    :param unlike: called in the same way for each line whose pointer and path name different paths.
     """
 
-    def __init__(self, logs: Logs, on_error: Report, foreign: OnLine | None = None, gap: OnLine | None = None) -> None:
+    def __init__(
+        self,
+        logs: Logs,
+        on_error: Report,
+        foreign: OnLine | None = None,
+        gap: OnLine | None = None,
+        unlike: OnLine | None = None,
+    ) -> None:
         self.by_root: dict[Key, LineIndex] = {}
         self.names: dict[Key, str] = {}
         self._groups: dict[int | None, Groups] = {}  # by process: roots with a container in common
@@ -40,6 +48,7 @@ class Roots:
         self.bar = logs.bar
         self._logs = logs
         self._on_error = on_error
+        self._unlike = unlike
         self._sources: list[Source] = []
         try:
             self._sources += map(Source, logs.names)
@@ -62,6 +71,8 @@ class Roots:
                 if gap is not None:
                     gap(self, number, line)
                 continue
+            if self._unlike is not None and line.v and not _agree(line.pointer, read_json(line.head.path)):
+                self._unlike(self, number, line)
             if line.v != 0 and self._add_to_all(number, line):
                 self.count += 1
                 if line.head.ids:
@@ -83,7 +94,8 @@ class Roots:
 
         Yields the others as `Logs.numbered` does, the first line of each root among them.
         """
-        for block in self._logs.blocks("order"):
+        unlike = self._unlike
+        for block in self._logs.blocks("order" if unlike is None else "verify"):
             waiting: dict[Key, list[int]] = {}
             for n, head in enumerate(block.heads):
                 key = (head.pid, head.root)
@@ -94,6 +106,10 @@ class Roots:
                     and not (head.also or head.ids or head.also_cut)
                 ):
                     waiting.setdefault(key, []).append(n)
+                    if unlike is not None and not _agree(head.pointer, head.path):
+                        line = block.line(n)  # the head of a slow block has its path as bytes
+                        if not _agree(line.pointer, read_json(line.head.path)):
+                            unlike(self, 0, line)
                     continue
                 yield from self._add_waiting(block, waiting)  # before this one, as the file has them
                 yield 0, block.line(n)
@@ -175,3 +191,26 @@ class Roots:
         """Close the files."""
         for source in self._sources:
             source.close()
+
+
+def _agree(pointer: str, path: Any) -> bool:
+    """Return whether the pointer of a line names its path, which may be missing.
+
+    O(path). Keys other than text are not compared: their text may be of Python code.
+    """
+    if path is None:
+        return True
+    if type(path) is not list:
+        return False
+    try:
+        if pointer[1:] == "/".join(path) and pointer.count("/") == len(path) and "~" not in pointer:
+            return pointer[:1] == "/" if path else not pointer
+    except TypeError:  # not only text
+        pass
+    parts = pointer.split("/")
+    if len(parts) != len(path) + 1 or parts[0]:
+        return False
+    for part, key in zip(parts[1:], path, strict=True):
+        if part != key and type(key) is str and part != key.replace("~", "~0").replace("/", "~1"):
+            return False
+    return True

@@ -20,7 +20,7 @@ def verify(logs: Logs, report: Report, out: IO[str]) -> int:
     O(lines), 40 bytes per line.
     """
     again: dict[tuple[int | None, int], int] = {}
-    with Roots(logs, report, foreign=_foreign, gap=_gap) as roots:
+    with Roots(logs, report, foreign=_foreign, gap=_gap, unlike=_unlike) as roots:
         for key, index in roots.by_root.items():
             for seq, times in Counter(index.repeated()).items():  # a line may be one of several roots
                 again[key[0], seq] = max(times, again.get((key[0], seq), 0))
@@ -47,3 +47,9 @@ def _foreign(roots: Roots, number: int, line: LogLine) -> None:
 def _gap(roots: Roots, number: int, line: LogLine) -> None:
     first, last = line.gap
     roots.report(number, line, f"changes {first} to {last} are missing ({line.reason or 'no reason is given'})")
+
+
+def _unlike(roots: Roots, number: int, line: LogLine) -> None:
+    roots.report(
+        number, line, f"its pointer {line.pointer or '(root)'} is not that of its path {line.data.get('path')}"
+    )
