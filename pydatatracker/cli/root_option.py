@@ -80,7 +80,7 @@ def one_root(roots: Roots, root: str | None) -> Key:
 
 
 def _described(roots: Roots, label: str, key: Key) -> str:
-    """Return one line about a root: label, id, process, changes, beginning, name."""
+    """Return one line about a root, with all that tells it from others."""
     lines = roots.by_root[key]
     count = "1 change" if len(lines) == 1 else f"{len(lines):,} changes"
     begun = lines[0].created_time

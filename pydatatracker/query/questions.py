@@ -83,9 +83,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][\w -]*", re.ASCII)  # a key that each e
 
 
 def _unseen(sql: Dialect, paths: list[str], parts: Sequence[str]) -> str:
-    """Return the condition that a change f wrote above a path, and the path is not in what it stored.
+    """Return the condition that a change above a path does not show it.
 
-    The path may never have existed: where the value does not show it, SQL cannot tell.
+    The change is f, and what it stored does not have the path. So the path may never have existed: SQL cannot tell.
     """
     order = sql.column("order")
     simple = f"f.splice IS NULL AND f.changes IS NULL AND f.{order} IS NULL"
@@ -99,7 +99,7 @@ def _unseen(sql: Dialect, paths: list[str], parts: Sequence[str]) -> str:
 
 
 def _member(sql: Dialect, json: str, parts: Sequence[str]) -> str:
-    """Return a value inside of JSON as SQL, NULL if there is none or SQL cannot tell."""
+    """Return a value inside of JSON, as SQL; NULL if it is not known."""
     for part in parts:
         if _NAME.fullmatch(part) is None:
             return "NULL"

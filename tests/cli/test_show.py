@@ -488,8 +488,9 @@ def test_a_database_is_named_and_how_to_read_it(tmp_path: Path, words: str) -> N
     stored(tmp_path / "my s.db")
     data = (tmp_path / "my s.db").read_bytes()
     name = "-" if words.endswith("-") else "my s.db"
-    args = [name if word == "S" else word for word in words.removesuffix(" -").split()]
-    done = run(*args, *([] if "S" in words.split() else [name]), cwd=tmp_path, stdin=data if name == "-" else b"")
+    given = words.removesuffix(" -").split()
+    args = [name if word == "S" else word for word in given]
+    done = run(*args, *([] if "S" in given else [name]), cwd=tmp_path, stdin=data if name == "-" else b"")
     shown = ("<stdin>", "FILE") if name == "-" else (name, f"'{name}'")
     assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
     assert done.stderr == (

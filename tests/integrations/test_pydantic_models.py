@@ -533,7 +533,7 @@ def test_a_watched_model_with_a_tracked_field_is_exact() -> None:
 def test_a_model_is_refused_with_the_name_of_its_tracked_fields() -> None:
     """`assert_unmodified` of a model names `tracking`, which it takes.
 
-    A plain object is told another way; `track` takes neither.
+    Of a plain object the error says something else; `track` takes neither.
     """
 
     class Order(TrackedModel):

@@ -194,9 +194,10 @@ class Roots:
 
 
 def _agree(pointer: str, path: Any) -> bool:
-    """Return whether the pointer of a line names its path, which may be missing.
+    """Return whether the pointer of a line names its path.
 
-    O(path). Keys other than text are not compared: their text may be of Python code.
+    So it does if the line has no path. O(path). Keys other than text are not compared: their text may be of Python
+    code.
     """
     if path is None:
         return True
