@@ -330,7 +330,12 @@ class LineCheck:
             if other is None:
                 self.fault(line, f"names a line by {text!r}, which is no seal")
                 continue
-            chain.links.append((mark.number, other, text == fields.get("follows")))
+            is_elsewhere = text == fields.get("follows")
+            chain.links.append((mark.number, other, is_elsewhere))
+            there = self._here.get(other.chain)
+            lacks = there is None or there.count < other.number
+            if mark.number == 1 and not is_elsewhere and not line.chain and lacks:
+                self._stray(line, raw)  # it may stand where a line of that chain was
 
     def _check_links(self, chains: list[CheckedChain]) -> None:
         """Check that the lines that others name stand before them."""
@@ -342,6 +347,8 @@ class LineCheck:
         for line, other in sorted(links, key=lambda link: link[0].number):
             there = self._here.get(other.chain)
             if there is not None and other.number in there.early:
+                if not line.chain and there.early[other.number][1].number > line.number:
+                    self.fault(line, f"was written after {said(other)}, which is missing before it")
                 continue
             if there is None or there.count < other.number:
                 end = there.numbers[-1] if there is not None and there.count else 0
@@ -353,12 +360,11 @@ class LineCheck:
                 continue
             if other.number == there.count and other.digest in there.before:
                 there.set_digest(other.number, other.digest)
-            if there.is_vague(other.number):
-                continue
-            if there.digest(other.number) != other.digest:
-                self.fault(line, f"was written after {said(other)}, which is another one now")
-            elif not line.chain and there.line(other.number).number > line.number:
+            is_there = there.numbers[other.number - 1] > 0
+            if is_there and not line.chain and there.line(other.number).number > line.number:
                 self.fault(line, f"was written after {said(other)}, which is missing before it")
+            elif not there.is_vague(other.number) and there.digest(other.number) != other.digest:
+                self.fault(line, f"was written after {said(other)}, which is another one now")
 
     # ---- lines without a seal
 
