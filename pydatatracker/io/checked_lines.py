@@ -74,7 +74,7 @@ class LineCheck:
             if chain.ahead is not None:
                 self._take_after_gap(chain, *chain.ahead)
             roots = [line for line, raw in self._strays if self.roots.suspect(line, raw)]
-            if any(line.number > chain.numbers[-1] for line in roots):
+            if chain.count and any(line.number > chain.numbers[-1] for line in roots):
                 chain.last_bad = chain.count + 1  # its last root is at fault
         self._check_links(chains)
         self._start()

@@ -167,6 +167,11 @@ class _Check:
         for chain in chains:
             if chain.covered < chain.count:
                 self._say_uncovered(chain)
+            elif chain.count and not chain.ends_in_root and (chain.id, chain.count) not in followed:
+                found.notes.append(
+                    f"{chain.name}: the chain {chain.id} ends without a root, at {chain.line(chain.count)}: its writer"
+                    " was killed, failed or still writes, or its end was cut off before another chain began"
+                )
             if chain.wrong_roots > 1:
                 more = "root is" if chain.wrong_roots == 2 else "roots are"
                 found.notes.append(f"{chain.name}: {chain.wrong_roots - 1:,} more {more} wrong in the chain {chain.id}")

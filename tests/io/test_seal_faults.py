@@ -296,3 +296,14 @@ def test_a_chain_of_one_line() -> None:
     assert [] == faults(lines[:1])
     assert [1] == faults(lines[1:])
     assert [1] == faults(lines[2:])
+
+
+def test_a_number_that_was_made_up_before_a_damaged_root(signed: Any) -> None:
+    """A chain of which nothing can be followed does not stop the check."""
+    lines, key, _ = signed
+    mark = mark_of(lines[1])
+    assert mark is not None
+    forged = lines[1].replace(b'"%s.2.' % mark.chain.encode(), b'"%s.%d.' % (b"0" * 16, 10**17))
+    for made in ([forged, lines[-1][:-20]], [forged, *lines[:-1], lines[-1][:-20]]):
+        for more in ({}, {"key": key}):
+            assert 1 == faults(made, **more)[0]
