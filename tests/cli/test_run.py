@@ -168,10 +168,9 @@ def test_the_environment_is_the_programs(tmp_path: Path) -> None:
     )
     for path in (None, str(tmp_path / "site"), f"/nowhere{os.pathsep}{tmp_path / 'site'}", ""):
         extra = {} if path is None else {"PYTHONPATH": path}
-        expected = plain("program.py", cwd=tmp_path, **extra).stdout
-        done = run("run", "program.py", cwd=tmp_path, **extra)
-        seen = re.sub(r"'PYDATATRACKER_\w+', ", "", done.stdout)
-        assert (expected, 0) == (seen, done.returncode)
+        done = [plain("program.py", cwd=tmp_path, **extra), run("run", "program.py", cwd=tmp_path, **extra)]
+        expected, seen = (re.sub(r"'PYDATATRACKER_\w+', ", "", each.stdout) for each in done)  # also those of the suite
+        assert (expected, 0) == (seen, done[1].returncode)
     write(tmp_path, "raise ValueError('mine')", "site/sitecustomize.py")
     expected, done = (call("program.py", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site")) for call in (plain, _run))
     assert expected.stderr * 2 == done.stderr.removesuffix(NOTHING)  # the command itself is a Python, too
